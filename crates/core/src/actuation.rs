@@ -1,0 +1,152 @@
+//! What can be opened, what a command did, and how a lock was proved.
+
+/// What a grant may open, from least to most access that it gives along with the parcel's place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum AccessClass {
+    /// A trunk that opens alone and is closed off from the cabin.
+    SeparateTrunk,
+    /// A tailgate whose opening gives access to the cabin, or that only opens together with the doors.
+    TailgateWithCabin,
+    Cabin,
+    Door,
+    Garage,
+    Gate,
+}
+impl AccessClass {
+    pub const ALL: [Self; 6] =
+        [Self::SeparateTrunk, Self::TailgateWithCabin, Self::Cabin, Self::Door, Self::Garage, Self::Gate];
+    /// The word on the wire and in the log.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::SeparateTrunk => "trunk",
+            Self::TailgateWithCabin => "tailgate_with_cabin",
+            Self::Cabin => "cabin",
+            Self::Door => "door",
+            Self::Garage => "garage",
+            Self::Gate => "gate",
+        }
+    }
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.code() == code)
+    }
+}
+
+/// How strongly a maker's cloud confirmed that something was done, weakest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Confirmation {
+    /// The maker's cloud took the command.
+    Accepted,
+    /// The car took the command.
+    Delivered,
+    /// The car is ready: a hand at the lid completes the opening within a time window.
+    Armed,
+    /// The maker says that the car did it.
+    Executed,
+    /// The state of the car shows it.
+    Observed,
+}
+
+/// What became of a command. Unknown is a result of its own: it is never reported as failure and never retried blindly.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outcome {
+    Done(Confirmation),
+    /// It did not happen and cannot happen any more.
+    DidNotHappen(Refusal),
+    /// It may have happened, or may still happen.
+    Unknown,
+}
+
+/// Why a command definitely did not happen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Refusal {
+    /// The car is asleep or saves power.
+    Asleep,
+    /// The car cannot be reached from the maker's cloud.
+    Unreachable,
+    /// Someone uses the car.
+    InUse,
+    /// Lock only: a door or lid is open.
+    NotClosed,
+    /// Nobody pulled the handle in time.
+    WindowPassed,
+    /// This car or contract does not support the command.
+    NotSupported,
+    /// The owner's permission at the maker is gone, or privacy mode is on: the owner must act.
+    OwnerActionNeeded,
+    /// The maker's quota is used up; nothing was sent to the car.
+    RateLimited,
+    /// The maker's cloud refused or failed before sending.
+    MakerRefused,
+    /// Nothing was ever sent (a crash or a block came first).
+    NeverSent,
+}
+impl Refusal {
+    pub const ALL: [Self; 10] = [
+        Self::Asleep,
+        Self::Unreachable,
+        Self::InUse,
+        Self::NotClosed,
+        Self::WindowPassed,
+        Self::NotSupported,
+        Self::OwnerActionNeeded,
+        Self::RateLimited,
+        Self::MakerRefused,
+        Self::NeverSent,
+    ];
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Asleep => "asleep",
+            Self::Unreachable => "unreachable",
+            Self::InUse => "in_use",
+            Self::NotClosed => "not_closed",
+            Self::WindowPassed => "window_passed",
+            Self::NotSupported => "not_supported",
+            Self::OwnerActionNeeded => "owner_action_needed",
+            Self::RateLimited => "rate_limited",
+            Self::MakerRefused => "maker_refused",
+            Self::NeverSent => "never_sent",
+        }
+    }
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.code() == code)
+    }
+}
+
+/// How it is known that what was opened is locked again, strongest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum LockProof {
+    /// The car's own state, newer than the last opening.
+    Observed,
+    /// The maker says the lock was done; with the courier's handle check and photo of the closed lid.
+    Executed,
+    /// The courier's word only. Ends in an alarm.
+    Attested,
+}
+impl LockProof {
+    pub const ALL: [Self; 3] = [Self::Observed, Self::Executed, Self::Attested];
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Observed => "observed",
+            Self::Executed => "executed",
+            Self::Attested => "attested",
+        }
+    }
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.code() == code)
+    }
+}
+
+/// How a maker's cloud can know a fact about a car. What it cannot tell is not invented.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Source {
+    Observed,
+    /// Concluded from other facts, named in words for the owner.
+    Inferred(&'static str),
+    NotAvailable,
+}
