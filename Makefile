@@ -1,0 +1,36 @@
+# Two commands: `make demo` and `make test`. Both do all the set-up on a fresh Debian machine with Rust.
+# ARGS is handed to the demo: make demo ARGS="--once --stops stops.csv --deliveries 3 --report demo.json"
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+ARGS ?=
+
+.PHONY: help demo test setup lint unit bench openapi vectors clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+demo: ## everything on this machine: starts all parties, plays a delivery as a story (ARGS="--help" lists options)
+	cargo build --locked -p parcelshelf
+	exec "$${CARGO_TARGET_DIR:-target}/debug/parcelshelf" demo $(ARGS)
+
+test: setup lint unit ## set-up, format, lints and every test
+
+setup: ## what the tests need beyond Rust (strace, an independent client of the simulated cloud)
+	scripts/setup.sh
+
+lint: ## formatting and clippy
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+unit: ## every test of the workspace
+	cargo test --locked --workspace --no-fail-fast
+
+bench: ## chain verification, sealing, commits, log: each against its floor in the same run
+	cargo bench --locked --workspace
+
+openapi: ## writes openapi/*.json from the code
+	cargo run --locked -q -p parcelshelf -- openapi --write openapi
+
+clean: ## removes build output
+	cargo clean

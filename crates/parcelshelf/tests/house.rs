@@ -1,0 +1,170 @@
+//! The house rules that a compiler does not see: which crate may lean on which, and which words stay in which rooms.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which workspace crates each crate may name in `[dependencies]`. A crate exists to forbid a dependency: adding a row
+/// here is a decision, not a formality.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("core", &[]),
+    ("delivery", &["core"]),
+    ("opening", &["core"]),
+    ("log", &["core"]),
+    ("protocol", &["core", "log"]),
+    ("access", &["core"]),
+    ("access-volvo", &["access", "core"]),
+    ("store", &["core"]),
+    ("edge", &["core", "store"]),
+    ("carrier", &["core", "delivery", "edge", "protocol", "store"]),
+    ("gateway", &["core", "edge", "protocol", "store"]),
+    ("keyholder", &["access", "core", "edge", "log", "opening", "protocol", "store"]),
+    ("client", &["core", "edge", "log", "protocol"]),
+    ("simulator", &["client", "core", "edge", "protocol"]),
+    (
+        "parcelshelf",
+        &[
+            "access", "access-volvo", "carrier", "client", "core", "edge", "gateway", "keyholder", "log", "protocol",
+            "simulator", "store",
+        ],
+    ),
+];
+
+/// Third-party crates that pure crates must not reach, directly or through others of ours.
+const NO_IO: &[&str] =
+    &["tokio", "reqwest", "axum", "hyper", "rusqlite", "getrandom", "tracing", "metrics", "governor"];
+const PURE: &[&str] = &["core", "delivery", "opening", "log", "protocol"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("workspace root")
+}
+
+/// Crate folder → (workspace crates, third-party crates) of `[dependencies]`.
+fn manifests() -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(root().join("crates")).expect("crates/") {
+        let folder = entry.expect("entry").path();
+        let Ok(text) = fs::read_to_string(folder.join("Cargo.toml")) else { continue };
+        let manifest: toml::Table = text.parse().expect("manifest");
+        let name = folder.file_name().expect("name").to_string_lossy().into_owned();
+        let package = manifest["package"]["name"].as_str().expect("package name");
+        let expected = if name == "parcelshelf" { name.clone() } else { format!("parcelshelf-{name}") };
+        assert_eq!(package, expected, "folders are bare, packages carry the prefix");
+        assert!(manifest.contains_key("lints"), "{name}: [lints] workspace = true is missing");
+        let (mut ours, mut theirs) = (BTreeSet::new(), BTreeSet::new());
+        for dependency in manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flat_map(|t| t.keys()) {
+            match dependency.strip_prefix("parcelshelf-") {
+                Some(own) => ours.insert(own.to_owned()),
+                None => theirs.insert(dependency.clone()),
+            };
+        }
+        all.insert(name, (ours, theirs));
+    }
+    assert!(all.len() > 8, "the manifests were not found");
+    all
+}
+
+fn closure(of: &str, all: &BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![of.to_owned()];
+    while let Some(next) = open.pop() {
+        for own in all.get(&next).map(|(ours, _)| ours.clone()).unwrap_or_default() {
+            if seen.insert(own.clone()) {
+                open.push(own);
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn dependencies_point_inward() {
+    let all = manifests();
+    for (name, (ours, _)) in &all {
+        let (_, may) = MAY_USE.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("{name} has no row in MAY_USE"));
+        for own in ours {
+            assert!(may.contains(&own.as_str()), "{name} must not depend on {own}");
+        }
+    }
+}
+
+#[test]
+fn the_carrier_cannot_reach_what_opens() {
+    let all = manifests();
+    for service in ["carrier", "gateway"] {
+        let reached = closure(service, &all);
+        for forbidden in reached.iter().filter(|c| c.starts_with("access") || *c == "opening" || *c == "keyholder") {
+            panic!("{service} reaches {forbidden}");
+        }
+    }
+    assert!(closure("keyholder", &all).contains("opening"), "the check itself must be able to fail");
+}
+
+#[test]
+fn pure_crates_do_no_io() {
+    let all = manifests();
+    for pure in PURE {
+        let mut crates = closure(pure, &all);
+        crates.insert((*pure).to_owned());
+        for own in crates {
+            let Some((_, theirs)) = all.get(&own) else { continue };
+            for forbidden in NO_IO {
+                assert!(!theirs.contains(*forbidden), "{pure} reaches {forbidden} through {own}");
+            }
+        }
+    }
+}
+
+/// Every source file of a crate, without its tests folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut open = vec![folder.join("src")];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(&next).into_iter().flatten() {
+            let path = entry.expect("entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn domain_types_are_not_serialisable() {
+    for pure in ["core", "delivery", "opening"] {
+        let text = fs::read_to_string(root().join("crates").join(pure).join("Cargo.toml")).expect("manifest");
+        assert!(!text.contains("serde"), "{pure} must not know serde");
+    }
+}
+
+#[test]
+fn a_makers_name_stays_in_its_adapter() {
+    // `opening` may name makes as data, in the one table that eligibility reads.
+    for name in ["core", "delivery", "opening", "log", "protocol", "access", "store", "edge", "carrier", "gateway", "keyholder", "client"] {
+        for file in sources(&root().join("crates").join(name)) {
+            if file.ends_with("makers_table.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).expect("source").to_lowercase();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for maker in ["volvo", "onstar", "tesla", "smartcar"] {
+                assert!(!code.contains(maker), "{} names {maker}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn sql_stays_in_the_stores() {
+    for name in manifests().keys().filter(|n| !n.starts_with("store")) {
+        for file in sources(&root().join("crates").join(name)) {
+            let text = fs::read_to_string(&file).expect("source");
+            for statement in ["INSERT INTO", "SELECT * ", "UPDATE rows", "CREATE TABLE", "rusqlite::"] {
+                assert!(!text.contains(statement), "{} holds SQL: {statement}", file.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Installs what the tests need beyond a Rust toolchain, on Debian. Safe to run again; does nothing when all is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+need() { # need COMMAND DEBIAN-PACKAGE
+  command -v "$1" >/dev/null 2>&1 && return 0
+  echo "setup: installing $2 (for $1)"
+  local sudo=""
+  [ "$(id -u)" = 0 ] || sudo="sudo"
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+}
+
+need cc gcc                # bundled SQLite and aws-lc are C
+need strace strace         # the durability test reads the order of system calls
+need python3 python3       # the independent client runs in an interpreter of its own
+python3 -c 'import venv, ensurepip' 2>/dev/null || need no-such-command python3-venv
+
+scripts/setup-volvocarsapi.sh
