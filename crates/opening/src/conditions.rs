@@ -1,0 +1,424 @@
+//! Under which conditions a place may be shown, a car described, something opened.
+//!
+//! Pure functions over facts that the shell gathered just now. One [`Denial`] per condition, in one fixed order.
+//! **Unknown counts as no**, unless a consent that the owner gave by name stands in ([`Consents`]).
+
+use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::area::{Area, Position};
+use parcelshelf_core::id::GrantId;
+use parcelshelf_core::reason::Purpose;
+use parcelshelf_core::time::{Timestamp, Window};
+
+/// *Locate*: the phone is inside the area or at most this far from it, metres.
+pub const LOCATE_MARGIN_M: f64 = 1_000.0;
+/// *Open*: the phone is at most this far from the car, plus both accuracies, metres: the maker's seconds overlap with
+/// the courier's walk.
+pub const OPEN_DISTANCE_M: f64 = 75.0;
+/// *Open*: no accuracy counts for more than this, metres; a vague position must not widen the circle.
+pub const OPEN_ACCURACY_CAP_M: f64 = 50.0;
+/// *Describe*: the phone is at most this far from the car, plus both accuracies, metres.
+pub const DESCRIBE_DISTANCE_M: f64 = 300.0;
+/// *Describe* and the usable car position: no accuracy counts for more than this, metres. A position vaguer than an
+/// area's margin places nobody.
+pub const USABLE_ACCURACY_M: f64 = 1_000.0;
+/// Attempts in one delivery: enough for a sleepy car, too few for trying handles.
+pub const ATTEMPTS_MAX: u8 = 5;
+/// Parkings shown in one delivery: the car may move once or twice; more would be following it.
+pub const LOCATED_PARKINGS_MAX: u8 = 3;
+
+/// What is known of a yes-or-no fact.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Fact {
+    /// Observed, and true.
+    Yes,
+    /// Observed or inferred, and false. No consent overrides it.
+    No,
+    /// Concluded to be true from other facts; stands only with the owner's consent to that conclusion.
+    Inferred,
+    /// Not available.
+    Unknown,
+}
+impl Fact {
+    /// From a maker's answer that is observed where it exists.
+    #[must_use]
+    pub const fn observed(value: Option<bool>) -> Self {
+        match value {
+            Some(true) => Self::Yes,
+            Some(false) => Self::No,
+            None => Self::Unknown,
+        }
+    }
+    /// From a conclusion that can be drawn or not.
+    #[must_use]
+    pub const fn inferred(value: Option<bool>) -> Self {
+        match value {
+            Some(true) => Self::Inferred,
+            Some(false) => Self::No,
+            None => Self::Unknown,
+        }
+    }
+}
+
+/// What the owner consented to by name at enrolment, for what this car's maker cannot tell.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Consents {
+    /// "That my car is parked is concluded from other facts."
+    pub parked_inferred: bool,
+    /// "That nobody uses my car is concluded from other facts."
+    pub not_in_use_inferred: bool,
+    /// "Whether somebody is inside cannot be told; the courier looks before opening."
+    pub nobody_inside: bool,
+    /// "Whether everything is closed cannot be told; the courier looks before opening."
+    pub closed: bool,
+}
+
+/// Which condition did not hold. Inside the keyholder's record; outward see [`Denial::helps_courier`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
+#[error("condition not met: {}", self.code())]
+pub enum Denial {
+    /// The owner has blocked it.
+    Blocked,
+    /// Outside the grant's or the delegation's window.
+    OutsideWindow,
+    /// Not known to be parked.
+    NotParked,
+    /// No position of the car, or one too vague to use.
+    CarPositionUnusable,
+    /// The car is not inside the area.
+    CarNotInArea,
+    /// The car is not inside the owner's finer place rule, or that cannot be told.
+    CarNotInRule,
+    /// No position of the phone, or one too vague to use.
+    PhonePositionUnusable,
+    /// The phone is too far from the area.
+    PhoneFarFromArea,
+    /// The phone is too far from the car.
+    PhoneFarFromCar,
+    /// The delivery has shown as many parkings as it may.
+    TooManyParkings,
+    /// This device has not located this car under this delegation.
+    NotLocated,
+    /// The car has moved since this device located it.
+    CarMoved,
+    /// Not known to be closed.
+    NotClosed,
+    /// Not known to be unused.
+    InUse,
+    /// Somebody may be inside.
+    MaybeOccupied,
+    /// The grant does not allow this class.
+    ClassNotGranted,
+    /// The car cannot open this class.
+    ClassNotSupported,
+    /// The delivery has used up its attempts.
+    TooManyAttempts,
+}
+impl Denial {
+    pub const ALL: [Self; 18] = [
+        Self::Blocked,
+        Self::OutsideWindow,
+        Self::NotParked,
+        Self::CarPositionUnusable,
+        Self::CarNotInArea,
+        Self::CarNotInRule,
+        Self::PhonePositionUnusable,
+        Self::PhoneFarFromArea,
+        Self::PhoneFarFromCar,
+        Self::TooManyParkings,
+        Self::NotLocated,
+        Self::CarMoved,
+        Self::NotClosed,
+        Self::InUse,
+        Self::MaybeOccupied,
+        Self::ClassNotGranted,
+        Self::ClassNotSupported,
+        Self::TooManyAttempts,
+    ];
+    /// The stable word in records and problems.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::OutsideWindow => "outside_window",
+            Self::NotParked => "not_parked",
+            Self::CarPositionUnusable => "car_position_unusable",
+            Self::CarNotInArea => "car_not_in_area",
+            Self::CarNotInRule => "car_not_in_rule",
+            Self::PhonePositionUnusable => "phone_position_unusable",
+            Self::PhoneFarFromArea => "phone_far_from_area",
+            Self::PhoneFarFromCar => "phone_far_from_car",
+            Self::TooManyParkings => "too_many_parkings",
+            Self::NotLocated => "not_located",
+            Self::CarMoved => "car_moved",
+            Self::NotClosed => "not_closed",
+            Self::InUse => "in_use",
+            Self::MaybeOccupied => "maybe_occupied",
+            Self::ClassNotGranted => "class_not_granted",
+            Self::ClassNotSupported => "class_not_supported",
+            Self::TooManyAttempts => "too_many_attempts",
+        }
+    }
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|d| d.code() == code)
+    }
+    /// Whether the courier's stop page may be told this condition, because the courier can do something about it. All
+    /// others are told to the owner only; the carrier sees `conditions_not_met` for every one.
+    #[must_use]
+    pub const fn helps_courier(self) -> bool {
+        matches!(
+            self,
+            Self::OutsideWindow
+                | Self::PhonePositionUnusable
+                | Self::PhoneFarFromArea
+                | Self::PhoneFarFromCar
+                | Self::NotLocated
+                | Self::NotClosed
+        )
+    }
+}
+
+/// Facts for *locate*.
+#[derive(Clone, Debug)]
+pub struct LocateFacts<'a> {
+    pub now: Timestamp,
+    /// `jti` of link 0, whose chain the caller has verified over the bytes received.
+    pub grant: GrantId,
+    pub grant_window: Window,
+    /// Link 1's; for guests and rehearsals, which have no link 1, the grant's own.
+    pub delegation_window: Window,
+    pub blocked: bool,
+    pub area: &'a Area,
+    pub parked: Fact,
+    /// `None`: the maker gives none. Its accuracy is the maker's, or the maker's assumed one.
+    pub car: Option<Position>,
+    /// The owner's finer place rule; [`Fact::Yes`] if there is none.
+    pub inside_rule: Fact,
+    /// The phone's position from the proof of this request.
+    pub phone: Option<Position>,
+    /// Parkings that this delivery has shown so far.
+    pub parkings_shown: u8,
+    /// This delivery has shown this very parking before: not counted again.
+    pub parking_shown_before: bool,
+}
+
+/// Facts for *open*: those of *locate*, and more.
+#[derive(Clone, Debug)]
+pub struct OpenFacts<'a> {
+    pub locate: LocateFacts<'a>,
+    pub purpose: Purpose,
+    /// This device has located this car under this delegation.
+    pub located: bool,
+    /// Still the parking that was located. [`Fact::Yes`] where nothing was located because the purpose needs it not.
+    pub same_parking: Fact,
+    pub closed: Fact,
+    pub not_in_use: Fact,
+    pub nobody_inside: Fact,
+    pub class: AccessClass,
+    pub granted: &'a [AccessClass],
+    pub supported: &'a [AccessClass],
+    /// Attempts of this delivery so far, this one not counted.
+    pub attempts: u8,
+    /// The owner tapped "yes, this is my courier" for this very request.
+    pub owner_tap: bool,
+    /// The courier's device read the plate and it is the right one.
+    pub plate_read: bool,
+}
+
+/// Facts for *describe* (plate and picture).
+#[derive(Clone, Copy, Debug)]
+pub struct DescribeFacts {
+    pub now: Timestamp,
+    pub grant_window: Window,
+    pub delegation_window: Window,
+    pub blocked: bool,
+    pub located: bool,
+    pub car: Option<Position>,
+    pub phone: Option<Position>,
+}
+
+/// By what the courier was known to stand at the car. Weaker ones are marked in the record.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Presence {
+    /// The phone's position.
+    Near,
+    /// Beyond the cap of accuracies: the plate was read on the device.
+    PlateRead,
+    /// Beyond the cap of accuracies: the owner said so.
+    OwnerTap,
+}
+impl Presence {
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Near => "near",
+            Self::PlateRead => "plate_read",
+            Self::OwnerTap => "owner_tap",
+        }
+    }
+}
+
+/// All conditions of *locate* held at one moment. Only [`locate`] makes one.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct LocatePermit {
+    grant: GrantId,
+    counts: bool,
+}
+impl LocatePermit {
+    #[must_use]
+    pub const fn grant(&self) -> GrantId {
+        self.grant
+    }
+    /// Whether this parking is a new one, to be counted.
+    #[must_use]
+    pub const fn counts(&self) -> bool {
+        self.counts
+    }
+}
+
+/// All conditions of *open* held at one moment. Only [`open`] makes one, and it serves once: it cannot be copied.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct OpenPermit {
+    grant: GrantId,
+    at: Timestamp,
+    class: AccessClass,
+    presence: Presence,
+}
+impl OpenPermit {
+    #[must_use]
+    pub const fn grant(&self) -> GrantId {
+        self.grant
+    }
+    /// When the conditions were judged.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+    #[must_use]
+    pub const fn class(&self) -> AccessClass {
+        self.class
+    }
+    #[must_use]
+    pub const fn presence(&self) -> Presence {
+        self.presence
+    }
+}
+
+/// Judges *locate*.
+///
+/// # Errors
+/// The first [`Denial`] in the order of its declaration.
+pub fn locate(f: &LocateFacts<'_>, consents: &Consents) -> Result<LocatePermit, Denial> {
+    place(f, consents)?;
+    if !f.parking_shown_before && f.parkings_shown >= LOCATED_PARKINGS_MAX {
+        return Err(Denial::TooManyParkings);
+    }
+    Ok(LocatePermit { grant: f.grant, counts: !f.parking_shown_before })
+}
+
+/// Judges *open*.
+///
+/// # Errors
+/// The first [`Denial`] in the order of the text in `protocol.md`, "Conditions".
+pub fn open(f: &OpenFacts<'_>, consents: &Consents) -> Result<OpenPermit, Denial> {
+    place(&f.locate, consents)?;
+    if needs_locate(f.purpose) {
+        if !f.located {
+            return Err(Denial::NotLocated);
+        }
+        if f.same_parking != Fact::Yes {
+            return Err(Denial::CarMoved);
+        }
+    }
+    let presence = presence(f)?;
+    stands(f.closed, false, consents.closed).or(Err(Denial::NotClosed))?;
+    stands(f.not_in_use, consents.not_in_use_inferred, false).or(Err(Denial::InUse))?;
+    stands(f.nobody_inside, consents.nobody_inside, consents.nobody_inside).or(Err(Denial::MaybeOccupied))?;
+    if !f.granted.contains(&f.class) {
+        return Err(Denial::ClassNotGranted);
+    }
+    if !f.supported.contains(&f.class) {
+        return Err(Denial::ClassNotSupported);
+    }
+    if f.attempts >= ATTEMPTS_MAX {
+        return Err(Denial::TooManyAttempts);
+    }
+    Ok(OpenPermit { grant: f.locate.grant, at: f.locate.now, class: f.class, presence })
+}
+
+/// Judges *describe*.
+///
+/// # Errors
+/// The first [`Denial`] that applies.
+pub fn describe(f: &DescribeFacts) -> Result<(), Denial> {
+    live(f.blocked, &f.grant_window, &f.delegation_window, f.now)?;
+    if !f.located {
+        return Err(Denial::NotLocated);
+    }
+    let car = usable(f.car).ok_or(Denial::CarPositionUnusable)?;
+    let phone = usable(f.phone).ok_or(Denial::PhonePositionUnusable)?;
+    let reach = DESCRIBE_DISTANCE_M + car.accuracy_m() + phone.accuracy_m();
+    if car.distance_m(&phone) <= reach { Ok(()) } else { Err(Denial::PhoneFarFromCar) }
+}
+
+/// Whether a purpose needs an earlier *locate* by the same device. Guests never locate a car; the rehearsing owner
+/// knows where it stands.
+#[must_use]
+pub const fn needs_locate(purpose: Purpose) -> bool {
+    matches!(purpose, Purpose::Delivery | Purpose::Pickup | Purpose::Service)
+}
+
+/// What *locate* and *open* share.
+fn place(f: &LocateFacts<'_>, consents: &Consents) -> Result<(), Denial> {
+    live(f.blocked, &f.grant_window, &f.delegation_window, f.now)?;
+    stands(f.parked, consents.parked_inferred, false).or(Err(Denial::NotParked))?;
+    let car = usable(f.car).ok_or(Denial::CarPositionUnusable)?;
+    if !f.area.contains(&car) {
+        return Err(Denial::CarNotInArea);
+    }
+    if f.inside_rule != Fact::Yes {
+        return Err(Denial::CarNotInRule);
+    }
+    let phone = usable(f.phone).ok_or(Denial::PhonePositionUnusable)?;
+    if f.area.within(&phone, LOCATE_MARGIN_M) { Ok(()) } else { Err(Denial::PhoneFarFromArea) }
+}
+
+fn live(blocked: bool, grant: &Window, delegation: &Window, now: Timestamp) -> Result<(), Denial> {
+    if blocked {
+        return Err(Denial::Blocked);
+    }
+    if grant.contains(now) && delegation.contains(now) { Ok(()) } else { Err(Denial::OutsideWindow) }
+}
+
+fn presence(f: &OpenFacts<'_>) -> Result<Presence, Denial> {
+    let car = usable(f.locate.car).ok_or(Denial::CarPositionUnusable)?;
+    let phone = usable(f.locate.phone).ok_or(Denial::PhonePositionUnusable)?;
+    let capped = car.accuracy_m().min(OPEN_ACCURACY_CAP_M) + phone.accuracy_m().min(OPEN_ACCURACY_CAP_M);
+    let distance = car.distance_m(&phone);
+    if distance <= OPEN_DISTANCE_M + capped {
+        return Ok(Presence::Near);
+    }
+    // Only vagueness is excused by a tap or a plate, not distance: the phone must still be able to be at the car.
+    let could_be_there = distance <= OPEN_DISTANCE_M + car.accuracy_m() + phone.accuracy_m();
+    match (could_be_there, f.plate_read, f.owner_tap) {
+        (true, true, _) => Ok(Presence::PlateRead),
+        (true, false, true) => Ok(Presence::OwnerTap),
+        _ => Err(Denial::PhoneFarFromCar),
+    }
+}
+
+fn usable(position: Option<Position>) -> Option<Position> {
+    position.filter(|p| p.accuracy_m() <= USABLE_ACCURACY_M)
+}
+
+/// A fact stands if observed, or inferred or unknown where the owner's named consent covers just that.
+const fn stands(fact: Fact, inferred_consented: bool, unknown_consented: bool) -> Result<(), ()> {
+    match fact {
+        Fact::Yes => Ok(()),
+        Fact::Inferred if inferred_consented => Ok(()),
+        Fact::Unknown if unknown_consented => Ok(()),
+        _ => Err(()),
+    }
+}

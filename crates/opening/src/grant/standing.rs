@@ -1,0 +1,158 @@
+//! Standing rules: named merchants, weekly hours in a named zone, at most 90 days, one use per local date.
+
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use parcelshelf_core::time::{Timestamp, Window};
+
+/// A standing rule lives at most this many days: an owner who never looks again must not stay open for ever.
+pub const STANDING_DAYS_MAX: i64 = 90;
+/// Merchants in one rule; a text that a person reads before signing.
+pub const MERCHANTS_MAX: usize = 16;
+/// Longest name of a merchant, bytes.
+pub const MERCHANT_BYTES_MAX: usize = 128;
+/// Spans of weekly hours: two a day are plenty.
+pub const HOURS_MAX: usize = 14;
+
+/// A date on the calendar of the rule's zone.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LocalDate {
+    year: i16,
+    month: i8,
+    day: i8,
+}
+impl LocalDate {
+    /// Reads `YYYY-MM-DD`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        let date: jiff::civil::Date = if plain { text.parse().ok()? } else { return None };
+        Some(Self::from(date))
+    }
+    fn from(date: jiff::civil::Date) -> Self {
+        Self { year: date.year(), month: date.month(), day: date.day() }
+    }
+}
+impl core::fmt::Display for LocalDate {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+}
+
+/// Hours of one day of the week, local time, start inside and end outside.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct WeeklyHours {
+    /// 1 = Monday to 7 = Sunday (ISO 8601).
+    pub weekday: u8,
+    /// Minute of the day, 0 to 1439.
+    pub from_minute: u16,
+    /// Minute of the day, 1 to 1440, after `from_minute`.
+    pub to_minute: u16,
+}
+
+/// Why a rule is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotARule {
+    #[error("a standing rule names 1 to {MERCHANTS_MAX} merchants, each once, 1 to {MERCHANT_BYTES_MAX} bytes")]
+    Merchants,
+    #[error("weekly hours are 1 to {HOURS_MAX} spans that end after they start, on weekdays 1 to 7")]
+    Hours,
+    #[error("the zone is not an IANA time zone")]
+    Zone,
+    #[error("a standing rule lives at most {STANDING_DAYS_MAX} days")]
+    TooLong,
+}
+
+/// "Named merchants may deliver to my car within these weekly hours", at most 90 days, once per local date.
+#[derive(Clone, Debug)]
+pub struct StandingRule {
+    merchants: Vec<String>,
+    hours: Vec<WeeklyHours>,
+    zone_name: String,
+    zone: TimeZone,
+    window: Window,
+}
+
+impl PartialEq for StandingRule {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.merchants, &self.hours, &self.zone_name, self.window)
+            == (&other.merchants, &other.hours, &other.zone_name, other.window)
+    }
+}
+
+impl StandingRule {
+    /// # Errors
+    /// [`NotARule`] for a rule outside the bounds.
+    pub fn new(merchants: Vec<String>, hours: Vec<WeeklyHours>, zone: &str, window: Window) -> Result<Self, NotARule> {
+        let distinct = merchants.iter().enumerate().all(|(i, m)| !merchants[..i].contains(m));
+        let sized = merchants.iter().all(|m| (1..=MERCHANT_BYTES_MAX).contains(&m.len()));
+        if !(1..=MERCHANTS_MAX).contains(&merchants.len()) || !distinct || !sized {
+            return Err(NotARule::Merchants);
+        }
+        let sane =
+            |h: &WeeklyHours| (1..=7).contains(&h.weekday) && h.from_minute < h.to_minute && h.to_minute <= 24 * 60;
+        if !(1..=HOURS_MAX).contains(&hours.len()) || !hours.iter().all(sane) {
+            return Err(NotARule::Hours);
+        }
+        if window.millis() > STANDING_DAYS_MAX * 86_400_000 {
+            return Err(NotARule::TooLong);
+        }
+        // A fixed offset or "local" is no place's law of time; IANA names have a letter first and no sign of ours.
+        let iana = zone.len() <= 64 && zone.starts_with(|c: char| c.is_ascii_uppercase());
+        let zone_found = if iana { TimeZone::get(zone).ok() } else { None };
+        let zone_found = zone_found.filter(|z| z.iana_name() == Some(zone)).ok_or(NotARule::Zone)?;
+        Ok(Self { merchants, hours, zone_name: zone.to_owned(), zone: zone_found, window })
+    }
+    #[must_use]
+    pub fn merchants(&self) -> &[String] {
+        &self.merchants
+    }
+    #[must_use]
+    pub fn hours(&self) -> &[WeeklyHours] {
+        &self.hours
+    }
+    /// The IANA name, such as `America/Chicago`.
+    #[must_use]
+    pub fn zone(&self) -> &str {
+        &self.zone_name
+    }
+    #[must_use]
+    pub const fn window(&self) -> Window {
+        self.window
+    }
+    /// Whether a merchant is named, letter for letter.
+    #[must_use]
+    pub fn names(&self, merchant: &str) -> bool {
+        self.merchants.iter().any(|m| m == merchant)
+    }
+    /// The date on the calendar of the rule's zone; consumption is counted by it.
+    #[must_use]
+    pub fn local_date(&self, now: Timestamp) -> LocalDate {
+        LocalDate::from(self.local(now).date())
+    }
+    /// Whether `now` lies in the rule's window and weekly hours. On the day the clocks go forward the skipped minutes
+    /// do not exist; on the day they go back a repeated minute counts both times, for the clock on the wall shows it.
+    #[must_use]
+    pub fn allows(&self, now: Timestamp) -> bool {
+        if !self.window.contains(now) {
+            return false;
+        }
+        let local = self.local(now);
+        let (weekday, minute) = (iso_weekday(local.weekday()), minute_of_day(local.time()));
+        self.hours.iter().any(|h| h.weekday == weekday && (h.from_minute..h.to_minute).contains(&minute))
+    }
+    fn local(&self, now: Timestamp) -> jiff::civil::DateTime {
+        // A `Timestamp` lies between 1970 and 9999, inside jiff's range; an offset may push its last day beyond.
+        let at = jiff::Timestamp::from_millisecond(now.unix_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        self.zone.to_datetime(at)
+    }
+}
+
+fn iso_weekday(day: Weekday) -> u8 {
+    // Monday-one offsets are 1 to 7 by their definition.
+    u8::try_from(day.to_monday_one_offset()).unwrap_or(0)
+}
+
+fn minute_of_day(time: Time) -> u16 {
+    // Hours and minutes are never negative.
+    u16::try_from(i32::from(time.hour()) * 60 + i32::from(time.minute())).unwrap_or(0)
+}
