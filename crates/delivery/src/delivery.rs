@@ -52,9 +52,15 @@ pub enum ParcelState {
     Placed,
     Taken,
     /// On its way to the fallback.
-    FallingBack { reason: Reason, to: Fallback },
+    FallingBack {
+        reason: Reason,
+        to: Fallback,
+    },
     /// Arrived at the fallback, for good.
-    FellBack { reason: Reason, to: Fallback },
+    FellBack {
+        reason: Reason,
+        to: Fallback,
+    },
 }
 impl ParcelState {
     #[must_use]
@@ -79,12 +85,27 @@ pub enum Phase {
     /// The owner has not answered.
     Requested,
     /// The keyholder said that a grant holds, for this window.
-    Accepted { access: Window },
+    Accepted {
+        access: Window,
+    },
     /// On a courier's van.
-    Loaded { access: Window, courier: CourierId },
+    Loaded {
+        access: Window,
+        courier: CourierId,
+    },
     /// On the way to this stop, with a delegation for this courier's device.
-    Leg { access: Window, courier: CourierId, delegation: DelegationId, until: Timestamp },
-    AtStop { access: Window, courier: CourierId, delegation: DelegationId, until: Timestamp },
+    Leg {
+        access: Window,
+        courier: CourierId,
+        delegation: DelegationId,
+        until: Timestamp,
+    },
+    AtStop {
+        access: Window,
+        courier: CourierId,
+        delegation: DelegationId,
+        until: Timestamp,
+    },
     /// Nothing more happens at the car; at least one parcel is on its way elsewhere.
     FallingBack,
     Ended(End),
@@ -145,26 +166,44 @@ impl End {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
     /// The keyholder's signed word: a grant holds.
-    Accepted { window: Window },
+    Accepted {
+        window: Window,
+    },
     /// The owner said no, or withdrew, or blocked; or the grant is gone.
-    Stopped { reason: Reason },
-    Loaded { courier: CourierId },
+    Stopped {
+        reason: Reason,
+    },
+    Loaded {
+        courier: CourierId,
+    },
     /// Taken off this van: another courier may load it.
     Unloaded,
     /// The leg to this stop begins: the delegation with this id was signed for the courier's device.
-    LegStarted { courier: CourierId, delegation: DelegationId, until: Timestamp },
+    LegStarted {
+        courier: CourierId,
+        delegation: DelegationId,
+        until: Timestamp,
+    },
     /// The gateway refused the delegation, or it ended before the courier arrived.
     LegEnded,
     Arrived,
     /// The courier says what became of a parcel.
-    ParcelDone { parcel: ParcelId },
-    ParcelNotDone { parcel: ParcelId, reason: Reason, to: Option<Fallback> },
+    ParcelDone {
+        parcel: ParcelId,
+    },
+    ParcelNotDone {
+        parcel: ParcelId,
+        reason: Reason,
+        to: Option<Fallback>,
+    },
     /// The courier leaves the stop; parcels without an outcome fall back.
     StopLeft,
     /// The window of the grant is over.
     WindowPassed,
     /// A parcel reached its fallback.
-    FallbackDone { parcel: ParcelId },
+    FallbackDone {
+        parcel: ParcelId,
+    },
 }
 impl Event {
     /// The word in the journal.
@@ -193,12 +232,21 @@ pub enum Effect {
     /// Tell recipient and merchant, in a class without content.
     Notify(Notice),
     /// Wake up when this window is over, to send [`Event::WindowPassed`].
-    WatchWindow { until: Timestamp },
+    WatchWindow {
+        until: Timestamp,
+    },
     /// Post the delegation, then watch the gateway's status until the leg ends.
-    PostDelegation { courier: CourierId, delegation: DelegationId },
+    PostDelegation {
+        courier: CourierId,
+        delegation: DelegationId,
+    },
     StopWatching,
     /// Plan the parcel's way to its fallback.
-    PlanFallback { parcel: ParcelId, reason: Reason, to: Fallback },
+    PlanFallback {
+        parcel: ParcelId,
+        reason: Reason,
+        to: Fallback,
+    },
     End(End),
 }
 
@@ -409,7 +457,7 @@ impl Delivery {
                 vec![Effect::Notify(Notice::OnTheVan)]
             }
             (phase, Event::Loaded { courier }) if phase.courier() == Some(courier) => vec![],
-            (Phase::Loaded { access, .. }, Event::Loaded { courier } ) => {
+            (Phase::Loaded { access, .. }, Event::Loaded { courier }) => {
                 self.phase = Phase::Loaded { access, courier };
                 vec![]
             }
@@ -427,15 +475,17 @@ impl Delivery {
                 if courier != by {
                     return Err(IllegalTransition::AnotherCourier);
                 }
-                if until <= now || until.millis_since(now) > LEG_MS_MAX || until > access.end() || now < access.start() {
+                if until <= now || until.millis_since(now) > LEG_MS_MAX || until > access.end() || now < access.start()
+                {
                     return Err(IllegalTransition::LegWindow);
                 }
                 self.phase = Phase::Leg { access, courier, delegation, until };
                 vec![Effect::PostDelegation { courier, delegation }, Effect::Notify(Notice::OnTheWay)]
             }
-            (Phase::Leg { delegation: d, .. } | Phase::AtStop { delegation: d, .. }, Event::LegStarted { delegation, .. })
-                if d == delegation =>
-            {
+            (
+                Phase::Leg { delegation: d, .. } | Phase::AtStop { delegation: d, .. },
+                Event::LegStarted { delegation, .. },
+            ) if d == delegation => {
                 vec![]
             }
             (Phase::Leg { access, courier, .. } | Phase::AtStop { access, courier, .. }, Event::LegEnded) => {
@@ -460,7 +510,9 @@ impl Delivery {
             ) => self.parcel_not_done(parcel, reason, to)?,
             (Phase::AtStop { .. } | Phase::Leg { .. }, Event::StopLeft) => self.fall_back(Reason::NotConfirmed),
 
-            (Phase::Ended(_) | Phase::FallingBack, Event::StopLeft | Event::WindowPassed | Event::Stopped { .. }) => vec![],
+            (Phase::Ended(_) | Phase::FallingBack, Event::StopLeft | Event::WindowPassed | Event::Stopped { .. }) => {
+                vec![]
+            }
             (_, Event::Stopped { reason }) => self.fall_back(reason),
             // At the stop the keyholder decides whether the door still opens; the courier's word ends it.
             (Phase::AtStop { .. }, Event::WindowPassed) => vec![],
@@ -507,7 +559,9 @@ impl Delivery {
         let (_, state) = self.parcels.get_mut(&parcel).ok_or(IllegalTransition::NoSuchParcel)?;
         match *state {
             ParcelState::Planned => *state = ParcelState::FallingBack { reason, to },
-            ParcelState::FallingBack { to: planned, .. } | ParcelState::FellBack { to: planned, .. } if planned == to => {
+            ParcelState::FallingBack { to: planned, .. } | ParcelState::FellBack { to: planned, .. }
+                if planned == to =>
+            {
                 return Ok(vec![]);
             }
             _ => return Err(IllegalTransition::OutcomeStands),

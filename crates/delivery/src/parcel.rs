@@ -150,7 +150,10 @@ mod tests {
         for needs in Trait::ALL {
             assert_eq!(with(&|p| p.traits = vec![*needs]).len(), 1, "{needs:?}");
         }
-        assert_eq!(with(&|p| (p.weight_g, p.traits) = (30_000, vec![Trait::Aerosol])), [Violation::TooHeavy, Violation::Aerosol]);
+        assert_eq!(
+            with(&|p| (p.weight_g, p.traits) = (30_000, vec![Trait::Aerosol])),
+            [Violation::TooHeavy, Violation::Aerosol]
+        );
     }
 
     proptest! {

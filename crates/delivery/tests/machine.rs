@@ -24,8 +24,14 @@ fn window() -> Window {
 }
 fn requested() -> Delivery {
     let parcels = vec![(parcel(1), Direction::Put), (parcel(2), Direction::Take)];
-    Delivery::request(DeliveryId::from_bytes([9; 16]), window(), parcels, vec![Fallback::Address, Fallback::Return], NOON)
-        .unwrap()
+    Delivery::request(
+        DeliveryId::from_bytes([9; 16]),
+        window(),
+        parcels,
+        vec![Fallback::Address, Fallback::Return],
+        NOON,
+    )
+    .unwrap()
 }
 fn leg() -> Event {
     Event::LegStarted { courier: courier(1), delegation: delegation(1), until: NOON.plus_seconds(3600) }
@@ -65,7 +71,8 @@ fn a_wrong_parcel_stays_outside_and_goes_where_it_was_agreed() {
 fn the_owner_stops_it_at_any_moment() {
     let all = at_stop();
     for n in 0..=all.len() {
-        let (delivery, effects) = after(&all[..n]).handle(Event::Stopped { reason: Reason::BlockedByOwner }, NOON).unwrap();
+        let (delivery, effects) =
+            after(&all[..n]).handle(Event::Stopped { reason: Reason::BlockedByOwner }, NOON).unwrap();
         assert_eq!(delivery.phase(), Phase::FallingBack, "after {n} events");
         assert_eq!(effects.iter().filter(|e| matches!(e, Effect::PlanFallback { .. })).count(), 2);
         assert_eq!(effects.contains(&Effect::StopWatching), n > 2, "after {n} events");
@@ -180,7 +187,7 @@ proptest! {
                 let next = after.next_step(p).expect("it is a parcel of this delivery");
                 prop_assert_eq!(next == NextStep::None, state.is_final());
             }
-            prop_assert_eq!(Delivery::from_parts(after.clone().into_parts()).as_ref(), Ok(&after));
+            prop_assert_eq!(Delivery::from_parts(after.clone().into_parts()), Ok(after.clone()));
             delivery = after;
         }
         // From anywhere: the window passes or the courier leaves, fallbacks are reached, and it ends.

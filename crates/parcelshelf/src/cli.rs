@@ -1,0 +1,167 @@
+//! The command line: one subcommand per role. `--help` of each says what it is for and what to do next.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// In-car delivery in which the carrier cannot learn where people park, and nothing opens that its owner has not signed
+/// for.
+#[derive(Parser, Debug)]
+#[command(name = "parcelshelf", version, max_term_width = 110, after_help = "Start here:  parcelshelf demo\n\
+    A real installation:  parcelshelf init DIR, then doctor DIR, then keyholder, gateway and carrier with their files.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Everything on this machine: starts every party as a process of its own, plays a delivery as a story, stays up
+    Demo(Demo),
+    /// The carrier's service: shipments, couriers, delegations, outcomes. Holds no key that opens and no place
+    Carrier(Serve),
+    /// The gateway's front: accounts, sessions, relay. Cannot open
+    Gateway(Serve),
+    /// The gateway's last hop: checks every chain itself, asks the maker's cloud, writes the log
+    Keyholder(Serve),
+    /// Writes configurations with fresh keys for all parties into a folder
+    ///
+    /// The folder gets one subfolder per party: operator (admits carriers; keep it offline), carrier-root (keep it
+    /// offline), depot, carrier, gateway, keyholder. Move each to the machine it belongs to; no party needs another's.
+    Init(Init),
+    /// Checks configurations: keys, certificates, clocks, origins, hosts that must differ. Exit status 1 if anything is wrong
+    Doctor(Doctor),
+    /// One maker's cloud alone, simulated, with cars that behave physically
+    #[command(subcommand)]
+    Sim(Sim),
+    /// Checks a case bundle offline. Exit status 0 only if every signature, hash and rule in it holds
+    Verify(Verify),
+    /// Prints the services' OpenAPI documents, or writes them into a folder
+    Openapi(Openapi),
+}
+
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Play the deliveries and exit, instead of staying up
+    #[arg(long)]
+    pub once: bool,
+    /// Park the cars at these stops: a CSV file with the header `id,latitude,longitude`; a row `depot` is left out
+    #[arg(long, value_name = "FILE.csv")]
+    pub stops: Option<PathBuf>,
+    /// How many deliveries to play, each with a car and an owner of its own
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100), value_name = "N")]
+    pub deliveries: u32,
+    /// Write what happened as JSON
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Where bundles, logs and stores go; must be empty or absent
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Tamper with the world from outside, to see that the demo notices (for tests)
+    #[arg(long, hide = true)]
+    pub sabotage: Option<Sabotage>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// A proxy in front of the maker's cloud swallows locks and says that they were done.
+    RelockOff,
+    /// A proxy in front of the maker's cloud sends every unlock twice.
+    SecondCommand,
+    /// A record is taken out of every bundle.
+    LeafLeftOut,
+}
+
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Configuration file (TOML); `parcelshelf init` writes one
+    #[arg(short, long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Stop for ever at a step, so that a test can kill the process there: `before:KIND` or `after:KIND`
+    #[arg(long, hide = true)]
+    pub hold_at: Option<String>,
+    /// Print every durable step
+    #[arg(long, hide = true)]
+    pub trace_steps: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Init {
+    /// Folder to write; must be empty or absent
+    pub dir: PathBuf,
+    /// The gateway's public host; the wallet lives on wallet.HOST, the stop page on stop.HOST
+    #[arg(long, default_value = "localhost")]
+    pub host: String,
+    /// First of the TCP ports to use (gateway, carrier)
+    #[arg(long, default_value_t = 8470)]
+    pub port: u16,
+    /// The carrier's name as owners will read it
+    #[arg(long, default_value = "Northwind Parcels")]
+    pub carrier_name: String,
+    /// Address of the maker's cloud; the default is the simulator of `parcelshelf sim volvo`
+    #[arg(long, default_value = "http://127.0.0.1:8480")]
+    pub maker_base: String,
+}
+
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Folder written by `init`, or one party's configuration file
+    pub path: PathBuf,
+    /// Also ask the running services (health, clocks)
+    #[arg(long)]
+    pub online: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Sim {
+    /// Volvo's cloud: identity, Connected Vehicle API v2, Location API v1
+    ///
+    /// Prints its address when ready. How to get a token: open `/` in a browser, or send the owner's name as
+    /// `login_hint` to `/as/authorization.oauth2` (PKCE S256 is enforced), then exchange the code at
+    /// `/as/token.oauth2` with the client id and secret of the world file. Every API request carries the bearer token and
+    /// `vcc-api-key`. `/__sim/help` lists the control path: hands at doors, sleep, faults, clock, the record of every lid.
+    Volvo(SimVolvo),
+}
+
+#[derive(Args, Debug)]
+pub struct SimVolvo {
+    /// Address to listen on; port 0 takes any free one
+    #[arg(long, default_value = "127.0.0.1:8480")]
+    pub listen: SocketAddr,
+    /// World file (JSON): owners, clients, cars, faults. Without it: one car in Gothenburg
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Case bundle, as the owner exported it
+    pub file: PathBuf,
+    /// Print what was checked, in plain words, and what the judgement rests on
+    #[arg(long)]
+    pub explain: bool,
+    /// Demand this log key (a verifier key as in `anchors.log`) instead of only printing the bundle's own
+    #[arg(long, value_name = "KEY")]
+    pub log_key: Option<String>,
+    /// Print the verdict as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Openapi {
+    /// Write carrier.json, gateway.json and keyholder.json here
+    #[arg(long, value_name = "DIR")]
+    pub write: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

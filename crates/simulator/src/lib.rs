@@ -1,0 +1,5 @@
+//! Simulated makers' clouds, the people around a car, and the tools that judge a run from outside.
+
+pub mod canary;
+pub mod sabotage;
+pub mod wiretap;

@@ -1,0 +1,156 @@
+//! Tampering from outside: a proxy between a keyholder and the simulated maker's cloud.
+//!
+//! It tells the keyholder what it wants to hear while something else happens to the car. Whoever judges a run by the
+//! services' own words is fooled; whoever reads the simulator's record of lids and locks is not. Nothing in the product
+//! has a switch for this.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// Bodies of this cloud are a few kilobytes.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+const FORWARD_PATIENCE: Duration = Duration::from_secs(40);
+
+/// What the proxy does to the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tampering {
+    /// Locks never reach the car; the keyholder is told that they were done and that the car is locked.
+    SwallowLocks,
+    /// Every unlock reaches the car twice.
+    RepeatUnlocks,
+}
+
+/// A running proxy. Dropping it stops it.
+#[derive(Debug)]
+pub struct Proxy {
+    serving: JoinHandle<()>,
+    address: SocketAddr,
+}
+
+impl Proxy {
+    /// Listens on a free port of the loopback interface and forwards to `target`, such as `http://127.0.0.1:8480`.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start(target: String, tampering: Tampering) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(FORWARD_PATIENCE)
+            .build()
+            .map_err(std::io::Error::other)?;
+        let man = Arc::new(Man { target, tampering, http, lock_swallowed: AtomicBool::new(false) });
+        let router = Router::new().fallback(forward).with_state(man);
+        let serving = tokio::spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self { serving, address })
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// The man in the middle.
+#[derive(Debug)]
+struct Man {
+    target: String,
+    tampering: Tampering,
+    http: reqwest::Client,
+    lock_swallowed: AtomicBool,
+}
+
+async fn forward(State(man): State<Arc<Man>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
+    let is_command = |name: &str| parts.method == Method::POST && path.trim_end_matches('/').ends_with(name);
+    if man.tampering == Tampering::SwallowLocks && is_command("/commands/lock") {
+        man.lock_swallowed.store(true, Ordering::SeqCst);
+        let vin = path.split('/').rev().nth(2).unwrap_or_default();
+        let done = json!({"data": {"vin": vin, "invokeStatus": "COMPLETED", "message": ""}});
+        return (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], done.to_string()).into_response();
+    }
+    if man.tampering == Tampering::RepeatUnlocks && is_command("/commands/unlock") {
+        let _ = man.pass(&parts.method, &path, &parts.headers, body.clone()).await;
+    }
+    match man.pass(&parts.method, &path, &parts.headers, body).await {
+        Ok((status, headers, answer)) => man.answer(&path, status, headers, answer),
+        Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}
+
+impl Man {
+    async fn pass(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), reqwest::Error> {
+        let mut headers = headers.clone();
+        headers.remove(header::HOST);
+        headers.remove(header::CONTENT_LENGTH);
+        let answer =
+            self.http.request(method.clone(), format!("{}{path}", self.target)).headers(headers).body(body).send().await?;
+        Ok((answer.status(), answer.headers().clone(), answer.bytes().await?))
+    }
+
+    /// Passes an answer on; after a swallowed lock, doors are said to be locked since now.
+    fn answer(&self, path: &str, status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
+        headers.remove(header::CONTENT_LENGTH);
+        headers.remove(header::TRANSFER_ENCODING);
+        let mut body = body;
+        if path.trim_end_matches('/').ends_with("/doors")
+            && self.lock_swallowed.load(Ordering::SeqCst)
+            && let Ok(mut doors) = serde_json::from_slice::<Value>(&body)
+        {
+            let newest = newest_timestamp(&doors);
+            if let Some(lock) = doors.pointer_mut("/data/centralLock") {
+                *lock = json!({"value": "LOCKED", "timestamp": newest});
+            }
+            body = Bytes::from(doors.to_string());
+        }
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// The newest time among the closures, one millisecond later: a lie that looks fresh.
+fn newest_timestamp(doors: &Value) -> String {
+    use parcelshelf_core::time::Timestamp;
+    let newest = doors["data"]
+        .as_object()
+        .into_iter()
+        .flat_map(|d| d.values())
+        .filter_map(|v| v["timestamp"].as_str())
+        .filter_map(|t| Timestamp::parse_rfc3339(t).ok())
+        .max()
+        .unwrap_or(Timestamp::EPOCH);
+    newest.plus_millis(1).to_rfc3339()
+}
