@@ -1,0 +1,178 @@
+//! What is inside sealed boxes. None of these prints.
+
+use core::fmt;
+
+use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::area::Position;
+use parcelshelf_core::id::VehicleId;
+use parcelshelf_core::time::Timestamp;
+
+use crate::encoding::{Hash, b64, domain_hash};
+use crate::json::{self, Members, Object, Value};
+use crate::refused::{Kind, Refused};
+use crate::text::token;
+
+macro_rules! silent {
+    ($($name:ident),+) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(concat!(stringify!($name), "(<redacted>)")) }
+        }
+    )+};
+}
+silent!(Place, Phone, Rule, Description);
+
+/// Where a car stands, and what it looks like from afar.
+#[derive(Clone, PartialEq)]
+pub struct Place {
+    pub position: Position,
+    /// When the position was taken, if the maker says.
+    pub taken_at: Option<Timestamp>,
+    /// When the maker was asked.
+    pub read_at: Timestamp,
+    pub colour: Option<String>,
+    pub model: Option<String>,
+    pub class: AccessClass,
+}
+impl Place {
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        position_to(Object::new(), &self.position)
+            .nullable("taken_at", self.taken_at)
+            .text("read_at", self.read_at)
+            .nullable("colour", self.colour.as_ref())
+            .nullable("model", self.model.as_ref())
+            .text("class", self.class.code())
+            .end()
+            .into_bytes()
+    }
+    /// # Errors
+    /// `content_…` codes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
+        let mut m = json::parse(Kind::Content, bytes)?;
+        let place = Self {
+            position: position_from(&mut m)?,
+            taken_at: m.nullable("taken_at", |t| Timestamp::parse_rfc3339(t).ok())?,
+            read_at: m.parsed("read_at", |t| Timestamp::parse_rfc3339(t).ok())?,
+            colour: m.nullable("colour", |t| words(t, 64))?,
+            model: m.nullable("model", |t| words(t, 64))?,
+            class: m.parsed("class", AccessClass::parse)?,
+        };
+        m.end()?;
+        Ok(place)
+    }
+}
+
+/// Where a phone is, with the nonce of the proof it came with.
+#[derive(Clone, PartialEq)]
+pub struct Phone {
+    pub position: Position,
+    pub nonce: String,
+}
+impl Phone {
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        position_to(Object::new(), &self.position).text("nonce", &self.nonce).end().into_bytes()
+    }
+    /// # Errors
+    /// `content_…` codes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
+        let mut m = json::parse(Kind::Content, bytes)?;
+        let phone = Self { position: position_from(&mut m)?, nonce: token(&mut m, "nonce", 128)? };
+        m.end()?;
+        Ok(phone)
+    }
+}
+
+/// Which cars a grant is for, in order; under a commitment in the grant, disclosed to the keyholder only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// 128 random bits, so that nobody can try cars.
+    pub salt: [u8; 16],
+    /// One to three.
+    pub vehicles: Vec<VehicleId>,
+}
+impl Rule {
+    /// The one spelling, over which the commitment is made. `place` is reserved for finer places and always `null`.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Object::new()
+            .text("salt", b64(self.salt))
+            .texts("vehicles", &self.vehicles)
+            .raw("place", "null")
+            .end()
+            .into_bytes()
+    }
+    /// `H("psh-rule-v1", bytes)`.
+    #[must_use]
+    pub fn commitment(&self) -> Hash {
+        domain_hash("psh-rule-v1", &[&self.to_bytes()])
+    }
+    /// # Errors
+    /// `content_…` codes; also for another spelling than [`Rule::to_bytes`]'s.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
+        let mut m = json::parse(Kind::Content, bytes)?;
+        let rule =
+            Self { salt: m.bytes_of("salt")?, vehicles: m.list("vehicles", 1..=3, |t| VehicleId::parse(t).ok())? };
+        if m.take("place") != Some(Value::Null) || rule.to_bytes() != bytes {
+            return Err(m.wrong());
+        }
+        m.end()?;
+        Ok(rule)
+    }
+}
+
+/// How a car is recognised and opened.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Description {
+    pub plate: String,
+    pub colour: String,
+    pub model: String,
+    /// A few words: "hand under the tailgate's handle".
+    pub opens_how: String,
+    pub notes: String,
+    /// The car films around itself.
+    pub records_video: bool,
+}
+impl Description {
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Object::new()
+            .text("plate", &self.plate)
+            .text("colour", &self.colour)
+            .text("model", &self.model)
+            .text("opens_how", &self.opens_how)
+            .text("notes", &self.notes)
+            .bool("records_video", self.records_video)
+            .end()
+            .into_bytes()
+    }
+    /// # Errors
+    /// `content_…` codes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
+        let mut m = json::parse(Kind::Content, bytes)?;
+        let d = Self {
+            plate: m.text("plate", 1..=16)?,
+            colour: m.text("colour", 1..=64)?,
+            model: m.text("model", 1..=64)?,
+            opens_how: m.text("opens_how", 0..=256)?,
+            notes: m.text("notes", 0..=1024)?,
+            records_video: m.bool("records_video")?,
+        };
+        m.end()?;
+        Ok(d)
+    }
+}
+
+fn words(text: &str, max: usize) -> Option<String> {
+    (!text.is_empty() && text.len() <= max && json::is_plain(text)).then(|| text.to_owned())
+}
+fn position_to(o: Object, p: &Position) -> Object {
+    let number = |v: f64| serde_json::Value::from(v).to_string();
+    o.raw("lat", &number(p.latitude_deg()))
+        .raw("lng", &number(p.longitude_deg()))
+        .raw("accuracy_m", &number(p.accuracy_m()))
+}
+fn position_from(m: &mut Members) -> Result<Position, Refused> {
+    let (lat, lng, accuracy) = (m.float("lat")?, m.float("lng")?, m.float("accuracy_m")?);
+    Position::new(lat, lng, accuracy).map_err(|_| m.wrong())
+}

@@ -1,0 +1,196 @@
+//! What an owner confirms with a passkey besides grants: exact bytes of strict JSON, and an assertion whose challenge
+//! is `H("psh-statement-v1", bytes)`.
+
+use parcelshelf_core::id::{VehicleId, WalletId};
+use parcelshelf_core::time::Timestamp;
+
+use crate::encoding::{Hash, b64, domain_hash};
+use crate::json::{self, Members, Object};
+use crate::jws::VerifyingKey;
+use crate::nonce::{self, NonceKey};
+use crate::refused::{Fault, Kind, Refused};
+use crate::seal::SealPublicKey;
+use crate::text::{audience, is_word, token};
+use crate::webauthn::{self, Assertion, CREDENTIAL_ID_MAX, Passkey, RelyingParty};
+
+/// Most bytes of a statement.
+pub const STATEMENT_MAX: usize = 4 * 1024;
+
+/// What is stated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// A new wallet: its account sealing key and its first passkey, which confirms itself.
+    Wallet { account_key: SealPublicKey, passkey: Passkey },
+    /// Link a car of this maker.
+    Link { wallet: WalletId, maker: String },
+    /// What the owner agrees to where a maker cannot tell.
+    Consents {
+        wallet: WalletId,
+        vehicle: VehicleId,
+        nobody_inside: bool,
+        parked_inferred: bool,
+        tailgate_with_cabin: bool,
+    },
+    /// One more passkey for a wallet, confirmed by one it has.
+    Passkey { wallet: WalletId, passkey: Passkey },
+}
+impl Said {
+    /// The `typ` member.
+    #[must_use]
+    pub const fn typ(&self) -> &'static str {
+        match self {
+            Self::Wallet { .. } => "wallet",
+            Self::Link { .. } => "link",
+            Self::Consents { .. } => "consents",
+            Self::Passkey { .. } => "passkey",
+        }
+    }
+    /// The wallet that says it; none for a new one.
+    #[must_use]
+    pub const fn wallet(&self) -> Option<WalletId> {
+        match self {
+            Self::Wallet { .. } => None,
+            Self::Link { wallet, .. } | Self::Consents { wallet, .. } | Self::Passkey { wallet, .. } => Some(*wallet),
+        }
+    }
+}
+
+/// A statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    pub aud: String,
+    /// The keyholder's challenge ([`nonce::issue_challenge`]).
+    pub nonce: String,
+    pub said: Said,
+}
+
+/// A statement that a passkey confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedStatement {
+    bytes: Vec<u8>,
+    statement: Statement,
+    confirmed_by: Passkey,
+}
+impl VerifiedStatement {
+    /// The very bytes that were confirmed.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+    #[must_use]
+    pub const fn statement(&self) -> &Statement {
+        &self.statement
+    }
+    #[must_use]
+    pub const fn said(&self) -> &Said {
+        &self.statement.said
+    }
+    #[must_use]
+    pub const fn confirmed_by(&self) -> &Passkey {
+        &self.confirmed_by
+    }
+    /// Checks the challenge inside.
+    ///
+    /// # Errors
+    /// `nonce_…` codes.
+    pub fn fresh(&self, key: &NonceKey, now: Timestamp) -> Result<(), Refused> {
+        nonce::check_challenge(key, &self.statement.nonce, now).map(|_| ())
+    }
+}
+
+/// What the assertion must carry as challenge.
+#[must_use]
+pub fn challenge(bytes: &[u8]) -> Hash {
+    domain_hash("psh-statement-v1", &[bytes])
+}
+
+impl Statement {
+    /// The bytes to confirm.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let o = Object::new().text("typ", self.said.typ()).text("aud", &self.aud).text("nonce", &self.nonce);
+        match &self.said {
+            Said::Wallet { account_key, passkey } => passkey_to(o.text("account_key", account_key), passkey),
+            Said::Link { wallet, maker } => o.text("wallet", wallet).text("maker", maker),
+            Said::Consents { wallet, vehicle, nobody_inside, parked_inferred, tailgate_with_cabin } => o
+                .text("wallet", wallet)
+                .text("vehicle", vehicle)
+                .bool("nobody_inside", *nobody_inside)
+                .bool("parked_inferred", *parked_inferred)
+                .bool("tailgate_with_cabin", *tailgate_with_cabin),
+            Said::Passkey { wallet, passkey } => passkey_to(o.text("wallet", wallet), passkey),
+        }
+        .end()
+        .into_bytes()
+    }
+    /// Reads a statement without checking who confirmed it.
+    ///
+    /// # Errors
+    /// `statement_…` codes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
+        if bytes.len() > STATEMENT_MAX {
+            return Err(Refused::of(Kind::Statement, Fault::TooLong));
+        }
+        let mut m = json::parse(Kind::Statement, bytes)?;
+        let typ = m.raw_text("typ", 1..=32)?;
+        let aud = audience(&mut m, "aud")?;
+        let nonce = token(&mut m, "nonce", 128)?;
+        let said = match typ.as_str() {
+            "wallet" => Said::Wallet {
+                account_key: m.parsed("account_key", SealPublicKey::parse)?,
+                passkey: passkey_from(&mut m)?,
+            },
+            "link" => Said::Link {
+                wallet: wallet(&mut m)?,
+                maker: m.parsed("maker", |t| is_word(t, 32).then(|| t.to_owned()))?,
+            },
+            "consents" => Said::Consents {
+                wallet: wallet(&mut m)?,
+                vehicle: m.parsed("vehicle", |t| VehicleId::parse(t).ok())?,
+                nobody_inside: m.bool("nobody_inside")?,
+                parked_inferred: m.bool("parked_inferred")?,
+                tailgate_with_cabin: m.bool("tailgate_with_cabin")?,
+            },
+            "passkey" => Said::Passkey { wallet: wallet(&mut m)?, passkey: passkey_from(&mut m)? },
+            _ => return Err(m.fault(Fault::WrongType)),
+        };
+        m.end()?;
+        Ok(Self { aud, nonce, said })
+    }
+    /// Checks who confirmed a statement: for a new wallet the passkey inside it, else one of `passkeys`, which the
+    /// caller has read for the wallet that [`Said::wallet`] names. Freshness is [`VerifiedStatement::fresh`].
+    ///
+    /// # Errors
+    /// `statement_…` and `assertion_…` codes.
+    pub fn verify(
+        bytes: &[u8],
+        assertion: &Assertion,
+        passkeys: &[Passkey],
+        rp: &RelyingParty,
+        aud: &str,
+    ) -> Result<VerifiedStatement, Refused> {
+        let statement = Self::parse(bytes)?;
+        if statement.aud != aud {
+            return Err(Refused::of(Kind::Statement, Fault::WrongAudience));
+        }
+        let own = match &statement.said {
+            Said::Wallet { passkey, .. } => core::slice::from_ref(passkey),
+            _ => passkeys,
+        };
+        let confirmed_by = webauthn::verify(assertion, &challenge(bytes), own, rp)?.clone();
+        Ok(VerifiedStatement { bytes: bytes.to_vec(), statement, confirmed_by })
+    }
+}
+
+fn passkey_to(o: Object, passkey: &Passkey) -> Object {
+    o.text("credential_id", b64(&passkey.credential_id)).raw("jwk", &passkey.key.to_jwk())
+}
+fn passkey_from(m: &mut Members) -> Result<Passkey, Refused> {
+    Ok(Passkey {
+        credential_id: m.bytes("credential_id", 1..=CREDENTIAL_ID_MAX)?,
+        key: VerifyingKey::from_members(m.object("jwk")?)?,
+    })
+}
+fn wallet(m: &mut Members) -> Result<WalletId, Refused> {
+    m.parsed("wallet", |t| WalletId::parse(t).ok())
+}
