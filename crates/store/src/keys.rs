@@ -1,1 +1,139 @@
-//! (being written)
+//! Data keys, in a file of their own that no backup and no history holds.
+//!
+//! Personal data in the other store is sealed under a data key per delivery or wallet; the keys lie here, wrapped by an
+//! epoch key that is in neither. Destroying a key here erases what it sealed, in every copy of the other store. So this
+//! file has no write-ahead log and no free pages with old content (`journal_mode=TRUNCATE`, `secure_delete`), and a key is
+//! durable before the first row that uses it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::sqlite::{create_private, engine};
+use crate::{KEY_BYTES_MAX, StoreError};
+
+/// Largest wrapped key, bytes.
+pub const WRAPPED_BYTES_MAX: usize = 512;
+
+/// A store of wrapped data keys.
+#[async_trait::async_trait]
+pub trait KeyStore: Send + Sync + 'static {
+    /// Stores a new key; durable when this returns. Returns whether it is new: an existing key is never replaced.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be stored; then the key must not be used.
+    async fn put_new(&self, id: &[u8], wrapped: &[u8]) -> Result<bool, StoreError>;
+    async fn get(&self, id: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Overwrites and removes a key; durable when this returns. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it may still be there.
+    async fn destroy(&self, id: &[u8]) -> Result<bool, StoreError>;
+    /// How many keys there are.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    async fn len(&self) -> Result<u64, StoreError>;
+}
+
+/// Keys in a file.
+pub struct KeyFile(Arc<Mutex<Connection>>);
+impl fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyFile")
+    }
+}
+
+impl KeyFile {
+    /// Opens or creates the file at `path`, readable by its owner only.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        create_private(path).map_err(|e| StoreError::Engine(Box::new(e)))?;
+        let connection = Connection::open(path).map_err(engine)?;
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
+                 CREATE TABLE IF NOT EXISTS keys (id BLOB PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;",
+            )
+            .map_err(engine)?;
+        Ok(Self(Arc::new(Mutex::new(connection))))
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let connection = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || what(&connection.lock().unwrap_or_else(PoisonError::into_inner)))
+            .await
+            .map_err(|e| StoreError::Engine(Box::new(e)))?
+            .map_err(engine)
+    }
+}
+
+const fn bounded(id: &[u8], wrapped: &[u8]) -> Result<(), StoreError> {
+    if id.len() > KEY_BYTES_MAX || wrapped.len() > WRAPPED_BYTES_MAX {
+        return Err(StoreError::Corrupt { table: String::new(), what: "a key or its name is too long" });
+    }
+    Ok(())
+}
+
+#[async_trait::async_trait]
+impl KeyStore for KeyFile {
+    async fn put_new(&self, id: &[u8], wrapped: &[u8]) -> Result<bool, StoreError> {
+        bounded(id, wrapped)?;
+        let (id, wrapped) = (id.to_vec(), wrapped.to_vec());
+        self.with(move |c| {
+            c.prepare_cached("INSERT INTO keys (id, wrapped) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                .execute(params![id, wrapped])
+                .map(|n| n == 1)
+        })
+        .await
+    }
+    async fn get(&self, id: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let id = id.to_vec();
+        self.with(move |c| {
+            c.prepare_cached("SELECT wrapped FROM keys WHERE id = ?1")?.query_row(params![id], |r| r.get(0)).optional()
+        })
+        .await
+    }
+    async fn destroy(&self, id: &[u8]) -> Result<bool, StoreError> {
+        let id = id.to_vec();
+        self.with(move |c| c.prepare_cached("DELETE FROM keys WHERE id = ?1")?.execute(params![id]).map(|n| n == 1))
+            .await
+    }
+    async fn len(&self) -> Result<u64, StoreError> {
+        self.with(|c| c.query_row("SELECT COUNT(*) FROM keys", [], |r| r.get(0))).await
+    }
+}
+
+/// Keys in memory, for tests.
+#[derive(Debug, Default)]
+pub struct MemoryKeys(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
+
+#[async_trait::async_trait]
+impl KeyStore for MemoryKeys {
+    async fn put_new(&self, id: &[u8], wrapped: &[u8]) -> Result<bool, StoreError> {
+        bounded(id, wrapped)?;
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.contains_key(id) {
+            return Ok(false);
+        }
+        keys.insert(id.to_vec(), wrapped.to_vec());
+        Ok(true)
+    }
+    async fn get(&self, id: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned())
+    }
+    async fn destroy(&self, id: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id).is_some())
+    }
+    async fn len(&self) -> Result<u64, StoreError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64)
+    }
+}

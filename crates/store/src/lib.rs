@@ -13,9 +13,13 @@ use std::time::Duration;
 
 use parcelshelf_core::time::Timestamp;
 
+mod apply;
 pub mod conformance;
+mod cursor;
 pub mod keys;
+mod limits;
 pub mod memory;
+mod migrate;
 pub mod sqlite;
 
 /// Longest id or index key, bytes.
@@ -57,7 +61,7 @@ pub trait Engine: Send + Sync + 'static {
     async fn journal_all(&self, after_seq: u64, limit: u32) -> Result<Vec<JournalEntry>, StoreError>;
     /// Takes up to `limit` jobs that are due and not leased, and leases them until `now + lease`.
     async fn claim(&self, queue: &str, now: Timestamp, lease: Duration, limit: u32) -> Result<Vec<Job>, StoreError>;
-    /// When the earliest unleased job of a queue is due.
+    /// When the earliest job of a queue can next be claimed (due, and its lease over).
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>, StoreError>;
     /// The stored answer to an idempotency key of one principal.
     async fn replay(&self, principal: &str, key: &str) -> Result<Option<StoredAnswer>, StoreError>;
