@@ -1,30 +1,24 @@
 //! What a carrier decides.
 //!
-//! What it is: pure state machines and rules of the carrier's side: which parcels may go into a car ([`parcel`]), a
-//! delivery with an outcome and a next step for every parcel ([`delivery`]), stops and the route of a courier
-//! ([`route`]). What it is not: it does no I/O, reads no clock, signs nothing, and knows no place, no plate and nothing
-//! of what a keyholder decides; it learns "accepted", "ready or not" and outcomes.
+//! What it is: the rules for parcels that go into cars ([`parcel`]), and the state machine of one delivery with several
+//! parcels, pick-ups and all fallbacks ([`delivery`]). What it is not: it does no I/O, reads no clock, and knows nothing
+//! that opens. The carrier relies on the keyholder's word for access; here is only what it does with it.
 //!
-//! The three types to know: [`Delivery`](delivery::Delivery) (state, event, now → state, effects),
-//! [`Rules`](parcel::Rules) (what may go into a car), and [`NextStep`](delivery::NextStep) (what happens with a parcel
-//! now; there is always an answer).
+//! The three types to know: [`Delivery`](delivery::Delivery) (the state), [`Event`](delivery::Event) (what happened) and
+//! [`Effect`](delivery::Effect) (what the shell must do).
 //!
 //! ```
-//! use parcelshelf_delivery::parcel::{Currency, Goods, Money, ParcelFacts, Rules, Violation, check};
+//! use parcelshelf_core::{id::{DeliveryId, ParcelId}, reason::Fallback, time::{Timestamp, Window}};
+//! use parcelshelf_delivery::delivery::{Delivery, Direction, Event};
 //!
-//! let usd = Currency::parse("USD").unwrap();
-//! let rules = Rules::default();
-//! let mut box_of_books = ParcelFacts {
-//!     sides_mm: [400, 300, 200],
-//!     weight_g: 4_000,
-//!     value: Money { minor: 6_000, currency: usd },
-//!     goods: Goods::default(),
-//! };
-//! assert_eq!(check(&box_of_books, &rules), Ok(()));
-//! box_of_books.weight_g = 30_000;
-//! assert_eq!(check(&box_of_books, &rules), Err(vec![Violation::TooHeavy]));
+//! let noon = Timestamp::from_unix_seconds(1_800_000_000);
+//! let window = Window::new(noon, noon.plus_seconds(4 * 3600)).unwrap();
+//! let parcel = (ParcelId::from_bytes([1; 16]), Direction::Put);
+//! let delivery = Delivery::request(DeliveryId::from_bytes([0; 16]), window, vec![parcel], vec![Fallback::Address], noon).unwrap();
+//! let (delivery, effects) = delivery.handle(Event::Accepted { window }, noon).unwrap();
+//! assert_eq!(delivery.phase().code(), "accepted");
+//! assert!(!effects.is_empty());
 //! ```
 
 pub mod delivery;
 pub mod parcel;
-pub mod route;

@@ -1,221 +1,175 @@
-//! What may go into a car: every rule by its name.
-//!
-//! A parcel that breaks a rule is refused with all rules named, at checkout or at the van.
+//! Which parcels may go into a car. A parcel that breaks a rule is refused with the rule named, at checkout or at the van.
 
-use core::fmt;
-
-use parcelshelf_core::time::Window;
-
-/// Longest sides of a box, millimetres, descending: 66×53×41 cm (26×21×16 in), what fits most trunks beside a spare
-/// wheel.
-pub const SIDES_MAX_MM: [u32; 3] = [660, 530, 410];
-/// 22.7 kg (50 lb): what one person may lift over a sill.
-pub const WEIGHT_MAX_G: u32 = 22_700;
-/// $1,300, in cents.
-pub const VALUE_MAX_USD_CENTS: u64 = 130_000;
-/// Heat- or cold-sensitive goods must bear a closed car at least this long, minutes: a long window and the evening.
-pub const TEMPERATURE_MINUTES_MIN: u32 = 480;
-/// The two lengths of a window that a recipient can choose, minutes.
-pub const WINDOW_MINUTES: [i64; 2] = [120, 240];
-
-/// Three capital letters (ISO 4217).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Currency([u8; 3]);
-impl Currency {
-    /// US dollar.
-    pub const USD: Self = Self(*b"USD");
-    /// Reads three capital letters.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let bytes: [u8; 3] = text.as_bytes().try_into().ok()?;
-        bytes.iter().all(u8::is_ascii_uppercase).then_some(Self(bytes))
-    }
-    #[must_use]
-    pub fn code(&self) -> &str {
-        // Capital letters by construction.
-        core::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-impl fmt::Debug for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
-
-/// An amount in the currency's smallest unit.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Money {
-    pub minor: u64,
-    pub currency: Currency,
-}
-
-/// What is inside and what its handing-over needs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Goods {
-    pub needs_signature: bool,
-    pub needs_age_check: bool,
-    pub cash_on_delivery: bool,
-    pub customs_due: bool,
-    pub live: bool,
-    pub aerosols: bool,
-    pub loose_lithium_cells: bool,
-    pub medicine: bool,
-    /// Sensitive to heat or cold: the minutes it bears in a closed car. `None`: not sensitive.
-    pub bears_closed_car_minutes: Option<u32>,
-}
-
-/// What is known of a parcel.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+/// What a carrier knows of a parcel.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParcelFacts {
-    /// Sides in any order, millimetres.
-    pub sides_mm: [u32; 3],
+    /// Outer dimensions in millimetres, in any order.
+    pub size_mm: [u32; 3],
     pub weight_g: u32,
     pub value: Money,
-    pub goods: Goods,
+    pub traits: Vec<Trait>,
+    /// Longest time from the van into a car that the goods bear, minutes; `None`: no limit.
+    pub bears_minutes_in_car: Option<u32>,
 }
-impl ParcelFacts {
-    /// Sides in descending order, millimetres.
-    #[must_use]
-    pub fn sorted_sides_mm(&self) -> [u32; 3] {
-        let mut sides = self.sides_mm;
-        sides.sort_unstable_by(|a, b| b.cmp(a));
-        sides
+
+/// An amount in the smallest unit of an ISO 4217 currency.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Money {
+    pub minor: u64,
+    pub currency: [u8; 3],
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// The word in interfaces.
+            #[must_use]
+            pub const fn code(self) -> &'static str { match self { $(Self::$variant => $code),+ } }
+            #[must_use]
+            pub fn parse(code: &str) -> Option<Self> { Self::ALL.iter().copied().find(|c| c.code() == code) }
+        }
+    };
+}
+
+words! {
+    /// What a parcel needs or holds that a locked trunk cannot give.
+    Trait {
+        Signature = "signature", AgeCheck = "age_check", CashOnDelivery = "cash_on_delivery", Customs = "customs",
+        LiveGoods = "live_goods", Aerosol = "aerosol", LooseLithiumCells = "loose_lithium_cells", Medicine = "medicine",
     }
 }
 
-/// A carrier's rules; the default is the product's.
+words! {
+    /// A broken rule.
+    Violation {
+        TooLarge = "too_large", TooHeavy = "too_heavy", TooValuable = "too_valuable",
+        /// The value is in a currency for which no limit is configured: unknown counts as no.
+        UnknownCurrency = "unknown_currency",
+        NoDimensions = "no_dimensions",
+        SignatureNeeded = "signature_needed", AgeCheckNeeded = "age_check_needed", CashNeeded = "cash_needed",
+        CustomsNeeded = "customs_needed", LiveGoods = "live_goods", Aerosol = "aerosol",
+        LooseLithiumCells = "loose_lithium_cells", Medicine = "medicine", HeatOrColdSensitive = "heat_or_cold_sensitive",
+    }
+}
+
+/// Limits, configurable by the carrier.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rules {
-    /// Largest sides, millimetres, in any order.
-    pub sides_max_mm: [u32; 3],
-    pub weight_max_g: u32,
-    /// Largest value, per currency. A currency without an entry is refused: unknown counts as no.
+    /// Largest box in millimetres; a parcel fits if it fits in some orientation along the axes.
+    pub box_mm: [u32; 3],
+    pub weight_g_max: u32,
+    /// Largest value per currency.
     pub value_max: Vec<Money>,
-    pub temperature_minutes_min: u32,
-    pub window_minutes: Vec<i64>,
+    /// Goods must bear a car for at least this long, minutes: until their owner comes.
+    pub minutes_in_car: u32,
 }
+
 impl Default for Rules {
+    /// 66×53×41 cm (26×21×16 in), 22.7 kg (50 lb), 1,300 dollars or euros; goods must bear a car for four hours.
     fn default() -> Self {
+        let limit = |currency: &[u8; 3]| Money { minor: 130_000, currency: *currency };
         Self {
-            sides_max_mm: SIDES_MAX_MM,
-            weight_max_g: WEIGHT_MAX_G,
-            value_max: vec![Money { minor: VALUE_MAX_USD_CENTS, currency: Currency::USD }],
-            temperature_minutes_min: TEMPERATURE_MINUTES_MIN,
-            window_minutes: WINDOW_MINUTES.to_vec(),
+            box_mm: [660, 530, 410],
+            weight_g_max: 22_700,
+            value_max: vec![limit(b"USD"), limit(b"EUR")],
+            minutes_in_car: 240,
         }
     }
 }
 
-/// A rule that a parcel breaks.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
-#[error("{}", self.code())]
-pub enum Violation {
-    /// A side is zero: no size is known.
-    SizeUnknown,
-    /// Weight zero: no weight is known.
-    WeightUnknown,
-    TooLarge,
-    TooHeavy,
-    TooValuable,
-    /// No limit is set for the currency.
-    CurrencyWithoutLimit,
-    NeedsSignature,
-    NeedsAgeCheck,
-    CashOnDelivery,
-    CustomsDue,
-    LiveGoods,
-    Aerosols,
-    LooseLithiumCells,
-    Medicine,
-    /// Does not bear heat or cold for long enough.
-    TemperatureSensitive,
-}
-impl Violation {
-    pub const ALL: [Self; 15] = [
-        Self::SizeUnknown,
-        Self::WeightUnknown,
-        Self::TooLarge,
-        Self::TooHeavy,
-        Self::TooValuable,
-        Self::CurrencyWithoutLimit,
-        Self::NeedsSignature,
-        Self::NeedsAgeCheck,
-        Self::CashOnDelivery,
-        Self::CustomsDue,
-        Self::LiveGoods,
-        Self::Aerosols,
-        Self::LooseLithiumCells,
-        Self::Medicine,
-        Self::TemperatureSensitive,
-    ];
-    /// The stable word in problems and outcomes.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::SizeUnknown => "size_unknown",
-            Self::WeightUnknown => "weight_unknown",
-            Self::TooLarge => "too_large",
-            Self::TooHeavy => "too_heavy",
-            Self::TooValuable => "too_valuable",
-            Self::CurrencyWithoutLimit => "currency_without_limit",
-            Self::NeedsSignature => "needs_signature",
-            Self::NeedsAgeCheck => "needs_age_check",
-            Self::CashOnDelivery => "cash_on_delivery",
-            Self::CustomsDue => "customs_due",
-            Self::LiveGoods => "live_goods",
-            Self::Aerosols => "aerosols",
-            Self::LooseLithiumCells => "loose_lithium_cells",
-            Self::Medicine => "medicine",
-            Self::TemperatureSensitive => "temperature_sensitive",
-        }
-    }
-    #[must_use]
-    pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|v| v.code() == code)
-    }
-}
-
-/// Judges a parcel.
+/// Checks a parcel against all rules.
 ///
 /// # Errors
-/// Every [`Violation`], in the order of their declaration.
+/// Every broken rule, in the order of [`Violation`].
 pub fn check(parcel: &ParcelFacts, rules: &Rules) -> Result<(), Vec<Violation>> {
-    let goods = &parcel.goods;
-    let limit = rules.value_max.iter().find(|m| m.currency == parcel.value.currency);
-    let tests = [
-        (parcel.sides_mm.contains(&0), Violation::SizeUnknown),
-        (parcel.weight_g == 0, Violation::WeightUnknown),
-        (!fits(parcel.sides_mm, rules.sides_max_mm), Violation::TooLarge),
-        (parcel.weight_g > rules.weight_max_g, Violation::TooHeavy),
-        (limit.is_some_and(|m| parcel.value.minor > m.minor), Violation::TooValuable),
-        (limit.is_none(), Violation::CurrencyWithoutLimit),
-        (goods.needs_signature, Violation::NeedsSignature),
-        (goods.needs_age_check, Violation::NeedsAgeCheck),
-        (goods.cash_on_delivery, Violation::CashOnDelivery),
-        (goods.customs_due, Violation::CustomsDue),
-        (goods.live, Violation::LiveGoods),
-        (goods.aerosols, Violation::Aerosols),
-        (goods.loose_lithium_cells, Violation::LooseLithiumCells),
-        (goods.medicine, Violation::Medicine),
-        (
-            goods.bears_closed_car_minutes.is_some_and(|m| m < rules.temperature_minutes_min),
-            Violation::TemperatureSensitive,
-        ),
-    ];
-    let broken: Vec<_> = tests.into_iter().filter(|(is_broken, _)| *is_broken).map(|(_, v)| v).collect();
+    let mut broken = Vec::new();
+    let mut rule = |broken_if: bool, violation| {
+        if broken_if {
+            broken.push(violation);
+        }
+    };
+    let (mut size, mut room) = (parcel.size_mm, rules.box_mm);
+    size.sort_unstable();
+    room.sort_unstable();
+    rule(size.iter().zip(room).any(|(s, r)| *s > r), Violation::TooLarge);
+    rule(parcel.weight_g > rules.weight_g_max, Violation::TooHeavy);
+    match rules.value_max.iter().find(|m| m.currency == parcel.value.currency) {
+        Some(most) => rule(parcel.value.minor > most.minor, Violation::TooValuable),
+        None => rule(true, Violation::UnknownCurrency),
+    }
+    rule(parcel.size_mm.contains(&0) || parcel.weight_g == 0, Violation::NoDimensions);
+    for (needs, violation) in [
+        (Trait::Signature, Violation::SignatureNeeded),
+        (Trait::AgeCheck, Violation::AgeCheckNeeded),
+        (Trait::CashOnDelivery, Violation::CashNeeded),
+        (Trait::Customs, Violation::CustomsNeeded),
+        (Trait::LiveGoods, Violation::LiveGoods),
+        (Trait::Aerosol, Violation::Aerosol),
+        (Trait::LooseLithiumCells, Violation::LooseLithiumCells),
+        (Trait::Medicine, Violation::Medicine),
+    ] {
+        rule(parcel.traits.contains(&needs), violation);
+    }
+    rule(parcel.bears_minutes_in_car.is_some_and(|m| m < rules.minutes_in_car), Violation::HeatOrColdSensitive);
     if broken.is_empty() { Ok(()) } else { Err(broken) }
 }
 
-/// Whether a box fits a space in any of its six orientations, along the axes: sorted side by sorted side.
-#[must_use]
-pub fn fits(mut sides: [u32; 3], mut space: [u32; 3]) -> bool {
-    sides.sort_unstable();
-    space.sort_unstable();
-    sides.iter().zip(space).all(|(side, room)| *side <= room)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
 
-/// Whether a window has one of the lengths that can be chosen.
-#[must_use]
-pub fn window_allowed(window: &Window, rules: &Rules) -> bool {
-    rules.window_minutes.iter().any(|m| window.millis() == m * 60_000)
+    fn shoes() -> ParcelFacts {
+        ParcelFacts {
+            size_mm: [350, 250, 130],
+            weight_g: 1_200,
+            value: Money { minor: 8_900, currency: *b"EUR" },
+            traits: vec![],
+            bears_minutes_in_car: None,
+        }
+    }
+
+    #[test]
+    fn every_rule_is_named() {
+        assert_eq!(check(&shoes(), &Rules::default()), Ok(()));
+        let with = |change: &dyn Fn(&mut ParcelFacts)| {
+            let mut parcel = shoes();
+            change(&mut parcel);
+            check(&parcel, &Rules::default()).unwrap_err()
+        };
+        assert_eq!(with(&|p| p.size_mm = [661, 530, 410]), [Violation::TooLarge]);
+        assert_eq!(with(&|p| p.weight_g = 22_701), [Violation::TooHeavy]);
+        assert_eq!(with(&|p| p.value.minor = 130_001), [Violation::TooValuable]);
+        assert_eq!(with(&|p| p.value.currency = *b"SEK"), [Violation::UnknownCurrency]);
+        assert_eq!(with(&|p| p.size_mm[1] = 0), [Violation::NoDimensions]);
+        assert_eq!(with(&|p| p.bears_minutes_in_car = Some(239)), [Violation::HeatOrColdSensitive]);
+        for needs in Trait::ALL {
+            assert_eq!(with(&|p| p.traits = vec![*needs]).len(), 1, "{needs:?}");
+        }
+        assert_eq!(
+            with(&|p| (p.weight_g, p.traits) = (30_000, vec![Trait::Aerosol])),
+            [Violation::TooHeavy, Violation::Aerosol]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn turning_a_box_changes_nothing(mut size in proptest::array::uniform3(1..900u32), turns in 0..3usize) {
+            let parcel = ParcelFacts { size_mm: size, ..shoes() };
+            size.rotate_left(turns);
+            let turned = ParcelFacts { size_mm: size, ..shoes() };
+            prop_assert_eq!(check(&parcel, &Rules::default()), check(&turned, &Rules::default()));
+        }
+        #[test]
+        fn less_of_everything_breaks_no_more_rules(size in proptest::array::uniform3(1..900u32), weight in 1..40_000u32, minor in 0..200_000u64) {
+            let parcel = ParcelFacts { size_mm: size, weight_g: weight, value: Money { minor, currency: *b"USD" }, ..shoes() };
+            let less = ParcelFacts { size_mm: size.map(|s| s.div_ceil(2)), weight_g: weight.div_ceil(2), value: Money { minor: minor / 2, currency: *b"USD" }, ..shoes() };
+            let broken = |p: &ParcelFacts| check(p, &Rules::default()).err().unwrap_or_default();
+            prop_assert!(broken(&less).iter().all(|v| broken(&parcel).contains(v)));
+        }
+    }
 }
