@@ -1,0 +1,413 @@
+//! An owner's wallet: passkey, seed, and what can be asked of a gateway with them.
+
+use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::area::Area;
+use parcelshelf_core::id::{AccessPointId, DeliveryId, GrantId, VehicleId, WalletId};
+use parcelshelf_core::reason::Purpose;
+use parcelshelf_core::time::Window;
+use parcelshelf_protocol::accepted::{Accepted, VerifiedAccepted};
+use parcelshelf_protocol::content::{Description, Rule};
+use parcelshelf_protocol::encoding::{Thumbprint, b64, from_b64};
+use parcelshelf_protocol::envelope::Envelope;
+use parcelshelf_protocol::grant::{Disclose, Grant, GrantClaims, Scoped, TextShown};
+use parcelshelf_protocol::jws::{Moment, SigningKey, VerifyingKey};
+use parcelshelf_protocol::keys::{Keys, VerifiedKeys};
+use parcelshelf_protocol::request::Ticket;
+use parcelshelf_protocol::seal::{self, Context, Purpose as Sealed, SealKeyPair};
+use parcelshelf_protocol::statement::{self, Said, Statement};
+use parcelshelf_protocol::{owner_keys, webauthn::Assertion};
+use serde_json::{Value, json};
+
+use crate::authenticator::Authenticator;
+use crate::courier::Device;
+use crate::http::text;
+use crate::{Failure, Host, Http};
+
+/// The wallet's page at one gateway.
+#[derive(Debug, Clone)]
+pub struct WalletSite {
+    http: Http,
+    origin: String,
+    rp_id: String,
+    host: Host,
+}
+
+impl WalletSite {
+    /// `origin` is where the wallet is served, such as `http://wallet.localhost:8470`.
+    ///
+    /// # Errors
+    /// [`Failure::Unexpected`] when it is no origin.
+    pub fn new(origin: &str, host: &Host) -> Result<Self, Failure> {
+        let url = url::Url::parse(origin).map_err(|_| Failure::Unexpected("not an origin"))?;
+        let rp_id = url.host_str().ok_or(Failure::Unexpected("not an origin"))?.to_owned();
+        Ok(Self { http: Http::new(origin)?, origin: url.origin().ascii_serialization(), rp_id, host: host.clone() })
+    }
+
+    /// The keyholder's keys, as published; pinned by whoever sees them first.
+    async fn keys(&self) -> Result<VerifiedKeys, Failure> {
+        let answer = self.http.get("/v1/keys", &[]).await?;
+        let jws = text(&answer, "keys")?;
+        let log = Keys::peek_log(&jws)?;
+        let name = peek_issuer(&jws)?;
+        Ok(Keys::verify(&jws, &log, &name, Moment::Used(self.host.now()))?)
+    }
+
+    async fn challenge(&self) -> Result<String, Failure> {
+        text(&self.http.post("/v1/challenges", &[], &json!({})).await?, "nonce")
+    }
+}
+
+/// The keyholder's name in keys that are seen for the first time.
+fn peek_issuer(jws: &str) -> Result<String, Failure> {
+    let payload = jws.split('.').nth(1).and_then(from_b64).ok_or(Failure::Unexpected("the keys are not signed"))?;
+    let claims: Value = serde_json::from_slice(&payload).map_err(|_| Failure::Unexpected("the keys are not JSON"))?;
+    text(&claims, "iss")
+}
+
+/// A registered wallet with one passkey and one device.
+#[derive(Debug)]
+pub struct Wallet {
+    site: WalletSite,
+    id: WalletId,
+    session: String,
+    passkey: Authenticator,
+    seed: [u8; 32],
+    account: SealKeyPair,
+    pinned: VerifiedKeys,
+}
+
+/// What an owner decides when a carrier asks.
+#[derive(Debug, Clone)]
+pub struct Consent {
+    /// In order of preference, at most three.
+    pub vehicles: Vec<VehicleId>,
+    pub access_point: AccessPointId,
+    pub opens: Vec<AccessClass>,
+    pub area: Area,
+    pub window: Window,
+    pub disclose: Disclose,
+}
+
+/// A signed and accepted grant.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    pub id: GrantId,
+    pub delivery: DeliveryId,
+    /// Link 0.
+    pub jws: String,
+    pub accepted: VerifiedAccepted,
+}
+
+impl Wallet {
+    /// Signs up: no name, no e-mail; a passkey and an account key.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn register(site: WalletSite, host: &Host) -> Result<Self, Failure> {
+        let pinned = site.keys().await?;
+        let passkey = Authenticator::create(&site.rp_id, &site.origin, host);
+        let seed = host.random::<32>();
+        let account = SealKeyPair::from_seed(&owner_keys::account_seed(&seed))?;
+        let said = Said::Wallet { account_key: account.public().clone(), passkey: passkey.passkey() };
+        let (statement, assertion) = state(&site, &pinned, &passkey, said).await?;
+        let answer = site.http.post("/v1/wallets", &[], &confirmed(&statement, &assertion)).await?;
+        let id = WalletId::parse(&text(&answer, "wallet")?).map_err(|_| Failure::Unexpected("not a wallet's id"))?;
+        let session = format!("Bearer {}", text(&answer, "token")?);
+        Ok(Self { site, id, session, passkey, seed, account, pinned })
+    }
+
+    #[must_use]
+    pub const fn id(&self) -> WalletId {
+        self.id
+    }
+    /// The keyholder's keys as pinned at sign-up.
+    #[must_use]
+    pub const fn pinned(&self) -> &VerifiedKeys {
+        &self.pinned
+    }
+    #[must_use]
+    pub const fn http(&self) -> &Http {
+        &self.site.http
+    }
+    /// Header value that says who is logged in.
+    #[must_use]
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+    const fn host(&self) -> &Host {
+        &self.site.host
+    }
+    fn message_key(&self) -> &VerifyingKey {
+        &self.pinned.claims().message
+    }
+    fn keyholder(&self) -> &str {
+        &self.pinned.claims().iss
+    }
+
+    /// A GET with the session.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.site.http.get(path, &[("authorization", &self.session)]).await
+    }
+    /// A POST with the session.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.site.http.post(path, &[("authorization", &self.session)], body).await
+    }
+
+    async fn say(&self, path: &str, said: Said) -> Result<Value, Failure> {
+        let (statement, assertion) = state(&self.site, &self.pinned, &self.passkey, said).await?;
+        self.post(path, &confirmed(&statement, &assertion)).await
+    }
+
+    /// Starts linking a car of `maker`: returns where the owner logs in at the maker.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn link(&self, maker: &str) -> Result<String, Failure> {
+        let answer = self.say("/v1/links", Said::Link { wallet: self.id, maker: maker.to_owned() }).await?;
+        text(&answer, "authorize_url")
+    }
+
+    /// Opens an envelope for this wallet.
+    fn open(&self, answer: &Value, purpose: Sealed, delivery: &str) -> Result<Value, Failure> {
+        let jws = text(answer, "envelope")?;
+        let recipient = self.id.to_string();
+        let envelope = Envelope::verify(&jws, self.message_key(), self.keyholder(), &recipient)?;
+        let bytes = envelope.open(&self.account, purpose, delivery)?;
+        serde_json::from_slice(&bytes).map_err(|_| Failure::Unexpected("what was sealed is not JSON"))
+    }
+
+    /// The cars of this wallet, with what the gateway found out about them.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn vehicles(&self) -> Result<Vec<Value>, Failure> {
+        let answer = self.get("/v1/wallet/vehicles").await?;
+        let list = self.open(&answer, Sealed::Account, &self.id.to_string())?;
+        list["vehicles"].as_array().cloned().ok_or(Failure::Unexpected("a list of vehicles is missing"))
+    }
+
+    /// Agrees to what the maker cannot tell.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn agree(&self, vehicle: VehicleId) -> Result<(), Failure> {
+        let said = Said::Consents {
+            wallet: self.id,
+            vehicle,
+            nobody_inside: true,
+            parked_inferred: true,
+            tailgate_with_cabin: true,
+        };
+        self.say("/v1/wallet/consents", said).await.map(drop)
+    }
+
+    /// Says what a courier needs to recognise the car; sealed, so that the front cannot read it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn describe(&self, vehicle: VehicleId, description: &Description) -> Result<(), Failure> {
+        let (sender, delivery) = (self.id.to_string(), vehicle.to_string());
+        let context = Context { sender: &sender, recipient: self.keyholder(), delivery: &delivery, seq: 0 };
+        let keyholder = &self.pinned.claims().seal;
+        let sealed =
+            seal::seal(&*self.host().entropy, keyholder, Sealed::Description, &context, &description.to_bytes())?;
+        let path = format!("/v1/wallet/vehicles/{vehicle}/description");
+        self.post(&path, &json!({"box": b64(sealed)})).await.map(drop)
+    }
+
+    /// Asks which doors to open and close, in which order, to prove that the owner stands at the car.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn begin_possession(&self, vehicle: VehicleId) -> Result<Vec<String>, Failure> {
+        let answer = self.post(&format!("/v1/wallet/vehicles/{vehicle}/possession"), &json!({})).await?;
+        let doors = answer["doors"].as_array().ok_or(Failure::Unexpected("a list of doors is missing"))?;
+        Ok(doors.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+
+    /// Whether possession is proved now.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn possession_is_proved(&self, vehicle: VehicleId) -> Result<bool, Failure> {
+        let answer = self.post(&format!("/v1/wallet/vehicles/{vehicle}/possession/check"), &json!({})).await?;
+        answer["proved"].as_bool().ok_or(Failure::Unexpected("whether it is proved is missing"))
+    }
+
+    /// The pseudonym of this wallet's cars towards one carrier.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn access_point(&self, carrier: Thumbprint) -> Result<AccessPointId, Failure> {
+        let answer = self.post("/v1/wallet/access-points", &json!({"carrier": carrier.to_string()})).await?;
+        AccessPointId::parse(&text(&answer, "access_point")?).map_err(|_| Failure::Unexpected("not an access point"))
+    }
+
+    /// Reads the ticket in the fragment of a carrier's link, down from the operator's key.
+    ///
+    /// # Errors
+    /// [`Failure::NotTrusted`] when any signature does not hold.
+    pub fn read_ticket(&self, consent_url: &str, operator: &VerifyingKey) -> Result<Ticket, Failure> {
+        let (_, fragment) = consent_url.split_once('#').ok_or(Failure::Unexpected("the link has no fragment"))?;
+        Ok(Ticket::verify(fragment, operator, self.keyholder(), Moment::Used(self.host().now()))?)
+    }
+
+    /// Allows what a carrier asked for: signs a grant with a key made for it, confirms it with the passkey, and hands it to
+    /// the keyholder.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn allow(&self, ticket: &Ticket, consent: &Consent) -> Result<Granted, Failure> {
+        let request = ticket.request.claims();
+        let delivery = request.delivery;
+        let claims = self.claims(consent, request.iss, Some(ticket), delivery, request.purpose);
+        let extra = json!({
+            "request": ticket.request.jws(),
+            "delegation_cert": ticket.delegation_cert.jws(),
+            "carrier_cert": ticket.carrier_cert.jws(),
+        });
+        self.sign_and_post(claims, consent, delivery, extra).await
+    }
+
+    /// Allows the owner's own device to open once, as a rehearsal.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn rehearse(&self, device: &Device, consent: &Consent) -> Result<Granted, Failure> {
+        let delivery = DeliveryId::from_bytes(self.host().random());
+        let claims = self.claims(consent, device.thumbprint(), None, delivery, Purpose::Rehearsal);
+        let extra = json!({"device": {"jwk": device.jwk(), "seal": device.seal_key().to_string()}});
+        self.sign_and_post(claims, consent, delivery, extra).await
+    }
+
+    fn claims(
+        &self,
+        consent: &Consent,
+        cnf: Thumbprint,
+        ticket: Option<&Ticket>,
+        delivery: DeliveryId,
+        purpose: Purpose,
+    ) -> (GrantClaims, Rule) {
+        let jti = GrantId::from_bytes(self.host().random());
+        let rule = Rule { salt: self.host().random(), vehicles: consent.vehicles.clone() };
+        // The derived seed is 32 bytes, which every X-Wing key takes.
+        let seal = SealKeyPair::from_seed(&owner_keys::grant_seal_seed(&self.seed, jti));
+        let claims = GrantClaims {
+            aud: self.keyholder().to_owned(),
+            jti,
+            iat: self.host().now(),
+            window: consent.window,
+            cnf,
+            request: ticket.map(|t| t.request.hash()),
+            scoped: Scoped::Delivery(delivery),
+            access_point: consent.access_point,
+            purpose,
+            opens: consent.opens.clone(),
+            area: consent.area.clone(),
+            disclose: consent.disclose,
+            seal: seal.map_or_else(|_| parcelshelf_protocol::encoding::sha256([]), |pair| pair.public().hash()),
+            rule_commitment: rule.commitment(),
+            text: TextShown { template: String::from("delivery-1"), lang: String::from("en") },
+        };
+        (claims, rule)
+    }
+
+    async fn sign_and_post(
+        &self,
+        (claims, rule): (GrantClaims, Rule),
+        _consent: &Consent,
+        delivery: DeliveryId,
+        mut body: Value,
+    ) -> Result<Granted, Failure> {
+        let key = SigningKey::generate(&*self.host().entropy);
+        let grant = Grant::sign(&claims, &key)?;
+        let assertion = self.passkey.confirm(&grant.challenge())?;
+        let seal_key = SealKeyPair::from_seed(&owner_keys::grant_seal_seed(&self.seed, claims.jti))?;
+        let (sender, about) = (self.id.to_string(), delivery.to_string());
+        let context = Context { sender: &sender, recipient: self.keyholder(), delivery: &about, seq: 0 };
+        let rule_box =
+            seal::seal(&*self.host().entropy, &self.pinned.claims().seal, Sealed::Rule, &context, &rule.to_bytes())?;
+        body["grant"] = json!(grant.jws());
+        body["assertion"] = json_of(&assertion)?;
+        body["seal_key"] = json!(seal_key.public().to_string());
+        body["rule_box"] = json!(b64(rule_box));
+        let answer = self.post("/v1/grants", &body).await?;
+        let accepted = Accepted::verify(
+            &text(&answer, "accepted")?,
+            self.message_key(),
+            self.keyholder(),
+            claims.cnf,
+            Moment::Any,
+        )?;
+        Ok(Granted { id: claims.jti, delivery, jws: grant.jws().to_owned(), accepted })
+    }
+
+    /// Stops one delivery at once. `true`: no command is in flight any more.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn block(&self, delivery: DeliveryId) -> Result<bool, Failure> {
+        let body = json!({"scope": "delivery", "id": delivery.to_string()});
+        let answer = self.post("/v1/wallet/blocks", &body).await?;
+        answer["settled"].as_bool().ok_or(Failure::Unexpected("whether it is settled is missing"))
+    }
+
+    /// What happened, as the keyholder recorded it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn timeline(&self, delivery: DeliveryId) -> Result<Value, Failure> {
+        let answer = self.get(&format!("/v1/wallet/deliveries/{delivery}/timeline")).await?;
+        self.open(&answer, Sealed::Account, &delivery.to_string())
+    }
+
+    /// The case bundle, as bytes to keep. `bundle_not_ready` until a checkpoint covers its records.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn bundle(&self, delivery: DeliveryId) -> Result<Vec<u8>, Failure> {
+        let answer = self.get(&format!("/v1/wallet/deliveries/{delivery}/bundle")).await?;
+        let jws = text(&answer, "envelope")?;
+        let recipient = self.id.to_string();
+        let envelope = Envelope::verify(&jws, self.message_key(), self.keyholder(), &recipient)?;
+        Ok(envelope.open(&self.account, Sealed::Bundle, &delivery.to_string())?.to_vec())
+    }
+
+    /// Opens a courier's sealed photo: the key belongs to this grant and to nobody else.
+    ///
+    /// # Errors
+    /// [`Failure::NotTrusted`] when it was sealed to another key.
+    pub fn open_photo(&self, granted: &Granted, sender: &Device, sealed: &[u8]) -> Result<Vec<u8>, Failure> {
+        let key = SealKeyPair::from_seed(&owner_keys::grant_seal_seed(&self.seed, granted.id))?;
+        let (from, about) = (sender.thumbprint().to_string(), granted.delivery.to_string());
+        let to = key.public().hash().to_string();
+        let context = Context { sender: &from, recipient: &to, delivery: &about, seq: 0 };
+        Ok(seal::open(&key, Sealed::Photo, &context, sealed)?.to_vec())
+    }
+}
+
+async fn state(
+    site: &WalletSite,
+    pinned: &VerifiedKeys,
+    passkey: &Authenticator,
+    said: Said,
+) -> Result<(Vec<u8>, Assertion), Failure> {
+    let nonce = site.challenge().await?;
+    let bytes = Statement { aud: pinned.claims().iss.clone(), nonce, said }.to_bytes();
+    let assertion = passkey.confirm(&statement::challenge(&bytes))?;
+    Ok((bytes, assertion))
+}
+
+fn confirmed(statement: &[u8], assertion: &Assertion) -> Value {
+    json!({"statement": b64(statement), "assertion": json_of(assertion).unwrap_or_default()})
+}
+
+fn json_of(assertion: &Assertion) -> Result<Value, Failure> {
+    serde_json::from_str(&assertion.to_json()).map_err(|_| Failure::Unexpected("an assertion is not JSON"))
+}
