@@ -58,6 +58,9 @@ pub const LOCK_TRIES: u8 = 5;
 pub const LOCK_PATIENCE_MS: i64 = 120_000;
 /// Pauses after each failed lock command; the last one repeats.
 pub const LOCK_BACKOFF_MS: [i64; 5] = [2_000, 5_000, 15_000, 30_000, 60_000];
+/// A lock that the maker called done is proved by that word only after the car's state could not be read for this
+/// long since: a reading is the stronger proof.
+pub const EXECUTED_AFTER_MS: i64 = 30_000;
 /// A lock command without an answer for this long counts as unknown.
 pub const LOCK_LOST_MS: i64 = 60_000;
 /// A lock asked for again within this time joins the command that is under way.

@@ -16,4 +16,8 @@
 
 pub mod attempt;
 pub mod conditions;
+pub mod eligibility;
 pub mod grant;
+pub mod makers_table;
+pub mod possession;
+pub mod readiness;

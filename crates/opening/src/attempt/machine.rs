@@ -5,10 +5,10 @@ use parcelshelf_core::time::Timestamp;
 
 use super::{
     AlarmCause, AlarmState, Attempt, By, CLOCK_SKEW_MS, COMMANDS_MAX, CONCLUDE_GRACE_MS, CarReading, CloseReport,
-    Effect, Event, INTENT_PATIENCE_MS, LOCK_BACKOFF_MS, LOCK_JOIN_MS, LOCK_LOST_MS, LOCK_PATIENCE_MS, LOCK_TRIES, Lid,
-    Lock, LockProgress, MakerRules, Notice, OPEN_TOO_LONG_MS, Phase, READ_ALARM_MS, READ_FAST_FOR_MS, READ_FAST_MS,
-    READ_LOST_MS, READ_MS, READ_SLOW_MS, RELEASE_AFTER_MS, REOPEN_WITHIN_MS, RecordKind, ReopenRefused, UseFate,
-    WATCH_ACKNOWLEDGED_MS,
+    EXECUTED_AFTER_MS, Effect, Event, INTENT_PATIENCE_MS, LOCK_BACKOFF_MS, LOCK_JOIN_MS, LOCK_LOST_MS,
+    LOCK_PATIENCE_MS, LOCK_TRIES, Lid, Lock, LockProgress, MakerRules, Notice, OPEN_TOO_LONG_MS, Phase, READ_ALARM_MS,
+    READ_FAST_FOR_MS, READ_FAST_MS, READ_LOST_MS, READ_MS, READ_SLOW_MS, RELEASE_AFTER_MS, REOPEN_WITHIN_MS,
+    RecordKind, ReopenRefused, UseFate, WATCH_ACKNOWLEDGED_MS,
 };
 use crate::conditions::OpenPermit;
 use crate::grant::{BlockEpoch, VerifiedChain};
@@ -342,7 +342,10 @@ impl Attempt {
                 self.closed(now, fx);
                 self.send_lock(By::Keyholder, now, fx);
             }
-            Phase::Locking => self.prove_without_state(fx),
+            // Observed is the stronger proof: give the car's state a while to come back.
+            Phase::Locking if self.p.lock.done_at.is_some_and(|t| now.millis_since(t) >= EXECUTED_AFTER_MS) => {
+                self.prove_without_state(fx);
+            }
             _ => {}
         }
     }
@@ -412,8 +415,11 @@ impl Attempt {
     }
 
     fn lock_answered(&mut self, outcome: Outcome, now: Timestamp, fx: &mut Effects) {
+        // An answer to nothing must not put off the next try; "done" is good news whenever it comes.
+        if self.p.lock.in_flight_since.take().is_none() && !matches!(outcome, Outcome::Done(_)) {
+            return;
+        }
         fx.push(Effect::Record(RecordKind::LockAnswered(outcome)));
-        self.p.lock.in_flight_since = None;
         if self.p.ended {
             return;
         }
@@ -423,8 +429,6 @@ impl Attempt {
             self.p.lock.seen_unlocked = false;
         }
         match (self.p.phase, outcome) {
-            // The car itself says that something is open.
-            (Phase::Locking, Outcome::DidNotHappen(Refusal::NotClosed)) => self.retry_lock_later(now),
             (Phase::Locking, Outcome::DidNotHappen(_) | Outcome::Unknown) => self.retry_lock_later(now),
             (Phase::Locking, Outcome::Done(_)) if !self.rules.lock_state_observed => self.prove_without_state(fx),
             _ => {}
@@ -622,7 +626,8 @@ impl Attempt {
         }
         let lock = self.p.lock;
         let out_of_time = lock.first_at.is_some_and(|t| now.millis_since(t) >= LOCK_PATIENCE_MS);
-        let out_of_tries = lock.tries >= LOCK_TRIES && lock.in_flight_since.is_none();
+        // The last one failed, too: the next is scheduled already.
+        let out_of_tries = lock.tries >= LOCK_TRIES && lock.next_at.is_some();
         if !(out_of_time || out_of_tries) {
             return;
         }

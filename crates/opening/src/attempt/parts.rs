@@ -351,12 +351,13 @@ impl Attempt {
             _ => None,
         }
     }
-    /// The word for screens and API: `alarm` and `acknowledged` stand before the phase.
+    /// The word for screens and API: `alarm` and `acknowledged` stand before the phase, a proof before both.
     #[must_use]
     pub fn code(&self) -> &'static str {
+        let proved = matches!(self.p.phase, Phase::Locked(LockProof::Observed | LockProof::Executed));
         match self.p.alarm {
-            Some(a) if a.acknowledged_at.is_none() => "alarm",
-            Some(_) if self.p.ended => "acknowledged",
+            Some(a) if !proved && a.acknowledged_at.is_none() => "alarm",
+            Some(_) if !proved && self.p.ended => "acknowledged",
             _ => self.p.phase.code(),
         }
     }

@@ -1,0 +1,205 @@
+//! "Ready?" asked three times; the carrier gets one word, the owner the reasons.
+
+use crate::conditions::Fact;
+
+/// Which of the three questions.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Question {
+    /// Evening before: reachable and permitted.
+    EveningBefore,
+    /// Start of the window: in the area.
+    StartOfWindow,
+    /// Ten minutes before: both, and awake.
+    TenMinutesBefore,
+}
+impl Question {
+    pub const ALL: [Self; 3] = [Self::EveningBefore, Self::StartOfWindow, Self::TenMinutesBefore];
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::EveningBefore => "evening_before",
+            Self::StartOfWindow => "start_of_window",
+            Self::TenMinutesBefore => "ten_minutes_before",
+        }
+    }
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|q| q.code() == code)
+    }
+}
+
+/// What is known when a question is asked. What the question does not need is not asked of the maker: leave it
+/// [`Fact::Unknown`].
+#[derive(Clone, Copy, Debug)]
+pub struct ReadinessFacts {
+    /// The grant is live: not blocked, paused, used up or past.
+    pub granted: bool,
+    /// The maker's permissions and the plan are in order.
+    pub permitted: Fact,
+    /// The car can be reached from the maker's cloud, asleep or not.
+    pub reachable: Fact,
+    pub in_area: Fact,
+    pub not_in_use: Fact,
+    pub awake: Fact,
+    /// The maker has a wake call and it has not been used for this question.
+    pub can_be_woken: bool,
+}
+
+/// The carrier's word.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Word {
+    Yes,
+    No,
+    /// Ask again at the next slot.
+    Later,
+}
+impl Word {
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Later => "later",
+        }
+    }
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        [Self::Yes, Self::No, Self::Later].into_iter().find(|w| w.code() == code)
+    }
+}
+
+/// For the owner: why, so that something can be done.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Cause {
+    /// Blocked, paused, used up or past.
+    NotGranted,
+    /// Permission or plan at the maker is missing.
+    NotPermitted,
+    NotReachable,
+    NotInArea,
+    InUse,
+    Asleep,
+}
+impl Cause {
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotGranted => "not_granted",
+            Self::NotPermitted => "not_permitted",
+            Self::NotReachable => "not_reachable",
+            Self::NotInArea => "not_in_area",
+            Self::InUse => "in_use",
+            Self::Asleep => "asleep",
+        }
+    }
+}
+
+/// The answer to one question.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answer {
+    /// All that the carrier gets.
+    pub word: Word,
+    /// For the owner only.
+    pub causes: Vec<Cause>,
+    /// Wake the car, once.
+    pub wake: bool,
+}
+
+/// Judges readiness. What cannot change by itself (grant, permission) is *no*; what can change until the courier comes
+/// is *later*, except ten minutes before, when it is *no*. Unknown counts as no, but can still be answered later.
+#[must_use]
+pub fn judge(question: Question, f: &ReadinessFacts) -> Answer {
+    let holds = |fact: Fact| matches!(fact, Fact::Yes | Fact::Inferred);
+    let asks_place = question != Question::EveningBefore;
+    let asks_awake = question == Question::TenMinutesBefore;
+    let asks_reach = question != Question::StartOfWindow;
+    let mut lasting = vec![];
+    let mut passing = vec![];
+    if !f.granted {
+        lasting.push(Cause::NotGranted);
+    }
+    if f.permitted != Fact::Yes && (asks_reach || f.permitted == Fact::No) {
+        lasting.push(Cause::NotPermitted);
+    }
+    if asks_reach && !holds(f.reachable) {
+        passing.push(Cause::NotReachable);
+    }
+    if asks_place && !holds(f.in_area) {
+        passing.push(Cause::NotInArea);
+    }
+    if asks_awake && f.not_in_use == Fact::No {
+        passing.push(Cause::InUse);
+    }
+    let sleeps = asks_awake && !holds(f.awake);
+    if sleeps {
+        passing.push(Cause::Asleep);
+    }
+    let wake = sleeps && f.can_be_woken && lasting.is_empty() && passing == [Cause::Asleep];
+    let word = match (lasting.is_empty(), passing.is_empty()) {
+        (true, true) => Word::Yes,
+        (true, false) if !asks_awake || wake => Word::Later,
+        _ => Word::No,
+    };
+    lasting.extend(passing);
+    Answer { word, causes: lasting, wake }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READY: ReadinessFacts = ReadinessFacts {
+        granted: true,
+        permitted: Fact::Yes,
+        reachable: Fact::Yes,
+        in_area: Fact::Yes,
+        not_in_use: Fact::Inferred,
+        awake: Fact::Yes,
+        can_be_woken: false,
+    };
+
+    #[test]
+    fn each_question_asks_for_its_own_facts() {
+        use {Cause as C, Question as Q, Word as W};
+        let far = ReadinessFacts { in_area: Fact::No, ..READY };
+        let unreachable = ReadinessFacts { reachable: Fact::Unknown, ..READY };
+        let asleep = ReadinessFacts { awake: Fact::No, ..READY };
+        let driving = ReadinessFacts { not_in_use: Fact::No, ..READY };
+        let revoked = ReadinessFacts { permitted: Fact::No, ..READY };
+        let blocked = ReadinessFacts { granted: false, ..READY };
+        for (question, facts, word, causes) in [
+            (Q::EveningBefore, READY, W::Yes, vec![]),
+            (Q::EveningBefore, far, W::Yes, vec![]),
+            (Q::EveningBefore, asleep, W::Yes, vec![]),
+            (Q::EveningBefore, unreachable, W::Later, vec![C::NotReachable]),
+            (Q::EveningBefore, revoked, W::No, vec![C::NotPermitted]),
+            (Q::EveningBefore, blocked, W::No, vec![C::NotGranted]),
+            (Q::StartOfWindow, READY, W::Yes, vec![]),
+            (Q::StartOfWindow, far, W::Later, vec![C::NotInArea]),
+            (Q::StartOfWindow, unreachable, W::Yes, vec![]),
+            (Q::StartOfWindow, revoked, W::No, vec![C::NotPermitted]),
+            (Q::TenMinutesBefore, READY, W::Yes, vec![]),
+            (Q::TenMinutesBefore, far, W::No, vec![C::NotInArea]),
+            (Q::TenMinutesBefore, unreachable, W::No, vec![C::NotReachable]),
+            (Q::TenMinutesBefore, asleep, W::No, vec![C::Asleep]),
+            (Q::TenMinutesBefore, driving, W::No, vec![C::InUse]),
+            (Q::TenMinutesBefore, blocked, W::No, vec![C::NotGranted]),
+        ] {
+            let answer = judge(question, &facts);
+            assert_eq!((answer.word, answer.causes, answer.wake), (word, causes, false), "{question:?} {facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_sleeping_car_is_woken_once_and_only_if_nothing_else_is_wrong() {
+        let asleep = ReadinessFacts { awake: Fact::No, can_be_woken: true, ..READY };
+        let answer = judge(Question::TenMinutesBefore, &asleep);
+        assert_eq!((answer.word, answer.wake), (Word::Later, true));
+        assert!(!judge(Question::EveningBefore, &asleep).wake);
+        let far_too = ReadinessFacts { in_area: Fact::No, ..asleep };
+        let answer = judge(Question::TenMinutesBefore, &far_too);
+        assert_eq!((answer.word, answer.wake), (Word::No, false));
+        let woken = ReadinessFacts { can_be_woken: false, ..asleep };
+        assert_eq!(judge(Question::TenMinutesBefore, &woken).word, Word::No);
+    }
+}

@@ -1,0 +1,261 @@
+//! A grant: reserved, spent or returned, blocked; standing rules over the change of clocks.
+
+use parcelshelf_core::id::GrantId;
+use parcelshelf_core::time::{Timestamp, Window};
+use parcelshelf_opening::grant::{
+    Allowance, BlockEpoch, Effect, Event, GrantState, ImpossibleGrant, LocalDate, NotARule, Refused, StandingRule, Use,
+    UseSlot, WeeklyHours, handle,
+};
+use proptest::prelude::*;
+
+use crate::support::*;
+
+fn reserve(grant: &GrantState, n: u8, now: Timestamp) -> Result<GrantState, Refused> {
+    grant.reserve(permit(now), attempt_id(n), now, grant.epoch()).map(|(next, _)| next)
+}
+
+#[test]
+fn the_table_of_a_single_use() {
+    let free = grant();
+    let reserved = reserve(&free, 1, NOON).unwrap();
+    let spent = reserved.spend(attempt_id(1)).unwrap();
+    let returned = reserved.give_back(attempt_id(1)).unwrap();
+    let blocked = reserved.block(at(5));
+    let (one, two) = (attempt_id(1), attempt_id(2));
+    assert_eq!(returned, free);
+    assert_eq!(reserved.use_of(one), Some(Use::Reserved(one)));
+    assert_eq!(reserve(&reserved, 2, NOON), Err(Refused::InUse));
+    assert_eq!(reserve(&reserved, 1, NOON), Err(Refused::InUse));
+    assert_eq!(reserve(&spent, 2, NOON), Err(Refused::Spent));
+    assert_eq!(reserve(&blocked, 2, at(6)), Err(Refused::Blocked));
+    for (state, spend_one, give_one_back) in [
+        (&free, Err(Refused::NotReserved), Err(Refused::NotReserved)),
+        (&reserved, Ok(()), Ok(())),
+        (&spent, Ok(()), Err(Refused::Spent)),
+        (&blocked, Ok(()), Ok(())),
+    ] {
+        assert_eq!(state.spend(one).map(drop), spend_one);
+        assert_eq!(state.give_back(one).map(drop), give_one_back);
+        assert_eq!(state.spend(two), Err(Refused::NotReserved));
+        assert_eq!(state.give_back(two), Err(Refused::NotReserved));
+    }
+    assert_eq!(spent.spend(one), Ok(spent.clone()), "a repeat changes nothing");
+}
+
+#[test]
+fn a_reservation_is_refused_with_its_reason() {
+    let grant = grant();
+    let attempt = attempt_id(1);
+    let refused = |permit_at: Timestamp, now: Timestamp, epoch: BlockEpoch| {
+        grant.reserve(permit(permit_at), attempt, now, epoch).map(|_| ()).unwrap_err()
+    };
+    assert_eq!(refused(NOON, NOON, BlockEpoch::new(8)), Refused::Blocked, "blocked since the conditions were read");
+    assert_eq!(refused(at(-1), at(-1), EPOCH), Refused::OutsideWindow);
+    assert_eq!(refused(at(14_400), at(14_400), EPOCH), Refused::OutsideWindow);
+    assert_eq!(refused(NOON, at(11), EPOCH), Refused::StalePermit);
+    assert_eq!(refused(at(5), at(4), EPOCH), Refused::StalePermit, "from the future");
+    let other = GrantState::accepted(GrantId::from_bytes([2; 16]), day(), Allowance::Once, EPOCH);
+    assert_eq!(other.reserve(permit(NOON), attempt, NOON, EPOCH).map(|_| ()), Err(Refused::AnotherGrant));
+}
+
+#[test]
+fn a_block_reaches_the_attempt_and_a_lifted_block_does_not_revive_it() {
+    let reserve = Event::Reserve { permit: permit(NOON), attempt: attempt_id(1), epoch: EPOCH };
+    let (reserved, effects) = handle(&grant(), reserve, NOON).unwrap();
+    assert!(matches!(effects.as_slice(), [Effect::Intend(chain)] if chain.epoch() == EPOCH && chain.class() == CLASS));
+    let (blocked, effects) = handle(&reserved, Event::Block, at(1)).unwrap();
+    assert_eq!(effects, [Effect::BlockAttempt(attempt_id(1))]);
+    assert_eq!((blocked.blocked_at(), blocked.epoch()), (Some(at(1)), EPOCH.next()));
+    let (lifted, _) = handle(&blocked, Event::Unblock, at(2)).unwrap();
+    assert!(lifted.epoch() != EPOCH, "an intent of before does not leave any more");
+    let (returned, effects) = handle(&lifted, Event::GiveBack { attempt: attempt_id(1) }, at(3)).unwrap();
+    assert_eq!(effects, [Effect::UseReturned(attempt_id(1))]);
+    let again = Event::Reserve { permit: permit(at(4)), attempt: attempt_id(2), epoch: returned.epoch() };
+    assert!(handle(&returned, again, at(4)).is_ok());
+}
+
+#[test]
+fn grants_survive_their_row_and_impossible_rows_are_refused() {
+    let reserved = reserve(&grant(), 1, NOON).unwrap();
+    assert_eq!(GrantState::from_parts(reserved.clone().into_parts()), Ok(reserved.clone()));
+    let date = LocalDate::parse("2027-01-15").unwrap();
+    let (once, other) = ((UseSlot::Only, Use::Spent(attempt_id(1))), (UseSlot::Only, Use::Reserved(attempt_id(2))));
+    for (uses, why) in [
+        (vec![once, other], ImpossibleGrant::UseTwice),
+        (vec![once, once], ImpossibleGrant::AttemptTwice),
+        (vec![(UseSlot::On(date), Use::Spent(attempt_id(1)))], ImpossibleGrant::UseOfAnotherKind),
+    ] {
+        let mut parts = grant().into_parts();
+        parts.uses = uses;
+        assert_eq!(GrantState::from_parts(parts), Err(why));
+    }
+}
+
+// ---- standing rules ----------------------------------------------------------------------------------------------
+
+fn time(text: &str) -> Timestamp {
+    Timestamp::parse_rfc3339(text).unwrap()
+}
+fn every_day(from_minute: u16, to_minute: u16) -> Vec<WeeklyHours> {
+    (1..=7).map(|weekday| WeeklyHours { weekday, from_minute, to_minute }).collect()
+}
+fn rule(zone: &str, hours: Vec<WeeklyHours>, from: &str, to: &str) -> StandingRule {
+    StandingRule::new(vec!["books.example".into()], hours, zone, Window::new(time(from), time(to)).unwrap()).unwrap()
+}
+
+#[test]
+fn hours_follow_the_clock_on_the_wall_when_it_changes() {
+    // Chicago: on 2026-03-08 02:00 CST becomes 03:00 CDT, on 2026-11-01 02:00 CDT becomes 01:00 CST.
+    let spring = rule("America/Chicago", every_day(8 * 60, 12 * 60), "2026-02-20T00:00:00Z", "2026-04-01T00:00:00Z");
+    for (moment, allowed) in [
+        ("2026-03-07T13:59:59Z", false),
+        ("2026-03-07T14:00:00Z", true),
+        ("2026-03-07T17:59:59Z", true),
+        ("2026-03-07T18:00:00Z", false),
+        ("2026-03-08T12:59:59Z", false),
+        ("2026-03-08T13:00:00Z", true),
+        ("2026-03-08T17:00:00Z", false),
+        ("2026-02-19T15:00:00Z", false),
+        ("2026-04-01T14:00:00Z", false),
+    ] {
+        assert_eq!(spring.allows(time(moment)), allowed, "{moment}");
+    }
+    let gap = rule("America/Chicago", every_day(2 * 60, 3 * 60), "2026-02-20T00:00:00Z", "2026-04-01T00:00:00Z");
+    assert!(!gap.allows(time("2026-03-08T07:59:59Z")), "01:59:59 CST");
+    assert!(!gap.allows(time("2026-03-08T08:00:00Z")), "03:00 CDT: the hour from two to three does not exist");
+    let autumn = rule("America/Chicago", every_day(60, 2 * 60), "2026-10-20T00:00:00Z", "2026-11-20T00:00:00Z");
+    for (moment, allowed) in [
+        ("2026-11-01T05:59:59Z", false),
+        ("2026-11-01T06:30:00Z", true),
+        ("2026-11-01T07:30:00Z", true),
+        ("2026-11-01T08:00:00Z", false),
+    ] {
+        assert_eq!(autumn.allows(time(moment)), allowed, "{moment}");
+    }
+}
+
+#[test]
+fn one_use_per_local_date_also_on_the_day_of_25_hours() {
+    let zone = "America/Chicago";
+    let standing = rule(zone, every_day(0, 1_440), "2026-10-20T00:00:00Z", "2026-11-20T00:00:00Z");
+    let window = standing.window();
+    let mut grant = GrantState::accepted(GRANT, window, Allowance::Standing(standing.clone()), EPOCH);
+    // 00:30 CDT, 23:30 CST of the same long date, 00:30 CST of the next.
+    let (first, same, next) =
+        (time("2026-11-01T05:30:00Z"), time("2026-11-02T05:30:00Z"), time("2026-11-02T06:30:00Z"));
+    assert_eq!(standing.local_date(first).to_string(), "2026-11-01");
+    assert_eq!(standing.local_date(same), standing.local_date(first));
+    grant = reserve(&grant, 1, first).unwrap().spend(attempt_id(1)).unwrap();
+    assert_eq!(reserve(&grant, 2, same), Err(Refused::Spent));
+    grant = reserve(&grant, 2, next).unwrap();
+    assert_eq!(grant.reserved().collect::<Vec<_>>(), [attempt_id(2)]);
+    assert_eq!(GrantState::from_parts(grant.clone().into_parts()), Ok(grant));
+}
+
+#[test]
+fn an_attempt_over_midnight_spends_the_date_on_which_it_was_reserved() {
+    let standing = rule("Europe/Stockholm", every_day(0, 1_440), "2026-06-01T00:00:00Z", "2026-06-20T00:00:00Z");
+    let grant = GrantState::accepted(GRANT, standing.window(), Allowance::Standing(standing), EPOCH);
+    let before_midnight = time("2026-06-10T21:59:50Z");
+    let reserved = reserve(&grant, 1, before_midnight).unwrap();
+    let spent = reserved.spend(attempt_id(1)).unwrap();
+    let date = LocalDate::parse("2026-06-10").unwrap();
+    assert_eq!(spent.uses().collect::<Vec<_>>(), [(UseSlot::On(date), Use::Spent(attempt_id(1)))]);
+    assert!(reserve(&spent, 2, time("2026-06-10T22:00:10Z")).is_ok(), "a new date");
+}
+
+#[test]
+fn outside_the_hours_nothing_is_reserved() {
+    let monday = vec![WeeklyHours { weekday: 1, from_minute: 480, to_minute: 720 }];
+    let standing = rule("Europe/Stockholm", monday, "2026-06-01T00:00:00Z", "2026-06-20T00:00:00Z");
+    let grant = GrantState::accepted(GRANT, standing.window(), Allowance::Standing(standing), EPOCH);
+    assert!(reserve(&grant, 1, time("2026-06-08T07:00:00Z")).is_ok(), "Monday 09:00 CEST");
+    assert_eq!(reserve(&grant, 1, time("2026-06-08T10:00:00Z")), Err(Refused::OutsideHours));
+    assert_eq!(reserve(&grant, 1, time("2026-06-09T07:00:00Z")), Err(Refused::OutsideHours));
+}
+
+#[test]
+fn rules_outside_their_bounds_are_none() {
+    let window = |days: i64| Window::new(NOON, NOON.plus_seconds(days * 86_400)).unwrap();
+    let make = |merchants: &[&str], hours: Vec<WeeklyHours>, zone: &str, days: i64| {
+        let merchants = merchants.iter().map(|m| (*m).to_owned()).collect();
+        StandingRule::new(merchants, hours, zone, window(days)).map(|_| ()).unwrap_err()
+    };
+    let hours = || every_day(480, 720);
+    let one = ["a.example"];
+    assert_eq!(make(&[], hours(), "Europe/Stockholm", 1), NotARule::Merchants);
+    assert_eq!(make(&["a", "a"], hours(), "Europe/Stockholm", 1), NotARule::Merchants);
+    assert_eq!(make(&[""], hours(), "Europe/Stockholm", 1), NotARule::Merchants);
+    assert_eq!(make(&one, vec![], "Europe/Stockholm", 1), NotARule::Hours);
+    assert_eq!(make(&one, every_day(720, 480), "Europe/Stockholm", 1), NotARule::Hours);
+    assert_eq!(make(&one, every_day(0, 1_441), "Europe/Stockholm", 1), NotARule::Hours);
+    let eighth = vec![WeeklyHours { weekday: 8, from_minute: 0, to_minute: 1 }];
+    assert_eq!(make(&one, eighth, "Europe/Stockholm", 1), NotARule::Hours);
+    assert_eq!(make(&one, hours(), "Europe/Stockholm", 91), NotARule::TooLong);
+    for zone in ["", "+02:00", "europe/stockholm", "Atlantis/Capital", "../etc/localtime", "local", "Europe/Stockholm "]
+    {
+        assert_eq!(make(&one, hours(), zone, 1), NotARule::Zone, "{zone}");
+    }
+    assert_eq!(LocalDate::parse("2026-02-30"), None);
+    assert_eq!(LocalDate::parse("+002026-02-03"), None);
+}
+
+// ---- laws --------------------------------------------------------------------------------------------------------
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Reserve(u8, u64),
+    Spend(u8),
+    GiveBack(u8),
+    Block,
+    Unblock,
+    Row,
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let attempt = || 1..5u8;
+    prop_oneof![
+        6 => (attempt(), 7..10u64).prop_map(|(a, e)| Step::Reserve(a, e)),
+        3 => attempt().prop_map(Step::Spend),
+        3 => attempt().prop_map(Step::GiveBack),
+        1 => Just(Step::Block),
+        1 => Just(Step::Unblock),
+        1 => Just(Step::Row),
+    ]
+}
+
+proptest! {
+    /// A use is never doubled, never negative, and spent for good; nothing is reserved under a block or an old epoch.
+    #[test]
+    fn a_use_is_used_once(story in proptest::collection::vec((0..400i64, steps()), 0..60)) {
+        let mut grant = grant();
+        let mut now = NOON;
+        let mut spent_by = None;
+        for (pause, step) in story {
+            now = now.plus_seconds(pause);
+            let event = match step {
+                Step::Reserve(a, e) => Event::Reserve { permit: permit(now), attempt: attempt_id(a), epoch: BlockEpoch::new(e) },
+                Step::Spend(a) => Event::Spend { attempt: attempt_id(a) },
+                Step::GiveBack(a) => Event::GiveBack { attempt: attempt_id(a) },
+                Step::Block => Event::Block,
+                Step::Unblock => Event::Unblock,
+                Step::Row => {
+                    grant = GrantState::from_parts(grant.into_parts()).unwrap();
+                    continue;
+                }
+            };
+            let before = grant.clone();
+            let Ok((next, effects)) = handle(&grant, event, now) else { continue };
+            grant = next;
+            if let (Step::Reserve(_, e), [Effect::Intend(_)]) = (step, effects.as_slice()) {
+                prop_assert!(before.blocked_at().is_none() && before.epoch() == BlockEpoch::new(e));
+                prop_assert!(before.uses().next().is_none() && day().contains(now));
+            }
+            prop_assert!(grant.uses().count() <= 1);
+            let spent = grant.uses().find_map(|(_, u)| matches!(u, Use::Spent(_)).then(|| u.attempt()));
+            prop_assert!(spent_by.is_none() || spent == spent_by, "a spent use came back");
+            spent_by = spent;
+            prop_assert!(grant.epoch() >= before.epoch());
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Stories, tables and laws of the keyholder's machines.
+
+mod attempt_laws;
+mod attempt_story;
+mod conditions;
+mod grant;
+mod support;
