@@ -1,5 +1,4 @@
 //! A world of published test keys, and one valid chain in it that a test changes in one place.
-#![expect(dead_code, reason = "each test binary uses its own part")]
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,6 @@
 //! The chain, told as stories: one valid chain, and what happens when one thing is different.
 
-mod support;
-
+use crate::support::{AUD, Case, NOW, TestKey, World, area, id, window};
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::id::{AccessPointId, DeliveryId};
 use parcelshelf_core::reason::{Action, Purpose};
@@ -12,7 +11,6 @@ use parcelshelf_protocol::grant::{Disclose, Schedule, Scoped, Weekday};
 use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::nonce::NonceKey;
 use parcelshelf_protocol::request::Ticket;
-use support::{AUD, NOW, TestKey, World, area, id, window};
 
 #[test]
 fn a_courier_with_the_right_phone_is_let_in() {
@@ -110,13 +108,13 @@ fn a_delegation_may_be_narrower() {
 fn a_stolen_proof_is_no_use_elsewhere() {
     let good = World::new().case();
     for (code, change) in [
-        ("proof_wrong_url", |c: &mut support::Case| c.url.push('x')),
+        ("proof_wrong_url", |c: &mut Case| c.url.push('x')),
         ("proof_wrong_method", |c| c.method = "GET".into()),
         ("proof_wrong_action", |c| c.action = "locate".into()),
         ("proof_wrong_body", |c| c.body = b64("{}")),
         ("nonce_expired", |c| c.now_ms += 15_000),
         ("nonce_foreign", |c| c.nonce_key = b64([9; 32])),
-    ] as [(&str, fn(&mut support::Case)); 6]
+    ] as [(&str, fn(&mut Case)); 6]
     {
         let mut case = good.clone();
         change(&mut case);
@@ -181,7 +179,7 @@ fn any_flipped_byte_of_any_link_is_refused() {
         bytes[at] ^= 1;
         String::from_utf8(bytes).ok()
     };
-    let fields: [(&str, fn(&mut support::Case) -> &mut String); 5] = [
+    let fields: [(&str, fn(&mut Case) -> &mut String); 5] = [
         ("grant", |c| &mut c.grant),
         ("assertion", |c| &mut c.assertion),
         ("delegation", |c| c.delegation.as_mut().unwrap()),

@@ -1,0 +1,7 @@
+//! The protocol's tests in one program: stories, laws, vectors, and other people's implementations.
+
+mod chain;
+mod laws;
+mod others;
+mod support;
+mod vectors;
