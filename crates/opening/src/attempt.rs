@@ -18,6 +18,8 @@
 //! The shell's part: carry out each [`Effect`] in order; keep one timer and one pending read per attempt (a newer
 //! `SetTimer` or `ReadCar` replaces the older); store [`Attempt::parts`] with the intent.
 
+mod deadlines;
+mod locking;
 mod machine;
 mod parts;
 mod words;
@@ -70,3 +72,6 @@ pub const WATCH_ACKNOWLEDGED_MS: i64 = 1_800_000;
 /// How much earlier than the intent a maker's time may lie and still count as newer: whole seconds and clocks differ.
 /// Errs towards "it opened".
 pub const CLOCK_SKEW_MS: i64 = 2_000;
+
+/// What one step collects.
+type Effects = Vec<Effect>;

@@ -278,6 +278,23 @@ impl LocatePermit {
 }
 
 /// All conditions of *open* held at one moment. Only [`open`] makes one, and it serves once: it cannot be copied.
+///
+/// ```compile_fail,E0599
+/// # use parcelshelf_opening::conditions::OpenPermit;
+/// fn twice(permit: OpenPermit) -> (OpenPermit, OpenPermit) {
+///     (permit.clone(), permit)
+/// }
+/// ```
+/// ```compile_fail,E0451
+/// # use parcelshelf_opening::conditions::{OpenPermit, Presence};
+/// # use parcelshelf_core::{actuation::AccessClass, id::GrantId, time::Timestamp};
+/// let forged = OpenPermit {
+///     grant: GrantId::from_bytes([0; 16]),
+///     at: Timestamp::EPOCH,
+///     class: AccessClass::SeparateTrunk,
+///     presence: Presence::Near,
+/// };
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct OpenPermit {

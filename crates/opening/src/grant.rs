@@ -126,6 +126,16 @@ pub enum ImpossibleGrant {
 /// Proof that a chain was verified, its conditions held, and a use was reserved for this attempt: the right to send
 /// one open command. Only [`GrantState::reserve`] (and a reopening inside a live attempt) makes one; it is consumed by
 /// the attempt and cannot be copied or stored.
+///
+/// ```compile_fail,E0382
+/// # use parcelshelf_opening::attempt::{Attempt, MakerRules};
+/// # use parcelshelf_opening::grant::VerifiedChain;
+/// # use parcelshelf_core::time::Timestamp;
+/// fn two_attempts(chain: VerifiedChain, rules: MakerRules, now: Timestamp) {
+///     let _ = Attempt::intend(chain, rules, now);
+///     let _ = Attempt::intend(chain, rules, now);
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a reserved use belongs to an attempt"]
 pub struct VerifiedChain {

@@ -13,6 +13,45 @@
 //! The way to the one dangerous effect is closed by types: [`conditions::open`] makes an `OpenPermit`, only
 //! [`GrantState::reserve`](grant::GrantState::reserve) turns it into a [`VerifiedChain`](grant::VerifiedChain), only
 //! [`Attempt::intend`](attempt::Attempt::intend) takes that, and what comes back from a store has lost it for good.
+//!
+//! ```
+//! use parcelshelf_core::actuation::AccessClass;
+//! use parcelshelf_core::area::{Area, Cell, Position};
+//! use parcelshelf_core::id::{AttemptId, GrantId};
+//! use parcelshelf_core::reason::Purpose;
+//! use parcelshelf_core::time::{Timestamp, Window};
+//! use parcelshelf_opening::attempt::{Attempt, Effect, Event, MakerRules};
+//! use parcelshelf_opening::conditions::{self, Consents, Fact, LocateFacts, OpenFacts};
+//! use parcelshelf_opening::grant::{Allowance, BlockEpoch, GrantState};
+//!
+//! let now = Timestamp::from_unix_seconds(1_800_000_000);
+//! let window = Window::new(now, now.plus_seconds(3_600)).unwrap();
+//! let car = Position::new(57.725, 11.849, 25.0).unwrap();
+//! let area = Area::new(vec![Cell::of(&car)]).unwrap();
+//! let (id, epoch) = (GrantId::from_bytes([1; 16]), BlockEpoch::default());
+//! let facts = OpenFacts {
+//!     locate: LocateFacts {
+//!         now, grant: id, grant_window: window, delegation_window: window, blocked: false, area: &area,
+//!         parked: Fact::Yes, car: Some(car), inside_rule: Fact::Yes, phone: Some(car.moved(0.0, 30.0)),
+//!         parkings_shown: 1, parking_shown_before: true,
+//!     },
+//!     purpose: Purpose::Delivery, located: true, same_parking: Fact::Yes, closed: Fact::Yes, not_in_use: Fact::Yes,
+//!     nobody_inside: Fact::Yes, class: AccessClass::SeparateTrunk, granted: &[AccessClass::SeparateTrunk],
+//!     supported: &[AccessClass::SeparateTrunk], attempts: 0, owner_tap: false, plate_read: false,
+//! };
+//! let permit = conditions::open(&facts, &Consents::default()).unwrap();
+//! let grant = GrantState::accepted(id, window, Allowance::Once, epoch);
+//! let (grant, chain) = grant.reserve(permit, AttemptId::from_bytes([2; 16]), now, epoch).unwrap();
+//! let rules = MakerRules {
+//!     unanswered_may_act_for_ms: 60_000, default_window_ms: 300_000, opening_is_a_window: true,
+//!     lid_state_observed: true, lock_state_observed: true,
+//! };
+//! let (attempt, _record_the_intent) = Attempt::intend(chain, rules, now);
+//! // Store grant, attempt and leaf in one transaction; only then:
+//! let (_attempt, effects) = attempt.handle(Event::IntentDurable { epoch }, now);
+//! assert!(effects.contains(&Effect::SendOpen { command: 1 }));
+//! # assert!(grant.reserved().count() == 1);
+//! ```
 
 pub mod attempt;
 pub mod conditions;

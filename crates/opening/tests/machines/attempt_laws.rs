@@ -140,7 +140,7 @@ fn stories() -> impl Strategy<Value = Vec<(i64, Step)>> {
     let tail = proptest::collection::vec((pause, steps()), 0..40);
     let armed = Step::Answered { outcome: Outcome::Done(Confirmation::Executed), act_s: None, ready_s: Some(120) };
     let see = |lid, lock| Step::Read { lid, lock, doors: Some(true), lid_s: Some(0), lock_s: Some(0), late_s: 0 };
-    let good = vec![
+    let good = [
         (0, Step::Durable { epoch: 7 }),
         (3, armed),
         (7, see(Lid::Open, Lock::Unlocked)),
@@ -281,7 +281,7 @@ fn end_well(mut attempt: Attempt, mut now: Timestamp) -> (Attempt, usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 5_000, ..ProptestConfig::default() })]
 
     /// Opens only after a durable intent of a live chain, never twice into the unknown, never after crash or block;
     /// uses are spent or returned once; a lock is never refused; nothing is stuck.

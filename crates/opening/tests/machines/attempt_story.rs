@@ -441,3 +441,50 @@ fn phases_are_read_back_from_their_words() {
     assert_eq!(Phase::parse("locked", None, Some("surely")), None);
     assert_eq!(Phase::parse("open", Some(NOON), None), None);
 }
+
+#[test]
+fn a_car_taken_as_opened_is_not_reopened() {
+    // Nobody knows whether the first command opened it: that is the unknown open which is never retried.
+    let unlocked = Event::CarRead(reading(Lid::Closed, -3_600, Lock::Unlocked, 5, 124));
+    let (attempt, _) = play(intended(WINDOW_MAKER), vec![(0, durable()), (3, armed(123)), (124, unlocked)]);
+    let reopen = Event::ReopenRequested { permit: permit(at(130)), epoch: EPOCH };
+    let (_, effects) = attempt.handle(reopen, at(130));
+    assert!(effects.contains(&Effect::RefuseReopen(ReopenRefused::Unknown)));
+}
+
+#[test]
+fn a_proof_of_the_same_device_joins_an_unknown_open_and_sends_nothing() {
+    let unknown = answered(Outcome::Unknown, None, None);
+    let (attempt, _) = play(intended(WINDOW_MAKER), vec![(0, durable()), (5, unknown)]);
+    assert_eq!(attempt.may_reopen(at(6)), Err(ReopenRefused::Unknown));
+    let (attempt, effects) = attempt.handle(Event::ReopenRequested { permit: permit(at(6)), epoch: EPOCH }, at(6));
+    assert!(!sends_open(&effects) && matches!(attempt.phase(), Phase::Unknown { .. }));
+}
+
+#[test]
+fn a_read_that_never_comes_back_is_asked_for_again() {
+    let (attempt, _) = play(intended(WINDOW_MAKER), vec![(0, durable()), (3, armed(303))]);
+    let due = attempt.parts().read_due.expect("a read is due");
+    let (attempt, effects) = attempt.handle(Event::Timer, due.plus_seconds(30));
+    assert!(!effects.iter().any(|e| matches!(e, Effect::ReadCar { .. })), "it may still come");
+    let (_, effects) = attempt.handle(Event::Timer, due.plus_seconds(60));
+    assert!(effects.iter().any(|e| matches!(e, Effect::ReadCar { .. })));
+}
+
+#[test]
+fn an_answer_to_no_question_does_not_put_off_the_next_lock() {
+    let failed = || Event::LockAnswered { outcome: Outcome::Unknown };
+    let (attempt, _) = play(closing(), vec![(31, failed()), (32, failed())]);
+    let (_, effects) = attempt.handle(Event::Timer, at(33));
+    assert!(sends_lock(&effects), "due two seconds after the first answer");
+}
+
+#[test]
+fn the_makers_word_is_a_proof_only_when_the_car_stays_silent() {
+    let story = vec![(31, Event::CloseReported(REPORT)), (33, Event::LockAnswered { outcome: DONE })];
+    let (attempt, _) = play(closing(), story);
+    let (attempt, _) = attempt.handle(Event::CarUnreadable, at(40));
+    assert_eq!(attempt.lock_proof(), None, "a reading would be stronger: wait");
+    let (attempt, _) = attempt.handle(Event::CarUnreadable, at(64));
+    assert_eq!(attempt.lock_proof(), Some(LockProof::Executed));
+}

@@ -1,5 +1,7 @@
 //! Stories, tables and laws of the keyholder's machines.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
+
 mod attempt_laws;
 mod attempt_story;
 mod conditions;

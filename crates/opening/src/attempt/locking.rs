@@ -1,0 +1,145 @@
+//! Closing and locking: commands, their budget, and the proofs.
+
+use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome};
+use parcelshelf_core::time::Timestamp;
+
+use super::{
+    Attempt, By, CarReading, CloseReport, Effect, Effects, LOCK_BACKOFF_MS, LOCK_JOIN_MS, Lock, LockProgress, Notice,
+    Phase, RecordKind,
+};
+
+impl Attempt {
+    pub(super) fn close_reported(&mut self, report: CloseReport, now: Timestamp, fx: &mut Effects) {
+        if matches!(self.p.phase, Phase::Intended | Phase::DidNotHappen(_)) {
+            return;
+        }
+        self.p.close_report = Some(report);
+        match self.p.phase {
+            Phase::Open if !self.rules.lid_state_observed => {
+                self.closed(now, fx);
+                self.send_lock(By::Keyholder, now, fx);
+            }
+            Phase::Locking if !self.rules.lock_state_observed => self.prove_without_state(fx),
+            Phase::Locked(_) => {}
+            _ => self.read_at(now, now, fx),
+        }
+    }
+
+    pub(super) fn closed(&mut self, now: Timestamp, fx: &mut Effects) {
+        fx.push(Effect::Record(RecordKind::Closed));
+        fx.push(Effect::Notify(Notice::Closed));
+        self.p.phase = Phase::Locking;
+        self.p.closed_at = Some(now);
+    }
+
+    pub(super) fn lock_again(&mut self, now: Timestamp, fx: &mut Effects) {
+        self.p.phase = Phase::Locking;
+        self.p.closed_at = Some(self.p.closed_at.unwrap_or(now));
+        let last_sent_at = self.p.lock.last_sent_at;
+        self.p.lock = LockProgress { last_sent_at, ..LockProgress::default() };
+        self.send_lock(By::Keyholder, now, fx);
+    }
+
+    pub(super) fn lock_requested(&mut self, by: By, now: Timestamp, fx: &mut Effects) {
+        let joins = self.p.lock.in_flight_since.is_some_and(|t| (0..LOCK_JOIN_MS).contains(&now.millis_since(t)));
+        if !joins {
+            self.send_lock(by, now, fx);
+        }
+    }
+
+    pub(super) fn send_lock(&mut self, by: By, now: Timestamp, fx: &mut Effects) {
+        let lock = &mut self.p.lock;
+        lock.tries = lock.tries.saturating_add(1);
+        lock.first_at = Some(lock.first_at.unwrap_or(now));
+        lock.in_flight_since = Some(now);
+        lock.last_sent_at = Some(now);
+        lock.next_at = None;
+        fx.push(Effect::SendLock);
+        fx.push(Effect::Record(RecordKind::LockSent(by)));
+    }
+
+    pub(super) fn lock_answered(&mut self, outcome: Outcome, now: Timestamp, fx: &mut Effects) {
+        // An answer to nothing must not put off the next try; "done" is good news whenever it comes.
+        if self.p.lock.in_flight_since.take().is_none() && !matches!(outcome, Outcome::Done(_)) {
+            return;
+        }
+        fx.push(Effect::Record(RecordKind::LockAnswered(outcome)));
+        if self.p.ended {
+            return;
+        }
+        let done = matches!(outcome, Outcome::Done(c) if c >= Confirmation::Executed);
+        if done {
+            self.p.lock.done_at = Some(now);
+            self.p.lock.seen_unlocked = false;
+        }
+        match (self.p.phase, outcome) {
+            (Phase::Locking, Outcome::DidNotHappen(_) | Outcome::Unknown) => self.retry_lock_later(now),
+            (Phase::Locking, Outcome::Done(_)) if !self.rules.lock_state_observed => self.prove_without_state(fx),
+            _ => {}
+        }
+        if self.rules.lock_state_observed && matches!(self.p.phase, Phase::Open | Phase::Locking) {
+            self.read_at(now, now, fx);
+        }
+    }
+
+    pub(super) fn retry_lock_later(&mut self, now: Timestamp) {
+        let i = usize::from(self.p.lock.tries.saturating_sub(1)).min(LOCK_BACKOFF_MS.len() - 1);
+        self.p.lock.next_at = Some(now.plus_millis(LOCK_BACKOFF_MS[i]));
+    }
+
+    pub(super) fn locked(&mut self, proof: LockProof, fx: &mut Effects) {
+        self.p.phase = Phase::Locked(proof);
+        self.p.lock.next_at = None;
+        self.spend(fx);
+        fx.push(Effect::Record(RecordKind::Locked(proof)));
+        fx.push(Effect::Notify(Notice::Locked(proof)));
+        if proof == LockProof::Attested {
+            return;
+        }
+        if self.p.alarm.is_some() {
+            fx.push(Effect::Notify(Notice::AllClear));
+        }
+        if !self.p.released || self.p.recalled {
+            self.p.released = true;
+            self.p.recalled = false;
+            fx.push(Effect::Release);
+        }
+    }
+
+    pub(super) fn prove_or_retry(&mut self, r: &CarReading, now: Timestamp, fx: &mut Effects) {
+        if matches!(self.p.phase, Phase::Locked(LockProof::Observed)) {
+            return;
+        }
+        if self.proves(r) {
+            self.locked(LockProof::Observed, fx);
+            return;
+        }
+        self.p.lock.seen_unlocked = r.lock == Lock::Unlocked;
+        let idle = self.p.lock.in_flight_since.is_none() && self.p.lock.next_at.is_none();
+        if matches!(self.p.phase, Phase::Locking) && idle && self.rules.lock_state_observed && r.lock != Lock::Unknown {
+            self.retry_lock_later(now);
+        }
+    }
+
+    /// *Observed*: locked and closed, newer than the last opening, or read after a lock that the maker called done.
+    pub(super) fn proves(&self, r: &CarReading) -> bool {
+        let lid_ok = if self.rules.lid_state_observed { r.all_closed() } else { !r.lid_open() };
+        let after_opening = match (r.lock_changed_at, self.p.last_opening) {
+            (Some(lock), Some(opening)) => lock > opening,
+            (Some(lock), None) => self.newer_than_intent(Some(lock)),
+            (None, _) => false,
+        };
+        let after_done = self.p.lock.done_at.is_some_and(|t| r.read_at >= t);
+        let locked = self.rules.lock_state_observed && r.lock == Lock::Locked;
+        locked && lid_ok && r.doors_all_closed != Some(false) && (after_opening || after_done)
+    }
+
+    /// *Executed*: the maker says done, the courier checked the handle and photographed the closed lid. Only where the
+    /// state cannot be read.
+    pub(super) fn prove_without_state(&mut self, fx: &mut Effects) {
+        let checked = self.p.close_report.is_some_and(|c| c.handle_checked && c.photo);
+        if self.p.lock.done_at.is_some() && checked && !self.p.lock.seen_unlocked {
+            self.locked(LockProof::Executed, fx);
+        }
+    }
+}
