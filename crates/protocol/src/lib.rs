@@ -47,6 +47,7 @@ pub mod narrow;
 pub mod nonce;
 pub mod owner_keys;
 pub mod proof;
+pub mod records;
 mod refused;
 pub mod request;
 pub mod seal;

@@ -180,7 +180,4 @@ impl<'a> Parsed<'a> {
         }
         Ok(VerifiedProof::new(jws, claims))
     }
-    pub(crate) const fn claims(&self) -> &ProofClaims {
-        &self.2
-    }
 }
