@@ -194,7 +194,10 @@ impl Builder {
                 let skip = [0, 2, 3][shift];
                 let keep = padded.len() * 8 / 6;
                 if keep > skip {
-                    self.single(format!("{what} in {alphabet}, alignment {shift}"), text.as_bytes()[skip..keep].to_vec());
+                    self.single(
+                        format!("{what} in {alphabet}, alignment {shift}"),
+                        text.as_bytes()[skip..keep].to_vec(),
+                    );
                 }
             }
         }

@@ -2,4 +2,5 @@
 
 pub mod canary;
 pub mod sabotage;
+pub mod volvo;
 pub mod wiretap;

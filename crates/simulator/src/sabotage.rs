@@ -114,8 +114,13 @@ impl Man {
         let mut headers = headers.clone();
         headers.remove(header::HOST);
         headers.remove(header::CONTENT_LENGTH);
-        let answer =
-            self.http.request(method.clone(), format!("{}{path}", self.target)).headers(headers).body(body).send().await?;
+        let answer = self
+            .http
+            .request(method.clone(), format!("{}{path}", self.target))
+            .headers(headers)
+            .body(body)
+            .send()
+            .await?;
         Ok((answer.status(), answer.headers().clone(), answer.bytes().await?))
     }
 
