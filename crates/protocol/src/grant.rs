@@ -268,6 +268,23 @@ impl VerifiedGrant {
         }
         Ok(())
     }
+    /// Checks that a standing rule covers a request (an announcement): same carrier, a named merchant, the same
+    /// purpose, a window inside the rule's life. Whether the rule's weekly hours cover it needs the zone's calendar and
+    /// is the caller's to judge.
+    ///
+    /// # Errors
+    /// [`Refused::GrantWrongRequest`], [`Refused::GrantWrongCarrier`], [`Refused::GrantWidensRequest`].
+    pub fn check_covers(&self, request: &VerifiedRequest) -> Result<(), Refused> {
+        let (c, r) = (&self.claims, request.claims());
+        let Scoped::Standing { merchants, .. } = &c.scoped else { return Err(Refused::GrantWrongRequest) };
+        if !merchants.contains(&r.merchant.id) {
+            return Err(Refused::GrantWrongRequest);
+        }
+        if c.cnf != r.iss {
+            return Err(Refused::GrantWrongCarrier);
+        }
+        if c.purpose == r.purpose && c.window.encloses(&r.window) { Ok(()) } else { Err(Refused::GrantWidensRequest) }
+    }
     /// Checks that `key` is the wallet's sealing key that the grant names.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What a keyholder publishes: its keys, signed by its log key, which wallets and devices pin.
 
 use parcelshelf_core::time::{Timestamp, Window};
+use parcelshelf_log::note::LogVerifier;
 
 use crate::json::Object;
 use crate::jws::{self, JWS_MAX, Moment, Naming, SignLog, Unverified, VerifyingKey};
@@ -82,7 +83,7 @@ impl Keys {
         let no = |fault| Refused::of(Kind::Keys, fault);
         let window =
             Window::new(iat, exp).ok().filter(|w| w.millis() <= MAX_SECONDS * 1000).ok_or(no(Fault::WrongLifetime))?;
-        u.verify_log(&log_public_key(log).ok_or(no(Fault::WrongKey))?)?;
+        u.verify_log(LogVerifier::parse(log).map_err(|_| no(Fault::WrongKey))?.key())?;
         if claims.log != log {
             return Err(no(Fault::WrongKey));
         }
@@ -101,30 +102,4 @@ impl Keys {
         let mut u = Unverified::parse(Kind::Keys, TYP, Naming::Log, jws, JWS_MAX)?;
         u.claims.text("log", 1..=512)
     }
-}
-
-/// The Ed25519 key inside a verifier line `<name>+<key hash>+<base64 of 0x01 ‖ key>` (C2SP `signed-note`).
-#[must_use]
-pub fn log_public_key(line: &str) -> Option<[u8; 32]> {
-    use base64::Engine as _;
-    let mut parts = line.splitn(3, '+');
-    let (name, id, key) = (parts.next()?, parts.next()?, parts.next()?);
-    let key = base64::engine::general_purpose::STANDARD.decode(key).ok()?;
-    let (algorithm, key) = key.split_first()?;
-    let key: [u8; 32] = key.try_into().ok()?;
-    (*algorithm == 1 && id == verifier_id(name, &key)).then_some(key)
-}
-/// Writes the verifier line of an Ed25519 key.
-#[must_use]
-pub fn log_verifier_line(name: &str, key: &[u8; 32]) -> String {
-    use base64::Engine as _;
-    let mut bytes = vec![1];
-    bytes.extend_from_slice(key);
-    format!("{name}+{}+{}", verifier_id(name, key), base64::engine::general_purpose::STANDARD.encode(bytes))
-}
-/// First four bytes of SHA-256(name ‖ LF ‖ 0x01 ‖ key), hexadecimal.
-fn verifier_id(name: &str, key: &[u8; 32]) -> String {
-    let mut bytes = format!("{name}\n\u{1}").into_bytes();
-    bytes.extend_from_slice(key);
-    crate::encoding::sha256(bytes).as_bytes()[..4].iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -32,6 +32,7 @@
 //! ```
 
 pub mod accepted;
+pub mod bundle;
 pub mod call;
 pub mod cert;
 pub mod content;

@@ -147,6 +147,10 @@ impl<'a> Parsed<'a> {
         u.end()?;
         Ok(Self(jws, u, claims))
     }
+    /// Which link the proof says it is for.
+    pub(crate) const fn last_link(&self) -> Hash {
+        self.2.ath
+    }
     /// `request` is absent offline, where the request is long gone and `bh` alone is left.
     pub(crate) fn verify(
         self,

@@ -1,11 +1,14 @@
 //! What a keyholder records, field by field: the contract between whoever writes the log and whoever reads a case.
 //!
+//! These are the kinds that a case bundle can hold; the log has more, which concern no delivery.
+//!
 //! An [`Entry`] becomes a list of named texts ([`Entry::fields`]), each of which the log salts and commits to by itself;
 //! a reader who was given openings gets the entry back ([`Entry::read`]). Names and order are fixed here.
 
 use parcelshelf_core::actuation::{LockProof, Refusal};
 use parcelshelf_core::id::{AccessPointId, AttemptId, DeliveryId};
 use parcelshelf_core::time::Timestamp;
+use parcelshelf_log::record::{self, Built, ChainHead, NotARecord, RecordBuilder};
 
 use crate::encoding::{Hash, Thumbprint};
 use crate::refused::{Fault, Kind, Refused};
@@ -40,32 +43,6 @@ impl CommandOutcome {
     }
 }
 
-/// How a grant ended.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum GrantEnd {
-    /// Its one use was had (or may have been had).
-    Spent,
-    /// Its window ended unused.
-    Expired,
-    /// The owner blocked it.
-    Blocked,
-}
-impl GrantEnd {
-    const ALL: [Self; 3] = [Self::Spent, Self::Expired, Self::Blocked];
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Spent => "spent",
-            Self::Expired => "expired",
-            Self::Blocked => "blocked",
-        }
-    }
-    #[must_use]
-    pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|e| e.code() == code)
-    }
-}
-
 macro_rules! events {
     ($($(#[$doc:meta])+ $variant:ident = $kind:literal { $($(#[$fdoc:meta])* $field:ident: $ty:ty),+ $(,)? }),+ $(,)?) => {
         /// Something that happened.
@@ -80,6 +57,14 @@ macro_rules! events {
             #[must_use]
             pub const fn kind(&self) -> &'static str {
                 match self { $(Self::$variant { .. } => $kind),+ }
+            }
+            /// Names of the event's own fields, in their order; `None` for a kind that is not in a bundle.
+            #[must_use]
+            pub fn field_names(kind: &str) -> Option<Vec<&'static str>> {
+                match kind {
+                    $($kind => Some(vec![$(stringify!($field)),+]),)+
+                    _ => None,
+                }
             }
             fn own_fields(&self) -> Vec<(&'static str, String)> {
                 match self {
@@ -114,6 +99,8 @@ events! {
         device: Thumbprint,
         /// SHA-256 of its certificate.
         cert: Hash,
+        /// SHA-256 of the depot's.
+        depot_cert: Hash,
     },
     /// A wallet got a passkey.
     PasskeyAdded = "passkey_added" {
@@ -121,11 +108,15 @@ events! {
         key: Thumbprint,
         /// SHA-256 of the statement's bytes.
         statement: Hash,
+        /// SHA-256 of the assertion that confirmed it ([`Assertion::to_json`](crate::webauthn::Assertion::to_json)).
+        assertion: Hash,
     },
     /// An owner's grant was accepted.
     GrantAccepted = "grant_accepted" {
         /// SHA-256 of link 0.
         grant: Hash,
+        /// SHA-256 of the assertion that confirmed it.
+        assertion: Hash,
         delivery: DeliveryId,
         access_point: AccessPointId,
     },
@@ -133,6 +124,8 @@ events! {
     DelegationAccepted = "delegation_accepted" {
         /// SHA-256 of link 1.
         delegation: Hash,
+        /// SHA-256 of the certificate of the key that signed it.
+        cert: Hash,
         delivery: DeliveryId,
         device: Thumbprint,
     },
@@ -155,6 +148,17 @@ events! {
         delivery: DeliveryId,
         proof: Hash,
     },
+    /// The car was asked to show itself.
+    Signalled = "signalled" {
+        delivery: DeliveryId,
+        proof: Hash,
+    },
+    /// A new proof of the same device joined an attempt that lives; no command was sent for it.
+    Joined = "joined" {
+        delivery: DeliveryId,
+        attempt: AttemptId,
+        proof: Hash,
+    },
     /// A command to open is about to leave.
     OpenIntended = "open_intended" {
         delivery: DeliveryId,
@@ -170,8 +174,15 @@ events! {
         command: u32,
         outcome: CommandOutcome,
     },
+    /// A command to lock is about to leave.
+    LockIntended = "lock_intended" {
+        delivery: DeliveryId,
+        attempt: AttemptId,
+        /// Counts the lock commands of one attempt from 1.
+        command: u32,
+    },
     /// How it is known that it is locked again.
-    Locked = "lock" {
+    Locked = "locked" {
         delivery: DeliveryId,
         attempt: AttemptId,
         lock_proof: LockProof,
@@ -183,10 +194,10 @@ events! {
         /// A code.
         reason: Word,
     },
-    /// The grant of this delivery can open no more.
-    GrantEnded = "grant_ended" {
+    /// The owner has seen the alarm.
+    AlarmAcknowledged = "alarm_acknowledged" {
         delivery: DeliveryId,
-        end: GrantEnd,
+        attempt: AttemptId,
     },
     /// The owner blocked something.
     Blocked = "blocked" {
@@ -200,10 +211,6 @@ events! {
     /// Someone of the operator's staff looked at something.
     StaffAccess = "staff_access" {
         what: Word,
-    },
-    /// Records were made meaningless by erasing their salts.
-    Erased = "erased" {
-        scope: Word,
     },
 }
 
@@ -220,8 +227,11 @@ impl Event {
             | Self::OpenIntended { delivery, .. }
             | Self::Outcome { delivery, .. }
             | Self::Locked { delivery, .. }
-            | Self::Alarm { delivery, .. }
-            | Self::GrantEnded { delivery, .. } => Some(*delivery),
+            | Self::Joined { delivery, .. }
+            | Self::LockIntended { delivery, .. }
+            | Self::Signalled { delivery, .. }
+            | Self::AlarmAcknowledged { delivery, .. }
+            | Self::Alarm { delivery, .. } => Some(*delivery),
             _ => None,
         }
     }
@@ -240,6 +250,20 @@ impl Entry {
         let mut fields = vec![("kind", self.event.kind().to_owned()), ("at", self.at.to_rfc3339())];
         fields.extend(self.event.own_fields());
         fields
+    }
+    /// Builds the record: [`Entry::fields`], then for a record of an access point's chain `chain_seq` and `chain_prev`.
+    /// `seed` is drawn for this record and never disclosed.
+    ///
+    /// # Errors
+    /// None for entries of this module's kinds, all of which the log knows; the builder's own otherwise.
+    pub fn build(&self, seed: [u8; 32], chain: Option<&ChainHead>) -> Result<Built, NotARecord> {
+        let kind = record::Kind::parse(self.event.kind()).ok_or(NotARecord::Bounds)?;
+        let builder = self
+            .fields()
+            .into_iter()
+            .skip(1)
+            .fold(RecordBuilder::new(kind, seed), |b, (name, value)| b.field(name, value));
+        chain.map_or(builder.clone(), |head| head.onto(builder)).build()
     }
     /// Reads exactly the fields of [`Entry::fields`], in that order.
     ///
@@ -311,7 +335,7 @@ macro_rules! by_code {
         }
     )+};
 }
-by_code!(CommandOutcome, LockProof, GrantEnd);
+by_code!(CommandOutcome, LockProof);
 impl Text for Word {
     fn write(&self) -> String {
         self.0.clone()
@@ -342,6 +366,13 @@ impl Text for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_log_knows_every_kind() {
+        for kind in Event::KINDS {
+            assert!(record::Kind::parse(kind).is_some(), "{kind}");
+        }
+    }
 
     #[test]
     fn an_entry_is_read_as_it_was_written_and_in_no_other_way() {

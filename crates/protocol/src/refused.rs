@@ -261,6 +261,28 @@ refused! {
     BoxTooLarge = "box_too_large",
     /// Not an X-Wing public key.
     SealKeyMalformed = "seal_key_malformed",
+    /// A bundle written in another than its one way.
+    BundleNotCanonical = "bundle_not_canonical",
+    /// Its anchors are not the expected ones, or not those of the keyholder's published keys.
+    BundleWrongAnchor = "bundle_wrong_anchor",
+    /// A record is missing, out of place, or of an unexpected kind.
+    BundleRecordMissing = "bundle_record_missing",
+    /// A record names another message, key, delivery or device than the bundle holds.
+    BundleRecordMismatch = "bundle_record_mismatch",
+    /// A message in the bundle is named by no record.
+    BundleUnreferenced = "bundle_unreferenced",
+    /// The bytes of a record are no record, or an opening does not fit.
+    BundleWrongOpening = "bundle_wrong_opening",
+    /// A record of the access point's chain is left out or out of order.
+    BundleChainBroken = "bundle_chain_broken",
+    /// The checkpoint is not the log's.
+    BundleWrongCheckpoint = "bundle_wrong_checkpoint",
+    /// A record is not in the tree under the checkpoint.
+    BundleNotIncluded = "bundle_not_included",
+    /// A command without an outcome, an outcome without a command, or records that contradict each other.
+    BundleContradiction = "bundle_contradiction",
+    /// More attempts spent the grant than it allows.
+    BundleTooManyUses = "bundle_too_many_uses",
     /// A public key of P-256 in another form, or a point off the curve.
     KeyMalformed = "key_malformed",
 }

@@ -1,5 +1,6 @@
 //! The protocol's tests in one program: stories, laws, vectors, and other people's implementations.
 
+mod case;
 mod chain;
 mod laws;
 mod others;

@@ -2,14 +2,15 @@
 
 use parcelshelf_core::id::{VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
+use parcelshelf_log::note::LogVerifier;
 use parcelshelf_protocol::Refused;
 use parcelshelf_protocol::accepted::{Accepted, AcceptedClaims};
 use parcelshelf_protocol::call::Call;
 use parcelshelf_protocol::cert::{Cert, Role};
 use parcelshelf_protocol::encoding::{Thumbprint, TokenId, b64, from_b64};
 use parcelshelf_protocol::envelope::Envelope;
-use parcelshelf_protocol::jws::{Moment, Sign as _, SignLog as _, VerifyingKey};
-use parcelshelf_protocol::keys::{Keys, KeysClaims, log_verifier_line};
+use parcelshelf_protocol::jws::{LogSigningKey, Moment, Sign as _, SignLog as _, VerifyingKey};
+use parcelshelf_protocol::keys::{Keys, KeysClaims};
 use parcelshelf_protocol::proof::HttpRequest;
 use parcelshelf_protocol::request::Ticket;
 use parcelshelf_protocol::seal::{Context, Purpose, SealKeyPair};
@@ -75,7 +76,11 @@ fn tickets(cases: &mut Vec<Value>) {
 }
 
 pub fn log_line() -> String {
-    log_verifier_line("gateway.example/log", &World::new().log.public_key())
+    line_of(World::new().log.public_key())
+}
+
+fn line_of(key: [u8; 32]) -> String {
+    LogVerifier::new("gateway.example/log", key).unwrap().line()
 }
 
 fn keys(cases: &mut Vec<Value>) {
@@ -107,7 +112,7 @@ fn keys(cases: &mut Vec<Value>) {
     });
     push(cases, "keys", "other_log", "keys_bad_signature", {
         let mut i = input(&good);
-        i["log"] = log_verifier_line("gateway.example/log", &[7; 32]).into();
+        i["log"] = line_of(LogSigningKey::from_seed(&[7; 32]).unwrap().public_key()).into();
         i
     });
     push(cases, "keys", "es256", "keys_wrong_algorithm", {

@@ -1,0 +1,121 @@
+//! What a bundle proves, and how to say it.
+
+use parcelshelf_core::actuation::{AccessClass, LockProof};
+use parcelshelf_core::id::DeliveryId;
+use parcelshelf_core::reason::Purpose;
+use parcelshelf_core::time::{Timestamp, Window};
+
+use super::Anchors;
+use crate::records::{CommandOutcome, Event};
+
+/// One record of the case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    pub at: Timestamp,
+    pub event: Event,
+}
+
+/// What a bundle proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub anchors: Anchors,
+    pub delivery: DeliveryId,
+    /// The carrier's name, from its admission.
+    pub carrier: String,
+    /// The merchant's name, as the carrier says.
+    pub merchant: String,
+    pub purpose: Purpose,
+    pub classes: Vec<AccessClass>,
+    /// The grant's window.
+    pub window: Window,
+    /// Commands after which it was open.
+    pub openings: u32,
+    /// Commands of which nobody can say whether they opened.
+    pub unknown: u32,
+    /// How it is known that it is locked again, after the last opening.
+    pub lock_proof: Option<LockProof>,
+    /// The case's records in their order.
+    pub timeline: Vec<Moment>,
+    /// Records of the same access point in between that belong to other deliveries and are not shown.
+    pub withheld: u32,
+    /// Size of the log at the checkpoint.
+    pub log_size: u64,
+}
+
+impl Verdict {
+    /// Lines for a person: anchors, then what happened.
+    #[must_use]
+    pub fn explain(&self) -> Vec<String> {
+        let a = &self.anchors;
+        let classes: Vec<&str> = self.classes.iter().map(|c| c.code()).collect();
+        let mut lines = vec![
+            format!("keyholder   {}", a.aud),
+            format!("log         {} ({} entries at the checkpoint)", a.log, self.log_size),
+            format!("operator    {}", a.operator.thumb()),
+            format!("wallet      {} at {}", a.rp_id, a.wallet_origin),
+            String::from("These are anchors: the file proves what follows if you know them to be right."),
+            String::new(),
+            format!("delivery    {}", self.delivery),
+            format!("carrier     {} (admitted by the operator)", self.carrier),
+            format!("merchant    {} (as the carrier says)", self.merchant),
+            format!("permitted   {}: {}", self.purpose, classes.join(", ")),
+            format!("window      {} to {}", self.window.start(), self.window.end()),
+            String::new(),
+        ];
+        lines.extend(self.timeline.iter().map(|m| format!("{}  {}", m.at, sentence(&m.event))));
+        lines.push(String::new());
+        lines.push(format!("opened      {}", times(self.openings)));
+        if self.unknown > 0 {
+            lines.push(format!("uncertain   {}: it may have opened", times(self.unknown)));
+        }
+        lines.push(match self.lock_proof {
+            Some(proof) => format!("locked      {}", proof.code()),
+            None if self.openings + self.unknown > 0 => String::from("locked      not shown"),
+            None => String::from("locked      it was never opened"),
+        });
+        if self.withheld > 0 {
+            lines.push(format!("withheld    {} of other deliveries in between", times(self.withheld)));
+        }
+        lines.push(String::from("Nothing is said about what came after the last record."));
+        lines
+    }
+}
+
+fn times(n: u32) -> String {
+    match n {
+        0 => String::from("never"),
+        1 => String::from("once"),
+        n => format!("{n} times"),
+    }
+}
+
+fn sentence(event: &Event) -> String {
+    match event {
+        Event::KeyAdded { .. } => "the keyholder published its keys".into(),
+        Event::CarrierAdmitted { .. } => "the operator admitted the carrier".into(),
+        Event::DeviceEnrolled { device, .. } => format!("a depot enrolled the device {device}"),
+        Event::PasskeyAdded { .. } => "the owner's passkey was registered".into(),
+        Event::GrantAccepted { .. } => "the owner's permission was accepted".into(),
+        Event::DelegationAccepted { device, .. } => format!("the carrier passed it on to the device {device}"),
+        Event::ReadyAsked { slot, answer, .. } => {
+            format!("the carrier asked whether the car is ready ({}): {}", slot.as_str(), answer.as_str())
+        }
+        Event::PlaceDisclosed { .. } => "the place was shown to the courier".into(),
+        Event::Described { .. } => "plate and description were shown to the courier".into(),
+        Event::Signalled { .. } => "the car was asked to show itself".into(),
+        Event::Joined { .. } => "the courier asked again; no new command".into(),
+        Event::OpenIntended { command, .. } => format!("command {command} to open was about to leave"),
+        Event::Outcome { command, outcome, .. } => match outcome {
+            CommandOutcome::Opened => format!("command {command}: it was open"),
+            CommandOutcome::Unknown => format!("command {command}: nobody can say"),
+            CommandOutcome::DidNotHappen(why) => format!("command {command}: did not happen ({})", why.code()),
+        },
+        Event::LockIntended { command, .. } => format!("command {command} to lock was about to leave"),
+        Event::Locked { lock_proof, .. } => format!("locked again ({})", lock_proof.code()),
+        Event::Alarm { reason, .. } => format!("alarm: {}", reason.as_str()),
+        Event::AlarmAcknowledged { .. } => "the owner saw the alarm".into(),
+        Event::Blocked { scope } => format!("the owner blocked: {}", scope.as_str()),
+        Event::Unblocked { scope } => format!("the owner unblocked: {}", scope.as_str()),
+        Event::StaffAccess { what } => format!("staff looked: {}", what.as_str()),
+    }
+}

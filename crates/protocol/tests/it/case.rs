@@ -1,0 +1,485 @@
+//! A whole case, recorded and exported, and what happens when anything in it is different.
+
+use parcelshelf_core::actuation::LockProof;
+use parcelshelf_core::id::AttemptId;
+use parcelshelf_core::reason::Action;
+use parcelshelf_core::time::Timestamp;
+use parcelshelf_log::note::{Checkpoint, LogSigner};
+use parcelshelf_log::record::{Built, ChainHead};
+use parcelshelf_log::tree;
+use parcelshelf_protocol::accepted::{Accepted, AcceptedClaims};
+use parcelshelf_protocol::bundle::{Anchors, Bundle, DeviceEvidence, PasskeyEvidence, RecordEvidence, verify};
+use parcelshelf_protocol::cert::device_thumbprint;
+use parcelshelf_protocol::encoding::{Hash, sha256};
+use parcelshelf_protocol::jws::{Sign as _, SignLog as _};
+use parcelshelf_protocol::keys::{Keys, KeysClaims};
+use parcelshelf_protocol::records::{CommandOutcome, Entry, Event};
+use parcelshelf_protocol::statement::{self, Said, Statement};
+use parcelshelf_protocol::webauthn::{Assertion, Passkey};
+
+use crate::support::{AUD, Case, NOW, ORIGIN, RP_ID, World, id, published};
+
+pub const LOG: &str = "gateway.example/log";
+
+/// A keyholder's log of one delivery, as it grows.
+pub struct Recorder {
+    entries: Vec<(Built, bool)>,
+    head: ChainHead,
+    delivery: parcelshelf_core::id::DeliveryId,
+    now: Timestamp,
+}
+impl Recorder {
+    fn new() -> Self {
+        let delivery = parcelshelf_core::id::DeliveryId::from_bytes(id("delivery"));
+        Self { entries: Vec::new(), head: ChainHead::default(), delivery, now: NOW.plus_seconds(-1_800) }
+    }
+    fn seed(&self) -> [u8; 32] {
+        published(&format!("record {}", self.entries.len()))
+    }
+    fn key(&mut self, event: Event) {
+        let built = Entry { at: self.now, event }.build(self.seed(), None).unwrap();
+        self.entries.push((built, true));
+    }
+    fn chained(&mut self, event: Event) -> Hash {
+        self.add(event, true)
+    }
+    fn add(&mut self, event: Event, of_this_case: bool) -> Hash {
+        let built = Entry { at: self.now, event }.build(self.seed(), Some(&self.head)).unwrap();
+        self.head = self.head.after(&built.record);
+        let entry = Hash::from_bytes(built.record.entry());
+        self.entries.push((built, of_this_case));
+        entry
+    }
+    fn at(&mut self, now: Timestamp) -> &mut Self {
+        self.now = now;
+        self
+    }
+    fn attempt() -> AttemptId {
+        AttemptId::from_bytes(id("attempt"))
+    }
+    fn intend(&mut self, attempt: AttemptId, command: u32, proof: Hash) {
+        self.chained(Event::OpenIntended { delivery: self.delivery, attempt, command, proof });
+    }
+    fn outcome(&mut self, attempt: AttemptId, command: u32, outcome: CommandOutcome) {
+        self.chained(Event::Outcome { delivery: self.delivery, attempt, command, outcome });
+    }
+    fn locked(&mut self, lock_proof: LockProof) {
+        self.chained(Event::Locked { delivery: self.delivery, attempt: Self::attempt(), lock_proof });
+    }
+
+    /// Everything in a tree between other records, with a signed checkpoint. The registry's records count to the number
+    /// of `keys`.
+    fn evidence(&self, keys: usize) -> (Vec<RecordEvidence>, String) {
+        let mut leaves = vec![tree::leaf_hash(b"before")];
+        let mut index = Vec::new();
+        for (built, _) in &self.entries {
+            index.push(leaves.len());
+            leaves.push(tree::leaf_hash(&built.record.entry()));
+            leaves.push(tree::leaf_hash(b"another wallet's"));
+        }
+        let evidence = self.entries.iter().zip(&index).enumerate().map(|(n, ((built, mine), at))| {
+            let inclusion = path(&leaves, *at).into_iter().map(Hash::from_bytes).collect();
+            RecordEvidence::select(&built.record, &built.openings, *mine, n >= keys, *at as u64, inclusion)
+        });
+        let checkpoint = Checkpoint { origin: LOG.into(), size: leaves.len() as u64, root: tree::root(&leaves) };
+        let signer = LogSigner::from_seed(LOG, &published("keyholder log")).unwrap();
+        (evidence.collect(), signer.sign(&checkpoint.text()))
+    }
+}
+/// RFC 6962 §2.1.1, straight from its text.
+fn path(leaves: &[[u8; 32]], at: usize) -> Vec<[u8; 32]> {
+    if leaves.len() == 1 {
+        return vec![];
+    }
+    let k = leaves.len().next_power_of_two() / 2;
+    let (mut inner, other) = if at < k {
+        (path(&leaves[..k], at), tree::root(&leaves[k..]))
+    } else {
+        (path(&leaves[k..], at - k), tree::root(&leaves[..k]))
+    };
+    inner.push(other);
+    inner
+}
+
+/// What goes into a bundle besides its records.
+struct Told {
+    located: Case,
+    opened: Case,
+    keys: String,
+    statement: Vec<u8>,
+    registered: Assertion,
+    request: String,
+    assertion: Assertion,
+}
+
+impl Told {
+    fn new(w: &World) -> Self {
+        let mut looking = World::new();
+        looking.action = Action::Locate;
+        let passkey = Passkey { credential_id: w.credential_id.clone(), key: w.passkey.verifying_key().clone() };
+        let said = Said::Wallet { account_key: w.grant_seal.public().clone(), passkey };
+        let statement = Statement { aud: AUD.into(), nonce: "challenge".into(), said }.to_bytes();
+        let registered = w.assertion(&statement::challenge(&statement), &|_, _| {});
+        let opened = w.case();
+        Self {
+            located: looking.case(),
+            assertion: Assertion::parse(opened.assertion.as_bytes()).unwrap(),
+            opened,
+            keys: Keys::sign(&keys_claims(w), &w.log).unwrap().jws().to_owned(),
+            statement,
+            registered,
+            request: w.signed_request(),
+        }
+    }
+    fn recorder(&self, w: &World) -> Recorder {
+        let mut r = Recorder::new();
+        let delivery = r.delivery;
+        let device = device_thumbprint(w.courier.verifying_key(), w.courier_seal.public());
+        r.key(Event::KeyAdded { keys: sha256(&self.keys) });
+        r.key(Event::CarrierAdmitted { carrier: w.root.thumb(), cert: sha256(&self.opened.carrier_cert) });
+        let (cert, depot_cert) = (sha256(&self.opened.device_cert), sha256(&self.opened.depot_cert));
+        r.key(Event::DeviceEnrolled { device, cert, depot_cert });
+        let (statement, assertion) = (sha256(&self.statement), sha256(self.registered.to_json()));
+        r.key(Event::PasskeyAdded { key: w.passkey.thumb(), statement, assertion });
+        r.chained(Event::GrantAccepted {
+            grant: sha256(&self.opened.grant),
+            assertion: sha256(self.assertion.to_json()),
+            delivery,
+            access_point: w.grant.access_point,
+        });
+        r.at(NOW.plus_seconds(-200)).chained(Event::DelegationAccepted {
+            delegation: sha256(self.opened.delegation.as_ref().unwrap()),
+            cert: sha256(&self.opened.delegation_cert),
+            delivery,
+            device,
+        });
+        let proof = sha256(&self.located.proof);
+        r.at(NOW.plus_seconds(-100)).chained(Event::PlaceDisclosed { delivery, proof });
+        r.at(NOW);
+        r
+    }
+    fn proof(&self) -> Hash {
+        sha256(&self.opened.proof)
+    }
+    fn bundle(&self, w: &World, r: &Recorder) -> Bundle {
+        let (records, checkpoint) = r.evidence(4);
+        let chain = self.opened.verify().unwrap();
+        let claims = AcceptedClaims::answer(
+            chain.grant(),
+            r.delivery,
+            chain.grant().claims().window,
+            r.entries[4].0.record.entry().to_vec(),
+            NOW.plus_seconds(-1_800),
+        );
+        let c = &self.opened;
+        Bundle {
+            anchors: anchors(w),
+            keys: self.keys.clone(),
+            carrier_cert: c.carrier_cert.clone(),
+            delegation_cert: c.delegation_cert.clone(),
+            devices: vec![DeviceEvidence { depot_cert: c.depot_cert.clone(), device_cert: c.device_cert.clone() }],
+            passkeys: vec![PasskeyEvidence { statement: self.statement.clone(), assertion: self.registered.clone() }],
+            request: self.request.clone(),
+            grant: c.grant.clone(),
+            assertion: self.assertion.clone(),
+            accepted: Accepted::sign(&claims, &w.message_key).unwrap().jws().to_owned(),
+            delegations: vec![c.delegation.clone().unwrap()],
+            proofs: vec![self.located.proof.clone(), c.proof.clone()],
+            records,
+            checkpoint,
+        }
+    }
+}
+
+fn keys_claims(w: &World) -> KeysClaims {
+    KeysClaims {
+        iss: AUD.into(),
+        iat: NOW.plus_seconds(-86_400),
+        exp: NOW.plus_seconds(86_400 * 100),
+        message: w.message_key.verifying_key().clone(),
+        seal: w.keyholder_seal.public().clone(),
+        log: anchors(w).log,
+        rp_id: RP_ID.into(),
+        wallet_origin: ORIGIN.into(),
+    }
+}
+pub fn anchors(w: &World) -> Anchors {
+    Anchors {
+        aud: AUD.into(),
+        log: parcelshelf_log::note::LogVerifier::new(LOG, w.log.public_key()).unwrap().line(),
+        operator: w.operator.verifying_key().clone(),
+        rp_id: RP_ID.into(),
+        wallet_origin: ORIGIN.into(),
+    }
+}
+
+/// A delivery that went well: opened once, locked, seen to be locked.
+pub fn delivered() -> Bundle {
+    told(|r, proof| {
+        r.intend(Recorder::attempt(), 1, proof);
+        r.outcome(Recorder::attempt(), 1, CommandOutcome::Opened);
+        r.chained(Event::LockIntended { delivery: r.delivery, attempt: Recorder::attempt(), command: 1 });
+        r.locked(LockProof::Observed);
+    })
+}
+fn told(story: impl Fn(&mut Recorder, Hash)) -> Bundle {
+    let w = World::new();
+    let told = Told::new(&w);
+    let mut r = told.recorder(&w);
+    story(&mut r, told.proof());
+    told.bundle(&w, &r)
+}
+fn code(bundle: &Bundle) -> &'static str {
+    verify(&bundle.encode(), None).map_or_else(|r| r.code(), |_| "ok")
+}
+
+#[test]
+fn a_delivery_that_went_well_is_told_as_it_was() {
+    let bundle = delivered();
+    let bytes = bundle.encode();
+    assert_eq!(Bundle::parse_canonical(&bytes).unwrap(), bundle);
+    let verdict = verify(&bytes, Some(&anchors(&World::new()))).unwrap();
+    assert_eq!((verdict.openings, verdict.unknown, verdict.lock_proof), (1, 0, Some(LockProof::Observed)));
+    assert_eq!(verdict.carrier, "Example Parcels");
+    assert_eq!(verdict.timeline.len(), 7);
+    let text = verdict.explain().join("\n");
+    for expected in ["keyholder   https://gateway.example", "opened      once", "locked      observed"] {
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_reader_who_knows_other_anchors_refuses() {
+    let bytes = delivered().encode();
+    let mut other = anchors(&World::new());
+    other.operator = World::new().depot.verifying_key().clone();
+    assert_eq!(verify(&bytes, Some(&other)).unwrap_err().code(), "bundle_wrong_anchor");
+}
+
+#[test]
+fn stories_with_other_ends() {
+    let attempt = Recorder::attempt();
+    let other = AttemptId::from_bytes([9; 16]);
+    let refusal = parcelshelf_core::actuation::Refusal::WindowPassed;
+    let unused = CommandOutcome::DidNotHappen(refusal);
+
+    // Nobody pulled in time; a second command opened.
+    let twice = told(|r, proof| {
+        r.intend(attempt, 1, proof);
+        r.outcome(attempt, 1, unused);
+        r.intend(attempt, 2, proof);
+        r.outcome(attempt, 2, CommandOutcome::Opened);
+        r.locked(LockProof::Executed);
+    });
+    let verdict = verify(&twice.encode(), None).unwrap();
+    assert_eq!((verdict.openings, verdict.lock_proof), (1, Some(LockProof::Executed)));
+
+    // Nobody knows.
+    let unknown = told(|r, proof| {
+        r.intend(attempt, 1, proof);
+        r.outcome(attempt, 1, CommandOutcome::Unknown);
+    });
+    let verdict = verify(&unknown.encode(), None).unwrap();
+    assert_eq!((verdict.openings, verdict.unknown, verdict.lock_proof), (0, 1, None));
+
+    // It opened again after it was locked, and no lock follows.
+    let reopened = told(|r, proof| {
+        r.intend(attempt, 1, proof);
+        r.outcome(attempt, 1, CommandOutcome::Opened);
+        r.locked(LockProof::Observed);
+        r.intend(attempt, 2, proof);
+        r.outcome(attempt, 2, CommandOutcome::Opened);
+    });
+    let verdict = verify(&reopened.encode(), None).unwrap();
+    assert_eq!((verdict.openings, verdict.lock_proof), (2, None));
+
+    // A record of another delivery at the same access point stands in between and is not shown.
+    let crowded = told(|r, proof| {
+        r.intend(attempt, 1, proof);
+        let delivery = parcelshelf_core::id::DeliveryId::from_bytes([3; 16]);
+        r.add(Event::PlaceDisclosed { delivery, proof: sha256("another") }, false);
+        r.outcome(attempt, 1, CommandOutcome::Opened);
+        r.locked(LockProof::Observed);
+    });
+    assert_eq!(verify(&crowded.encode(), None).unwrap().withheld, 1);
+
+    for (what, expect, story) in [
+        ("a command without an outcome", "bundle_contradiction", told(|r, p| r.intend(attempt, 1, p))),
+        (
+            "an outcome without a command",
+            "bundle_contradiction",
+            told(|r, p| {
+                r.intend(attempt, 1, p);
+                r.outcome(attempt, 2, CommandOutcome::Opened);
+            }),
+        ),
+        (
+            "two outcomes",
+            "bundle_contradiction",
+            told(|r, p| {
+                r.intend(attempt, 1, p);
+                r.outcome(attempt, 1, unused);
+                r.outcome(attempt, 1, CommandOutcome::Opened);
+            }),
+        ),
+        (
+            "two attempts opened",
+            "bundle_too_many_uses",
+            told(|r, p| {
+                r.intend(attempt, 1, p);
+                r.outcome(attempt, 1, CommandOutcome::Opened);
+                r.intend(other, 1, p);
+                r.outcome(other, 1, CommandOutcome::Unknown);
+            }),
+        ),
+        (
+            "opened after the delegation's window",
+            "delegation_expired",
+            told(|r, p| {
+                r.at(NOW.plus_seconds(41 * 60)).intend(attempt, 1, p);
+                r.outcome(attempt, 1, CommandOutcome::Opened);
+            }),
+        ),
+        (
+            "opened for another delivery",
+            "bundle_record_mismatch",
+            told(|r, p| {
+                r.intend(attempt, 1, p);
+                let delivery = parcelshelf_core::id::DeliveryId::from_bytes([3; 16]);
+                r.chained(Event::Outcome { delivery, attempt, command: 1, outcome: CommandOutcome::Opened });
+            }),
+        ),
+        (
+            "a place shown on a proof for opening",
+            "proof_wrong_action",
+            told(|r, p| {
+                r.chained(Event::PlaceDisclosed { delivery: r.delivery, proof: p });
+            }),
+        ),
+    ] {
+        assert_eq!(code(&story), expect, "{what}");
+    }
+}
+
+#[test]
+fn nothing_can_be_left_out_or_put_in_its_place() {
+    let good = delivered();
+    let other = World::new();
+    let changed: Vec<(&str, &str, Box<dyn Fn(&mut Bundle)>)> = vec![
+        ("a record of the chain", "bundle_chain_broken", Box::new(|b| drop(b.records.remove(8)))),
+        ("a record of a key", "bundle_record_missing", Box::new(|b| drop(b.records.remove(1)))),
+        ("the last proof", "bundle_record_mismatch", Box::new(|b| drop(b.proofs.pop()))),
+        ("one more proof", "bundle_unreferenced", Box::new(|b| b.proofs.push(b.proofs[0].clone()))),
+        ("proofs in another order", "bundle_record_mismatch", Box::new(|b| b.proofs.swap(0, 1))),
+        ("one more device", "bundle_record_missing", Box::new(|b| b.devices.push(b.devices[0].clone()))),
+        ("another index", "bundle_not_included", Box::new(|b| b.records[0].index += 1)),
+        ("a shorter path", "bundle_not_included", Box::new(|b| b.records[0].inclusion.truncate(1))),
+        ("an opening less", "bundle_record_missing", Box::new(|b| drop(b.records[0].openings.pop()))),
+        (
+            "a record not shown",
+            "bundle_contradiction",
+            Box::new(|b| b.records[8].openings = b.records[8].openings.split_off(6)),
+        ),
+        ("another checkpoint", "bundle_wrong_checkpoint", Box::new(|b| b.checkpoint.push('x'))),
+        (
+            "an acceptance by somebody else",
+            "accepted_wrong_key",
+            Box::new(|b| {
+                let mut p = crate::support::parts(&b.accepted, &TestKeyOf::somebody());
+                let kid = World::new().message_key.thumb().to_string();
+                p.swap_header(&kid, &p.key.thumb().to_string());
+                b.accepted = p.signed();
+            }),
+        ),
+        (
+            "an acceptance of another leaf",
+            "bundle_record_mismatch",
+            Box::new(move |b| {
+                let mut p = crate::support::parts(&b.accepted, &other.message_key);
+                p.set("leaf", &format!("\"{}\"", Hash::from_bytes([1; 32])));
+                b.accepted = p.signed();
+            }),
+        ),
+    ];
+    for (what, expect, change) in changed {
+        let mut bundle = good.clone();
+        change(&mut bundle);
+        assert_eq!(code(&bundle), expect, "{what}");
+    }
+}
+struct TestKeyOf;
+impl TestKeyOf {
+    fn somebody() -> crate::support::TestKey {
+        crate::support::TestKey::new("somebody")
+    }
+}
+
+#[test]
+fn a_bundle_is_written_in_one_way() {
+    let bytes = delivered().encode();
+    let text = String::from_utf8(bytes).unwrap();
+    for (what, other) in [
+        ("white space", text.replacen(',', ", ", 1)),
+        ("a line feed at the end", text.clone() + "\n"),
+        ("another version", text.replacen("\"v\":1", "\"v\":2", 1)),
+        ("a member more", text.replacen("{\"v\":1", "{\"v\":1,\"x\":1", 1)),
+        ("an escape that is not needed", text.replacen("gateway.example", "gatewa\\u0079.example", 1)),
+        ("an escape in a text that is shown", text.replacen("key_added", "key\\u005fadded", 1)),
+        ("a leading zero", text.replacen("\"index\":1,", "\"index\":01,", 1)),
+    ] {
+        assert_ne!(other, text, "{what}");
+        assert_eq!(verify(other.as_bytes(), None).unwrap_err().code(), "bundle_not_canonical", "{what}");
+    }
+    assert_eq!(verify(&vec![b' '; 200_000], None).unwrap_err().code(), "bundle_too_long");
+}
+
+/// Every byte, all eight bits. Spread over the machine's cores, for there are a third of a million of them.
+#[test]
+fn after_any_change_of_any_bit_it_is_refused() {
+    let bytes = delivered().encode();
+    assert!(verify(&bytes, None).is_ok());
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let tried: usize = std::thread::scope(|scope| {
+        let part = |start: usize| {
+            let mut bytes = bytes.clone();
+            scope.spawn(move || {
+                let mut tried = 0;
+                for at in (start..bytes.len()).step_by(threads) {
+                    for bit in 0..8 {
+                        bytes[at] ^= 1 << bit;
+                        assert!(verify(&bytes, None).is_err(), "byte {at}, bit {bit}");
+                        bytes[at] ^= 1 << bit;
+                        tried += 1;
+                    }
+                }
+                tried
+            })
+        };
+        let running: Vec<_> = (0..threads).map(part).collect();
+        running.into_iter().map(|t| t.join().unwrap()).sum()
+    });
+    assert_eq!(tried, bytes.len() * 8);
+    println!("{tried} changes of {} bytes refused", bytes.len());
+}
+
+#[test]
+fn zz_timing() {
+    let b = delivered();
+    let bytes = b.encode();
+    for name in ["encode", "parse", "verify", "token flip", "record flip", "late record flip"] {
+        let mut flipped = bytes.clone();
+        let at = match name { "token flip" => 3000, "record flip" => 20000, "late record flip" => 32000, _ => 0 };
+        if at > 0 { flipped[at] = if flipped[at] == b'A' { b'B' } else { b'A' }; }
+        let t = std::time::Instant::now();
+        let mut code = "";
+        for _ in 0..200 {
+            match name {
+                "encode" => drop(b.encode()),
+                "parse" => drop(Bundle::parse_canonical(&bytes)),
+                "verify" => drop(verify(&bytes, None)),
+                _ => code = verify(&flipped, None).map_or_else(|r| r.code(), |_| "ok"),
+            }
+        }
+        println!("{name}: {:?} {code}", t.elapsed() / 200);
+    }
+}
