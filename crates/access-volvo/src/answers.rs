@@ -163,7 +163,3 @@ pub(crate) fn abilities(body: &[u8]) -> Result<Abilities, Unreadable> {
     };
     Ok(Abilities { unlock: has("UNLOCK"), lock: has("LOCK"), flash: has("FLASH") })
 }
-
-#[cfg(test)]
-#[path = "answers_tests.rs"]
-mod tests;

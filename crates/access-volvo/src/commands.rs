@@ -137,7 +137,3 @@ fn unknown(times: Times, retry_after: Option<Duration>) -> Sent {
         retry_after,
     }
 }
-
-#[cfg(test)]
-#[path = "commands_tests.rs"]
-mod tests;

@@ -50,8 +50,13 @@ pub fn client() -> Result<reqwest::Client, reqwest::Error> {
 pub(crate) struct Operation(pub &'static str);
 
 /// Sends once and reads at most [`BODY_BYTES_MAX`].
-pub(crate) async fn call(operation: Operation, expected: &Url, request: RequestBuilder) -> Result<Answer, Silence> {
-    let outcome = send(expected, request.header(ACCEPT, "application/json").timeout(CALL_DEADLINE)).await;
+pub(crate) async fn call(
+    operation: Operation,
+    expected: &Url,
+    request: RequestBuilder,
+    deadline: Duration,
+) -> Result<Answer, Silence> {
+    let outcome = send(expected, request.header(ACCEPT, "application/json").timeout(deadline)).await;
     match &outcome {
         Ok(answer) => tracing::debug!(operation = operation.0, status = answer.status.as_u16(), "maker answered"),
         Err(silence) => tracing::debug!(operation = operation.0, ?silence, "maker did not answer"),

@@ -84,6 +84,7 @@ static FACTS: Facts = Facts {
 pub struct Volvo {
     checked: Checked,
     http: reqwest::Client,
+    deadline: Duration,
 }
 impl std::fmt::Debug for Volvo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -100,7 +101,14 @@ impl Volvo {
     /// # Errors
     /// [`ConfigError`] names what is wrong, never its value.
     pub fn new(config: VolvoConfig, http: reqwest::Client) -> Result<Self, ConfigError> {
-        Ok(Self { checked: Checked::new(config)?, http })
+        Ok(Self { checked: Checked::new(config)?, http, deadline: CALL_DEADLINE })
+    }
+    /// Waits less than the half minute that a command may take; a longer time changes nothing. What is given up on is
+    /// unknown, not failed.
+    #[must_use]
+    pub fn waiting_at_most(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline.min(CALL_DEADLINE);
+        self
     }
 
     /// `…/connected-vehicle/v2/vehicles[/vin[/rest]]`.
@@ -122,7 +130,7 @@ impl Volvo {
     async fn read(&self, operation: Operation, session: &Session, url: &Url) -> Result<Body, AccessError> {
         let key = self.checked.config.vcc_api_key.expose();
         let request = http::api_request(&self.http, Method::GET, url, &session.access_token, key);
-        let answer = http::call(operation, url, request).await.map_err(|_| AccessError::Unreachable)?;
+        let answer = http::call(operation, url, request, self.deadline).await.map_err(|_| AccessError::Unreachable)?;
         readable(answer)
     }
 
@@ -131,7 +139,7 @@ impl Volvo {
         let key = self.checked.config.vcc_api_key.expose();
         let request = http::api_request(&self.http, Method::POST, &url, &session.access_token, key);
         let started = tokio::time::Instant::now();
-        let came_back = http::call(Operation(asked.path()), &url, request).await;
+        let came_back = http::call(Operation(asked.path()), &url, request, self.deadline).await;
         // The window is counted from the answer, which may come half a minute after the question.
         let took = i64::try_from(started.elapsed().as_millis()).unwrap_or(0);
         let times = Times { sent: session.now, answered: session.now.plus_millis(took) };
@@ -144,7 +152,7 @@ impl Volvo {
         let config = &self.checked.config;
         let request =
             self.http.post(url.clone()).basic_auth(&config.client_id, Some(config.client_secret.expose())).form(form);
-        http::call(Operation("token"), &url, request).await.map_err(|silence| match silence {
+        http::call(Operation("token"), &url, request, self.deadline).await.map_err(|silence| match silence {
             Silence::NeverSent | Silence::Lost => AccessError::Unreachable,
         })
     }
@@ -251,7 +259,7 @@ impl Access for Volvo {
             }
             Ok(found)
         };
-        within(CALL_DEADLINE, all).await
+        within(self.deadline, all).await
     }
     async fn reachability(&self, session: &Session, vin: &Vin) -> Result<Reachability, AccessError> {
         let url = self.vehicle_url(Some(vin), "command-accessibility");

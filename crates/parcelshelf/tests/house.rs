@@ -24,8 +24,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "parcelshelf",
         &[
-            "access", "access-volvo", "carrier", "client", "core", "edge", "gateway", "keyholder", "log", "protocol",
-            "simulator", "store",
+            "access",
+            "access-volvo",
+            "carrier",
+            "client",
+            "core",
+            "edge",
+            "gateway",
+            "keyholder",
+            "log",
+            "protocol",
+            "simulator",
+            "store",
         ],
     ),
 ];
@@ -52,7 +62,9 @@ fn manifests() -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {
         assert_eq!(package, expected, "folders are bare, packages carry the prefix");
         assert!(manifest.contains_key("lints"), "{name}: [lints] workspace = true is missing");
         let (mut ours, mut theirs) = (BTreeSet::new(), BTreeSet::new());
-        for dependency in manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flat_map(|t| t.keys()) {
+        for dependency in
+            manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flat_map(|t| t.keys())
+        {
             match dependency.strip_prefix("parcelshelf-") {
                 Some(own) => ours.insert(own.to_owned()),
                 None => theirs.insert(dependency.clone()),
@@ -81,7 +93,8 @@ fn closure(of: &str, all: &BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)
 fn dependencies_point_inward() {
     let all = manifests();
     for (name, (ours, _)) in &all {
-        let (_, may) = MAY_USE.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("{name} has no row in MAY_USE"));
+        let (_, may) =
+            MAY_USE.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("{name} has no row in MAY_USE"));
         for own in ours {
             assert!(may.contains(&own.as_str()), "{name} must not depend on {own}");
         }
@@ -143,7 +156,20 @@ fn domain_types_are_not_serialisable() {
 #[test]
 fn a_makers_name_stays_in_its_adapter() {
     // `opening` may name makes as data, in the one table that eligibility reads.
-    for name in ["core", "delivery", "opening", "log", "protocol", "access", "store", "edge", "carrier", "gateway", "keyholder", "client"] {
+    for name in [
+        "core",
+        "delivery",
+        "opening",
+        "log",
+        "protocol",
+        "access",
+        "store",
+        "edge",
+        "carrier",
+        "gateway",
+        "keyholder",
+        "client",
+    ] {
         for file in sources(&root().join("crates").join(name)) {
             if file.ends_with("makers_table.rs") {
                 continue;

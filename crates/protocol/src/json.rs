@@ -295,8 +295,7 @@ impl Object {
         self
     }
     pub(crate) fn text(self, name: &str, value: impl fmt::Display) -> Self {
-        let json = quoted(&value.to_string());
-        self.raw(name, &json)
+        self.raw(name, &quoted(&value.to_string()))
     }
     pub(crate) fn opt(self, name: &str, value: Option<impl fmt::Display>) -> Self {
         match value {
@@ -336,7 +335,8 @@ impl Object {
 
 /// A JSON text with the escapes that serde_json writes: the shortest ones, `\u00xx` only for other control characters.
 pub(crate) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    // Writing a text into memory cannot fail.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,52 +5,77 @@ use parcelshelf_log::record::Opening;
 
 use super::{Anchors, BUNDLE_MAX, Bundle, DeviceEvidence, MESSAGES_MAX, PasskeyEvidence, RECORDS_MAX, RecordEvidence};
 use crate::encoding::{Hash, b64, from_b64};
-use crate::json::{Object, quoted};
+use crate::json::quoted;
 use crate::jws::VerifyingKey;
 use crate::refused::{Fault, Kind, Refused};
 use crate::webauthn::Assertion;
 
 pub(super) fn encode(b: &Bundle) -> String {
     let a = &b.anchors;
-    let anchors = Object::new()
-        .text("aud", &a.aud)
-        .text("log", &a.log)
-        .raw("operator", &a.operator.to_jwk())
-        .text("rp_id", &a.rp_id)
-        .text("wallet_origin", &a.wallet_origin)
-        .end();
-    let device = |d: &DeviceEvidence| Object::new().text("depot", &d.depot_cert).text("device", &d.device_cert).end();
-    let passkey = |p: &PasskeyEvidence| {
-        Object::new().text("statement", b64(&p.statement)).raw("assertion", &p.assertion.to_json()).end()
-    };
-    Object::new()
-        .int("v", 1)
-        .raw("anchors", &anchors)
-        .text("keys", &b.keys)
-        .text("carrier", &b.carrier_cert)
-        .text("delegation_cert", &b.delegation_cert)
-        .raws("devices", b.devices.iter().map(device))
-        .raws("passkeys", b.passkeys.iter().map(passkey))
-        .text("request", &b.request)
-        .text("grant", &b.grant)
-        .raw("assertion", &b.assertion.to_json())
-        .text("accepted", &b.accepted)
-        .texts("delegations", &b.delegations)
-        .texts("proofs", &b.proofs)
-        .raws("records", b.records.iter().map(record))
-        .text("checkpoint", &b.checkpoint)
-        .end()
+    let mut w = Writer(String::with_capacity(64 * 1024));
+    w.raw("{\"v\":1,\"anchors\":{\"aud\":").text(&a.aud);
+    w.raw(",\"log\":").text(&a.log);
+    w.raw(",\"operator\":").raw(&a.operator.to_jwk());
+    w.raw(",\"rp_id\":").text(&a.rp_id);
+    w.raw(",\"wallet_origin\":").text(&a.wallet_origin);
+    w.raw("},\"keys\":").text(&b.keys);
+    w.raw(",\"carrier\":").text(&b.carrier_cert);
+    w.raw(",\"delegation_cert\":").text(&b.delegation_cert);
+    w.raw(",\"devices\":").list(&b.devices, |w, d| {
+        w.raw("{\"depot\":").text(&d.depot_cert);
+        w.raw(",\"device\":").text(&d.device_cert).raw("}");
+    });
+    w.raw(",\"passkeys\":").list(&b.passkeys, |w, p| {
+        w.raw("{\"statement\":").text(&b64(&p.statement));
+        w.raw(",\"assertion\":").raw(&p.assertion.to_json()).raw("}");
+    });
+    w.raw(",\"request\":").text(&b.request);
+    w.raw(",\"grant\":").text(&b.grant);
+    w.raw(",\"assertion\":").raw(&b.assertion.to_json());
+    w.raw(",\"accepted\":").text(&b.accepted);
+    w.raw(",\"delegations\":").list(&b.delegations, |w, d| {
+        w.text(d);
+    });
+    w.raw(",\"proofs\":").list(&b.proofs, |w, p| {
+        w.text(p);
+    });
+    w.raw(",\"records\":").list(&b.records, Writer::record);
+    w.raw(",\"checkpoint\":").text(&b.checkpoint).raw("}");
+    w.0
 }
 
-fn record(r: &RecordEvidence) -> String {
-    let opening =
-        |o: &Opening| Object::new().text("name", &o.name).text("salt", b64(o.salt)).text("value", &o.value).end();
-    Object::new()
-        .text("bytes", b64(&r.bytes))
-        .raws("openings", r.openings.iter().map(opening))
-        .raw("index", &r.index.to_string())
-        .texts("inclusion", &r.inclusion)
-        .end()
+struct Writer(String);
+impl Writer {
+    fn raw(&mut self, json: &str) -> &mut Self {
+        self.0.push_str(json);
+        self
+    }
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.raw(&quoted(text))
+    }
+    fn list<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
+        self.raw("[");
+        for (n, each) in items.iter().enumerate() {
+            if n > 0 {
+                self.raw(",");
+            }
+            item(self, each);
+        }
+        self.raw("]");
+    }
+    fn record(&mut self, r: &RecordEvidence) {
+        self.raw("{\"bytes\":").text(&b64(&r.bytes));
+        self.raw(",\"openings\":").list(&r.openings, |w, o| {
+            w.raw("{\"name\":").text(&o.name);
+            w.raw(",\"salt\":").text(&b64(o.salt));
+            w.raw(",\"value\":").text(&o.value).raw("}");
+        });
+        self.raw(",\"index\":").raw(&r.index.to_string());
+        self.raw(",\"inclusion\":").list(&r.inclusion, |w, h| {
+            w.text(&b64(h));
+        });
+        self.raw("}");
+    }
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Bundle, Refused> {
@@ -82,13 +107,12 @@ impl<'a> Reader<'a> {
         self.expect(",")?;
         self.name(name)
     }
-    /// A text that needs no escape.
+    /// A text up to the next quotation mark. One that holds what would need an escape is written differently again, and
+    /// so refused in the end.
     fn plain(&mut self) -> Option<&'a str> {
         self.expect("\"")?;
-        let end = self.0.bytes().position(|b| b == b'"' || b == b'\\' || b < b' ')?;
-        let (text, rest) = self.0.split_at(end);
+        let (text, rest) = self.0.split_once('"')?;
         self.0 = rest;
-        self.expect("\"")?;
         Some(text)
     }
     fn owned(&mut self) -> Option<String> {

@@ -461,25 +461,3 @@ fn after_any_change_of_any_bit_it_is_refused() {
     assert_eq!(tried, bytes.len() * 8);
     println!("{tried} changes of {} bytes refused", bytes.len());
 }
-
-#[test]
-fn zz_timing() {
-    let b = delivered();
-    let bytes = b.encode();
-    for name in ["encode", "parse", "verify", "token flip", "record flip", "late record flip"] {
-        let mut flipped = bytes.clone();
-        let at = match name { "token flip" => 3000, "record flip" => 20000, "late record flip" => 32000, _ => 0 };
-        if at > 0 { flipped[at] = if flipped[at] == b'A' { b'B' } else { b'A' }; }
-        let t = std::time::Instant::now();
-        let mut code = "";
-        for _ in 0..200 {
-            match name {
-                "encode" => drop(b.encode()),
-                "parse" => drop(Bundle::parse_canonical(&bytes)),
-                "verify" => drop(verify(&bytes, None)),
-                _ => code = verify(&flipped, None).map_or_else(|r| r.code(), |_| "ok"),
-            }
-        }
-        println!("{name}: {:?} {code}", t.elapsed() / 200);
-    }
-}

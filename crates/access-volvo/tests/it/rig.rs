@@ -1,0 +1,190 @@
+//! One simulated cloud with one car, linked the way an owner links it.
+
+use std::time::Duration;
+
+use parcelshelf_access::conformance::{Fault, Hand, Rig};
+use parcelshelf_access::{Access, Command, Session, Tokens};
+use parcelshelf_access_volvo::{Volvo, VolvoConfig, client};
+use parcelshelf_core::secret::Redacted;
+use parcelshelf_core::time::Timestamp;
+use parcelshelf_core::vehicle::Vin;
+use parcelshelf_simulator::volvo::{
+    CarFile, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_OWNER, DEMO_VCC_API_KEY, Running, WorldFile,
+};
+use serde_json::{Value, json};
+use url::Url;
+
+pub const REDIRECT: &str = "http://wallet.localhost/link/volvo";
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+pub struct VolvoRig {
+    _cloud: Running,
+    pub base: String,
+    pub volvo: Volvo,
+    pub tokens: Tokens,
+    pub vin: Vin,
+    hands: reqwest::Client,
+}
+
+pub fn config(base: &str) -> VolvoConfig {
+    VolvoConfig {
+        api_base: base.to_owned(),
+        identity_base: base.to_owned(),
+        client_id: DEMO_CLIENT_ID.to_owned(),
+        client_secret: Redacted::new(DEMO_CLIENT_SECRET.to_owned()),
+        vcc_api_key: Redacted::new(DEMO_VCC_API_KEY.to_owned()),
+        redirect_uri: REDIRECT.to_owned(),
+    }
+}
+
+impl VolvoRig {
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+    /// The demo world with one thing different.
+    pub async fn with(change: impl FnOnce(&mut CarFile)) -> Self {
+        let mut world = WorldFile::demo();
+        change(&mut world.cars[0]);
+        let cloud = Running::start(world).await.expect("a simulated cloud");
+        let base = cloud.base();
+        let hands = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let cars = get(&hands, &format!("{base}/__sim/cars")).await;
+        let vin = Vin::parse(cars["cars"][0]["vin"].as_str().expect("a VIN")).expect("a VIN");
+        let volvo = Volvo::new(config(&base), client().expect("a client")).expect("a good configuration");
+        let code = consent(&hands, &volvo.authorize_url("state-1", VERIFIER), DEMO_OWNER).await;
+        let now = clock(&hands, &base).await;
+        let tokens = volvo.exchange_code(&code, VERIFIER, now).await.expect("tokens");
+        Self { _cloud: cloud, base, volvo, tokens, vin, hands }
+    }
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        let response = self
+            .hands
+            .post(format!("{}{path}", self.base))
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("the control path answers");
+        let status = response.status().as_u16();
+        (status, serde_json::from_slice(&response.bytes().await.expect("a body")).expect("JSON"))
+    }
+    pub async fn record(&self) -> Value {
+        get(&self.hands, &format!("{}/__sim/record", self.base)).await
+    }
+    pub async fn hand_action(&self, action: Value) -> bool {
+        self.post(&format!("/__sim/cars/{}/hand", self.vin.expose()), action).await.0 == 200
+    }
+    pub async fn plan_fault(&self, target: &str, fault: &str) {
+        let path = format!("/__sim/cars/{}/faults", self.vin.expose());
+        let (status, body) = self.post(&path, json!({"command": target, "fault": fault})).await;
+        assert_eq!(status, 200, "{body}");
+    }
+}
+
+/// What the owner's browser does: opens the address, is sent back with a code. The code.
+pub async fn consent(browser: &reqwest::Client, address: &str, owner: &str) -> String {
+    let mut address = Url::parse(address).expect("an address");
+    address.query_pairs_mut().append_pair("login_hint", owner);
+    let response = browser.get(address).send().await.expect("an answer");
+    let back = response.headers().get("location").expect("a redirect").to_str().expect("text");
+    assert!(back.starts_with(REDIRECT), "{back}");
+    let back = Url::parse(back).expect("an address");
+    let find = |name: &str| back.query_pairs().find(|(n, _)| n == name).map(|(_, v)| v.into_owned());
+    assert_eq!(find("state").as_deref(), Some("state-1"));
+    find("code").expect("a code")
+}
+async fn get(http: &reqwest::Client, url: &str) -> Value {
+    let bytes = http.get(url).send().await.expect("an answer").bytes().await.expect("a body");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+async fn clock(http: &reqwest::Client, base: &str) -> Timestamp {
+    let clock = get(http, &format!("{base}/__sim/clock")).await;
+    Timestamp::parse_rfc3339(clock["now"].as_str().expect("a time")).expect("a time")
+}
+const fn target(command: Command) -> &'static str {
+    match command {
+        Command::Open(_) => "unlock",
+        Command::Lock => "lock",
+    }
+}
+
+#[async_trait::async_trait]
+impl Rig for VolvoRig {
+    fn access(&self) -> &dyn Access {
+        &self.volvo
+    }
+    async fn session(&self) -> Session {
+        Session { access_token: self.tokens.access_token.clone(), now: clock(&self.hands, &self.base).await }
+    }
+    fn tokens(&self) -> Tokens {
+        self.tokens.clone()
+    }
+    fn vin(&self) -> Vin {
+        self.vin.clone()
+    }
+    async fn hand(&self, hand: Hand) -> bool {
+        let action = match hand {
+            Hand::OpenLid => "open_tailgate",
+            Hand::CloseLid => "close_tailgate",
+            Hand::FallAsleep => "sleep",
+            Hand::UnlockWithKey => "unlock_with_key",
+            Hand::JamLock => "jam_lock",
+        };
+        self.hand_action(json!({ "action": action })).await
+    }
+    async fn fault(&self, command: Command, fault: Fault) {
+        let with = |name: &str, acted: bool| format!("{name}_{}", if acted { "acted" } else { "not_acted" });
+        let name = match fault {
+            Fault::Timeout { acted } => with("timeout", acted),
+            Fault::CouldNot { acted } => with("422", acted),
+            Fault::ConnectionDrop { acted } => with("connection_drop", acted),
+            Fault::ServerError { acted } => with("500", acted),
+            Fault::Unavailable { acted } => with("503", acted),
+            Fault::Garbage { acted } => with("garbage", acted),
+            Fault::Quota => "429".to_owned(),
+            Fault::CarErrorActed => "car_error_acted".to_owned(),
+            Fault::Unfinished => "running".to_owned(),
+        };
+        self.plan_fault(target(command), &name).await;
+    }
+    async fn pass_time(&self, time: Duration) {
+        let (status, _) = self.post("/__sim/clock/advance", json!({"seconds": time.as_secs() + 1})).await;
+        assert_eq!(status, 200);
+    }
+    async fn withdraw_consent(&self) {
+        let (_, body) = self.post(&format!("/__sim/owners/{DEMO_OWNER}/revoke"), json!({})).await;
+        assert_eq!(body["revoked"], 1);
+    }
+    async fn car_without(&self, command: Command) -> Option<Vin> {
+        let left = match command {
+            Command::Open(_) => "LOCK",
+            Command::Lock => "UNLOCK",
+        };
+        let (status, car) = self.post("/__sim/cars", json!({"owner": DEMO_OWNER, "commands": [left]})).await;
+        assert_eq!(status, 201, "{car}");
+        Vin::parse(car["vin"].as_str()?).ok()
+    }
+    fn unplugged(&self) -> Box<dyn Access> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let volvo = Volvo::new(config(&format!("http://127.0.0.1:{port}")), client().expect("a client"));
+        Box::new(volvo.expect("a good configuration"))
+    }
+    async fn commands_arrived(&self) -> u64 {
+        self.record().await["commands"].as_u64().expect("a number")
+    }
+    async fn requests_arrived(&self) -> u64 {
+        let record = self.record().await;
+        record["requests"].as_u64().expect("a number") + record["token_requests"].as_u64().expect("a number")
+    }
+    fn secrets(&self) -> Vec<String> {
+        vec![
+            self.tokens.access_token.clone(),
+            self.tokens.refresh_token.clone(),
+            DEMO_CLIENT_SECRET.to_owned(),
+            DEMO_VCC_API_KEY.to_owned(),
+            self.vin.expose().to_owned(),
+            "57.708".to_owned(),
+            "11.974".to_owned(),
+        ]
+    }
+}
