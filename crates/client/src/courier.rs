@@ -238,7 +238,7 @@ impl StopPage {
         self.http.get(&format!("/v1/attempts/{attempt}?after={after}&wait=20"), &[]).await
     }
 
-    /// Says that the lid is shut and the handle was checked.
+    /// Says that the lid is shut and the handle was checked. `done`: nothing will be opened here again.
     ///
     /// # Errors
     /// [`Failure`].
@@ -248,9 +248,11 @@ impl StopPage {
         stop: &Stop,
         at: Position,
         photo: Option<Hash>,
+        done: bool,
     ) -> Result<Value, Failure> {
         let photo = photo.map(|h| h.to_string());
-        self.act(device, stop, Action::Close, at, json!({"handle_checked": true, "photo": photo})).await
+        let body = json!({"handle_checked": true, "photo": photo, "done": done});
+        self.act(device, stop, Action::Close, at, body).await
     }
 
     /// Asks for a lock. Never refused to a device that ever opened here.

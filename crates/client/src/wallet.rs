@@ -13,7 +13,7 @@ use parcelshelf_protocol::grant::{Disclose, Grant, GrantClaims, Scoped, TextShow
 use parcelshelf_protocol::jws::{Moment, SigningKey, VerifyingKey};
 use parcelshelf_protocol::keys::{Keys, VerifiedKeys};
 use parcelshelf_protocol::request::Ticket;
-use parcelshelf_protocol::seal::{self, Context, Purpose as Sealed, SealKeyPair};
+use parcelshelf_protocol::seal::{self, Context, Purpose as Sealed, SealKeyPair, SealPublicKey};
 use parcelshelf_protocol::statement::{self, Said, Statement};
 use parcelshelf_protocol::{owner_keys, webauthn::Assertion};
 use serde_json::{Value, json};
@@ -221,23 +221,24 @@ impl Wallet {
         self.post(&path, &json!({"box": b64(sealed)})).await.map(drop)
     }
 
-    /// Asks which doors to open and close, in which order, to prove that the owner stands at the car.
+    /// Begins to prove that the owner stands at the car: the door to open and close first.
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn begin_possession(&self, vehicle: VehicleId) -> Result<Vec<String>, Failure> {
-        let answer = self.post(&format!("/v1/wallet/vehicles/{vehicle}/possession"), &json!({})).await?;
-        let doors = answer["doors"].as_array().ok_or(Failure::Unexpected("a list of doors is missing"))?;
-        Ok(doors.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+    pub async fn begin_possession(&self, vehicle: VehicleId) -> Result<String, Failure> {
+        text(&self.post(&format!("/v1/wallet/vehicles/{vehicle}/possession"), &json!({})).await?, "next")
     }
 
-    /// Whether possession is proved now.
+    /// The door to open and close next, or nothing once possession is proved.
     ///
     /// # Errors
-    /// [`Failure`].
-    pub async fn possession_is_proved(&self, vehicle: VehicleId) -> Result<bool, Failure> {
+    /// [`Failure::Unexpected`] when the proof failed and must begin anew.
+    pub async fn next_door(&self, vehicle: VehicleId) -> Result<Option<String>, Failure> {
         let answer = self.post(&format!("/v1/wallet/vehicles/{vehicle}/possession/check"), &json!({})).await?;
-        answer["proved"].as_bool().ok_or(Failure::Unexpected("whether it is proved is missing"))
+        if answer["proved"] == json!(true) {
+            return Ok(None);
+        }
+        text(&answer, "next").map(Some).map_err(|_| Failure::Unexpected("the proof of possession failed"))
     }
 
     /// The pseudonym of this wallet's cars towards one carrier.
@@ -272,7 +273,8 @@ impl Wallet {
             "delegation_cert": ticket.delegation_cert.jws(),
             "carrier_cert": ticket.carrier_cert.jws(),
         });
-        self.sign_and_post(claims, consent, delivery, extra).await
+        let seal_key = SealKeyPair::from_seed(&owner_keys::grant_seal_seed(&self.seed, claims.0.jti))?;
+        self.sign_and_post(claims, seal_key.public(), delivery, extra).await
     }
 
     /// Allows the owner's own device to open once, as a rehearsal.
@@ -281,9 +283,10 @@ impl Wallet {
     /// [`Failure`].
     pub async fn rehearse(&self, device: &Device, consent: &Consent) -> Result<Granted, Failure> {
         let delivery = DeliveryId::from_bytes(self.host().random());
-        let claims = self.claims(consent, device.thumbprint(), None, delivery, Purpose::Rehearsal);
-        let extra = json!({"device": {"jwk": device.jwk(), "seal": device.seal_key().to_string()}});
-        self.sign_and_post(claims, consent, delivery, extra).await
+        let (mut claims, rule) = self.claims(consent, device.thumbprint(), None, delivery, Purpose::Rehearsal);
+        // Here the device that opens is the owner's own, and what is sealed is sealed to it.
+        claims.seal = device.seal_key().hash();
+        self.sign_and_post((claims, rule), device.seal_key(), delivery, json!({})).await
     }
 
     fn claims(
@@ -321,21 +324,20 @@ impl Wallet {
     async fn sign_and_post(
         &self,
         (claims, rule): (GrantClaims, Rule),
-        _consent: &Consent,
+        seal_key: &SealPublicKey,
         delivery: DeliveryId,
         mut body: Value,
     ) -> Result<Granted, Failure> {
         let key = SigningKey::generate(&*self.host().entropy);
         let grant = Grant::sign(&claims, &key)?;
         let assertion = self.passkey.confirm(&grant.challenge())?;
-        let seal_key = SealKeyPair::from_seed(&owner_keys::grant_seal_seed(&self.seed, claims.jti))?;
         let (sender, about) = (self.id.to_string(), delivery.to_string());
         let context = Context { sender: &sender, recipient: self.keyholder(), delivery: &about, seq: 0 };
         let rule_box =
             seal::seal(&*self.host().entropy, &self.pinned.claims().seal, Sealed::Rule, &context, &rule.to_bytes())?;
         body["grant"] = json!(grant.jws());
         body["assertion"] = json_of(&assertion)?;
-        body["seal_key"] = json!(seal_key.public().to_string());
+        body["seal_key"] = json!(seal_key.to_string());
         body["rule_box"] = json!(b64(rule_box));
         let answer = self.post("/v1/grants", &body).await?;
         let accepted = Accepted::verify(

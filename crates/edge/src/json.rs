@@ -48,16 +48,24 @@ impl<S: Send + Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for S
 /// # Errors
 /// `body_not_json`, `body_duplicate_member`, `body_too_deep`, `body_wrong_member`.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    if bytes.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(Problem::new(400, "body_not_json", "the body must be one JSON object"));
-    }
-    serde_json::from_slice::<Scan>(bytes).map_err(|e| scan_problem(&e))?;
+    check(bytes)?;
     serde_json::from_slice(bytes).map_err(|e| {
         // The text names members and types of our interface and the place, never a value... except for wrong variants,
         // which repeat the client's own word to the client.
         Problem::new(422, "body_wrong_member", "a member of the body is missing, unknown or wrong")
             .detail(e.to_string())
     })
+}
+
+/// Checks form alone: one JSON object, no duplicate member, not too deep. For bytes that are passed on as they are.
+///
+/// # Errors
+/// `body_not_json`, `body_duplicate_member`, `body_too_deep`.
+pub fn check(bytes: &[u8]) -> Result<(), Problem> {
+    if bytes.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Problem::new(400, "body_not_json", "the body must be one JSON object"));
+    }
+    serde_json::from_slice::<Scan>(bytes).map(|_| ()).map_err(|e| scan_problem(&e))
 }
 
 fn scan_problem(error: &serde_json::Error) -> Problem {

@@ -180,6 +180,13 @@ impl Cert {
         moment.check(Kind::Cert, claims.iat, &claims.window)?;
         Ok(VerifiedCert::new(jws, claims))
     }
+    /// Whose certificate it says it is, unverified: for finding the key to verify it with.
+    ///
+    /// # Errors
+    /// `cert_…` codes of form and bounds.
+    pub fn peek_issuer(jws: &str) -> Result<Thumbprint, Refused> {
+        parse(jws).map(|(_, claims)| claims.issuer)
+    }
 }
 impl VerifiedCert {
     /// Checks the time again, for a certificate that was verified earlier.

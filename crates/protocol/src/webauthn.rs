@@ -137,6 +137,13 @@ pub struct RelyingParty {
     pub origins: Vec<String>,
 }
 
+/// What a passkey confirms to log in at a gateway's front: `H("psh-session-v1", aud ‖ 0 ‖ nonce)`. It gives a session and
+/// nothing else: what opens is signed by itself.
+#[must_use]
+pub fn session_challenge(aud: &str, nonce: &str) -> Hash {
+    crate::encoding::domain_hash("psh-session-v1", &[aud.as_bytes(), &[0], nonce.as_bytes()])
+}
+
 /// Checks that one of `passkeys` confirmed `challenge` on the wallet's own page, with user verification.
 /// Returns the passkey that did.
 ///

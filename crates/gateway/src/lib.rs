@@ -1,0 +1,250 @@
+//! The gateway's front: what faces the internet.
+//!
+//! What it is: hosts, sessions, size and form of requests, a byte-exact relay to the keyholder's socket, and a shelf of
+//! sealed photos. What it is not: it holds no key that opens, locates or signs, and can read nothing sealed. Whoever
+//! takes it over can delay and see ciphertext with times; that is all.
+//!
+//! The three types to know: [`Config`], [`Shell`] (with the keyholder's interface document, from which the relayed
+//! routes are made), and `Front` (everything a request needs).
+
+mod photos;
+mod relay;
+mod sessions;
+mod sites;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use parcelshelf_edge::Host;
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_edge::serve::{self, Listener};
+use parcelshelf_protocol::nonce::NonceKey;
+use parcelshelf_protocol::webauthn::RelyingParty;
+use parcelshelf_store::sqlite::{OnStep, Options, SqliteEngine, Step};
+use parcelshelf_store::{Batch, CommitError, Engine};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::sites::Sites;
+
+/// The keyholder answers long polls after 25 s and makers' calls after 30 s.
+const KEYHOLDER_DEADLINE: Duration = Duration::from_secs(40);
+
+/// Parsed once at start.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// Store: `gateway.db`.
+    pub data_dir: PathBuf,
+    /// The keyholder's Unix socket.
+    pub keyholder: PathBuf,
+    /// Where carriers and depots ask, such as `https://gateway.example`.
+    pub origin: String,
+    /// Where wallets are; its host is the relying party of every passkey.
+    pub wallet_origin: String,
+    /// Where couriers' stop pages are.
+    pub stop_origin: String,
+    pub rp_id: String,
+    /// The keyholder's name in tokens.
+    pub aud: String,
+    /// 32 bytes of base64url: challenges for logging in.
+    pub nonce_key: PathBuf,
+    #[serde(default = "info")]
+    pub log_level: String,
+}
+fn info() -> String {
+    String::from("info")
+}
+
+/// Hears of every durable step, by name. For tests; `None` in production.
+pub type Steps = Option<Arc<dyn Fn(&str) + Send + Sync>>;
+
+/// What the shell gives to a front.
+#[derive(Clone)]
+pub struct Shell {
+    pub host: Host,
+    pub steps: Steps,
+    /// The keyholder's interface: its paths are relayed, those with `session` security after a look at the session.
+    pub relayed: OpenApi,
+}
+impl std::fmt::Debug for Shell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shell")
+    }
+}
+
+/// Why a front could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    #[error("configuration: {0}")]
+    Config(String),
+    #[error("the store")]
+    Store(#[from] parcelshelf_store::StoreError),
+    #[error("the listener")]
+    Listener(#[from] std::io::Error),
+    #[error("the client for the keyholder's socket")]
+    Client(#[from] reqwest::Error),
+}
+
+/// Everything a request needs.
+pub(crate) struct Front {
+    pub config: Config,
+    pub host: Host,
+    pub engine: SqliteEngine,
+    pub keyholder: reqwest::Client,
+    pub sites: Sites,
+    pub rp: RelyingParty,
+    pub nonces: NonceKey,
+}
+
+impl Front {
+    /// Commits, or says why not as a problem.
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        self.engine.commit(batch).await.map(|_| ())
+    }
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Parcelshelf gateway",
+        description = "What wallets, stop pages, depots and carriers ask of a gateway. Most routes are relayed to the \
+                       keyholder byte for byte."
+    ),
+    modifiers(&Security),
+    components(schemas(parcelshelf_edge::problem::ProblemSchema))
+)]
+struct Doc;
+
+struct Security;
+impl utoipa::Modify for Security {
+    fn modify(&self, document: &mut OpenApi) {
+        use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+        let bearer = |about: &str| {
+            SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about)).build())
+        };
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("session", bearer("a token of POST /v1/sessions or POST /v1/wallets"));
+        components.add_security_scheme("call", bearer("psh-call+jwt by a certified delegation key"));
+        let dpop =
+            ApiKeyValue::with_description("dpop", "the proof (RFC 9449); the last link stands in Authorization: DPoP");
+        components.add_security_scheme("dpop", SecurityScheme::ApiKey(ApiKey::Header(dpop)));
+    }
+}
+
+fn own_routes() -> OpenApiRouter<Arc<Front>> {
+    OpenApiRouter::with_openapi(Doc::openapi())
+        .routes(routes!(sessions::challenge))
+        .routes(routes!(sessions::begin, sessions::end))
+        .routes(routes!(sessions::create_wallet))
+        .routes(routes!(sites::callback))
+        .routes(routes!(sites::well_known))
+        .routes(routes!(photos::leave))
+        .routes(routes!(photos::fetch))
+}
+
+/// The interface as a document: own routes and the relayed ones.
+#[must_use]
+pub fn openapi(relayed: OpenApi) -> OpenApi {
+    let mut own = own_routes().split_for_parts().1;
+    // Own routes win: a front answers `POST /v1/wallets` itself and relays inside.
+    own.merge(relayed);
+    own
+}
+
+fn router(front: &Arc<Front>, relayed: OpenApi) -> Router {
+    let (own, document) = own_routes().split_for_parts();
+    let own_paths: Vec<&String> = document.paths.paths.keys().collect();
+    let mut router = own;
+    for (path, item) in &relayed.paths.paths {
+        if !own_paths.contains(&path) {
+            router = router.route(path, relay::route(item));
+        }
+    }
+    let text = openapi(relayed).to_json().unwrap_or_default();
+    let router = router.route("/readyz", axum::routing::get(relay::ready)).with_state(Arc::clone(front));
+    let sites = Arc::clone(front);
+    serve::with_basics(router, &front.host, text)
+        .layer(axum::middleware::map_response(async |response: Response| hardened(response)))
+        .layer(axum::middleware::from_fn_with_state(sites, sites::check_host))
+}
+
+/// Nothing here is framed, sniffed or sent on as a referrer.
+fn hardened(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let policy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Runs until `stop` says true. `ready` is called with the bound address when requests are answered.
+///
+/// # Errors
+/// [`Broken`].
+pub async fn run(
+    config: Config,
+    shell: Shell,
+    stop: watch::Receiver<bool>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), Broken> {
+    serve::start_metrics();
+    std::fs::create_dir_all(&config.data_dir)?;
+    let on_step: Option<OnStep> = shell.steps.clone().map(|steps| {
+        let hook: OnStep = Arc::new(move |step: Step<'_>| {
+            let (word, kinds) = match step {
+                Step::BeforeCommit { journal_kinds } => ("before", journal_kinds),
+                Step::AfterCommit { journal_kinds } => ("after", journal_kinds),
+            };
+            for kind in kinds {
+                steps(&format!("{word}:{kind}"));
+            }
+        });
+        hook
+    });
+    let engine = SqliteEngine::open(&config.data_dir.join("gateway.db"), Options { on_step })?;
+    let front = Arc::new(Front {
+        sites: Sites::new(&config).map_err(Broken::Config)?,
+        rp: RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] },
+        nonces: NonceKey::from_bytes(read_key(&config.nonce_key).map_err(Broken::Config)?),
+        keyholder: parcelshelf_edge::client::unix(&config.keyholder, KEYHOLDER_DEADLINE)?,
+        host: shell.host,
+        engine,
+        config,
+    });
+    let (listener, address) = Listener::tcp(front.config.listen).await?;
+    let router = router(&front, shell.relayed);
+    ready(address);
+    serve::serve(listener, router, stop).await?;
+    front.engine.close().await;
+    Ok(())
+}
+
+fn read_key(path: &std::path::Path) -> Result<[u8; 32], String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let bytes = parcelshelf_protocol::encoding::from_b64(text.trim()).and_then(|b| b.try_into().ok());
+    bytes.ok_or_else(|| format!("{} does not hold 32 bytes of base64url", path.display()))
+}
+
+/// A failed commit as a problem.
+pub(crate) fn store_problem(error: CommitError) -> Problem {
+    match error {
+        CommitError::Conflict(_) | CommitError::Replayed(_) => Problem::unavailable("busy", "too many at once here", 1),
+        other => Problem::internal(&other),
+    }
+}

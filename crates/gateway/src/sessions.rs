@@ -1,0 +1,222 @@
+//! Sessions: who is logged in at the wallet. A session reads and stops; whatever opens is signed by a passkey itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use parcelshelf_core::id::WalletId;
+use parcelshelf_edge::json::{Nothing, StrictJson};
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_protocol::encoding::{b64, from_b64, sha256};
+use parcelshelf_protocol::jws::VerifyingKey;
+use parcelshelf_protocol::nonce;
+use parcelshelf_protocol::statement::{Said, Statement};
+use parcelshelf_protocol::webauthn::{self, Assertion, Passkey};
+use parcelshelf_store::{Batch, Check, CommitError, Engine as _, JournalWrite, Put, Version};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::{Front, relay, store_problem};
+
+/// A session that is not used again ends after this many days.
+const SESSION_DAYS: i64 = 30;
+const ACCOUNTS: &str = "account";
+const SESSIONS: &str = "session";
+const CREDENTIALS: &str = "credential";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountRow {
+    v: u8,
+    wallet: String,
+    credential_id: String,
+    jwk: String,
+}
+
+/// The id is the hash of the token: whoever reads the store cannot log in.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionRow {
+    v: u8,
+    wallet: String,
+    expires_ms: i64,
+}
+
+fn put(table: &str, id: &[u8], state: &impl Serialize, index: BTreeMap<String, Vec<u8>>) -> Put {
+    // Rows are texts and numbers, which JSON can write.
+    let state = serde_json::to_vec(state).expect("rows are plain data");
+    Put { table: table.to_owned(), id: id.to_vec(), expected: Version::Absent, state, index }
+}
+fn entry(table: &str, id: &[u8], kind: &str) -> JournalWrite {
+    JournalWrite { table: table.to_owned(), id: id.to_vec(), kind: kind.to_owned(), event: b"{}".to_vec() }
+}
+
+fn fresh_session(front: &Front, wallet: WalletId) -> (String, Put, JournalWrite) {
+    let token = b64(front.host.random::<32>());
+    let id = *sha256(&token).as_bytes();
+    let row = SessionRow {
+        v: 1,
+        wallet: wallet.to_string(),
+        expires_ms: front.host.now().plus_seconds(SESSION_DAYS * 86_400).unix_millis(),
+    };
+    (token, put(SESSIONS, &id, &row, BTreeMap::new()), entry(SESSIONS, &id, "session_begun"))
+}
+
+fn not_logged_in() -> Problem {
+    Problem::new(401, "session_missing", "log in first")
+        .detail("send Authorization: Bearer <token of POST /v1/sessions>")
+}
+
+fn token_id(headers: &HeaderMap) -> Option<[u8; 32]> {
+    let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
+    (token.len() == 43).then(|| *sha256(token).as_bytes())
+}
+
+/// Whose session a request carries.
+pub(crate) async fn of(front: &Front, headers: &HeaderMap) -> Result<WalletId, Problem> {
+    let id = token_id(headers).ok_or_else(not_logged_in)?;
+    let row = front.engine.get(SESSIONS, &id).await.map_err(|e| Problem::internal(&e))?.ok_or_else(not_logged_in)?;
+    let row: SessionRow = serde_json::from_slice(&row.state).map_err(|e| Problem::internal(&e))?;
+    if front.host.now().unix_millis() >= row.expires_ms {
+        return Err(not_logged_in());
+    }
+    WalletId::parse(&row.wallet).map_err(|e| Problem::internal(&e))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ChallengeOut {
+    nonce: String,
+}
+
+/// A challenge for logging in, good for five minutes.
+#[utoipa::path(post, path = "/v1/sessions/challenges", request_body = Nothing, responses((status = 200, body = ChallengeOut)))]
+pub(crate) async fn challenge(State(front): State<Arc<Front>>, _: StrictJson<Nothing>) -> Json<ChallengeOut> {
+    Json(ChallengeOut { nonce: nonce::issue_challenge(&front.nonces, front.host.now(), &*front.host.entropy) })
+}
+
+/// A passkey's answer to a challenge.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Login {
+    #[schema(min_length = 54, max_length = 54)]
+    nonce: String,
+    #[schema(value_type = AssertionParts)]
+    assertion: Assertion,
+}
+/// An `AuthenticatorAssertionResponse`, each part base64url.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AssertionParts {
+    #[schema(min_length = 2, max_length = 1364)]
+    credential_id: String,
+    #[schema(min_length = 50, max_length = 1366)]
+    authenticator_data: String,
+    #[schema(min_length = 2, max_length = 2732)]
+    client_data_json: String,
+    #[schema(min_length = 11, max_length = 107)]
+    signature: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SessionOut {
+    wallet: String,
+    /// Shown once.
+    token: String,
+}
+
+/// Logs in with a passkey.
+#[utoipa::path(post, path = "/v1/sessions", request_body = Login, responses((status = 201, body = SessionOut)))]
+pub(crate) async fn begin(
+    State(front): State<Arc<Front>>,
+    StrictJson { value, .. }: StrictJson<Login>,
+) -> Result<(StatusCode, Json<SessionOut>), Problem> {
+    let no = |code: &'static str| Problem::new(403, code, "this does not log in").detail("ask for a new challenge");
+    nonce::check_challenge(&front.nonces, &value.nonce, front.host.now()).map_err(|r| no(r.code()))?;
+    let unknown = || no("credential_unknown");
+    let row = front.engine.get(CREDENTIALS, value.assertion.credential_id()).await;
+    let row = row.map_err(|e| Problem::internal(&e))?.ok_or_else(unknown)?;
+    let account: AccountRow = serde_json::from_slice(&row.state).map_err(|e| Problem::internal(&e))?;
+    let key = VerifyingKey::parse_jwk(account.jwk.as_bytes()).map_err(|e| Problem::internal(&e))?;
+    let credential_id = from_b64(&account.credential_id).ok_or_else(unknown)?;
+    let challenge = webauthn::session_challenge(&front.config.aud, &value.nonce);
+    webauthn::verify(&value.assertion, &challenge, &[Passkey { credential_id, key }], &front.rp)
+        .map_err(|r| no(r.code()))?;
+    let wallet = WalletId::parse(&account.wallet).map_err(|e| Problem::internal(&e))?;
+    let (token, session, journal) = fresh_session(&front, wallet);
+    let batch = Batch { at: Some(front.host.now()), puts: vec![session], journal: vec![journal], ..Batch::default() };
+    front.commit(batch).await.map_err(store_problem)?;
+    Ok((StatusCode::CREATED, Json(SessionOut { wallet: account.wallet, token })))
+}
+
+/// Logs out.
+#[utoipa::path(delete, path = "/v1/sessions", security(("session" = [])), responses((status = 204)))]
+pub(crate) async fn end(State(front): State<Arc<Front>>, headers: HeaderMap) -> Result<StatusCode, Problem> {
+    let id = token_id(&headers).ok_or_else(not_logged_in)?;
+    let row = front.engine.get(SESSIONS, &id).await.map_err(|e| Problem::internal(&e))?.ok_or_else(not_logged_in)?;
+    let gone = Check { table: SESSIONS.to_owned(), id: id.to_vec(), version: row.expected() };
+    let journal = vec![entry(SESSIONS, &id, "session_ended")];
+    let batch = Batch { at: Some(front.host.now()), deletes: vec![gone], journal, ..Batch::default() };
+    front.commit(batch).await.map_err(store_problem)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A statement and the passkey's assertion over it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewWallet {
+    #[schema(min_length = 1, max_length = 5464)]
+    statement: String,
+    #[schema(value_type = AssertionParts)]
+    assertion: Assertion,
+}
+
+/// A new wallet: the keyholder checks the statement and makes it, the front keeps its passkey for logging in.
+#[utoipa::path(post, path = "/v1/wallets", request_body = NewWallet, responses((status = 201, body = SessionOut)))]
+pub(crate) async fn create_wallet(
+    State(front): State<Arc<Front>>,
+    StrictJson { value, bytes }: StrictJson<NewWallet>,
+) -> Result<axum::response::Response, Problem> {
+    use axum::response::IntoResponse as _;
+    let body = String::from_utf8(bytes.to_vec()).map_err(|_| Problem::new(400, "body_not_json", "not UTF-8"))?;
+    let answer = relay::ask(&front, "/v1/wallets", body).await?;
+    if answer.status != StatusCode::CREATED {
+        return Ok(answer.into_response());
+    }
+    let said: Value = serde_json::from_slice(&answer.body).map_err(|e| Problem::internal(&e))?;
+    let odd = || Problem::unavailable("keyholder_unavailable", "the keyholder's answer cannot be read", 2);
+    let wallet = said["wallet"].as_str().and_then(|w| WalletId::parse(w).ok()).ok_or_else(odd)?;
+    let statement = from_b64(&value.statement).and_then(|s| Statement::parse(&s).ok()).ok_or_else(odd)?;
+    let Said::Wallet { passkey, .. } = statement.said else { return Err(odd()) };
+    if passkey.credential_id != value.assertion.credential_id() {
+        return Err(odd());
+    }
+    let row = AccountRow {
+        v: 1,
+        wallet: wallet.to_string(),
+        credential_id: b64(&passkey.credential_id),
+        jwk: passkey.key.to_jwk(),
+    };
+    let (token, session, begun) = fresh_session(&front, wallet);
+    let id = wallet.as_bytes();
+    let batch = Batch {
+        at: Some(front.host.now()),
+        // Each is new: a statement that comes twice gives no second session.
+        puts: vec![
+            put(ACCOUNTS, id, &row, BTreeMap::new()),
+            put(CREDENTIALS, &passkey.credential_id, &row, BTreeMap::new()),
+            session,
+        ],
+        journal: vec![entry(ACCOUNTS, id, "account_kept"), begun],
+        ..Batch::default()
+    };
+    match front.commit(batch).await {
+        Ok(()) => {}
+        Err(CommitError::Conflict(_)) => {
+            return Err(Problem::new(409, "wallet_known", "this wallet exists").detail("log in with its passkey"));
+        }
+        Err(other) => return Err(store_problem(other)),
+    }
+    let body = json!({"wallet": wallet.to_string(), "token": token});
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}

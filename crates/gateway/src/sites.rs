@@ -1,0 +1,141 @@
+//! Hosts: which site a request is for, and the pages that need no script.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+use parcelshelf_edge::json::StrictQuery;
+use parcelshelf_edge::problem::Problem;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::{Config, Front, relay};
+
+/// Which site a request came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Site {
+    /// Carriers and depots.
+    Gateway,
+    Wallet,
+    Stop,
+}
+
+/// The three origins, by the `Host` that names them.
+#[derive(Debug, Clone)]
+pub(crate) struct Sites([(Site, String, String); 3]);
+
+impl Sites {
+    /// # Errors
+    /// A text that says which origin is none, or that two are one.
+    pub fn new(config: &Config) -> Result<Self, String> {
+        let one = |site, origin: &str, name: &str| {
+            let url = Url::parse(origin).map_err(|e| format!("{name}: {e}"))?;
+            let plain = url.origin().ascii_serialization();
+            if plain != origin {
+                return Err(format!("{name} must be an origin such as {plain}, and nothing behind it"));
+            }
+            let host = url.host_str().ok_or_else(|| format!("{name} has no host"))?;
+            let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+            Ok((site, authority, plain))
+        };
+        let all = [
+            one(Site::Gateway, &config.origin, "origin")?,
+            one(Site::Wallet, &config.wallet_origin, "wallet_origin")?,
+            one(Site::Stop, &config.stop_origin, "stop_origin")?,
+        ];
+        let distinct = all[0].1 != all[1].1 && all[0].1 != all[2].1 && all[1].1 != all[2].1;
+        if distinct { Ok(Self(all)) } else { Err(String::from("origin, wallet_origin and stop_origin must differ")) }
+    }
+
+    fn of(&self, host: &str) -> Option<(Site, &str)> {
+        let found = self.0.iter().find(|(_, authority, _)| authority.eq_ignore_ascii_case(host));
+        found.map(|(site, _, origin)| (*site, origin.as_str()))
+    }
+}
+
+/// The address that the client used, as proofs and calls sign it.
+#[derive(Debug, Clone)]
+pub(crate) struct Public {
+    pub site: Site,
+    pub url: String,
+}
+
+/// A request for another host is not for us; names of machines that only look after health need no host.
+pub(crate) async fn check_host(State(front): State<Arc<Front>>, mut request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let path = request.uri().path();
+    match front.sites.of(host) {
+        Some((site, origin)) => {
+            let tail = request.uri().path_and_query().map_or("/", |p| p.as_str());
+            let public = Public { site, url: format!("{origin}{tail}") };
+            request.extensions_mut().insert(public);
+            next.run(request).await
+        }
+        None if matches!(path, "/healthz" | "/readyz" | "/metrics") => next.run(request).await,
+        None => Problem::new(421, "wrong_host", "this gateway is not that host").into_response(),
+    }
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Callback {
+    #[param(max_length = 2048)]
+    code: Option<String>,
+    #[param(max_length = 64)]
+    state: Option<String>,
+    /// What the maker says went wrong.
+    error: Option<String>,
+}
+
+/// Where a maker sends the owner's browser back to.
+#[utoipa::path(get, path = "/oauth/callback", params(Callback),
+    responses((status = 200, content_type = "text/html", body = String)))]
+pub(crate) async fn callback(
+    State(front): State<Arc<Front>>,
+    StrictQuery(query): StrictQuery<Callback>,
+) -> Result<Response, Problem> {
+    let (Some(code), Some(state)) = (query.code, query.state) else {
+        let why = if query.error.is_some() { "The maker did not link the car." } else { "Something is missing." };
+        return Ok(page(StatusCode::BAD_REQUEST, "Not linked", why));
+    };
+    let well_formed = state.len() == 22 && state.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if !well_formed || code.len() > 2048 {
+        return Ok(page(StatusCode::BAD_REQUEST, "Not linked", "This address is damaged. Start linking again."));
+    }
+    let body = json!({ "code": code }).to_string();
+    let answer = relay::ask(&front, &format!("/v1/links/{state}/code"), body).await?;
+    Ok(if answer.status.is_success() {
+        page(StatusCode::OK, "Linked", "Your car is linked. Go back to your wallet.")
+    } else {
+        page(StatusCode::CONFLICT, "Not linked", "This login is over, or was used. Start linking again.")
+    })
+}
+
+fn page(status: StatusCode, title: &str, text: &str) -> Response {
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
+         content=\"width=device-width\"><title>{title}</title><h1>{title}</h1><p>{text}</p></html>"
+    );
+    (status, Html(html)).into_response()
+}
+
+/// What this gateway is and where.
+#[utoipa::path(get, path = "/.well-known/parcelshelf", responses((status = 200, body = Value)))]
+pub(crate) async fn well_known(State(front): State<Arc<Front>>) -> Json<Value> {
+    let c = &front.config;
+    Json(json!({
+        "versions": [1],
+        "aud": c.aud,
+        "gateway": c.origin,
+        "wallet": c.wallet_origin,
+        "stop": c.stop_origin,
+        "rp_id": c.rp_id,
+        "keys": format!("{}/v1/keys", c.origin),
+        "log": format!("{}/log/checkpoint", c.origin),
+        "openapi": format!("{}/openapi.json", c.origin),
+    }))
+}

@@ -1,0 +1,699 @@
+//! The running attempts: one task each, which alone owns the attempt and turns its effects into commits, commands, reads.
+//!
+//! The order is always the same: the machine decides, everything it decided becomes durable in one transaction, only then
+//! something leaves. A command to open leaves only after the transaction in which the attempt became *sent* has found the
+//! grant unblocked. What comes back from the store after a crash has lost the right to open and is locked and proved.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use parcelshelf_access::{Access, AccessError, Command, Prepared, Reconciled, Sent};
+use parcelshelf_core::actuation::{Outcome, Refusal};
+use parcelshelf_core::id::{AccessPointId, AttemptId, DeliveryId, VehicleId, WalletId};
+use parcelshelf_core::time::Timestamp;
+use parcelshelf_core::vehicle::Vin;
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_opening::attempt::{Attempt, Effect, Event, Notice, Phase, RecordKind};
+use parcelshelf_opening::conditions::OpenPermit;
+use parcelshelf_opening::grant::BlockEpoch;
+use parcelshelf_protocol::encoding::{Hash, b64, from_b64, sha256};
+use parcelshelf_protocol::nonce::FreshNonce;
+use parcelshelf_protocol::records::{CommandOutcome, Event as Recorded, Word};
+use parcelshelf_store::Version;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Keyholder;
+use crate::db::{ChainOf, Change, Index, Stored, delivery_key};
+use crate::failure::{Failure, broken};
+use crate::rows::{AttemptRow, GrantRow, NonceRow};
+use crate::{car, convert};
+
+/// A stop waits at most this long for open trunks; then the next start takes them over.
+const DRAIN: Duration = Duration::from_secs(240);
+/// A store that fails is tried again after this long: nothing may be forgotten.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
+
+/// What an attempt answers when it is told something.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Told {
+    /// An open command may still act until then.
+    pub may_act_until: Option<Timestamp>,
+}
+
+/// A proof to open, checked and fresh.
+#[derive(Debug, Clone)]
+pub(crate) struct FreshProof {
+    pub jws: String,
+    pub nonce: FreshNonce,
+}
+impl FreshProof {
+    pub fn hash(&self) -> Hash {
+        sha256(&self.jws)
+    }
+}
+
+enum Message {
+    Event(Event, Option<oneshot::Sender<Told>>),
+    /// The maker's answer to the open command, or to asking after it.
+    Answered(Sent),
+    LockAnswered(Outcome),
+    /// A read is done; the event says how.
+    Read(Event),
+    /// The same device asks once more. Answers whether a new command is intended.
+    Again(OpenPermit, FreshProof, oneshot::Sender<bool>),
+}
+
+struct Live {
+    inbox: mpsc::UnboundedSender<Message>,
+    /// Something is or may be open.
+    busy: Arc<AtomicBool>,
+}
+
+/// The running attempts.
+#[derive(Default)]
+pub(crate) struct Attempts(Mutex<HashMap<AttemptId, Live>>);
+impl std::fmt::Debug for Attempts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Attempts")
+    }
+}
+impl Attempts {
+    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<AttemptId, Live>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn busy(&self) -> bool {
+        self.map().values().any(|l| l.busy.load(Ordering::Acquire))
+    }
+    /// Waits until nothing is open any more, at most four minutes.
+    pub async fn drain(&self) {
+        let end = tokio::time::sleep(DRAIN);
+        tokio::pin!(end);
+        while self.busy() {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+                () = &mut end => {
+                    tracing::warn!("stopped while something may be open; the next start watches it on");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Tells an attempt something and waits until what follows is durable.
+pub(crate) async fn tell(k: &Arc<Keyholder>, id: AttemptId, event: Event) -> Result<Told, Failure> {
+    let (reply, told) = oneshot::channel();
+    deliver(k, id, Message::Event(event, Some(reply))).await?;
+    told.await.map_err(|_| broken("an attempt's task ended while it was told something"))
+}
+
+/// Asks whether the same device may open once more, with conditions judged anew; false: it joins, nothing is sent.
+pub(crate) async fn again(
+    k: &Arc<Keyholder>,
+    id: AttemptId,
+    permit: OpenPermit,
+    proof: FreshProof,
+) -> Result<bool, Failure> {
+    let (reply, told) = oneshot::channel();
+    deliver(k, id, Message::Again(permit, proof, reply)).await?;
+    told.await.map_err(|_| broken("an attempt's task ended while it was asked"))
+}
+
+async fn deliver(k: &Arc<Keyholder>, id: AttemptId, message: Message) -> Result<(), Failure> {
+    let message = {
+        let live = k.attempts.map();
+        match live.get(&id) {
+            Some(running) => match running.inbox.send(message) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::error::SendError(back)) => back,
+            },
+            None => message,
+        }
+    };
+    // It is over, or this process never knew it: back from the store, without the right to open.
+    let row = k.db.get::<AttemptRow>(id.as_bytes()).await?.ok_or_else(no_attempt)?;
+    let driver = Driver::from_row(k, row).await?;
+    driver.start(None, Some(message));
+    Ok(())
+}
+
+pub(crate) fn no_attempt() -> Problem {
+    Problem::new(404, "attempt_unknown", "there is no such attempt")
+}
+
+/// Takes over every attempt that a crash or a stop left behind.
+pub(crate) async fn recover_all(k: &Arc<Keyholder>) -> Result<(), Failure> {
+    for row in k.db.list::<AttemptRow>("live", &[1]).await? {
+        let driver = Driver::from_row(k, row).await?;
+        driver.start(Some(Event::Recovered), None);
+    }
+    Ok(())
+}
+
+/// Starts the task of an attempt whose intent has just become durable.
+pub(crate) fn begin(k: &Arc<Keyholder>, begun: Begun) {
+    let Begun { attempt, effects, row, ids, car, prepared, epoch } = begun;
+    let mut driver = Driver::new(k, attempt, row, ids, car, Some(prepared));
+    driver.take_timers(&effects);
+    driver.start(Some(Event::IntentDurable { epoch }), None);
+}
+
+/// An attempt just intended, with what its task needs.
+pub(crate) struct Begun {
+    pub attempt: Attempt,
+    pub effects: Vec<Effect>,
+    pub row: Stored<AttemptRow>,
+    pub ids: Ids,
+    pub car: Commanded,
+    pub prepared: Prepared,
+    /// As read once more after the commit.
+    pub epoch: BlockEpoch,
+}
+
+/// Whose attempt it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ids {
+    pub attempt: AttemptId,
+    pub delivery: DeliveryId,
+    pub wallet: WalletId,
+    pub access_point: AccessPointId,
+}
+
+/// The car an attempt commands. Does not print.
+#[derive(Clone)]
+pub(crate) struct Commanded {
+    pub access: Arc<dyn Access>,
+    pub vin: Vin,
+}
+
+struct Driver {
+    k: Arc<Keyholder>,
+    attempt: Option<Attempt>,
+    row: Stored<AttemptRow>,
+    ids: Ids,
+    car: Commanded,
+    prepared: Option<Prepared>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    own: mpsc::UnboundedSender<Message>,
+    busy: Arc<AtomicBool>,
+    timer: Option<Timestamp>,
+    read: Option<Timestamp>,
+    /// Commands and reads whose answers are awaited.
+    awaited: u32,
+    reading: bool,
+    /// The proof that the next intent names.
+    proof: Option<FreshProof>,
+}
+
+impl Driver {
+    fn new(
+        k: &Arc<Keyholder>,
+        attempt: Attempt,
+        row: Stored<AttemptRow>,
+        ids: Ids,
+        car: Commanded,
+        prepared: Option<Prepared>,
+    ) -> Self {
+        let (own, inbox) = mpsc::unbounded_channel();
+        Self {
+            k: Arc::clone(k),
+            attempt: Some(attempt),
+            row,
+            ids,
+            car,
+            prepared,
+            inbox,
+            own,
+            busy: Arc::new(AtomicBool::new(true)),
+            timer: None,
+            read: None,
+            awaited: 0,
+            reading: false,
+            proof: None,
+        }
+    }
+
+    async fn from_row(k: &Arc<Keyholder>, row: Stored<AttemptRow>) -> Result<Self, Failure> {
+        let odd = |_| broken("an id in an attempt's row is none");
+        let r = &row.value;
+        let ids = Ids {
+            attempt: AttemptId::parse(&b64(&row.id)).map_err(odd)?,
+            delivery: DeliveryId::parse(&r.delivery).map_err(odd)?,
+            wallet: WalletId::parse(&r.wallet).map_err(odd)?,
+            access_point: AccessPointId::parse(&r.access_point).map_err(odd)?,
+        };
+        let vehicle = VehicleId::parse(&r.vehicle).map_err(odd)?;
+        let access = k.access(&r.maker).ok_or_else(|| broken("an attempt's maker is not configured"))?;
+        let about = k.about(&k.vehicle(ids.wallet, vehicle).await?).await?;
+        let vin =
+            about.and_then(|a| Vin::parse(&a.vin).ok()).ok_or_else(|| broken("an attempt's car cannot be read"))?;
+        let car = Commanded { access: Arc::clone(access), vin };
+        let parts = convert::attempt_parts(ids.attempt, &r.state);
+        let attempt = parts
+            .and_then(|p| Attempt::from_parts(p, convert::rules(access.facts())).ok())
+            .ok_or_else(|| broken("an attempt's row is impossible"))?;
+        let sealed = k.db.vault.open(&delivery_key(ids.delivery), "prepared", &r.prepared_sealed).await?;
+        let prepared = sealed.map(|bytes| Prepared::from_bytes(bytes.to_vec()));
+        Ok(Self::new(k, attempt, row, ids, car, prepared))
+    }
+
+    fn start(self, first: Option<Event>, message: Option<Message>) {
+        let live = Live { inbox: self.own.clone(), busy: Arc::clone(&self.busy) };
+        {
+            let mut map = self.k.attempts.map();
+            // Two may have found it gone at the same time: the first one's task gets the message.
+            if let Some(running) = map.get(&self.ids.attempt)
+                && !running.inbox.is_closed()
+            {
+                if let Some(message) = message {
+                    let _ = running.inbox.send(message);
+                }
+                return;
+            }
+            map.insert(self.ids.attempt, live);
+        }
+        if let Some(message) = message {
+            let _ = self.own.send(message);
+        }
+        tokio::spawn(self.run(first));
+    }
+
+    async fn run(mut self, first: Option<Event>) {
+        if let Some(first) = first {
+            let recovered = matches!(first, Event::Recovered);
+            self.step(first).await;
+            if recovered {
+                self.reconcile();
+            }
+        }
+        while !self.is_over() {
+            let (timer, read) = (self.timer, self.read.filter(|_| !self.reading));
+            let host = self.k.host.clone();
+            tokio::select! {
+                message = self.inbox.recv() => match message {
+                    Some(message) => self.take(message).await,
+                    None => return,
+                },
+                () = host.sleep_until(timer.unwrap_or(Timestamp::EPOCH)), if timer.is_some() => {
+                    self.timer = None;
+                    self.step(Event::Timer).await;
+                }
+                () = host.sleep_until(read.unwrap_or(Timestamp::EPOCH)), if read.is_some() => {
+                    self.read = None;
+                    self.read_car();
+                }
+            }
+        }
+    }
+
+    /// Ended, nothing awaited, nobody waiting: leaves the map in the same moment, so that no message is lost.
+    fn is_over(&mut self) -> bool {
+        if !self.attempt().ended() || self.awaited > 0 {
+            return false;
+        }
+        let mut map = self.k.attempts.map();
+        if !self.inbox.is_empty() {
+            return false;
+        }
+        map.remove(&self.ids.attempt);
+        self.inbox.close();
+        true
+    }
+
+    fn attempt(&self) -> &Attempt {
+        // Taken only inside `step`, which puts the next one back before it returns.
+        self.attempt.as_ref().expect("an attempt is in its driver")
+    }
+
+    async fn take(&mut self, message: Message) {
+        match message {
+            Message::Event(event, reply) => {
+                self.step(event).await;
+                if let Some(reply) = reply {
+                    let _ = reply.send(Told { may_act_until: self.attempt().may_act_until() });
+                }
+            }
+            Message::Answered(sent) => {
+                self.awaited -= 1;
+                if let Some(handle) = &sent.handle {
+                    let key = delivery_key(self.ids.delivery);
+                    self.row.value.handle_sealed = self.k.db.vault.seal(&key, "handle", handle).await.ok();
+                }
+                let Sent { outcome, may_act_until, ready_until, .. } = sent;
+                self.row.value.ready_until_ms = ready_until.map(Timestamp::unix_millis);
+                self.step(Event::CommandAnswered { outcome, may_act_until, ready_until }).await;
+            }
+            Message::LockAnswered(outcome) => {
+                self.awaited -= 1;
+                self.step(Event::LockAnswered { outcome }).await;
+            }
+            Message::Read(event) => {
+                self.awaited -= 1;
+                self.reading = false;
+                self.step(event).await;
+            }
+            Message::Again(permit, proof, reply) => {
+                let answer = self.open_again(permit, proof).await;
+                let _ = reply.send(answer);
+            }
+        }
+    }
+
+    async fn step(&mut self, event: Event) {
+        let now = self.k.host.now();
+        let Some(attempt) = self.attempt.take() else { return };
+        let (attempt, mut effects) = attempt.handle(event, now);
+        self.attempt = Some(attempt);
+        self.make_durable(&mut effects).await;
+        self.carry_out(&effects);
+    }
+
+    /// One reopening: with its own proof, its own prepared bytes, its own intent.
+    async fn open_again(&mut self, permit: OpenPermit, proof: FreshProof) -> bool {
+        let now = self.k.host.now();
+        if self.attempt().may_reopen(now).is_err() {
+            return false;
+        }
+        let Ok(grant) = self.k.grant(self.ids.delivery).await else { return false };
+        let epoch = BlockEpoch::new(grant.value.use_state.epoch);
+        let prepared = self.car.access.prepare(Command::Open(permit.class()), &self.car.vin, self.k.host.random(), now);
+        let sealed = self.k.db.vault.seal(&delivery_key(self.ids.delivery), "prepared", prepared.as_bytes()).await;
+        let Ok(sealed) = sealed else { return false };
+        let before = self.attempt().parts().commands;
+        self.row.value.prepared_sealed = sealed;
+        self.prepared = Some(prepared);
+        self.proof = Some(proof);
+        self.step(Event::ReopenRequested { permit, epoch }).await;
+        self.proof = None;
+        if self.attempt().parts().commands == before {
+            return false;
+        }
+        self.step(Event::IntentDurable { epoch }).await;
+        true
+    }
+
+    // ---- durable -------------------------------------------------------------------------------------------------
+
+    /// Commits what was decided; does not return before it is on the disk. A block that came in between takes the right
+    /// to send away.
+    async fn make_durable(&mut self, effects: &mut Vec<Effect>) {
+        loop {
+            match self.commit(effects).await {
+                Ok(()) => return,
+                Err(Failure::Conflict) => {}
+                Err(Failure::Problem(problem)) => {
+                    tracing::error!(code = problem.code(), "an attempt could not be stored and is tried again");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn commit(&mut self, effects: &mut Vec<Effect>) -> Result<(), Failure> {
+        let mut grant = self.k.grant(self.ids.delivery).await?;
+        self.withdraw_if_blocked(&grant, effects);
+        let parts = self.attempt().parts();
+        let state = convert::attempt_part(parts);
+        let says_something = effects.iter().any(|e| !matches!(e, Effect::ReadCar { .. } | Effect::SetTimer { .. }));
+        if state == self.row.value.state && !says_something {
+            return Ok(());
+        }
+        let k = Arc::clone(&self.k);
+        let mut change = Change::new(&k.db, &k.host);
+        let mut row = self.row.clone();
+        row.value.state = state;
+        row.value.seq += 1;
+        self.record(&mut change, &mut row.value, effects).await?;
+        if effects.contains(&Effect::SendLock) {
+            let bytes = self.car.access.prepare(Command::Lock, &self.car.vin, k.host.random(), change.now());
+            let sealed = k.db.vault.seal(&delivery_key(self.ids.delivery), "lock", bytes.as_bytes()).await?;
+            row.value.lock_prepared_sealed = Some(sealed);
+        }
+        if self.note_in_grant(&mut grant, effects)? || effects.iter().any(|e| matches!(e, Effect::SendOpen { .. })) {
+            let index = k.grant_index(&grant)?;
+            change.update(&grant, index);
+        } else {
+            change.check(&grant);
+        }
+        let kind = format!("attempt_{}", self.attempt().phase().code());
+        change.journal("attempt", self.ids.attempt.as_bytes(), &kind, &json!({"seq": row.value.seq}));
+        change.update(&row, attempt_index(&self.ids, &row.value));
+        change.commit().await?;
+        if let Version::Is(version) = row.version {
+            row.version = Version::Is(version + 1);
+        }
+        self.row = row;
+        Ok(())
+    }
+
+    /// The last look before a command leaves: under another block epoch it does not.
+    fn withdraw_if_blocked(&mut self, grant: &Stored<GrantRow>, effects: &mut Vec<Effect>) {
+        let leaves = effects.iter().any(|e| matches!(e, Effect::SendOpen { .. }));
+        let same = grant.value.use_state.epoch == self.attempt().parts().epoch.count();
+        if !leaves || (same && grant.value.use_state.blocked_ms.is_none()) {
+            return;
+        }
+        effects.retain(|e| !matches!(e, Effect::SendOpen { .. }));
+        let Some(attempt) = self.attempt.take() else { return };
+        let never = Outcome::DidNotHappen(Refusal::NeverSent);
+        let event = Event::CommandAnswered { outcome: never, may_act_until: None, ready_until: None };
+        let (attempt, more) = attempt.handle(event, self.k.host.now());
+        self.attempt = Some(attempt);
+        effects.extend(more);
+    }
+
+    async fn record(&self, change: &mut Change<'_>, row: &mut AttemptRow, effects: &[Effect]) -> Result<(), Failure> {
+        let (delivery, attempt) = (self.ids.delivery, self.ids.attempt);
+        let of = ChainOf { wallet: self.ids.wallet, access_point: self.ids.access_point };
+        let command = self.attempt().parts().commands;
+        let phase = self.attempt().phase();
+        let told = |kind: fn(&RecordKind) -> bool| effects.iter().any(|e| matches!(e, Effect::Record(k) if kind(k)));
+        let decided_here = told(|k| matches!(k, RecordKind::Opened | RecordKind::OpenDidNotHappen(_)));
+        let outcome =
+            |outcome: CommandOutcome| Recorded::Outcome { delivery, attempt, command: u32::from(command), outcome };
+        // Taken as opened: nobody can say, so that the use is spent and the car is locked.
+        if row.decided < command && !decided_here && matches!(phase, Phase::Locking | Phase::Locked(_)) {
+            row.decided = command;
+            change.record_of(outcome(CommandOutcome::Unknown), of, delivery, None).await?;
+        }
+        for effect in effects {
+            let Effect::Record(kind) = effect else { continue };
+            let event = match *kind {
+                RecordKind::OpenIntended(n) => {
+                    let proof = self.proof.as_ref().ok_or_else(|| broken("an intent without a proof"))?;
+                    change.put(
+                        &proof.nonce.id,
+                        Version::Absent,
+                        &NonceRow { v: 1, expires_ms: proof.nonce.expires_at.unix_millis() },
+                        Index::new(),
+                    );
+                    let event =
+                        Recorded::OpenIntended { delivery, attempt, command: u32::from(n), proof: proof.hash() };
+                    change.record_of(event, of, delivery, Some(&proof.jws)).await?;
+                    continue;
+                }
+                RecordKind::Opened if row.decided < command => {
+                    row.decided = command;
+                    outcome(CommandOutcome::Opened)
+                }
+                RecordKind::OpenDidNotHappen(refusal) if row.decided < command => {
+                    row.decided = command;
+                    outcome(CommandOutcome::DidNotHappen(refusal))
+                }
+                RecordKind::LockSent(_) => {
+                    row.locks += 1;
+                    Recorded::LockIntended { delivery, attempt, command: row.locks }
+                }
+                RecordKind::Locked(lock_proof) => Recorded::Locked { delivery, attempt, lock_proof },
+                RecordKind::AlarmRaised(cause) => {
+                    let reason = Word::new(cause.code()).ok_or_else(|| broken("a cause is not a word"))?;
+                    Recorded::Alarm { delivery, attempt, reason }
+                }
+                RecordKind::AlarmAcknowledged(_) => Recorded::AlarmAcknowledged { delivery, attempt },
+                // Kept in the attempt's journal only: no case needs them.
+                RecordKind::Opened
+                | RecordKind::OpenDidNotHappen(_)
+                | RecordKind::Armed
+                | RecordKind::OpenUnknown
+                | RecordKind::Closed
+                | RecordKind::LockAnswered(_)
+                | RecordKind::Blocked
+                | RecordKind::Recovered => continue,
+            };
+            change.record_of(event, of, delivery, None).await?;
+        }
+        Ok(())
+    }
+
+    /// What the grant's row says of it: its use, and what the carrier may know. True if it changed.
+    fn note_in_grant(&self, grant: &mut Stored<GrantRow>, effects: &[Effect]) -> Result<bool, Failure> {
+        let before = grant.value.clone();
+        let id = self.ids.attempt;
+        let mut state = self.k.grant_state(grant)?;
+        let status = &mut grant.value.status;
+        for effect in effects {
+            match *effect {
+                Effect::SpendUse => state = state.spend(id).unwrap_or(state),
+                Effect::ReturnUse => state = state.give_back(id).unwrap_or(state),
+                Effect::Notify(Notice::Opened) => status.say("opened", None),
+                Effect::Notify(Notice::Closed) => status.say("closed", None),
+                Effect::Notify(Notice::WillNotOpen(refusal)) => status.say("refused", Some(reason(refusal))),
+                Effect::Notify(Notice::LookAtTheLid) => status.say("opening", Some("unknown_outcome")),
+                Effect::Release => status.say("released", None),
+                Effect::Raise(cause) => status.say("alarm", Some(cause.code())),
+                Effect::Recall => status.say("recalled", None),
+                Effect::Finish if !matches!(self.attempt().phase(), Phase::DidNotHappen(_)) => {
+                    status.say("ended", None)
+                }
+                _ => {}
+            }
+        }
+        grant.value.use_state = convert::use_part(state);
+        Ok(grant.value != before)
+    }
+
+    // ---- after it is durable ---------------------------------------------------------------------------------------
+
+    fn carry_out(&mut self, effects: &[Effect]) {
+        self.take_timers(effects);
+        for effect in effects {
+            match *effect {
+                Effect::SendOpen { .. } => self.send_open(),
+                Effect::SendLock => self.send_lock(),
+                Effect::Raise(cause) => {
+                    tracing::warn!(cause = cause.code(), attempt = %self.ids.attempt, "alarm: a person must look");
+                }
+                _ => {}
+            }
+        }
+        let attempt = self.attempt();
+        let busy = !attempt.ended() && !matches!(attempt.phase(), Phase::Locked(_) | Phase::DidNotHappen(_));
+        self.busy.store(busy, Ordering::Release);
+        self.k.bells.ring(self.ids.attempt.as_bytes());
+        self.k.bells.ring(self.ids.delivery.as_bytes());
+        self.k.log.ring();
+    }
+
+    fn take_timers(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match *effect {
+                Effect::SetTimer { at } => self.timer = Some(at),
+                Effect::ReadCar { at } => self.read = Some(at),
+                Effect::Finish => (self.timer, self.read) = (None, None),
+                _ => {}
+            }
+        }
+    }
+
+    fn send_open(&mut self) {
+        self.awaited += 1;
+        let (k, car, own, wallet) = (Arc::clone(&self.k), self.car.clone(), self.own.clone(), self.ids.wallet);
+        let prepared = self.prepared.clone();
+        tokio::spawn(async move {
+            k.step("before:send_open");
+            let sent = match (prepared, k.session(wallet, car.access.facts().maker).await) {
+                (Some(prepared), Ok(session)) => car.access.send(&session, &prepared).await,
+                // Nothing has left.
+                (_, _) => Sent {
+                    outcome: Outcome::DidNotHappen(Refusal::NeverSent),
+                    may_act_until: None,
+                    ready_until: None,
+                    handle: None,
+                    retry_after: None,
+                },
+            };
+            k.step("after:send_open");
+            let _ = own.send(Message::Answered(sent));
+        });
+    }
+
+    fn send_lock(&mut self) {
+        self.awaited += 1;
+        let (k, car, own, ids) = (Arc::clone(&self.k), self.car.clone(), self.own.clone(), self.ids);
+        let sealed = self.row.value.lock_prepared_sealed.clone().unwrap_or_default();
+        tokio::spawn(async move {
+            k.step("before:send_lock");
+            let prepared = k.db.vault.open(&delivery_key(ids.delivery), "lock", &sealed).await.ok().flatten();
+            let outcome = match (prepared, k.session(ids.wallet, car.access.facts().maker).await) {
+                (Some(bytes), Ok(session)) => {
+                    car.access.send(&session, &Prepared::from_bytes(bytes.to_vec())).await.outcome
+                }
+                (_, _) => Outcome::DidNotHappen(Refusal::NeverSent),
+            };
+            k.step("after:send_lock");
+            let _ = own.send(Message::LockAnswered(outcome));
+        });
+    }
+
+    fn read_car(&mut self) {
+        self.awaited += 1;
+        self.reading = true;
+        let (k, car, own, wallet) = (Arc::clone(&self.k), self.car.clone(), self.own.clone(), self.ids.wallet);
+        tokio::spawn(async move {
+            let read = async {
+                let session = k.session(wallet, car.access.facts().maker).await.ok()?;
+                let closures: Result<_, AccessError> = car.access.closures(&session, &car.vin).await;
+                closures.ok()
+            };
+            let event = read.await.map_or(Event::CarUnreadable, |c| Event::CarRead(car::reading(&c)));
+            let _ = own.send(Message::Read(event));
+        });
+    }
+
+    /// After a crash: asks a maker that keeps records of commands what became of this one.
+    fn reconcile(&mut self) {
+        let undecided = matches!(self.attempt().phase(), Phase::Unknown { .. } | Phase::Sent);
+        let (true, Some(prepared)) = (undecided, self.prepared.clone()) else { return };
+        self.awaited += 1;
+        let (k, car, own, ids) = (Arc::clone(&self.k), self.car.clone(), self.own.clone(), self.ids);
+        let sealed = self.row.value.handle_sealed.clone();
+        tokio::spawn(async move {
+            let handle = match sealed {
+                Some(s) => k.db.vault.open(&delivery_key(ids.delivery), "handle", &s).await.ok().flatten(),
+                None => None,
+            };
+            let asked = async {
+                let session = k.session(ids.wallet, car.access.facts().maker).await.ok()?;
+                car.access.reconcile(&session, &prepared, handle.as_ref().map(|h| h.as_slice())).await.ok()
+            };
+            let sent = match asked.await {
+                Some(Reconciled::Outcome(sent)) => sent,
+                // Only the car tells.
+                Some(Reconciled::AskTheCar) | None => Sent {
+                    outcome: Outcome::Unknown,
+                    may_act_until: None,
+                    ready_until: None,
+                    handle: None,
+                    retry_after: None,
+                },
+            };
+            let _ = own.send(Message::Answered(sent));
+        });
+    }
+}
+
+/// Why nothing opened, in the words that carriers know.
+const fn reason(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Asleep => "asleep",
+        Refusal::Unreachable => "not_reachable",
+        Refusal::InUse => "in_use",
+        _ => "did_not_open",
+    }
+}
+
+/// Under which keys an attempt is found.
+pub(crate) fn attempt_index(ids: &Ids, row: &AttemptRow) -> Index {
+    let begun = row.begun_ms.unsigned_abs().to_be_bytes();
+    let mut index = Index::from([
+        ("delivery".to_owned(), [&ids.delivery.as_bytes()[..], &begun].concat()),
+        ("proof".to_owned(), from_b64(&row.proof).unwrap_or_default()),
+    ]);
+    if !row.state.ended {
+        index.insert("live".to_owned(), vec![1]);
+    }
+    index
+}

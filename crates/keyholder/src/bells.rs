@@ -1,0 +1,53 @@
+//! Who waits for news of a row: long polls, woken when the row has changed.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+
+/// Longest wait of a poll.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(25);
+
+#[derive(Debug, Default)]
+pub(crate) struct Bells(Mutex<HashMap<[u8; 16], Arc<Notify>>>);
+
+impl Bells {
+    fn of(&self, id: &[u8; 16]) -> Arc<Notify> {
+        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(*id).or_default())
+    }
+    /// Wakes everybody who waits for this row.
+    pub fn ring(&self, id: &[u8; 16]) {
+        if let Some(bell) = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id) {
+            bell.notify_waiters();
+        }
+    }
+    /// Begins to wait for news of a row, at most for `wait`.
+    pub fn vigil(&self, id: &[u8; 16], wait: Duration) -> Vigil<'_> {
+        Vigil { bells: self, id: *id, end: Box::pin(tokio::time::sleep(wait.min(WAIT_MAX))) }
+    }
+}
+
+/// One wait for news: listen, look, rest, and look again.
+pub(crate) struct Vigil<'a> {
+    bells: &'a Bells,
+    id: [u8; 16],
+    end: Pin<Box<tokio::time::Sleep>>,
+}
+impl Vigil<'_> {
+    /// Registers before looking, so that no ring is missed in between.
+    pub fn listen(&self) -> Pin<Box<OwnedNotified>> {
+        let mut rung = Box::pin(self.bells.of(&self.id).notified_owned());
+        rung.as_mut().enable();
+        rung
+    }
+    /// True when there may be news, false when the time is up.
+    pub async fn rest(&mut self, rung: Pin<Box<OwnedNotified>>) -> bool {
+        tokio::select! {
+            () = rung => true,
+            () = &mut self.end => false,
+        }
+    }
+}

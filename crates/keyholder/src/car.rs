@@ -1,0 +1,181 @@
+//! What is known of a car right now, as facts for the conditions. Positions live in this request's memory only.
+
+use parcelshelf_access::{AccessError, Closures, LidState, Located, LockState, Reachability};
+use parcelshelf_core::actuation::Source;
+use parcelshelf_opening::attempt::{CarReading, Lid, Lock};
+use parcelshelf_opening::conditions::{Consents, Fact};
+
+use crate::Keyholder;
+use crate::failure::Failure;
+use crate::linking::Reached;
+use crate::rows::{ConsentsPart, VehicleRow};
+
+/// Facts of one moment. Does not print: a position is inside.
+pub(crate) struct CarNow {
+    pub located: Option<Located>,
+    pub closures: Option<Closures>,
+    pub reachability: Reachability,
+    sources: Sources,
+}
+impl std::fmt::Debug for CarNow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CarNow(<redacted>)")
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sources {
+    parked: Source,
+    in_use: Source,
+    nobody_inside: Source,
+}
+
+/// What a maker's silence means: unknown. Only what the owner must mend, and a quota, stop the request at once.
+fn unless_fatal<T>(answer: Result<T, AccessError>) -> Result<Option<T>, Failure> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(e @ (AccessError::OwnerActionNeeded(_) | AccessError::RateLimited { .. } | AccessError::Credentials)) => {
+            Err(e.into())
+        }
+        Err(AccessError::NotSupported | AccessError::Unreachable | AccessError::Malformed(_)) => Ok(None),
+    }
+}
+
+impl Keyholder {
+    /// Asks the maker for everything that *locate* and *open* need, at once.
+    pub(crate) async fn look(&self, car: &Reached) -> Result<CarNow, Failure> {
+        let (reach, closures, located) = tokio::join!(
+            car.access.reachability(&car.session, &car.vin),
+            car.access.closures(&car.session, &car.vin),
+            car.access.locate(&car.session, &car.vin),
+        );
+        let facts = car.access.facts();
+        Ok(CarNow {
+            reachability: unless_fatal(reach)?.unwrap_or(Reachability::Unknown),
+            closures: unless_fatal(closures)?,
+            located: unless_fatal(located)?,
+            sources: Sources { parked: facts.parked, in_use: facts.in_use, nobody_inside: facts.nobody_inside },
+        })
+    }
+}
+
+impl CarNow {
+    /// Everything shut: lid and all doors that the car reports. `None`: not known.
+    pub fn all_closed(&self) -> Option<bool> {
+        let closures = self.closures.as_ref()?;
+        let states = std::iter::once(closures.lid.value).chain(closures.doors.iter().map(|(_, r)| r.value));
+        let mut all = Some(true);
+        for state in states {
+            match state {
+                LidState::Closed => {}
+                LidState::Open | LidState::Ajar => return Some(false),
+                LidState::Unknown => all = None,
+            }
+        }
+        all
+    }
+    fn locked(&self) -> Option<bool> {
+        match self.closures.as_ref()?.central_lock.value {
+            LockState::Locked => Some(true),
+            LockState::Unlocked => Some(false),
+            LockState::Unknown => None,
+        }
+    }
+    const fn available(&self) -> Option<bool> {
+        match self.reachability {
+            Reachability::Available => Some(true),
+            Reachability::InUse => Some(false),
+            _ => None,
+        }
+    }
+    /// Shut, locked and not in use: from that a standing car is concluded where a maker does not say it.
+    fn at_rest(&self) -> Option<bool> {
+        let told = [self.available(), self.locked(), self.all_closed()];
+        if told.contains(&Some(false)) {
+            return Some(false);
+        }
+        if told.contains(&None) { None } else { Some(true) }
+    }
+    fn by(source: Source, observed: Option<bool>, inferred: Option<bool>) -> Fact {
+        match source {
+            Source::Observed => Fact::observed(observed),
+            Source::Inferred(_) => Fact::inferred(inferred),
+            Source::NotAvailable => Fact::Unknown,
+        }
+    }
+    pub fn parked(&self) -> Fact {
+        Self::by(self.sources.parked, self.available(), self.at_rest())
+    }
+    pub fn not_in_use(&self) -> Fact {
+        Self::by(self.sources.in_use, self.available(), self.at_rest())
+    }
+    pub fn nobody_inside(&self) -> Fact {
+        Self::by(self.sources.nobody_inside, None, self.at_rest())
+    }
+    pub fn closed(&self) -> Fact {
+        Fact::observed(self.all_closed())
+    }
+    /// A name for this parking that says nothing of where it is: by the maker's time of parking, else by the place.
+    pub fn parking(&self, keyholder: &Keyholder, delivery: &[u8]) -> Option<String> {
+        let located = self.located.as_ref()?;
+        let named = match located.taken_at {
+            Some(at) if located.last_parked_only => at.unix_millis().to_be_bytes().to_vec(),
+            // Steps of about 100 m: readings of one parking differ by less, mostly.
+            _ => [located.position.latitude_deg(), located.position.longitude_deg()]
+                .iter()
+                .flat_map(|degrees| ((degrees * 1_000.0).round() as i64).to_be_bytes())
+                .collect(),
+        };
+        Some(keyholder.db.vault.pseudonym("parking", &[delivery, &named].concat()))
+    }
+}
+
+/// The owner's named consents. What the owner did not say is no.
+pub(crate) fn consents(row: &VehicleRow) -> Consents {
+    let none = ConsentsPart {
+        nobody_inside: false,
+        parked_inferred: false,
+        tailgate_with_cabin: false,
+        statement: String::new(),
+        assertion: String::new(),
+    };
+    let c = row.consents.as_ref().unwrap_or(&none);
+    Consents {
+        parked_inferred: c.parked_inferred,
+        // One sentence covers both at enrolment: "that my car stands unused is concluded from other facts".
+        not_in_use_inferred: c.parked_inferred,
+        nobody_inside: c.nobody_inside,
+        closed: false,
+    }
+}
+
+/// A maker's closures as an attempt reads them.
+pub(crate) fn reading(closures: &Closures) -> CarReading {
+    let lid = match closures.lid.value {
+        LidState::Open => Lid::Open,
+        LidState::Ajar => Lid::Ajar,
+        LidState::Closed => Lid::Closed,
+        LidState::Unknown => Lid::Unknown,
+    };
+    let lock = match closures.central_lock.value {
+        LockState::Locked => Lock::Locked,
+        LockState::Unlocked => Lock::Unlocked,
+        LockState::Unknown => Lock::Unknown,
+    };
+    let doors = &closures.doors;
+    let doors_all_closed = if doors.iter().any(|(_, r)| matches!(r.value, LidState::Open | LidState::Ajar)) {
+        Some(false)
+    } else if doors.is_empty() || doors.iter().any(|(_, r)| r.value == LidState::Unknown) {
+        None
+    } else {
+        Some(true)
+    };
+    CarReading {
+        lock,
+        lid,
+        doors_all_closed,
+        lid_changed_at: closures.lid.changed_at,
+        lock_changed_at: closures.central_lock.changed_at,
+        read_at: closures.read_at,
+    }
+}

@@ -1,0 +1,65 @@
+//! A keyholder's configuration.
+
+use std::path::PathBuf;
+
+use parcelshelf_protocol::jws::VerifyingKey;
+use serde::{Deserialize, Serialize};
+
+/// Parsed once at start; nothing deeper reads files or the environment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// This keyholder's name in every token: an origin such as `https://gateway.example`.
+    pub aud: String,
+    /// The Unix socket that the front speaks to.
+    pub socket: PathBuf,
+    /// Stores: `keyholder.db`, and `keyholder-keys.db`, which no backup may hold.
+    pub data_dir: PathBuf,
+    /// Key files, readable by this process only.
+    pub key_dir: PathBuf,
+    /// The wallet's host: the relying party of every passkey.
+    pub rp_id: String,
+    /// The wallet's origin.
+    pub wallet_origin: String,
+    /// The log's name, such as `gateway.example/log`.
+    pub log_origin: String,
+    /// The operator's public key, which admits carriers.
+    pub operator: Jwk,
+    /// ISO 3166-1 alpha-2 of the country whose cars are linked here; decides whether a maker serves it.
+    pub country: String,
+    #[serde(default = "info")]
+    pub log_level: String,
+}
+
+fn info() -> String {
+    String::from("info")
+}
+
+/// A public key as a JSON Web Key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jwk {
+    pub crv: String,
+    pub kty: String,
+    pub x: String,
+    pub y: String,
+}
+
+impl Jwk {
+    /// The key itself.
+    ///
+    /// # Errors
+    /// A text that says what is wrong.
+    pub fn key(&self) -> Result<VerifyingKey, String> {
+        let json = serde_json::to_vec(self).map_err(|e| e.to_string())?;
+        VerifyingKey::parse_jwk(&json).map_err(|e| e.code().to_owned())
+    }
+    /// From a key.
+    ///
+    /// # Panics
+    /// Never: a key writes the four members that this type has.
+    #[must_use]
+    pub fn of(key: &VerifyingKey) -> Self {
+        serde_json::from_str(&key.to_jwk()).expect("a P-256 key has crv, kty, x and y")
+    }
+}

@@ -1,0 +1,295 @@
+//! Rows in domain words over the engine port, each with its MAC, and changes that commit together with their leaves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parcelshelf_core::id::{AccessPointId, DeliveryId, WalletId};
+use parcelshelf_core::time::Timestamp;
+use parcelshelf_edge::Host;
+use parcelshelf_log::record::{Built, ChainHead, Kind, Opening, RecordBuilder};
+use parcelshelf_protocol::encoding::{b64, from_b64};
+use parcelshelf_protocol::records::{Entry, Event};
+use parcelshelf_store::{
+    Append, Batch, Check, Committed, Engine, JournalWrite, ListQuery, Page, Put, StoreError, Version,
+    sqlite::SqliteEngine,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::rows::{HeadRow, RecordRow};
+use crate::vault::Vault;
+
+/// The stream of log entries.
+pub(crate) const LEAVES: &str = "leaves";
+const MAC_BYTES: usize = 32;
+
+/// A type of row.
+pub(crate) trait RowType: Serialize + DeserializeOwned + Send {
+    const TABLE: &'static str;
+}
+
+/// A row that was read, with the version to expect when it is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored<T> {
+    pub value: T,
+    pub id: Vec<u8>,
+    pub version: Version,
+}
+
+impl<T: RowType> Stored<T> {
+    /// That the row is still as it was read.
+    pub fn check(&self) -> Check {
+        Check { table: T::TABLE.to_owned(), id: self.id.clone(), version: self.version }
+    }
+}
+
+pub(crate) type Index = BTreeMap<String, Vec<u8>>;
+
+/// The store with its vault.
+pub(crate) struct Db {
+    engine: Arc<SqliteEngine>,
+    pub vault: Arc<Vault>,
+}
+
+impl Db {
+    pub const fn new(engine: Arc<SqliteEngine>, vault: Arc<Vault>) -> Self {
+        Self { engine, vault }
+    }
+    pub fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+
+    /// The row, if there is one and it is ours.
+    pub async fn get<T: RowType>(&self, id: &[u8]) -> Result<Option<Stored<T>>, StoreError> {
+        let Some(row) = self.engine.get(T::TABLE, id).await? else { return Ok(None) };
+        Ok(self.read::<T>(&row.id, &row.state).map(|value| Stored {
+            value,
+            id: row.id.clone(),
+            version: row.expected(),
+        }))
+    }
+
+    fn read<T: RowType>(&self, id: &[u8], state: &[u8]) -> Option<T> {
+        let (mac, content) = state.split_at_checked(MAC_BYTES)?;
+        if !self.vault.row_is_ours(T::TABLE, id, content, mac) {
+            tracing::error!(table = T::TABLE, "a row does not carry our proof and is passed over");
+            return None;
+        }
+        let read = serde_json::from_slice(content);
+        if read.is_err() {
+            tracing::error!(table = T::TABLE, "a row is not what this version writes");
+        }
+        read.ok()
+    }
+
+    /// Every row whose key in `index` begins with `prefix`, at most one page of 500.
+    pub async fn list<T: RowType>(&self, index: &str, prefix: &[u8]) -> Result<Vec<Stored<T>>, StoreError> {
+        let query = ListQuery {
+            table: T::TABLE.to_owned(),
+            index: index.to_owned(),
+            prefix: prefix.to_vec(),
+            cursor: None,
+            limit: parcelshelf_store::PAGE_ROWS_MAX,
+        };
+        let Page { rows, .. } = self.engine.list(query).await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| {
+                let version = row.expected();
+                self.read::<T>(&row.id, &row.state).map(|value| Stored { value, id: row.id, version })
+            })
+            .collect())
+    }
+
+    /// A write of a row.
+    pub fn put<T: RowType>(&self, id: &[u8], expected: Version, value: &T, index: Index) -> Put {
+        // Row types hold texts, numbers and lists of them: all of which JSON can write.
+        let content = serde_json::to_vec(value).expect("row types are plain data");
+        let mut state = self.vault.row_mac(T::TABLE, id, &content);
+        state.extend_from_slice(&content);
+        Put { table: T::TABLE.to_owned(), id: id.to_vec(), expected, state, index }
+    }
+}
+
+/// Whose chain of records an event belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChainOf {
+    pub wallet: WalletId,
+    pub access_point: AccessPointId,
+}
+impl ChainOf {
+    fn id(self) -> Vec<u8> {
+        [&self.wallet.as_bytes()[..], self.access_point.as_bytes()].concat()
+    }
+    /// The key of one record of this chain.
+    pub fn place(self, seq: u64) -> Vec<u8> {
+        [&self.id()[..], &seq.to_be_bytes()].concat()
+    }
+}
+
+/// Everything that one transition changes, with its leaves.
+pub(crate) struct Change<'a> {
+    db: &'a Db,
+    host: &'a Host,
+    now: Timestamp,
+    pub batch: Batch,
+    head: Option<(ChainOf, ChainHead, Version)>,
+    /// Log entries of the records in this change.
+    pub entries: Vec<[u8; 32]>,
+}
+
+impl<'a> Change<'a> {
+    pub fn new(db: &'a Db, host: &'a Host) -> Self {
+        let now = host.now();
+        Self { db, host, now, batch: Batch { at: Some(now), ..Batch::default() }, head: None, entries: Vec::new() }
+    }
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn put<T: RowType>(&mut self, id: &[u8], expected: Version, value: &T, index: Index) {
+        self.batch.puts.push(self.db.put(id, expected, value, index));
+    }
+    pub fn update<T: RowType>(&mut self, stored: &Stored<T>, index: Index) {
+        self.put(&stored.id, stored.version, &stored.value, index);
+    }
+    pub fn check<T: RowType>(&mut self, stored: &Stored<T>) {
+        self.batch.checks.push(stored.check());
+    }
+    /// A journal entry: ids and codes only.
+    pub fn journal(&mut self, table: &str, id: &[u8], kind: &str, event: &serde_json::Value) {
+        let (table, kind) = (table.to_owned(), kind.to_owned());
+        self.batch.journal.push(JournalWrite { table, id: id.to_vec(), kind, event: event.to_string().into_bytes() });
+    }
+
+    /// Records an event that belongs to no delivery (keys, carriers, devices, passkeys); returns its log entry.
+    pub async fn record(&mut self, event: Event, sealed_for: &str) -> Result<[u8; 32], Failure> {
+        self.write_record(event, None, sealed_for, None, None).await
+    }
+    /// Records an event of a delivery, in the chain of its access point.
+    /// `message`: the signed message that the record names, if it is kept nowhere else.
+    pub async fn record_of(
+        &mut self,
+        event: Event,
+        chain: ChainOf,
+        delivery: DeliveryId,
+        message: Option<&str>,
+    ) -> Result<[u8; 32], Failure> {
+        self.write_record(event, Some(chain), &delivery_key(delivery), Some(delivery), message).await
+    }
+
+    /// Records something that no case bundle holds, with the fields that its kind has.
+    pub async fn note(&mut self, kind: Kind, fields: &[(&str, String)], sealed_for: &str) -> Result<[u8; 32], Failure> {
+        let start = RecordBuilder::new(kind, self.host.random()).field("at", self.now);
+        let builder = fields.iter().fold(start, |b, (name, value)| b.field(name, value));
+        let built = builder.build().map_err(|e| Failure::Problem(parcelshelf_edge::problem::Problem::internal(&e)))?;
+        self.keep(&built, kind.code(), sealed_for, None, Index::new()).await
+    }
+
+    async fn write_record(
+        &mut self,
+        event: Event,
+        chain: Option<ChainOf>,
+        sealed_for: &str,
+        delivery: Option<DeliveryId>,
+        message: Option<&str>,
+    ) -> Result<[u8; 32], Failure> {
+        let kind = event.kind();
+        let head = match chain {
+            Some(of) => Some(self.head(of).await?),
+            None => None,
+        };
+        let built = Entry { at: self.now, event }
+            .build(self.host.random(), head.as_ref())
+            .map_err(|e| Failure::Problem(parcelshelf_edge::problem::Problem::internal(&e)))?;
+        if let (Some(head), Some((_, current, _))) = (head, self.head.as_mut()) {
+            *current = head.after(&built.record);
+        }
+        let seq = head.map_or(0, |h| h.seq).to_be_bytes();
+        let mut index = Index::new();
+        if let Some(d) = delivery {
+            index.insert("delivery".to_owned(), [&d.as_bytes()[..], &seq].concat());
+        }
+        if let Some(of) = chain {
+            index.insert("chain".to_owned(), of.place(head.map_or(0, |h| h.seq)));
+        }
+        self.keep(&built, kind, sealed_for, message, index).await
+    }
+
+    async fn keep(
+        &mut self,
+        built: &Built,
+        kind: &str,
+        sealed_for: &str,
+        message: Option<&str>,
+        index: Index,
+    ) -> Result<[u8; 32], Failure> {
+        let entry = built.record.entry();
+        let openings = openings_json(&built.openings);
+        let row = RecordRow {
+            v: 1,
+            bytes: b64(built.record.bytes()),
+            openings_sealed: self.db.vault.seal(sealed_for, &b64(entry), &openings).await?,
+            sealed_for: sealed_for.to_owned(),
+            kind: kind.to_owned(),
+            message: message.map(str::to_owned),
+        };
+        self.put(&entry, Version::Absent, &row, index);
+        self.batch.appends.push(Append { stream: LEAVES.to_owned(), bytes: entry.to_vec() });
+        self.journal("log", &entry, kind, &json!({}));
+        self.entries.push(entry);
+        Ok(entry)
+    }
+
+    async fn head(&mut self, of: ChainOf) -> Result<ChainHead, Failure> {
+        if let Some((known, head, _)) = &self.head {
+            debug_assert_eq!(*known, of, "one change touches one chain");
+            return Ok(*head);
+        }
+        let stored = self.db.get::<HeadRow>(&of.id()).await?;
+        let (head, version) = stored.map_or((ChainHead::default(), Version::Absent), |s| {
+            let hash = from_b64(&s.value.hash).and_then(|h| h.try_into().ok()).unwrap_or_default();
+            (ChainHead { seq: s.value.seq, hash }, s.version)
+        });
+        self.head = Some((of, head, version));
+        Ok(head)
+    }
+
+    /// Commits everything, or nothing.
+    pub async fn commit(mut self) -> Result<Committed, Failure> {
+        if let Some((of, head, version)) = self.head.take() {
+            let row = HeadRow { v: 1, seq: head.seq, hash: b64(head.hash) };
+            self.put(&of.id(), version, &row, Index::new());
+        }
+        Ok(self.db.engine.commit(self.batch).await?)
+    }
+}
+
+/// The name of a delivery's data key.
+pub(crate) fn delivery_key(delivery: DeliveryId) -> String {
+    format!("delivery/{delivery}")
+}
+/// The name of a wallet's data key.
+pub(crate) fn wallet_key(wallet: WalletId) -> String {
+    format!("wallet/{wallet}")
+}
+/// The name of the data key for what concerns no owner: carriers, devices, own keys.
+pub(crate) const COMMON_KEY: &str = "common";
+
+fn openings_json(openings: &[Opening]) -> Vec<u8> {
+    let all: Vec<_> = openings.iter().map(|o| json!([o.name, b64(o.salt), o.value])).collect();
+    serde_json::Value::Array(all).to_string().into_bytes()
+}
+
+/// The openings of a record, read back.
+pub(crate) fn openings_of(json: &[u8]) -> Option<Vec<Opening>> {
+    let all: Vec<(String, String, String)> = serde_json::from_slice(json).ok()?;
+    all.into_iter()
+        .map(|(name, salt, value)| Some(Opening { name, salt: from_b64(&salt)?.try_into().ok()?, value }))
+        .collect()
+}

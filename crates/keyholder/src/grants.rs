@@ -1,0 +1,337 @@
+//! Grants and delegations as the keyholder accepts them, and what a carrier may know of them.
+
+use std::time::Duration;
+
+use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::id::{AccessPointId, DeliveryId, VehicleId, WalletId};
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_opening::grant::{Allowance, BlockEpoch, GrantState};
+use parcelshelf_protocol::accepted::{Accepted, AcceptedClaims};
+use parcelshelf_protocol::content::Rule;
+use parcelshelf_protocol::delegation::Delegation;
+use parcelshelf_protocol::encoding::{Thumbprint, b64, from_b64, sha256};
+use parcelshelf_protocol::grant::{Grant, VerifiedGrant};
+use parcelshelf_protocol::jws::Moment;
+use parcelshelf_protocol::records::Event;
+use parcelshelf_protocol::request::Request;
+use parcelshelf_protocol::seal::{self, Context, Purpose, SealPublicKey};
+use parcelshelf_protocol::webauthn::Assertion;
+use parcelshelf_store::Version;
+
+use crate::Keyholder;
+use crate::carriers::Caller;
+use crate::convert;
+use crate::db::{ChainOf, Change, Index, Stored, delivery_key};
+use crate::failure::{Failure, broken};
+use crate::rows::{DelegationPart, GrantRow, StatusPart, VehicleRow};
+use crate::wallets::wallet_index;
+
+/// Delegations of one delivery: the first courier, and a few reassignments.
+const DELEGATIONS_MAX: usize = 8;
+
+/// A grant as an owner hands it in.
+#[derive(Debug)]
+pub(crate) struct Handed<'a> {
+    pub request: Option<&'a str>,
+    pub carrier_cert: Option<&'a str>,
+    pub delegation_cert: Option<&'a str>,
+    pub grant: &'a str,
+    pub assertion: &'a Assertion,
+    pub seal_key: &'a str,
+    pub rule_box: &'a str,
+}
+
+pub(crate) fn no_grant() -> Problem {
+    Problem::new(404, "delivery_unknown", "there is no grant for this delivery")
+}
+
+impl StatusPart {
+    /// Says something new.
+    pub(crate) fn say(&mut self, state: &str, reason: Option<&str>) {
+        if self.state != state || self.reason.as_deref() != reason {
+            *self = Self { seq: self.seq + 1, state: state.to_owned(), reason: reason.map(str::to_owned) };
+        }
+    }
+}
+
+impl Keyholder {
+    pub(crate) async fn grant(&self, delivery: DeliveryId) -> Result<Stored<GrantRow>, Failure> {
+        Ok(self.db.get::<GrantRow>(delivery.as_bytes()).await?.ok_or_else(no_grant)?)
+    }
+    pub(crate) async fn own_grant(&self, wallet: WalletId, delivery: DeliveryId) -> Result<Stored<GrantRow>, Failure> {
+        let grant = self.grant(delivery).await?;
+        if grant.value.wallet == wallet.to_string() { Ok(grant) } else { Err(no_grant().into()) }
+    }
+    pub(crate) fn grant_state(&self, grant: &Stored<GrantRow>) -> Result<GrantState, Failure> {
+        convert::grant_state(&grant.value.use_state).ok_or_else(|| broken("the state of a grant is impossible"))
+    }
+    pub(crate) fn grant_index(&self, grant: &Stored<GrantRow>) -> Result<Index, Failure> {
+        Ok(wallet_index(wallet_of(&grant.value)?))
+    }
+    pub(crate) fn chain_of(&self, grant: &Stored<GrantRow>) -> Result<ChainOf, Failure> {
+        let access_point =
+            AccessPointId::parse(&grant.value.access_point).map_err(|_| broken("an access point is none"))?;
+        Ok(ChainOf { wallet: wallet_of(&grant.value)?, access_point })
+    }
+
+    /// Verifies what was stored as grant once more: rows prove themselves.
+    pub(crate) async fn verified_grant(&self, row: &GrantRow, moment: Moment) -> Result<VerifiedGrant, Failure> {
+        let owner = self.wallet(wallet_of(row)?).await?;
+        let assertion = Assertion::parse(row.assertion.as_bytes())?;
+        let keys = owner.value.keys();
+        Ok(Grant::verify(&row.grant)?.confirm(&assertion, &keys, &self.rp, &self.config.aud, moment)?)
+    }
+
+    /// Accepts a grant with its leaf; the answer is what the carrier relies on. Handing in the same one again gets the
+    /// same answer.
+    pub(crate) async fn accept(&self, wallet: WalletId, handed: &Handed<'_>) -> Result<String, Failure> {
+        let signed = Grant::verify(handed.grant)?;
+        let delivery = signed.claims().delivery().ok_or_else(|| {
+            Problem::new(409, "standing_rules_not_offered", "this gateway accepts grants for single deliveries only")
+        })?;
+        if let Some(known) = self.db.get::<GrantRow>(delivery.as_bytes()).await? {
+            let same = known.value.grant == handed.grant && known.value.wallet == wallet.to_string();
+            return if same { Ok(known.value.accepted) } else { Err(granted_already().into()) };
+        }
+        let now = self.host.now();
+        let owner = self.wallet(wallet).await?;
+        let grant =
+            signed.confirm(handed.assertion, &owner.value.keys(), &self.rp, &self.config.aud, Moment::Posted(now))?;
+        let claims = grant.claims().clone();
+        if claims.access_point != self.access_point(wallet, claims.cnf)? {
+            return Err(parcelshelf_protocol::Refused::GrantWrongAccessPoint.into());
+        }
+        if owner.value.blocked_all || owner.value.blocked_carriers.contains(&claims.cnf.to_string()) {
+            return Err(Problem::new(409, "blocked", "the owner has blocked this").detail("unblock it first").into());
+        }
+        let seal_key = SealPublicKey::parse(handed.seal_key)
+            .ok_or_else(|| Problem::new(400, "seal_key_malformed", "the sealing key is none"))?;
+        grant.check_seal_key(&seal_key)?;
+        let rule = self.rule_of(wallet, delivery, &grant, handed.rule_box)?;
+        let vehicle = self.usable_vehicle(wallet, &rule, &claims.opens).await?;
+        let (request, delegation_cert) = self.answered_request(&grant, handed).await?;
+
+        let mut change = Change::new(&self.db, &self.host);
+        let event = Event::GrantAccepted {
+            grant: grant.hash(),
+            assertion: sha256(handed.assertion.to_json()),
+            delivery,
+            access_point: claims.access_point,
+        };
+        let of = ChainOf { wallet, access_point: claims.access_point };
+        let entry = change.record_of(event, of, delivery, None).await?;
+        let answer = AcceptedClaims::answer(&grant, delivery, claims.window, entry.to_vec(), change.now());
+        let accepted = Accepted::sign(&answer, &self.keys.message)?;
+        let state = GrantState::accepted(claims.jti, claims.window, Allowance::Once, BlockEpoch::default());
+        let row = GrantRow {
+            v: 1,
+            wallet: wallet.to_string(),
+            cnf: claims.cnf.to_string(),
+            access_point: claims.access_point.to_string(),
+            grant: handed.grant.to_owned(),
+            assertion: handed.assertion.to_json(),
+            request,
+            delegation_cert,
+            accepted: accepted.jws().to_owned(),
+            keys_entry: self.published_keys().await?.entry,
+            seal_key: seal_key.to_string(),
+            rule_sealed: self.db.vault.seal(&delivery_key(delivery), "rule", &rule.to_bytes()).await?,
+            use_state: convert::use_part(state),
+            delegations: Vec::new(),
+            parkings: Vec::new(),
+            located: Vec::new(),
+            attempts: 0,
+            proofs: 0,
+            ready_asked: Vec::new(),
+            status: StatusPart { seq: 1, state: String::from("granted"), reason: None },
+        };
+        change.check(&owner);
+        change.check(&vehicle);
+        change.put(delivery.as_bytes(), Version::Absent, &row, wallet_index(wallet));
+        change.commit().await?;
+        self.log.ring();
+        self.bells.ring(delivery.as_bytes());
+        Ok(row.accepted)
+    }
+
+    fn rule_of(
+        &self,
+        wallet: WalletId,
+        delivery: DeliveryId,
+        grant: &VerifiedGrant,
+        sealed: &str,
+    ) -> Result<Rule, Failure> {
+        let bytes = from_b64(sealed).ok_or_else(|| Problem::new(400, "box_malformed", "the box is not base64url"))?;
+        let (sender, about) = (wallet.to_string(), delivery.to_string());
+        let context = Context { sender: &sender, recipient: &self.config.aud, delivery: &about, seq: 0 };
+        let rule = Rule::parse(&seal::open(&self.keys.seal, Purpose::Rule, &context, &bytes)?)?;
+        grant.check_rule(&rule)?;
+        Ok(rule)
+    }
+
+    /// The car of a rule, if it can be granted: eligible, possession proved, consented.
+    async fn usable_vehicle(
+        &self,
+        wallet: WalletId,
+        rule: &Rule,
+        opens: &[AccessClass],
+    ) -> Result<Stored<VehicleRow>, Failure> {
+        let [vehicle] = rule.vehicles.as_slice() else {
+            return Err(Problem::new(409, "one_car_only", "this gateway takes one car per grant").into());
+        };
+        let row = self.vehicle(wallet, *vehicle).await?;
+        let no = |code: &'static str, title: &'static str| Err(Failure::from(Problem::new(409, code, title)));
+        if !row.value.eligible {
+            return no("vehicle_not_eligible", "this car cannot take part; its findings say why");
+        }
+        if row.value.possession.as_ref().is_none_or(|p| p.proved_ms.is_none()) {
+            return no("possession_not_proved", "prove first that you stand at this car");
+        }
+        let Some(consents) = &row.value.consents else {
+            return no("consents_missing", "say first that you agree to what the maker cannot tell");
+        };
+        if !opens.iter().all(|c| row.value.can_open.iter().any(|can| can == c.code())) {
+            return no("class_not_supported", "this car does not open that way");
+        }
+        if opens.contains(&AccessClass::TailgateWithCabin) && !consents.tailgate_with_cabin {
+            return no("consents_missing", "this tailgate gives access to the cabin: say first that you agree");
+        }
+        Ok(row)
+    }
+
+    /// The request that a grant answers, verified down from the operator's key. None for the owner's own device.
+    async fn answered_request(
+        &self,
+        grant: &VerifiedGrant,
+        handed: &Handed<'_>,
+    ) -> Result<(Option<String>, Option<String>), Failure> {
+        if !grant.claims().is_delegated() {
+            return Ok((None, None));
+        }
+        let missing = || Problem::new(400, "request_missing", "a carrier's grant comes with request and certificates");
+        let (Some(request), Some(carrier), Some(delegation)) =
+            (handed.request, handed.carrier_cert, handed.delegation_cert)
+        else {
+            return Err(missing().into());
+        };
+        let moment = Moment::Posted(self.host.now());
+        let carrier = self.admit(carrier).await?;
+        let cert = self.delegation_cert(delegation, &carrier, moment)?;
+        let verified = Request::verify(request, &cert, &self.config.aud, moment)?;
+        grant.check_answers(&verified)?;
+        Ok((Some(request.to_owned()), Some(delegation.to_owned())))
+    }
+
+    /// Whether and how a delivery was granted, for the carrier it was granted to; waits for it.
+    pub(crate) async fn wait_accepted(
+        &self,
+        caller: &Caller,
+        delivery: DeliveryId,
+        wait: Duration,
+    ) -> Result<Option<String>, Failure> {
+        let mut vigil = self.bells.vigil(delivery.as_bytes(), wait);
+        loop {
+            let rung = vigil.listen();
+            let row = self.db.get::<GrantRow>(delivery.as_bytes()).await?;
+            let accepted = row.filter(|r| r.value.cnf == caller.root.to_string()).map(|r| r.value.accepted);
+            if accepted.is_some() || !vigil.rest(rung).await {
+                return Ok(accepted);
+            }
+        }
+    }
+
+    /// What a carrier may know of a delivery, once it is newer than `after`.
+    pub(crate) async fn wait_status(
+        &self,
+        caller: &Caller,
+        delivery: DeliveryId,
+        after: u64,
+        wait: Duration,
+    ) -> Result<StatusPart, Failure> {
+        let mut vigil = self.bells.vigil(delivery.as_bytes(), wait);
+        loop {
+            let rung = vigil.listen();
+            let row = self.grant(delivery).await?.value;
+            if row.cnf != caller.root.to_string() {
+                return Err(no_grant().into());
+            }
+            if row.status.seq > after || !vigil.rest(rung).await {
+                return Ok(row.status);
+            }
+        }
+    }
+
+    /// Accepts link 1: by this carrier, under this grant, for an enrolled device. A later one supersedes an earlier one.
+    pub(crate) async fn delegate(&self, caller: &Caller, jws: &str) -> Result<(), Failure> {
+        let claims = Delegation::peek(jws)?;
+        let delivery = claims.delivery;
+        let mut row = self.grant(delivery).await?;
+        if row.value.cnf != caller.root.to_string() {
+            return Err(no_grant().into());
+        }
+        let now = self.host.now();
+        let grant = self.verified_grant(&row.value, Moment::Posted(now)).await?;
+        let verified = Delegation::verify(jws, &caller.delegation_cert, &grant, Moment::Posted(now))?;
+        if row.value.delegations.iter().any(|d| d.jws == jws) {
+            return Ok(());
+        }
+        // The key that signs may be replaced between request and delegation; what a case shows is one path.
+        if row.value.delegation_cert.as_deref() != Some(caller.delegation_cert.jws()) {
+            return Err(
+                Problem::new(409, "delegation_key_replaced", "delegate with the key that signed the request").into()
+            );
+        }
+        let (_, root) = self.carrier(caller.root, Moment::Used(now)).await?;
+        let (_, device, _) = self.device_certs(verified.claims().cnf, &root).await?;
+        device.check(Moment::Used(now))?;
+        if row.value.delegations.len() >= DELEGATIONS_MAX {
+            return Err(Problem::new(409, "too_many_delegations", "this delivery was passed on too often").into());
+        }
+        if row.value.use_state.blocked_ms.is_some() {
+            return Err(Problem::new(409, "blocked", "the owner has blocked this delivery").into());
+        }
+        let mut change = Change::new(&self.db, &self.host);
+        let event = Event::DelegationAccepted {
+            delegation: verified.hash(),
+            cert: sha256(caller.delegation_cert.jws()),
+            delivery,
+            device: verified.claims().cnf,
+        };
+        change.record_of(event, self.chain_of(&row)?, delivery, Some(jws)).await?;
+        row.value.delegations.push(DelegationPart {
+            jws: jws.to_owned(),
+            cert: caller.delegation_cert.jws().to_owned(),
+            device: verified.claims().cnf.to_string(),
+        });
+        if row.value.status.state == "granted" {
+            row.value.status.say("delegated", None);
+        }
+        let index = self.grant_index(&row)?;
+        change.update(&row, index);
+        change.commit().await?;
+        self.log.ring();
+        self.bells.ring(delivery.as_bytes());
+        Ok(())
+    }
+
+    /// The car that a grant is for, as it is now.
+    pub(crate) async fn granted_vehicle(&self, row: &Stored<GrantRow>) -> Result<Stored<VehicleRow>, Failure> {
+        let delivery = DeliveryId::parse(&b64(&row.id)).map_err(|_| broken("a delivery's id is none"))?;
+        let erased = || broken("the rule of a grant cannot be read");
+        let bytes = self.db.vault.open(&delivery_key(delivery), "rule", &row.value.rule_sealed).await?;
+        let rule = Rule::parse(&bytes.ok_or_else(erased)?)?;
+        let vehicle: VehicleId = *rule.vehicles.first().ok_or_else(erased)?;
+        self.vehicle(wallet_of(&row.value)?, vehicle).await
+    }
+}
+
+pub(crate) fn wallet_of(row: &GrantRow) -> Result<WalletId, Failure> {
+    WalletId::parse(&row.wallet).map_err(|_| broken("a wallet's id is none"))
+}
+pub(crate) fn carrier_of(row: &GrantRow) -> Result<Thumbprint, Failure> {
+    Thumbprint::parse(&row.cnf).ok_or_else(|| broken("a carrier's thumbprint is none"))
+}
+
+fn granted_already() -> Problem {
+    Problem::new(409, "granted_already", "another grant for this delivery was accepted")
+}

@@ -1,0 +1,127 @@
+//! The keyholder's interface, spoken over its Unix socket by the front alone.
+//!
+//! The front adds two headers and strips them from clients: `parcelshelf-wallet` (who is logged in, for routes that need
+//! a session) and `parcelshelf-forwarded-url` (the address the client used, which proofs and calls sign).
+
+mod bodies;
+mod carriers;
+mod log;
+mod owners;
+mod stops;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use parcelshelf_core::id::WalletId;
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_edge::serve::with_basics;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Keyholder;
+use crate::failure::Failure;
+
+type State = axum::extract::State<Arc<Keyholder>>;
+type Answer<T> = Result<T, Problem>;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Parcelshelf keyholder", description = "What wallets, stop pages and carriers ask of the last hop."),
+    components(schemas(parcelshelf_edge::problem::ProblemSchema))
+)]
+struct Doc;
+
+fn routes() -> OpenApiRouter<Arc<Keyholder>> {
+    OpenApiRouter::with_openapi(Doc::openapi())
+        .routes(routes!(owners::keys))
+        .routes(routes!(owners::challenge))
+        .routes(routes!(owners::create_wallet))
+        .routes(routes!(owners::begin_link))
+        .routes(routes!(owners::finish_link))
+        .routes(routes!(owners::vehicles))
+        .routes(routes!(owners::consent))
+        .routes(routes!(owners::describe))
+        .routes(routes!(owners::begin_possession))
+        .routes(routes!(owners::check_possession))
+        .routes(routes!(owners::access_point))
+        .routes(routes!(owners::grant))
+        .routes(routes!(owners::block))
+        .routes(routes!(owners::unblock))
+        .routes(routes!(owners::timeline))
+        .routes(routes!(owners::bundle))
+        .routes(routes!(owners::lock))
+        .routes(routes!(owners::acknowledge))
+        .routes(routes!(carriers::admit))
+        .routes(routes!(carriers::enrol))
+        .routes(routes!(carriers::accepted))
+        .routes(routes!(carriers::delegate))
+        .routes(routes!(carriers::status))
+        .routes(routes!(carriers::ready))
+        .routes(routes!(stops::nonce))
+        .routes(routes!(stops::locate))
+        .routes(routes!(stops::describe))
+        .routes(routes!(stops::open))
+        .routes(routes!(stops::signal))
+        .routes(routes!(stops::lock))
+        .routes(routes!(stops::close))
+        .routes(routes!(stops::attempt))
+        .routes(routes!(log::checkpoint))
+        .routes(routes!(log::tile))
+}
+
+/// The interface as a document.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    routes().split_for_parts().1
+}
+
+pub(crate) fn router(keyholder: Arc<Keyholder>) -> Router {
+    let (router, document) = routes().split_for_parts();
+    let host = keyholder.host.clone();
+    let text = document.to_json().unwrap_or_default();
+    let router = router.route("/readyz", axum::routing::get(ready));
+    with_basics(router, &host, text).with_state(keyholder)
+}
+
+/// Ready when the store answers.
+async fn ready(axum::extract::State(k): State) -> Answer<&'static str> {
+    k.published_keys().await.map_err(problem)?;
+    Ok("ready\n")
+}
+
+/// Conflicts that reach here were between two requests of the same person: trying again is right.
+fn problem(failure: Failure) -> Problem {
+    match failure {
+        Failure::Problem(problem) => problem,
+        Failure::Conflict => Problem::unavailable("busy", "too many at once here", 1),
+    }
+}
+
+/// Who is logged in, as the front says.
+struct Session(WalletId);
+impl<S: Send + Sync> FromRequestParts<S> for Session {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let wallet = header(parts, "parcelshelf-wallet").and_then(|w| WalletId::parse(w).ok());
+        wallet.map(Self).ok_or_else(|| Problem::new(401, "session_missing", "log in first"))
+    }
+}
+
+/// The address that the client used.
+struct PublicUrl(String);
+impl<S: Send + Sync> FromRequestParts<S> for PublicUrl {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let url = header(parts, "parcelshelf-forwarded-url").filter(|u| u.len() <= 512);
+        url.map(|u| Self(u.to_owned()))
+            .ok_or_else(|| Problem::new(400, "forwarded_url_missing", "only the front may speak to this socket"))
+    }
+}
+
+fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
+    parts.headers.get(name)?.to_str().ok()
+}

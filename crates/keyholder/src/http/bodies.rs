@@ -1,0 +1,273 @@
+//! Bodies as they come in, with their bounds. What does not parse is refused before anything is looked up.
+
+use parcelshelf_protocol::webauthn::Assertion;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Longest signed message in a body, characters.
+const JWS: usize = 16 * 1024;
+
+/// A statement and the passkey's assertion over it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Confirmed {
+    /// base64url of the statement's exact bytes.
+    #[schema(min_length = 1, max_length = 5464)]
+    pub statement: String,
+    #[schema(value_type = AssertionSchema)]
+    pub assertion: Assertion,
+}
+
+/// An `AuthenticatorAssertionResponse`, each part base64url.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Assertion)]
+pub(crate) struct AssertionSchema {
+    #[schema(min_length = 2, max_length = 1364)]
+    pub credential_id: String,
+    #[schema(min_length = 50, max_length = 1366)]
+    pub authenticator_data: String,
+    #[schema(min_length = 2, max_length = 2732)]
+    pub client_data_json: String,
+    #[schema(min_length = 11, max_length = 107)]
+    pub signature: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Code {
+    /// As the maker's redirect carries it.
+    #[schema(min_length = 1, max_length = 2048)]
+    pub code: String,
+}
+
+/// Something sealed to the keyholder.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sealed {
+    /// base64url of the box.
+    #[schema(min_length = 1, max_length = 92000)]
+    pub r#box: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForCarrier {
+    /// Thumbprint of the carrier's root, or of the owner's own device for a rehearsal.
+    #[schema(min_length = 43, max_length = 43)]
+    pub carrier: String,
+}
+
+/// Link 0 with everything it rests on. `request` and the certificates are absent for the owner's own device.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HandedGrant {
+    #[schema(max_length = 16384)]
+    pub request: Option<String>,
+    #[schema(max_length = 16384)]
+    pub carrier_cert: Option<String>,
+    #[schema(max_length = 16384)]
+    pub delegation_cert: Option<String>,
+    #[schema(min_length = 1, max_length = 16384)]
+    pub grant: String,
+    #[schema(value_type = AssertionSchema)]
+    pub assertion: Assertion,
+    /// The wallet's X-Wing key for this grant.
+    #[schema(min_length = 1622, max_length = 1622)]
+    pub seal_key: String,
+    #[schema(min_length = 1, max_length = 8192)]
+    pub rule_box: String,
+}
+
+/// What to stop.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct What {
+    pub scope: ScopeWord,
+    /// A delivery's id or a carrier's thumbprint; absent for `all`.
+    #[schema(min_length = 22, max_length = 43)]
+    pub id: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ScopeWord {
+    Delivery,
+    Carrier,
+    All,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CarrierCert {
+    #[schema(min_length = 1, max_length = 16384)]
+    pub cert: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewDevice {
+    #[schema(min_length = 1, max_length = 16384)]
+    pub device_cert: String,
+    #[schema(min_length = 1, max_length = 16384)]
+    pub depot_cert: String,
+    #[schema(min_length = 43, max_length = 43)]
+    pub carrier: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewDelegation {
+    #[schema(min_length = 1, max_length = 16384)]
+    pub delegation: String,
+    /// The certificate of the key that signed it; the same as in the header.
+    #[schema(min_length = 1, max_length = 16384)]
+    pub delegation_cert: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Slot {
+    pub slot: SlotWord,
+}
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SlotWord {
+    EveningBefore,
+    StartOfWindow,
+    TenMinutesBefore,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForNonce {
+    #[schema(min_length = 43, max_length = 43)]
+    pub device: String,
+    pub act: ActWord,
+    /// SHA-256 of the last link.
+    #[schema(min_length = 43, max_length = 43)]
+    pub ath: String,
+}
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ActWord {
+    Locate,
+    Describe,
+    Open,
+    Signal,
+    Lock,
+    Close,
+}
+
+/// The phone's position, sealed with the proof's nonce.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WithPhone {
+    #[schema(min_length = 1, max_length = 8192)]
+    pub phone: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ToOpen {
+    /// Salted hashes of the labels that were scanned.
+    #[schema(max_items = 16)]
+    pub labels: Vec<String>,
+    #[schema(min_length = 1, max_length = 8192)]
+    pub phone: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Closed {
+    /// The courier pulled the handle and it held.
+    pub handle_checked: bool,
+    /// SHA-256 of the sealed photo of the closed lid.
+    #[schema(min_length = 43, max_length = 43)]
+    pub photo: Option<String>,
+    /// Nothing will be opened here again: no reopening is waited for.
+    pub done: bool,
+    #[schema(min_length = 1, max_length = 8192)]
+    pub phone: String,
+}
+
+/// How long to wait for news, and what is known already.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wait {
+    /// Number of the last news seen.
+    #[serde(default)]
+    #[param(maximum = 9007199254740992u64)]
+    pub after: u64,
+    /// Seconds, at most 25.
+    #[serde(default)]
+    #[param(maximum = 25)]
+    pub wait: u64,
+}
+impl Wait {
+    pub(crate) const fn duration(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(if self.wait > 25 { 25 } else { self.wait })
+    }
+}
+
+/// Every signed message in a body, before anything else is done with it.
+pub(crate) const fn fits(jws: &str) -> bool {
+    jws.len() <= JWS
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct KeysOut {
+    /// `psh-keys+jwt`.
+    pub keys: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct NonceOut {
+    pub nonce: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WalletOut {
+    pub wallet: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LinkOut {
+    pub link: String,
+    pub authorize_url: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EnvelopeOut {
+    /// `psh-sealed+jwt`.
+    pub envelope: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccessPointOut {
+    pub access_point: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AcceptedOut {
+    /// `psh-accepted+jwt`; null while nothing is accepted.
+    pub accepted: Option<String>,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeviceOut {
+    pub device: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CarrierOut {
+    pub carrier: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StatusOut {
+    pub seq: u64,
+    /// `granted`, `delegated`, `located`, `opening`, `opened`, `closed`, `released`, `recalled`, `alarm`, `refused`, `blocked`, `ended`.
+    pub state: String,
+    pub reason: Option<String>,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReadyOut {
+    /// `yes`, `no` or `later`.
+    pub answer: &'static str,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Done {
+    pub done: bool,
+}

@@ -1,0 +1,265 @@
+//! Routes of wallets.
+
+use axum::Json;
+use axum::http::StatusCode;
+use parcelshelf_core::id::{DeliveryId, LinkId, VehicleId};
+use parcelshelf_edge::json::{Nothing, StrictJson, StrictPath};
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_protocol::encoding::{Thumbprint, from_b64};
+use parcelshelf_protocol::nonce;
+use parcelshelf_protocol::statement::{Said, VerifiedStatement};
+use serde_json::Value;
+
+use super::bodies::{
+    AcceptedOut, AccessPointOut, Code, Confirmed, Done, EnvelopeOut, ForCarrier, HandedGrant, KeysOut, LinkOut,
+    NonceOut, ScopeWord, Sealed, WalletOut, What,
+};
+use super::{Answer, Session, State, problem};
+use crate::Keyholder;
+use crate::failure::{Failure, again};
+use crate::grants::Handed;
+use crate::wallets::Scope;
+
+pub(super) fn delivery_of(text: &str) -> Answer<DeliveryId> {
+    DeliveryId::parse(text).map_err(|_| Problem::new(404, "delivery_unknown", "there is no such delivery"))
+}
+fn vehicle_of(text: &str) -> Answer<VehicleId> {
+    VehicleId::parse(text).map_err(|_| Problem::new(404, "vehicle_unknown", "this wallet has no such car"))
+}
+pub(super) fn thumb_of(text: &str) -> Answer<Thumbprint> {
+    Thumbprint::parse(text)
+        .ok_or_else(|| Problem::new(422, "body_wrong_member", "a thumbprint is 43 characters of base64url"))
+}
+
+async fn stated(k: &Keyholder, body: &Confirmed) -> Result<VerifiedStatement, Failure> {
+    let bytes = from_b64(&body.statement)
+        .ok_or_else(|| Problem::new(400, "statement_not_base64url", "the statement is not base64url"))?;
+    k.stated(&bytes, &body.assertion).await
+}
+
+/// The keyholder's keys, signed by its log key.
+#[utoipa::path(get, path = "/v1/keys", responses((status = 200, body = KeysOut)))]
+pub(super) async fn keys(axum::extract::State(k): State) -> Answer<Json<KeysOut>> {
+    Ok(Json(KeysOut { keys: k.published_keys().await.map_err(problem)?.jws }))
+}
+
+/// A challenge for a statement, good for five minutes.
+#[utoipa::path(post, path = "/v1/challenges", request_body = Nothing, responses((status = 200, body = NonceOut)))]
+pub(super) async fn challenge(axum::extract::State(k): State, _: StrictJson<Nothing>) -> Answer<Json<NonceOut>> {
+    Ok(Json(NonceOut { nonce: nonce::issue_challenge(&k.keys.nonce, k.host.now(), &*k.host.entropy) }))
+}
+
+/// A new wallet: its statement carries the first passkey, which confirms it.
+#[utoipa::path(post, path = "/v1/wallets", request_body = Confirmed, responses((status = 201, body = WalletOut)))]
+pub(super) async fn create_wallet(
+    axum::extract::State(k): State,
+    StrictJson { value, .. }: StrictJson<Confirmed>,
+) -> Answer<(StatusCode, Json<WalletOut>)> {
+    let statement = stated(&k, &value).await.map_err(problem)?;
+    let wallet = k.create_wallet(&statement, &value.assertion).await.map_err(problem)?;
+    Ok((StatusCode::CREATED, Json(WalletOut { wallet: wallet.to_string() })))
+}
+
+/// Begins to link cars of a maker.
+#[utoipa::path(post, path = "/v1/links", request_body = Confirmed, responses((status = 201, body = LinkOut)))]
+pub(super) async fn begin_link(
+    axum::extract::State(k): State,
+    StrictJson { value, .. }: StrictJson<Confirmed>,
+) -> Answer<(StatusCode, Json<LinkOut>)> {
+    let statement = stated(&k, &value).await.map_err(problem)?;
+    let Said::Link { wallet, maker } = statement.said() else {
+        return Err(Problem::new(400, "statement_wrong_type", "this route takes a statement of type link"));
+    };
+    let (link, authorize_url) = k.begin_link(*wallet, maker).await.map_err(problem)?;
+    Ok((StatusCode::CREATED, Json(LinkOut { link: link.to_string(), authorize_url })))
+}
+
+/// The code with which the maker sent the owner's browser back.
+#[utoipa::path(post, path = "/v1/links/{state}/code", params(("state" = String, Path)), request_body = Code,
+    responses((status = 200, body = Done)))]
+pub(super) async fn finish_link(
+    axum::extract::State(k): State,
+    StrictPath(state): StrictPath<String>,
+    StrictJson { value, .. }: StrictJson<Code>,
+) -> Answer<Json<Done>> {
+    let unknown = || Problem::new(404, "link_unknown", "this linking is over or never began");
+    let link = LinkId::parse(&state).map_err(|_| unknown())?;
+    if value.code.is_empty() || value.code.len() > 2048 || !value.code.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Problem::new(422, "body_wrong_member", "a code has 1 to 2048 visible characters"));
+    }
+    k.finish_link(link, &value.code).await.map_err(problem)?;
+    Ok(Json(Done { done: true }))
+}
+
+/// The wallet's cars, sealed to its account key.
+#[utoipa::path(get, path = "/v1/wallet/vehicles", security(("session" = [])), responses((status = 200, body = EnvelopeOut)))]
+pub(super) async fn vehicles(axum::extract::State(k): State, Session(wallet): Session) -> Answer<Json<EnvelopeOut>> {
+    Ok(Json(EnvelopeOut { envelope: k.vehicles_envelope(wallet).await.map_err(problem)? }))
+}
+
+/// What the owner agrees to where a maker cannot tell.
+#[utoipa::path(post, path = "/v1/wallet/consents", request_body = Confirmed, responses((status = 200, body = Done)))]
+pub(super) async fn consent(
+    axum::extract::State(k): State,
+    StrictJson { value, .. }: StrictJson<Confirmed>,
+) -> Answer<Json<Done>> {
+    let statement = stated(&k, &value).await.map_err(problem)?;
+    again!(k.consent(&statement, &value.assertion))?;
+    Ok(Json(Done { done: true }))
+}
+
+/// Plate and words by which a courier finds the car, sealed to the keyholder.
+#[utoipa::path(post, path = "/v1/wallet/vehicles/{vehicle}/description", params(("vehicle" = String, Path)),
+    request_body = Sealed, security(("session" = [])), responses((status = 200, body = Done)))]
+pub(super) async fn describe(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(vehicle): StrictPath<String>,
+    StrictJson { value, .. }: StrictJson<Sealed>,
+) -> Answer<Json<Done>> {
+    let vehicle = vehicle_of(&vehicle)?;
+    again!(k.describe_vehicle(wallet, vehicle, &value.r#box))?;
+    Ok(Json(Done { done: true }))
+}
+
+/// Begins a proof that the owner stands at the car.
+#[utoipa::path(post, path = "/v1/wallet/vehicles/{vehicle}/possession", params(("vehicle" = String, Path)),
+    request_body = Nothing, security(("session" = [])), responses((status = 200, body = Value)))]
+pub(super) async fn begin_possession(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(vehicle): StrictPath<String>,
+    _: StrictJson<Nothing>,
+) -> Answer<Json<Value>> {
+    let vehicle = vehicle_of(&vehicle)?;
+    Ok(Json(again!(k.begin_possession(wallet, vehicle))?))
+}
+
+/// Looks at the car's doors: which is next, or that possession is proved.
+#[utoipa::path(post, path = "/v1/wallet/vehicles/{vehicle}/possession/check", params(("vehicle" = String, Path)),
+    request_body = Nothing, security(("session" = [])), responses((status = 200, body = Value)))]
+pub(super) async fn check_possession(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(vehicle): StrictPath<String>,
+    _: StrictJson<Nothing>,
+) -> Answer<Json<Value>> {
+    let vehicle = vehicle_of(&vehicle)?;
+    Ok(Json(again!(k.check_possession(wallet, vehicle))?))
+}
+
+/// The pseudonym of this wallet's cars towards one carrier.
+#[utoipa::path(post, path = "/v1/wallet/access-points", request_body = ForCarrier, security(("session" = [])),
+    responses((status = 200, body = AccessPointOut)))]
+pub(super) async fn access_point(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictJson { value, .. }: StrictJson<ForCarrier>,
+) -> Answer<Json<AccessPointOut>> {
+    let carrier = thumb_of(&value.carrier)?;
+    let access_point = k.access_point(wallet, carrier).map_err(problem)?.to_string();
+    Ok(Json(AccessPointOut { access_point }))
+}
+
+/// Hands in a grant; the same one again gets the same answer.
+#[utoipa::path(post, path = "/v1/grants", request_body = HandedGrant, security(("session" = [])),
+    responses((status = 201, body = AcceptedOut)))]
+pub(super) async fn grant(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictJson { value, .. }: StrictJson<HandedGrant>,
+) -> Answer<(StatusCode, Json<AcceptedOut>)> {
+    let handed = Handed {
+        request: value.request.as_deref(),
+        carrier_cert: value.carrier_cert.as_deref(),
+        delegation_cert: value.delegation_cert.as_deref(),
+        grant: &value.grant,
+        assertion: &value.assertion,
+        seal_key: &value.seal_key,
+        rule_box: &value.rule_box,
+    };
+    let accepted = again!(k.accept(wallet, &handed))?;
+    Ok((StatusCode::CREATED, Json(AcceptedOut { accepted: Some(accepted) })))
+}
+
+fn scope_of(what: &What) -> Answer<Scope> {
+    let wrong = || Problem::new(422, "body_wrong_member", "the id does not fit the scope");
+    match (what.scope, what.id.as_deref()) {
+        (ScopeWord::Delivery, Some(id)) => DeliveryId::parse(id).map(Scope::Delivery).map_err(|_| wrong()),
+        (ScopeWord::Carrier, Some(id)) => Thumbprint::parse(id).map(Scope::Carrier).ok_or_else(wrong),
+        (ScopeWord::All, None) => Ok(Scope::All),
+        _ => Err(wrong()),
+    }
+}
+
+/// Stops at once: nothing opens from here on.
+#[utoipa::path(post, path = "/v1/wallet/blocks", request_body = What, security(("session" = [])),
+    responses((status = 200, body = Value)))]
+pub(super) async fn block(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictJson { value, .. }: StrictJson<What>,
+) -> Answer<Json<Value>> {
+    Ok(Json(k.block(wallet, &scope_of(&value)?).await.map_err(problem)?))
+}
+
+/// Lifts a block for what is asked from now on.
+#[utoipa::path(post, path = "/v1/wallet/unblocks", request_body = What, security(("session" = [])),
+    responses((status = 200, body = Done)))]
+pub(super) async fn unblock(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictJson { value, .. }: StrictJson<What>,
+) -> Answer<Json<Done>> {
+    k.unblock(wallet, &scope_of(&value)?).await.map_err(problem)?;
+    Ok(Json(Done { done: true }))
+}
+
+/// What happened, sealed to the owner.
+#[utoipa::path(get, path = "/v1/wallet/deliveries/{delivery}/timeline", params(("delivery" = String, Path)),
+    security(("session" = [])), responses((status = 200, body = EnvelopeOut)))]
+pub(super) async fn timeline(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(delivery): StrictPath<String>,
+) -> Answer<Json<EnvelopeOut>> {
+    let envelope = k.timeline(wallet, delivery_of(&delivery)?).await.map_err(problem)?;
+    Ok(Json(EnvelopeOut { envelope }))
+}
+
+/// The case bundle, sealed to the owner; `bundle_not_ready` until a checkpoint covers its records.
+#[utoipa::path(get, path = "/v1/wallet/deliveries/{delivery}/bundle", params(("delivery" = String, Path)),
+    security(("session" = [])), responses((status = 200, body = EnvelopeOut)))]
+pub(super) async fn bundle(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(delivery): StrictPath<String>,
+) -> Answer<Json<EnvelopeOut>> {
+    let envelope = k.bundle_envelope(wallet, delivery_of(&delivery)?).await.map_err(problem)?;
+    Ok(Json(EnvelopeOut { envelope }))
+}
+
+/// Locks now.
+#[utoipa::path(post, path = "/v1/wallet/deliveries/{delivery}/lock", params(("delivery" = String, Path)),
+    request_body = Nothing, security(("session" = [])), responses((status = 202, body = Value)))]
+pub(super) async fn lock(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(delivery): StrictPath<String>,
+    _: StrictJson<Nothing>,
+) -> Answer<(StatusCode, Json<Value>)> {
+    let seen = k.lock_for_owner(wallet, delivery_of(&delivery)?).await.map_err(problem)?;
+    Ok((StatusCode::ACCEPTED, Json(seen)))
+}
+
+/// The owner has seen the alarm.
+#[utoipa::path(post, path = "/v1/wallet/deliveries/{delivery}/acknowledge", params(("delivery" = String, Path)),
+    request_body = Nothing, security(("session" = [])), responses((status = 200, body = Value)))]
+pub(super) async fn acknowledge(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(delivery): StrictPath<String>,
+    _: StrictJson<Nothing>,
+) -> Answer<Json<Value>> {
+    Ok(Json(k.acknowledge(wallet, delivery_of(&delivery)?).await.map_err(problem)?))
+}

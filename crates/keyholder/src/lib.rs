@@ -1,0 +1,168 @@
+//! The keyholder: the last hop before a car maker's cloud.
+//!
+//! What it is: it verifies every chain itself over the bytes received, judges conditions with `parcelshelf-opening`, writes
+//! intent and leaf in one transaction, only then asks the maker, and watches until the lock is proved. What it is not:
+//! it serves no browser (the front does), decides nothing that `opening` does not decide, and no function of it locates
+//! or opens without a chain.
+//!
+//! Three things to know: [`Config`](config::Config), `Keyholder` (everything a request needs), and the module `attempts`
+//! (the running attempts, each driven by one task).
+
+mod attempts;
+mod bells;
+mod bundle;
+mod car;
+mod carriers;
+mod chain;
+pub mod config;
+mod convert;
+mod db;
+mod failure;
+mod grants;
+mod http;
+pub mod keys;
+mod linking;
+mod logbook;
+mod rows;
+mod stops;
+mod vault;
+mod wallets;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parcelshelf_access::Access;
+use parcelshelf_edge::Host;
+use parcelshelf_edge::serve::{self, Listener};
+use parcelshelf_protocol::webauthn::RelyingParty;
+use parcelshelf_store::keys::KeyFile;
+use parcelshelf_store::sqlite::{OnStep, Options, SqliteEngine, Step};
+use tokio::sync::watch;
+
+use crate::attempts::Attempts;
+use crate::config::Config;
+use crate::db::Db;
+use crate::keys::KeyRing;
+use crate::vault::Vault;
+
+pub use http::openapi;
+
+/// Hears of every durable step and every command to a maker, by name: `before:KIND` and `after:KIND`. For tests that kill
+/// the process at an exact point; `None` in production.
+pub type Steps = Option<Arc<dyn Fn(&str) + Send + Sync>>;
+
+/// What the shell gives to a keyholder.
+#[derive(Clone)]
+pub struct Shell {
+    pub host: Host,
+    pub accesses: Vec<Arc<dyn Access>>,
+    pub steps: Steps,
+}
+impl std::fmt::Debug for Shell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shell")
+    }
+}
+
+/// Everything a request needs.
+pub(crate) struct Keyholder {
+    pub config: Config,
+    pub host: Host,
+    pub rp: RelyingParty,
+    pub keys: KeyRing,
+    pub db: Db,
+    pub accesses: Vec<Arc<dyn Access>>,
+    pub attempts: Attempts,
+    pub bells: bells::Bells,
+    pub tokens: linking::TokenLocks,
+    pub log: logbook::Logbook,
+    pub steps: Steps,
+}
+
+impl Keyholder {
+    pub(crate) fn step(&self, name: &str) {
+        if let Some(steps) = &self.steps {
+            steps(name);
+        }
+    }
+    pub(crate) fn access(&self, maker: &str) -> Option<&Arc<dyn Access>> {
+        self.accesses.iter().find(|a| a.facts().maker == maker)
+    }
+}
+
+/// Why a keyholder could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    #[error("configuration: {0}")]
+    Config(String),
+    #[error("keys: {0}")]
+    Keys(String),
+    #[error("the store")]
+    Store(#[from] parcelshelf_store::StoreError),
+    #[error("the socket")]
+    Socket(#[from] std::io::Error),
+    #[error("start: {0}")]
+    Start(String),
+}
+
+/// Runs until `stop` says true: opens the stores, finishes what a crash interrupted, serves.
+///
+/// `ready` is called with the socket's path when requests are answered.
+///
+/// # Errors
+/// [`Broken`].
+pub async fn run(
+    config: Config,
+    shell: Shell,
+    stop: watch::Receiver<bool>,
+    ready: impl FnOnce(&Path),
+) -> Result<(), Broken> {
+    serve::start_metrics();
+    let keyholder = open(config, shell)?;
+    keyholder.begin().await.map_err(|e| Broken::Start(e.to_string()))?;
+    attempts::recover_all(&keyholder).await.map_err(|e| Broken::Start(e.to_string()))?;
+    let sequencer = tokio::spawn(logbook::sequence(Arc::clone(&keyholder), stop.clone()));
+    let listener = Listener::unix(&keyholder.config.socket)?;
+    let router = http::router(Arc::clone(&keyholder));
+    ready(&keyholder.config.socket);
+    serve::serve(listener, router, stop).await?;
+    // Nobody is left alone with an open trunk: the attempts go on until everything is locked.
+    keyholder.attempts.drain().await;
+    let _ = sequencer.await;
+    keyholder.db.close().await;
+    Ok(())
+}
+
+fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
+    std::fs::create_dir_all(&config.data_dir)?;
+    let keys = KeyRing::load(&config.key_dir, &config.log_origin).map_err(Broken::Keys)?;
+    let on_step: Option<OnStep> = shell.steps.clone().map(|steps| {
+        let hook: OnStep = Arc::new(move |step: Step<'_>| {
+            let (word, kinds) = match step {
+                Step::BeforeCommit { journal_kinds } => ("before", journal_kinds),
+                Step::AfterCommit { journal_kinds } => ("after", journal_kinds),
+            };
+            for kind in kinds {
+                steps(&format!("{word}:{kind}"));
+            }
+        });
+        hook
+    });
+    let engine = Arc::new(SqliteEngine::open(&config.data_dir.join("keyholder.db"), Options { on_step })?);
+    let data_keys = Arc::new(KeyFile::open(&config.data_dir.join("keyholder-keys.db"))?);
+    let vault = Arc::new(Vault::new(&keys.storage, data_keys, Arc::clone(&shell.host.entropy)));
+    let rp = RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] };
+    Ok(Arc::new(Keyholder {
+        rp,
+        keys,
+        db: Db::new(engine, vault),
+        accesses: shell.accesses,
+        attempts: Attempts::default(),
+        bells: bells::Bells::default(),
+        tokens: linking::TokenLocks::default(),
+        log: logbook::Logbook::default(),
+        host: shell.host,
+        steps: shell.steps,
+        config,
+    }))
+}

@@ -1,0 +1,302 @@
+//! Accounts at makers: OAuth with PKCE (RFC 7636), and tokens whose rotation is stored before it is used.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use parcelshelf_access::{Access, Session, Tokens, VehicleFindings};
+use parcelshelf_core::id::{LinkId, VehicleId, WalletId};
+use parcelshelf_core::time::Timestamp;
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_log::record::Kind;
+use parcelshelf_opening::eligibility::{self, CarFacts};
+use parcelshelf_protocol::encoding::b64;
+use parcelshelf_store::Version;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::Keyholder;
+use crate::db::{Change, Index, Stored, wallet_key};
+use crate::failure::Failure;
+use crate::rows::{AccountRow, LinkRow, VehicleRow};
+
+/// A login at the maker that takes longer starts again.
+const LINK_MINUTES: i64 = 15;
+/// A token that dies sooner than this is refreshed first: a command may take half a minute.
+const TOKEN_LEFT_MS: i64 = 60_000;
+/// Cars of one account that are taken over.
+const CARS_MAX: usize = 16;
+
+/// One refresh at a time per account: two would use the same refresh token, and the second kills the account.
+#[derive(Debug, Default)]
+pub(crate) struct TokenLocks(Mutex<HashMap<Vec<u8>, Arc<tokio::sync::Mutex<()>>>>);
+impl TokenLocks {
+    fn of(&self, account: &[u8]) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() > 10_000 {
+            all.retain(|_, lock| Arc::strong_count(lock) > 1);
+        }
+        Arc::clone(all.entry(account.to_vec()).or_default())
+    }
+}
+
+/// What is kept of a car, sealed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct About {
+    pub vin: String,
+    pub make: String,
+    pub model: Option<String>,
+    pub model_year: Option<u16>,
+    pub colour: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    access: String,
+    refresh: String,
+    access_expires_ms: i64,
+    refresh_expires_ms: Option<i64>,
+}
+
+fn account_id(wallet: WalletId, maker: &str) -> Vec<u8> {
+    [&wallet.as_bytes()[..], maker.as_bytes()].concat()
+}
+
+impl Keyholder {
+    /// Starts a linking: the state, and where the owner's browser goes.
+    pub(crate) async fn begin_link(&self, wallet: WalletId, maker: &str) -> Result<(LinkId, String), Failure> {
+        let access = self
+            .access(maker)
+            .ok_or_else(|| Problem::new(404, "maker_unknown", "this gateway does not link cars of that maker"))?;
+        let link = LinkId::from_bytes(self.host.random());
+        let verifier = b64(self.host.random::<32>());
+        let mut change = Change::new(&self.db, &self.host);
+        let row = LinkRow {
+            v: 1,
+            wallet: wallet.to_string(),
+            maker: maker.to_owned(),
+            verifier_sealed: self.db.vault.seal(&wallet_key(wallet), &link.to_string(), verifier.as_bytes()).await?,
+            expires_ms: change.now().plus_seconds(LINK_MINUTES * 60).unix_millis(),
+            done: false,
+        };
+        change.put(link.as_bytes(), Version::Absent, &row, Index::new());
+        change.journal("link", link.as_bytes(), "link_started", &json!({}));
+        change.commit().await?;
+        Ok((link, access.authorize_url(&link.to_string(), &verifier)))
+    }
+
+    /// Exchanges the code that the maker sent the owner's browser back with, and takes over the account's cars.
+    pub(crate) async fn finish_link(&self, link: LinkId, code: &str) -> Result<(), Failure> {
+        let gone = || Problem::new(404, "link_unknown", "this linking is over or never began").detail("start it again");
+        let mut row = self.db.get::<LinkRow>(link.as_bytes()).await?.ok_or_else(gone)?;
+        let wallet = WalletId::parse(&row.value.wallet).map_err(|_| gone())?;
+        if row.value.done || self.host.now().unix_millis() > row.value.expires_ms {
+            return Err(gone().into());
+        }
+        let sealed = self.db.vault.open(&wallet_key(wallet), &link.to_string(), &row.value.verifier_sealed).await?;
+        let verifier = sealed.and_then(|v| String::from_utf8(v.to_vec()).ok()).ok_or_else(gone)?;
+        let maker = row.value.maker.clone();
+        let access = Arc::clone(self.access(&maker).ok_or_else(gone)?);
+        // A code serves once: whoever comes second finds the linking done.
+        row.value.done = true;
+        let mut change = Change::new(&self.db, &self.host);
+        change.update(&row, Index::new());
+        change.journal("link", link.as_bytes(), "link_code_taken", &json!({}));
+        change.commit().await?;
+
+        let now = self.host.now();
+        let tokens = access.exchange_code(code, &verifier, now).await?;
+        let id = account_id(wallet, &maker);
+        let lock = self.tokens.of(&id);
+        let held = lock.lock().await;
+        let version = self.db.get::<AccountRow>(&id).await?.map_or(Version::Absent, |a| a.version);
+        self.keep_tokens(wallet, &maker, version, &tokens).await?;
+        drop(held);
+        let session = Session { access_token: tokens.access_token, now };
+        let cars = access.vehicles(&session).await?;
+        self.take_over(wallet, &maker, &cars).await
+    }
+
+    async fn keep_tokens(
+        &self,
+        wallet: WalletId,
+        maker: &str,
+        version: Version,
+        tokens: &Tokens,
+    ) -> Result<(), Failure> {
+        let kept = Kept {
+            access: tokens.access_token.clone(),
+            refresh: tokens.refresh_token.clone(),
+            access_expires_ms: tokens.access_expires_at.unix_millis(),
+            refresh_expires_ms: tokens.refresh_expires_at.map(Timestamp::unix_millis),
+        };
+        let id = account_id(wallet, maker);
+        let content = serde_json::to_vec(&kept).map_err(|e| Problem::internal(&e))?;
+        let row = AccountRow {
+            v: 1,
+            wallet: wallet.to_string(),
+            maker: maker.to_owned(),
+            tokens_sealed: self.db.vault.seal(&wallet_key(wallet), &b64(&id), &content).await?,
+        };
+        let mut change = Change::new(&self.db, &self.host);
+        change.put(&id, version, &row, Index::new());
+        change.journal("account", &id, "tokens_kept", &json!({}));
+        change.commit().await?;
+        Ok(())
+    }
+
+    async fn tokens_of(&self, wallet: WalletId, maker: &str) -> Result<(Tokens, Version), Failure> {
+        let none =
+            || Problem::new(409, "not_linked", "no account at this maker is linked").detail("link the car again");
+        let id = account_id(wallet, maker);
+        let row = self.db.get::<AccountRow>(&id).await?.ok_or_else(none)?;
+        let content = self.db.vault.open(&wallet_key(wallet), &b64(&id), &row.value.tokens_sealed).await?;
+        let kept: Kept = content.and_then(|c| serde_json::from_slice(&c).ok()).ok_or_else(none)?;
+        let tokens = Tokens {
+            access_token: kept.access,
+            refresh_token: kept.refresh,
+            access_expires_at: Timestamp::from_unix_millis(kept.access_expires_ms),
+            refresh_expires_at: kept.refresh_expires_ms.map(Timestamp::from_unix_millis),
+        };
+        Ok((tokens, row.version))
+    }
+
+    /// A session with a token that lives long enough for one command. A rotated refresh token is durable before the
+    /// access token that came with it is used.
+    pub(crate) async fn session(&self, wallet: WalletId, maker: &str) -> Result<Session, Failure> {
+        let alive = |t: &Tokens, now: Timestamp| t.access_expires_at.millis_since(now) > TOKEN_LEFT_MS;
+        let (tokens, _) = self.tokens_of(wallet, maker).await?;
+        let now = self.host.now();
+        if alive(&tokens, now) {
+            return Ok(Session { access_token: tokens.access_token, now });
+        }
+        let lock = self.tokens.of(&account_id(wallet, maker));
+        let _held = lock.lock().await;
+        let (tokens, version) = self.tokens_of(wallet, maker).await?;
+        let now = self.host.now();
+        if alive(&tokens, now) {
+            return Ok(Session { access_token: tokens.access_token, now });
+        }
+        let access = self.access(maker).ok_or_else(|| crate::failure::broken("a linked maker is not configured"))?;
+        let fresh = access.refresh(&tokens, now).await?;
+        self.keep_tokens(wallet, maker, version, &fresh).await?;
+        Ok(Session { access_token: fresh.access_token, now: self.host.now() })
+    }
+
+    /// Cars that the wallet does not have yet become its cars; what the maker says of the others is taken over.
+    async fn take_over(&self, wallet: WalletId, maker: &str, cars: &[VehicleFindings]) -> Result<(), Failure> {
+        let mut known = Vec::new();
+        for stored in self.vehicles_of(wallet).await? {
+            if let Some(about) = self.about(&stored).await? {
+                known.push((about.vin, stored));
+            }
+        }
+        let mut change = Change::new(&self.db, &self.host);
+        for car in cars.iter().take(CARS_MAX) {
+            let earlier = known.iter().find(|(vin, _)| vin == car.vin.expose()).map(|(_, stored)| stored);
+            let id = match earlier {
+                Some(stored) => stored.id.clone(),
+                None => self.host.random::<16>().to_vec(),
+            };
+            let row = self.vehicle_row(wallet, maker, &id, car, earlier).await?;
+            let version = earlier.map_or(Version::Absent, |s| s.version);
+            change.put(&id, version, &row, [("wallet".to_owned(), wallet.as_bytes().to_vec())].into());
+            if earlier.is_none() {
+                let fields = [("vehicle", b64(&id)), ("wallet", wallet.to_string())];
+                change.note(Kind::VehicleLinked, &fields, &wallet_key(wallet)).await?;
+            }
+        }
+        change.journal("wallet", wallet.as_bytes(), "cars_taken_over", &json!({"cars": cars.len()}));
+        change.commit().await?;
+        self.log.ring();
+        Ok(())
+    }
+
+    async fn vehicle_row(
+        &self,
+        wallet: WalletId,
+        maker: &str,
+        id: &[u8],
+        car: &VehicleFindings,
+        earlier: Option<&Stored<VehicleRow>>,
+    ) -> Result<VehicleRow, Failure> {
+        let found = eligibility::judge(&CarFacts {
+            vin: &car.vin,
+            make: &car.make,
+            model_year: car.model_year,
+            can_open: !car.can_open.is_empty(),
+            can_lock: car.can_lock,
+            missing_permissions: car.missing_permissions.len(),
+            country: Some(&self.config.country),
+            publishes_position: car.publishes_position,
+            pin_instead_of_position: false,
+            plan_active: None,
+        });
+        let about = About {
+            vin: car.vin.expose().to_owned(),
+            make: car.make.clone(),
+            model: car.model.clone(),
+            model_year: car.model_year,
+            colour: car.colour.clone(),
+        };
+        let content = serde_json::to_vec(&about).map_err(|e| Problem::internal(&e))?;
+        Ok(VehicleRow {
+            v: 1,
+            wallet: wallet.to_string(),
+            maker: maker.to_owned(),
+            about_sealed: self.db.vault.seal(&wallet_key(wallet), &b64(id), &content).await?,
+            can_open: car.can_open.iter().map(|c| c.code().to_owned()).collect(),
+            can_lock: car.can_lock,
+            can_signal: car.can_signal,
+            findings: found.all().iter().map(|f| f.code().to_owned()).collect(),
+            eligible: found.eligible(),
+            consents: earlier.and_then(|e| e.value.consents.clone()),
+            description_sealed: earlier.and_then(|e| e.value.description_sealed.clone()),
+            possession: earlier.and_then(|e| e.value.possession.clone()),
+        })
+    }
+
+    pub(crate) async fn vehicles_of(&self, wallet: WalletId) -> Result<Vec<Stored<VehicleRow>>, Failure> {
+        Ok(self.db.list::<VehicleRow>("wallet", wallet.as_bytes()).await?)
+    }
+
+    /// A car of this wallet.
+    pub(crate) async fn vehicle(&self, wallet: WalletId, id: VehicleId) -> Result<Stored<VehicleRow>, Failure> {
+        let row = self.db.get::<VehicleRow>(id.as_bytes()).await?;
+        let own = row.filter(|r| r.value.wallet == wallet.to_string());
+        Ok(own.ok_or_else(|| Problem::new(404, "vehicle_unknown", "this wallet has no such car"))?)
+    }
+
+    pub(crate) async fn about(&self, stored: &Stored<VehicleRow>) -> Result<Option<About>, Failure> {
+        let Ok(wallet) = WalletId::parse(&stored.value.wallet) else { return Ok(None) };
+        let content = self.db.vault.open(&wallet_key(wallet), &b64(&stored.id), &stored.value.about_sealed).await?;
+        Ok(content.and_then(|c| serde_json::from_slice(&c).ok()))
+    }
+}
+
+/// A car that can be asked and commanded right now.
+pub(crate) struct Reached {
+    pub access: Arc<dyn Access>,
+    pub session: Session,
+    pub vin: parcelshelf_core::vehicle::Vin,
+    pub about: About,
+}
+impl std::fmt::Debug for Reached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reached(<redacted>)")
+    }
+}
+
+impl Keyholder {
+    pub(crate) async fn reach(&self, wallet: WalletId, vehicle: &Stored<VehicleRow>) -> Result<Reached, Failure> {
+        let erased = || crate::failure::broken("what was kept of a car cannot be read");
+        let about = self.about(vehicle).await?.ok_or_else(erased)?;
+        let vin = parcelshelf_core::vehicle::Vin::parse(&about.vin).map_err(|_| erased())?;
+        let maker = &vehicle.value.maker;
+        let access =
+            Arc::clone(self.access(maker).ok_or_else(|| crate::failure::broken("a linked maker is not configured"))?);
+        let session = self.session(wallet, maker).await?;
+        Ok(Reached { access, session, vin, about })
+    }
+}

@@ -1,0 +1,263 @@
+//! The log: leaves wait in a stream, one sequencer makes tiles and checkpoints of them.
+//!
+//! An entry is appended in the transaction of its event, so that nothing happened that the log does not hold. Tiles,
+//! leaf positions and the tree's size commit together; a crash between two steps repeats nothing and loses nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parcelshelf_edge::clock::Stopwatch;
+use parcelshelf_log::note::Checkpoint;
+use parcelshelf_log::sequencer::{Pacer, plan};
+use parcelshelf_log::tile::{FromTiles, TileId, TileKind, Tiles};
+use parcelshelf_log::tree::{self, Frontier};
+use parcelshelf_protocol::encoding::{b64, from_b64, sha256};
+use parcelshelf_protocol::jws::Sign as _;
+use parcelshelf_protocol::keys::{Keys, KeysClaims};
+use parcelshelf_protocol::records::Event;
+use parcelshelf_store::Version;
+use serde_json::json;
+use tokio::sync::{Notify, watch};
+
+use crate::db::{COMMON_KEY, Change, Index, LEAVES, Stored};
+use crate::failure::Failure;
+use crate::rows::{KeysRow, LeafRow, TileRow, TreeRow};
+use crate::{Broken, Keyholder};
+
+/// Entries integrated in one transaction: each is a row, besides the tiles that grow.
+const STEP_ENTRIES: u32 = 200;
+/// Published keys are signed anew when they have less than this left.
+const KEYS_LEFT_MS: i64 = 30 * 86_400_000;
+const KEYS_DAYS: i64 = 365;
+/// Levels of tiles: a tree of 2^48 leaves.
+const LEVELS: u8 = 6;
+const TREE: &[u8] = b"log";
+const CURRENT: &[u8] = b"current";
+
+/// Wakes the sequencer.
+#[derive(Debug, Default)]
+pub(crate) struct Logbook {
+    waiting: Notify,
+}
+impl Logbook {
+    /// Leaves wait.
+    pub fn ring(&self) {
+        self.waiting.notify_one();
+    }
+}
+
+impl Keyholder {
+    /// Publishes the keyholder's keys, with a leaf, unless they are published.
+    pub(crate) async fn begin(&self) -> Result<(), Broken> {
+        let start = |f: Failure| Broken::Start(f.to_string());
+        let current = self.db.get::<KeysRow>(CURRENT).await?;
+        let now = self.host.now();
+        if let Some(row) = &current {
+            let log = self.keys.log.verifier().line();
+            let same = Keys::verify(&row.value.jws, &log, &self.config.aud, parcelshelf_protocol::jws::Moment::Any)
+                .is_ok_and(|k| {
+                    let c = k.claims();
+                    c.message.thumb() == self.keys.message.verifying_key().thumb()
+                        && c.seal.hash() == self.keys.seal.public().hash()
+                        && c.rp_id == self.config.rp_id
+                        && c.wallet_origin == self.config.wallet_origin
+                });
+            if same && row.value.exp_ms - now.unix_millis() > KEYS_LEFT_MS {
+                return Ok(());
+            }
+        }
+        let exp = now.plus_seconds(KEYS_DAYS * 86_400);
+        let claims = KeysClaims {
+            iss: self.config.aud.clone(),
+            iat: now,
+            exp,
+            message: self.keys.message.verifying_key().clone(),
+            seal: self.keys.seal.public().clone(),
+            log: self.keys.log.verifier().line(),
+            rp_id: self.config.rp_id.clone(),
+            wallet_origin: self.config.wallet_origin.clone(),
+        };
+        let keys = Keys::sign(&claims, &self.keys.log_key).map_err(|e| Broken::Keys(e.to_string()))?;
+        let mut change = Change::new(&self.db, &self.host);
+        let entry = change.record(Event::KeyAdded { keys: sha256(keys.jws()) }, COMMON_KEY).await.map_err(start)?;
+        let row = KeysRow { v: 1, jws: keys.jws().to_owned(), entry: b64(entry), exp_ms: exp.unix_millis() };
+        change.put(&entry, Version::Absent, &row, Index::new());
+        change.put(CURRENT, current.map_or(Version::Absent, |c| c.version), &row, Index::new());
+        change.commit().await.map_err(start)?;
+        Ok(())
+    }
+
+    /// The keys in force.
+    pub(crate) async fn published_keys(&self) -> Result<KeysRow, Failure> {
+        let row = self.db.get::<KeysRow>(CURRENT).await?;
+        Ok(row.ok_or_else(|| crate::failure::broken("the published keys are missing"))?.value)
+    }
+
+    async fn tree(&self) -> Result<Stored<TreeRow>, Failure> {
+        let none = TreeRow { v: 1, size: 0, checkpoint: None, checkpoint_size: 0 };
+        let row = self.db.get::<TreeRow>(TREE).await?;
+        Ok(row.unwrap_or(Stored { value: none, id: TREE.to_vec(), version: Version::Absent }))
+    }
+
+    /// The signed checkpoint with its size, once there is one.
+    pub(crate) async fn checkpoint(&self) -> Result<Option<(String, u64)>, Failure> {
+        let tree = self.tree().await?.value;
+        Ok(tree.checkpoint.map(|text| (text, tree.checkpoint_size)))
+    }
+
+    /// A tile's bytes at the asked width.
+    pub(crate) async fn tile(&self, id: TileId) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(row) = self.db.get::<TileRow>(&tile_key(id.kind, id.number)).await? else { return Ok(None) };
+        let Some(mut bytes) = from_b64(&row.value.bytes) else { return Ok(None) };
+        if row.value.width < id.width {
+            return Ok(None);
+        }
+        bytes.truncate(usize::from(id.width) * item_bytes(id.kind));
+        Ok(Some(bytes))
+    }
+
+    /// Audit paths of these leaves in the tree of `size` leaves.
+    pub(crate) async fn inclusion(&self, indexes: &[u64], size: u64) -> Result<Vec<Vec<[u8; 32]>>, Failure> {
+        let mut tiles = Loaded::default();
+        self.load_edge(&mut tiles, size).await?;
+        for index in indexes {
+            for level in 0..LEVELS {
+                self.load(&mut tiles, TileKind::Hashes { level }, index >> (8 * u32::from(level)) >> 8).await?;
+            }
+        }
+        let path = |index: &u64| {
+            tree::inclusion_proof(&FromTiles(&tiles), *index, size)
+                .map_err(|_| crate::failure::broken("a tile of the log is missing"))
+        };
+        indexes.iter().map(path).collect()
+    }
+
+    /// The tiles on the right edge of a tree, and the full ones before them.
+    async fn load_edge(&self, into: &mut Loaded, size: u64) -> Result<(), Failure> {
+        for level in 0..LEVELS {
+            let number = size >> (8 * u32::from(level)) >> 8;
+            self.load(into, TileKind::Hashes { level }, number).await?;
+            if let Some(before) = number.checked_sub(1) {
+                self.load(into, TileKind::Hashes { level }, before).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn load(&self, into: &mut Loaded, kind: TileKind, number: u64) -> Result<(), Failure> {
+        if let Some(row) = self.db.get::<TileRow>(&tile_key(kind, number)).await?
+            && !into.0.contains_key(&(kind, number))
+            && let Some(bytes) = from_b64(&row.value.bytes)
+        {
+            into.0.insert((kind, number), (bytes, row.version));
+        }
+        Ok(())
+    }
+
+    /// Integrates waiting entries once; true if there were any.
+    async fn integrate(&self) -> Result<bool, Failure> {
+        let tree = self.tree().await?;
+        let size = tree.value.size;
+        let entries = self.db.engine().read_stream(LEAVES, size, STEP_ENTRIES).await?;
+        if entries.is_empty() {
+            return Ok(false);
+        }
+        let entries: Vec<[u8; 32]> = entries.into_iter().filter_map(|e| e.try_into().ok()).collect();
+        let mut edge = Loaded::default();
+        self.load_edge(&mut edge, size).await?;
+        self.load(&mut edge, TileKind::Entries, size / 256).await?;
+        let frontier = Frontier::of(&FromTiles(&edge), size)
+            .map_err(|_| crate::failure::broken("a tile of the log is missing"))?;
+        let made = plan(&frontier, &entries, |kind, number| edge.0.get(&(kind, number)).map(|(b, _)| b.clone()));
+        let mut change = Change::new(&self.db, &self.host);
+        for (index, entry) in (size..).zip(&entries) {
+            change.put(entry, Version::Absent, &LeafRow { v: 1, index }, Index::new());
+        }
+        for (id, bytes) in &made.tiles {
+            let version = edge.0.get(&(id.kind, id.number)).map_or(Version::Absent, |(_, v)| *v);
+            let row = TileRow { v: 1, bytes: b64(bytes), width: id.width };
+            change.put(&tile_key(id.kind, id.number), version, &row, Index::new());
+        }
+        let mut tree = tree;
+        tree.value.size = made.frontier.size();
+        change.update(&tree, Index::new());
+        change.journal("log", TREE, "log_integrated", &json!({"size": tree.value.size}));
+        change.commit().await?;
+        Ok(true)
+    }
+
+    /// Signs a checkpoint if the tree has grown since the last one.
+    async fn sign_checkpoint(&self) -> Result<bool, Failure> {
+        let mut tree = self.tree().await?;
+        if tree.value.checkpoint_size == tree.value.size {
+            return Ok(false);
+        }
+        let size = tree.value.size;
+        let mut edge = Loaded::default();
+        self.load_edge(&mut edge, size).await?;
+        let root = tree::root_of(&FromTiles(&edge), size)
+            .map_err(|_| crate::failure::broken("a tile of the log is missing"))?;
+        let checkpoint = Checkpoint { origin: self.keys.log.verifier().name().to_owned(), size, root };
+        tree.value.checkpoint = Some(self.keys.log.sign(&checkpoint.text()));
+        tree.value.checkpoint_size = size;
+        let mut change = Change::new(&self.db, &self.host);
+        change.update(&tree, Index::new());
+        change.journal("log", TREE, "checkpoint_signed", &json!({"size": size}));
+        change.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Runs until `stop`; then integrates what waits and signs once more.
+pub(crate) async fn sequence(keyholder: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
+    let watch = Stopwatch::start();
+    let mut pacer = Pacer::default();
+    loop {
+        while matches!(keyholder.integrate().await.inspect_err(complain), Ok(true)) {}
+        if pacer.wait_ms(watch.elapsed_ms()) == 0
+            && matches!(keyholder.sign_checkpoint().await.inspect_err(complain), Ok(true))
+        {
+            pacer.signed(watch.elapsed_ms());
+        }
+        let pause = Duration::from_millis(pacer.wait_ms(watch.elapsed_ms()).clamp(20, 1_000));
+        tokio::select! {
+            () = keyholder.log.waiting.notified() => tokio::time::sleep(Duration::from_millis(5)).await,
+            () = tokio::time::sleep(pause) => {}
+            stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
+                tracing::debug!(stopped, "the log is finished");
+                break;
+            }
+        }
+    }
+    while matches!(keyholder.integrate().await.inspect_err(complain), Ok(true)) {}
+    // The last checkpoint may be due only in a moment.
+    tokio::time::sleep(Duration::from_millis(pacer.wait_ms(watch.elapsed_ms()))).await;
+    let _ = keyholder.sign_checkpoint().await.inspect_err(complain);
+}
+
+fn complain(failure: &Failure) {
+    tracing::error!(error = %failure, "the log could not be continued now");
+}
+const fn item_bytes(kind: TileKind) -> usize {
+    match kind {
+        TileKind::Entries => 34,
+        TileKind::Hashes { .. } => 32,
+    }
+}
+fn tile_key(kind: TileKind, number: u64) -> Vec<u8> {
+    match kind {
+        TileKind::Entries => format!("e/{number}"),
+        TileKind::Hashes { level } => format!("{level}/{number}"),
+    }
+    .into_bytes()
+}
+
+/// Tiles in memory with the versions of their rows.
+#[derive(Default)]
+struct Loaded(BTreeMap<(TileKind, u64), (Vec<u8>, Version)>);
+impl Tiles for Loaded {
+    fn hashes(&self, level: u8, number: u64) -> Option<Vec<u8>> {
+        self.0.get(&(TileKind::Hashes { level }, number)).map(|(bytes, _)| bytes.clone())
+    }
+}

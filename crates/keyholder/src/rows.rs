@@ -1,0 +1,214 @@
+//! What lies in the store, as versioned rows. Domain types are made from these at the edge and never stored themselves.
+//!
+//! Times are Unix milliseconds, names end in `_ms`. Fields named `…sealed` hold base64url of AES-256-GCM boxes of the
+//! [`vault`](crate::vault); nothing else here is personal, and no place is ever stored.
+
+use serde::{Deserialize, Serialize};
+
+use crate::db::RowType;
+
+macro_rules! rows {
+    ($($(#[$doc:meta])+ $name:ident in $table:literal { $($(#[$fdoc:meta])* $field:ident: $ty:ty),+ $(,)? })+) => {$(
+        $(#[$doc])+
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name { pub v: u8, $($(#[$fdoc])* pub $field: $ty),+ }
+        impl RowType for $name { const TABLE: &'static str = $table; }
+    )+};
+}
+
+macro_rules! parts {
+    ($($(#[$doc:meta])+ $name:ident { $($(#[$fdoc:meta])* $field:ident: $ty:ty),+ $(,)? })+) => {$(
+        $(#[$doc])+
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name { $($(#[$fdoc])* pub $field: $ty),+ }
+    )+};
+}
+
+rows! {
+    /// Where the chain of one wallet and access point stands; the id is both ids.
+    HeadRow in "head" { seq: u64, hash: String }
+    /// A record; the id is its log entry.
+    RecordRow in "record" {
+        bytes: String,
+        /// Openings of all fields.
+        openings_sealed: String,
+        /// Whose data key.
+        sealed_for: String,
+        kind: String,
+        /// The signed message that the record names, where it is not kept elsewhere (delegation, proof).
+        message: Option<String>,
+    }
+    /// Which leaf a record became; the id is its log entry.
+    LeafRow in "leaf" { index: u64 }
+    /// A tile of the log, or a bundle of entries; the id is its path without width.
+    TileRow in "tile" { bytes: String, width: u16 }
+    /// How far the log has come. One row.
+    TreeRow in "tree" { size: u64, checkpoint: Option<String>, checkpoint_size: u64 }
+    /// The keyholder's published keys; the id is the log entry of their record, or `current`.
+    KeysRow in "keys" { jws: String, entry: String, exp_ms: i64 }
+    /// A wallet.
+    WalletRow in "wallet" {
+        /// X-Wing public key.
+        account_key: String,
+        passkeys: Vec<PasskeyPart>,
+        /// Thumbprints of carriers that the owner has blocked.
+        blocked_carriers: Vec<String>,
+        blocked_all: bool,
+    }
+    /// A linking in progress; the id is the OAuth state.
+    LinkRow in "link" { wallet: String, maker: String, verifier_sealed: String, expires_ms: i64, done: bool }
+    /// An account at a maker; the id is wallet and maker.
+    AccountRow in "account" { wallet: String, maker: String, tokens_sealed: String }
+    /// A car of a wallet.
+    VehicleRow in "vehicle" {
+        wallet: String,
+        maker: String,
+        /// VIN, make, model, year, colour.
+        about_sealed: String,
+        can_open: Vec<String>,
+        can_lock: bool,
+        can_signal: bool,
+        findings: Vec<String>,
+        eligible: bool,
+        consents: Option<ConsentsPart>,
+        description_sealed: Option<String>,
+        possession: Option<PossessionPart>,
+    }
+    /// A carrier that the operator admitted; the id is its root's thumbprint.
+    CarrierRow in "carrier" { cert: String, entry: String }
+    /// A courier's device; the id is its thumbprint.
+    DeviceRow in "device" { carrier: String, depot_cert: String, device_cert: String, entry: String }
+    /// A grant; the id is the delivery's.
+    GrantRow in "grant" {
+        wallet: String,
+        /// Who may use it: a carrier's root, or the owner's own device.
+        cnf: String,
+        access_point: String,
+        grant: String,
+        assertion: String,
+        request: Option<String>,
+        /// Of the key that signed the request.
+        delegation_cert: Option<String>,
+        accepted: String,
+        /// Entry of the keyholder's keys that were in force.
+        keys_entry: String,
+        /// The wallet's sealing key for this grant.
+        seal_key: String,
+        rule_sealed: String,
+        use_state: UsePart,
+        /// Delegations in the order of their acceptance; the last one is in force.
+        delegations: Vec<DelegationPart>,
+        /// Pseudonyms of parkings shown.
+        parkings: Vec<String>,
+        located: Vec<LocatedPart>,
+        attempts: u8,
+        /// Proofs recorded so far.
+        proofs: u8,
+        ready_asked: Vec<String>,
+        status: StatusPart,
+    }
+    /// An attempt to open.
+    AttemptRow in "attempt" {
+        delivery: String,
+        wallet: String,
+        access_point: String,
+        vehicle: String,
+        maker: String,
+        device: String,
+        class: String,
+        /// Hash of the proof that began it.
+        proof: String,
+        begun_ms: i64,
+        prepared_sealed: String,
+        lock_prepared_sealed: Option<String>,
+        handle_sealed: Option<String>,
+        state: AttemptPart,
+        /// Commands to open whose outcome is recorded.
+        decided: u8,
+        locks: u32,
+        /// Grows with every change.
+        seq: u64,
+        ready_until_ms: Option<i64>,
+    }
+    /// A nonce that opened; kept until it is stale.
+    NonceRow in "nonce" { expires_ms: i64 }
+}
+
+parts! {
+    /// A passkey and how it came to be the wallet's.
+    PasskeyPart { credential_id: String, jwk: String, statement: String, assertion: String, entry: String }
+    /// What the owner agreed to, with the statement that says so.
+    ConsentsPart {
+        nobody_inside: bool,
+        parked_inferred: bool,
+        tailgate_with_cabin: bool,
+        statement: String,
+        assertion: String,
+    }
+    /// A proof of possession under way, or done.
+    PossessionPart {
+        doors: Vec<String>,
+        /// Door and when it was asked for.
+        prompts: Vec<(String, i64)>,
+        /// Door and the maker's time of a change.
+        changes: Vec<(String, i64)>,
+        proved_ms: Option<i64>,
+    }
+    /// The use of a grant.
+    UsePart {
+        grant_id: String,
+        nbf_ms: i64,
+        exp_ms: i64,
+        epoch: u64,
+        blocked_ms: Option<i64>,
+        /// `reserved` or `spent`, and the attempt.
+        uses: Vec<(String, String)>,
+    }
+    /// A delegation and the certificate of the key that signed it.
+    DelegationPart { jws: String, cert: String, device: String }
+    /// A device has located a parking under a delegation.
+    LocatedPart { device: String, link: String, parking: String }
+    /// What the carrier may know.
+    StatusPart { seq: u64, state: String, reason: Option<String> }
+    /// An attempt's plain fields.
+    AttemptPart {
+        grant_id: String,
+        epoch: u64,
+        phase: String,
+        phase_until_ms: Option<i64>,
+        phase_detail: Option<String>,
+        commands: u8,
+        reopened: bool,
+        intent_ms: i64,
+        sent_ms: Option<i64>,
+        claimed: Option<String>,
+        opened_ms: Option<i64>,
+        last_opening_ms: Option<i64>,
+        closed_ms: Option<i64>,
+        /// Handle checked, photo.
+        close_report: Option<(bool, bool)>,
+        usage: String,
+        released: bool,
+        recalled: bool,
+        recovered: bool,
+        blocked: bool,
+        stop_ended: bool,
+        lock: LockPart,
+        alarm: Option<AlarmPart>,
+        ended: bool,
+    }
+    /// How the locking goes.
+    LockPart {
+        tries: u8,
+        first_ms: Option<i64>,
+        in_flight_ms: Option<i64>,
+        last_sent_ms: Option<i64>,
+        done_ms: Option<i64>,
+        next_ms: Option<i64>,
+        seen_unlocked: bool,
+    }
+    /// An alarm.
+    AlarmPart { cause: String, raised_ms: i64, acknowledged_ms: Option<i64> }
+}

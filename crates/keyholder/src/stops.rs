@@ -1,0 +1,670 @@
+//! What a courier's device asks for at the kerb. Nothing here locates or opens without a chain that held, and every
+//! condition is judged on facts of this very request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::id::{AttemptId, DeliveryId, GrantId};
+use parcelshelf_core::reason::Action;
+use parcelshelf_core::time::{Timestamp, Window};
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_opening::attempt::{Attempt, By, CloseReport, Event as AttemptEvent, Phase};
+use parcelshelf_opening::conditions::{self, Denial, DescribeFacts, Fact, LocateFacts, OpenFacts, OpenPermit};
+use parcelshelf_opening::grant::Refused as GrantRefused;
+use parcelshelf_opening::readiness::{self, Question, ReadinessFacts};
+use parcelshelf_protocol::Refused;
+use parcelshelf_protocol::content::{Phone, Place};
+use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64};
+use parcelshelf_protocol::envelope::Envelope;
+use parcelshelf_protocol::jws::Moment;
+use parcelshelf_protocol::nonce::{self, Bound, FreshNonce};
+use parcelshelf_protocol::records::{Event, Word};
+use parcelshelf_protocol::seal::{Context, Purpose};
+use parcelshelf_store::Version;
+use serde_json::{Value, json};
+
+use crate::Keyholder;
+use crate::attempts::{self, Begun, Commanded, FreshProof, Ids, attempt_index, no_attempt};
+use crate::car::{self, CarNow};
+use crate::carriers::Caller;
+use crate::chain::{Held, Shown};
+use crate::convert;
+use crate::db::{Change, Index, Stored, delivery_key, wallet_key};
+use crate::failure::{Failure, again, broken};
+use crate::grants::{no_grant, wallet_of};
+use crate::linking::Reached;
+use crate::rows::{AttemptRow, GrantRow, LocatedPart, NonceRow, VehicleRow};
+
+/// Proofs recorded in one delivery: what a case can show, with room for a few retries in the rain.
+const PROOFS_MAX: u8 = 14;
+
+/// A denial as the stop page may know it; the owner's timeline has the condition.
+fn denied(denial: Denial) -> Failure {
+    let problem = Problem::new(409, "conditions_not_met", "this cannot be done now");
+    Failure::Problem(if denial.helps_courier() {
+        problem.with("condition", json!(denial.code())).detail("the condition can change; try again when it has")
+    } else {
+        problem.detail("it cannot be changed from here; choose the agreed fallback")
+    })
+}
+
+/// Everything that the conditions of one request are judged on.
+struct Facts {
+    now: Timestamp,
+    phone: Phone,
+    car: CarNow,
+    reached: Reached,
+    vehicle: Stored<VehicleRow>,
+    parking: Option<String>,
+}
+
+impl Keyholder {
+    /// A nonce for one action of one device under one link.
+    pub(crate) fn nonce_for(&self, device: Thumbprint, ath: Hash, act: Action) -> String {
+        nonce::issue(&self.keys.nonce, &Bound { device, ath, act }, self.host.now(), &*self.host.entropy)
+    }
+
+    fn fresh(&self, held: &Held) -> Result<FreshNonce, Failure> {
+        Ok(held.chain.fresh(&self.keys.nonce, self.host.now())?)
+    }
+
+    async fn facts(&self, held: &Held, sealed_phone: &str) -> Result<Facts, Failure> {
+        let phone = self.phone(held, sealed_phone)?;
+        let vehicle = self.granted_vehicle(&held.grant).await?;
+        let reached = self.reach(wallet_of(&held.grant.value)?, &vehicle).await?;
+        let car = self.look(&reached).await?;
+        let parking = car.parking(self, held.delivery.as_bytes());
+        Ok(Facts { now: self.host.now(), phone, car, reached, vehicle, parking })
+    }
+
+    fn locate_facts<'a>(&self, held: &'a Held, row: &GrantRow, f: &Facts) -> Result<LocateFacts<'a>, Failure> {
+        let scope = held.chain.scope();
+        let grant_id = GrantId::parse(&row.use_state.grant_id).map_err(|_| broken("a grant's id is none"))?;
+        let shown_before = f.parking.as_ref().is_some_and(|p| row.parkings.contains(p));
+        let grant_window: Window = held.chain.grant().claims().window;
+        Ok(LocateFacts {
+            now: f.now,
+            grant: grant_id,
+            grant_window,
+            delegation_window: *scope.window,
+            blocked: row.use_state.blocked_ms.is_some(),
+            area: scope.area,
+            parked: f.car.parked(),
+            car: f.car.located.as_ref().map(|l| l.position),
+            inside_rule: Fact::Yes,
+            phone: Some(f.phone.position),
+            parkings_shown: u8::try_from(row.parkings.len()).unwrap_or(u8::MAX),
+            parking_shown_before: shown_before,
+        })
+    }
+
+    /// Discloses the place to the device: sealed, recorded before it leaves.
+    pub(crate) async fn locate(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
+        let held = self.held(delivery, Action::Locate, shown, Moment::Used(self.host.now())).await?;
+        self.fresh(&held)?;
+        let facts = self.facts(&held, phone).await?;
+        again!(self.keep_located(&held, &facts))?;
+        self.log.ring();
+        self.bells.ring(delivery.as_bytes());
+        let located = facts.car.located.ok_or_else(|| broken("located without a place"))?;
+        let place = Place {
+            position: located.position,
+            taken_at: located.taken_at,
+            read_at: located.read_at,
+            colour: facts.reached.about.colour.clone(),
+            model: facts.reached.about.model.clone(),
+            class: class_of(&held, &facts.vehicle.value)?,
+        };
+        self.to_device(&held, Purpose::Place, &place.to_bytes())
+    }
+
+    async fn keep_located(&self, held: &Held, f: &Facts) -> Result<(), Failure> {
+        let mut grant = self.grant(held.delivery).await?;
+        let owner = self.wallet(wallet_of(&grant.value)?).await?;
+        self.not_blocked(&owner.value, &grant.value)?;
+        let facts = self.locate_facts(held, &grant.value, f)?;
+        let permit = conditions::locate(&facts, &car::consents(&f.vehicle.value)).map_err(denied)?;
+        let parking = f.parking.clone().ok_or_else(|| denied(Denial::CarPositionUnusable))?;
+        if permit.counts() {
+            grant.value.parkings.push(parking.clone());
+        }
+        let part =
+            LocatedPart { device: held.chain.device().to_string(), link: held.chain.last_link().to_string(), parking };
+        grant.value.located.retain(|l| l.device != part.device);
+        grant.value.located.push(part);
+        if matches!(grant.value.status.state.as_str(), "granted" | "delegated") {
+            grant.value.status.say("located", None);
+        }
+        let mut change = Change::new(&self.db, &self.host);
+        change.check(&owner);
+        let event = Event::PlaceDisclosed { delivery: held.delivery, proof: held.chain.proof().hash() };
+        self.record_proof(&mut change, &mut grant, held, event).await?;
+        change.update(&grant, self.grant_index(&grant)?);
+        change.commit().await?;
+        Ok(())
+    }
+
+    /// Records an event that names the proof of this request.
+    async fn record_proof(
+        &self,
+        change: &mut Change<'_>,
+        grant: &mut Stored<GrantRow>,
+        held: &Held,
+        event: Event,
+    ) -> Result<(), Failure> {
+        if grant.value.proofs >= PROOFS_MAX {
+            return Err(Problem::new(429, "too_many_proofs", "this stop has been asked for too often").into());
+        }
+        grant.value.proofs += 1;
+        let chain = self.chain_of(grant)?;
+        change.record_of(event, chain, held.delivery, Some(held.chain.proof().jws())).await?;
+        Ok(())
+    }
+
+    fn not_blocked(&self, owner: &crate::rows::WalletRow, grant: &GrantRow) -> Result<(), Failure> {
+        let blocked =
+            owner.blocked_all || owner.blocked_carriers.contains(&grant.cnf) || grant.use_state.blocked_ms.is_some();
+        if blocked { Err(denied(Denial::Blocked)) } else { Ok(()) }
+    }
+
+    fn to_device(&self, held: &Held, purpose: Purpose, content: &[u8]) -> Result<Value, Failure> {
+        let (recipient, about) = (held.chain.device().to_string(), held.delivery.to_string());
+        let now = self.host.now();
+        let seq = now.unix_millis().unsigned_abs();
+        let context = Context { sender: &self.config.aud, recipient: &recipient, delivery: &about, seq };
+        let key = &held.device_seal;
+        let envelope = Envelope::seal(&*self.host.entropy, key, purpose, &context, content, now, &self.keys.message)?;
+        Ok(json!({ "envelope": envelope }))
+    }
+
+    /// Plate and words by which the car is found, for a device near a car that it has located.
+    pub(crate) async fn describe(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
+        let held = self.held(delivery, Action::Describe, shown, Moment::Used(self.host.now())).await?;
+        self.fresh(&held)?;
+        let facts = self.facts(&held, phone).await?;
+        let wallet = wallet_of(&held.grant.value)?;
+        let sealed = facts
+            .vehicle
+            .value
+            .description_sealed
+            .clone()
+            .ok_or_else(|| Problem::new(409, "not_described", "the owner has not described this car"))?;
+        let about = format!("{}/description", b64(&facts.vehicle.id));
+        let content = self.db.vault.open(&wallet_key(wallet), &about, &sealed).await?;
+        let content = content.ok_or_else(|| broken("a description cannot be read"))?;
+        again!(self.keep_described(&held, &facts))?;
+        self.log.ring();
+        self.to_device(&held, Purpose::Description, &content)
+    }
+
+    async fn keep_described(&self, held: &Held, f: &Facts) -> Result<(), Failure> {
+        let mut grant = self.grant(held.delivery).await?;
+        let owner = self.wallet(wallet_of(&grant.value)?).await?;
+        self.not_blocked(&owner.value, &grant.value)?;
+        let scope = held.chain.scope();
+        conditions::describe(&DescribeFacts {
+            now: f.now,
+            grant_window: held.chain.grant().claims().window,
+            delegation_window: *scope.window,
+            blocked: grant.value.use_state.blocked_ms.is_some(),
+            located: located_by(&grant.value, held).is_some(),
+            car: f.car.located.as_ref().map(|l| l.position),
+            phone: Some(f.phone.position),
+        })
+        .map_err(denied)?;
+        let mut change = Change::new(&self.db, &self.host);
+        change.check(&owner);
+        let event = Event::Described { delivery: held.delivery, proof: held.chain.proof().hash() };
+        self.record_proof(&mut change, &mut grant, held, event).await?;
+        change.update(&grant, self.grant_index(&grant)?);
+        change.commit().await?;
+        Ok(())
+    }
+
+    /// Lights, where the maker has them.
+    pub(crate) async fn signal(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
+        let held = self.held(delivery, Action::Signal, shown, Moment::Used(self.host.now())).await?;
+        self.fresh(&held)?;
+        let facts = self.facts(&held, phone).await?;
+        if !facts.vehicle.value.can_signal || !facts.reached.access.facts().can_signal {
+            return Err(Problem::new(409, "not_supported", "this car cannot show itself").into());
+        }
+        again!(self.keep_signalled(&held, &facts))?;
+        self.log.ring();
+        let outcome = facts.reached.access.signal(&facts.reached.session, &facts.reached.vin).await?;
+        Ok(json!({"outcome": outcome_word(outcome)}))
+    }
+
+    async fn keep_signalled(&self, held: &Held, f: &Facts) -> Result<(), Failure> {
+        let mut grant = self.grant(held.delivery).await?;
+        let facts = self.locate_facts(held, &grant.value, f)?;
+        let _permit = conditions::locate(&facts, &car::consents(&f.vehicle.value)).map_err(denied)?;
+        if located_by(&grant.value, held).is_none() {
+            return Err(denied(Denial::NotLocated));
+        }
+        let mut change = Change::new(&self.db, &self.host);
+        let event = Event::Signalled { delivery: held.delivery, proof: held.chain.proof().hash() };
+        self.record_proof(&mut change, &mut grant, held, event).await?;
+        change.update(&grant, self.grant_index(&grant)?);
+        change.commit().await?;
+        Ok(())
+    }
+
+    // ---- open ------------------------------------------------------------------------------------------------------
+
+    /// Opens once. The same proof again gets the same attempt; another proof of the same device joins the attempt that
+    /// lives, or opens it once more within three minutes of the close.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        delivery: DeliveryId,
+        shown: &Shown,
+        labels: &[Hash],
+        phone: &str,
+    ) -> Result<Value, Failure> {
+        let held = self.held(delivery, Action::Open, shown, Moment::Used(self.host.now())).await?;
+        if let Some(known) = self.by_proof(held.chain.proof().hash()).await? {
+            return Ok(accepted_attempt(&known));
+        }
+        let proof = FreshProof { jws: shown.proof.clone(), nonce: self.fresh(&held)? };
+        if let Some(delegation) = held.chain.delegation() {
+            delegation.claims().check_scanned(labels)?;
+        }
+        let living = self.living(&held).await?;
+        let facts = self.facts(&held, phone).await?;
+        if let Some(living) = living {
+            return self.open_again(&held, &facts, &living, proof).await;
+        }
+        let begun = again!(self.intend(&held, &facts, &proof))?;
+        let answer = json!({"attempt": begun.ids.attempt.to_string(), "state": "intended"});
+        self.log.ring();
+        self.bells.ring(delivery.as_bytes());
+        attempts::begin(self, begun);
+        self.step("before:answer_open");
+        Ok(answer)
+    }
+
+    async fn by_proof(&self, proof: Hash) -> Result<Option<Stored<AttemptRow>>, Failure> {
+        Ok(self.db.list::<AttemptRow>("proof", proof.as_bytes()).await?.pop())
+    }
+
+    /// The attempt that holds the grant's use, if it is this device's.
+    async fn living(&self, held: &Held) -> Result<Option<Stored<AttemptRow>>, Failure> {
+        let state = self.grant_state(&held.grant)?;
+        let Some((_, used)) = state.uses().next() else { return Ok(None) };
+        let row = self.db.get::<AttemptRow>(used.attempt().as_bytes()).await?;
+        let row = row.ok_or_else(|| broken("the attempt of a use is missing"))?;
+        if row.value.device != held.chain.device().to_string() {
+            return Err(Problem::new(409, "attempt_of_another", "another device has opened here").into());
+        }
+        Ok(Some(row))
+    }
+
+    fn judge_open(&self, held: &Held, grant: &GrantRow, f: &Facts) -> Result<OpenPermit, Failure> {
+        let facts = OpenFacts {
+            locate: self.locate_facts(held, grant, f)?,
+            purpose: held.chain.scope().purpose,
+            located: located_by(grant, held).is_some(),
+            same_parking: if conditions::needs_locate(held.chain.scope().purpose) {
+                Fact::observed(located_by(grant, held).map(|at| f.parking.as_deref() == Some(at)))
+            } else {
+                Fact::Yes
+            },
+            closed: f.car.closed(),
+            not_in_use: f.car.not_in_use(),
+            nobody_inside: f.car.nobody_inside(),
+            class: class_of(held, &f.vehicle.value)?,
+            granted: held.chain.scope().opens,
+            supported: &convert::classes(&f.vehicle.value.can_open),
+            attempts: grant.attempts,
+            owner_tap: false,
+            plate_read: false,
+        };
+        conditions::open(&facts, &car::consents(&f.vehicle.value)).map_err(denied)
+    }
+
+    /// Reserves the use, writes attempt, leaf and intent in one transaction. Nothing has left when this returns.
+    async fn intend(self: &Arc<Self>, held: &Held, f: &Facts, proof: &FreshProof) -> Result<Begun, Failure> {
+        let mut grant = self.grant(held.delivery).await?;
+        let wallet = wallet_of(&grant.value)?;
+        let owner = self.wallet(wallet).await?;
+        self.not_blocked(&owner.value, &grant.value)?;
+        if self.db.get::<NonceRow>(&proof.nonce.id).await?.is_some() {
+            return Err(Refused::NonceReplayed.into());
+        }
+        let permit = self.judge_open(held, &grant.value, f)?;
+        let state = self.grant_state(&grant)?;
+        let class = permit.class();
+        let attempt_id = AttemptId::from_bytes(self.host.random());
+        let mut change = Change::new(&self.db, &self.host);
+        let now = change.now();
+        let (state, licence) = state.reserve(permit, attempt_id, now, state.epoch()).map_err(not_reserved)?;
+        let epoch = state.epoch();
+        let (attempt, effects) = Attempt::intend(licence, convert::rules(f.reached.access.facts()), now);
+
+        let of = self.chain_of(&grant)?;
+        let ids = Ids { attempt: attempt_id, delivery: held.delivery, wallet, access_point: of.access_point };
+        let command = parcelshelf_access::Command::Open(class);
+        let prepared = f.reached.access.prepare(command, &f.reached.vin, self.host.random(), now);
+        let row = AttemptRow {
+            v: 1,
+            delivery: held.delivery.to_string(),
+            wallet: wallet.to_string(),
+            access_point: of.access_point.to_string(),
+            vehicle: b64(&f.vehicle.id),
+            maker: f.vehicle.value.maker.clone(),
+            device: held.chain.device().to_string(),
+            class: class.code().to_owned(),
+            proof: proof.hash().to_string(),
+            begun_ms: now.unix_millis(),
+            prepared_sealed: self.db.vault.seal(&delivery_key(held.delivery), "prepared", prepared.as_bytes()).await?,
+            lock_prepared_sealed: None,
+            handle_sealed: None,
+            state: convert::attempt_part(attempt.parts()),
+            decided: 0,
+            locks: 0,
+            seq: 1,
+            ready_until_ms: None,
+        };
+        grant.value.use_state = convert::use_part(state);
+        grant.value.attempts += 1;
+        grant.value.status.say("opening", None);
+        let event =
+            Event::OpenIntended { delivery: held.delivery, attempt: attempt_id, command: 1, proof: proof.hash() };
+        self.record_proof(&mut change, &mut grant, held, event).await?;
+        change.check(&owner);
+        let nonce = NonceRow { v: 1, expires_ms: proof.nonce.expires_at.unix_millis() };
+        change.put(&proof.nonce.id, Version::Absent, &nonce, Index::new());
+        change.put(attempt_id.as_bytes(), Version::Absent, &row, attempt_index(&ids, &row));
+        change.update(&grant, self.grant_index(&grant)?);
+        change.commit().await?;
+
+        let row = Stored { value: row, id: attempt_id.as_bytes().to_vec(), version: Version::Is(1) };
+        let car = Commanded { access: Arc::clone(&f.reached.access), vin: f.reached.vin.clone() };
+        Ok(Begun { attempt, effects, row, ids, car, prepared, epoch })
+    }
+
+    /// A second proof of the device that opened: once more, or nothing but a record.
+    async fn open_again(
+        self: &Arc<Self>,
+        held: &Held,
+        f: &Facts,
+        living: &Stored<AttemptRow>,
+        proof: FreshProof,
+    ) -> Result<Value, Failure> {
+        let id = AttemptId::parse(&b64(&living.id)).map_err(|_| broken("an attempt's id is none"))?;
+        if self.db.get::<NonceRow>(&proof.nonce.id).await?.is_some() {
+            return Err(Refused::NonceReplayed.into());
+        }
+        let shut = matches!(living.value.state.phase.as_str(), "locking" | "locked") && !living.value.state.ended;
+        if shut {
+            let grant = self.grant(held.delivery).await?;
+            let owner = self.wallet(wallet_of(&grant.value)?).await?;
+            self.not_blocked(&owner.value, &grant.value)?;
+            let permit = self.judge_open(held, &grant.value, f)?;
+            if attempts::again(self, id, permit, proof.clone()).await? {
+                return Ok(json!({"attempt": id.to_string(), "state": "intended"}));
+            }
+        }
+        if living.value.state.ended && living.value.state.phase == "locked" {
+            return Err(Problem::new(409, "grant_spent", "this delivery has been opened, and is locked again").into());
+        }
+        again!(self.keep_joined(held, id))?;
+        self.log.ring();
+        let now = self.db.get::<AttemptRow>(id.as_bytes()).await?.ok_or_else(no_attempt)?;
+        Ok(accepted_attempt(&now))
+    }
+
+    async fn keep_joined(&self, held: &Held, attempt: AttemptId) -> Result<(), Failure> {
+        let mut grant = self.grant(held.delivery).await?;
+        let mut change = Change::new(&self.db, &self.host);
+        let event = Event::Joined { delivery: held.delivery, attempt, proof: held.chain.proof().hash() };
+        self.record_proof(&mut change, &mut grant, held, event).await?;
+        change.update(&grant, self.grant_index(&grant)?);
+        change.commit().await?;
+        Ok(())
+    }
+
+    // ---- close and lock --------------------------------------------------------------------------------------------
+
+    /// The courier says: shut, handle checked. With `done` no reopening will be asked for.
+    pub(crate) async fn close(
+        self: &Arc<Self>,
+        delivery: DeliveryId,
+        shown: &Shown,
+        report: CloseReport,
+        done: bool,
+        phone: &str,
+    ) -> Result<Value, Failure> {
+        let held = self.held(delivery, Action::Close, shown, Moment::Any).await?;
+        self.fresh(&held)?;
+        self.phone(&held, phone)?;
+        let (id, _) = self.own_attempt(&held).await?;
+        attempts::tell(self, id, AttemptEvent::CloseReported(report)).await?;
+        if done {
+            attempts::tell(self, id, AttemptEvent::StopEnded).await?;
+        }
+        self.attempt_json(id).await
+    }
+
+    /// Locks. Never refused to the device that opened, whatever the time.
+    pub(crate) async fn lock(
+        self: &Arc<Self>,
+        delivery: DeliveryId,
+        shown: &Shown,
+        phone: &str,
+    ) -> Result<Value, Failure> {
+        let held = self.held(delivery, Action::Lock, shown, Moment::Any).await?;
+        self.fresh(&held)?;
+        self.phone(&held, phone)?;
+        let (id, _) = self.own_attempt(&held).await?;
+        attempts::tell(self, id, AttemptEvent::LockRequested(By::Courier)).await?;
+        self.attempt_json(id).await
+    }
+
+    async fn own_attempt(&self, held: &Held) -> Result<(AttemptId, Stored<AttemptRow>), Failure> {
+        let row = self.latest_attempt(held.delivery).await?;
+        let own = row.filter(|r| r.value.device == held.chain.device().to_string());
+        let row = own.ok_or_else(|| Problem::new(409, "nothing_opened", "this device has opened nothing here"))?;
+        Ok((AttemptId::parse(&b64(&row.id)).map_err(|_| broken("an attempt's id is none"))?, row))
+    }
+
+    /// "Lock now" of the owner.
+    pub(crate) async fn lock_for_owner(
+        self: &Arc<Self>,
+        wallet: parcelshelf_core::id::WalletId,
+        delivery: DeliveryId,
+    ) -> Result<Value, Failure> {
+        let id = self.attempt_of_owner(wallet, delivery).await?;
+        attempts::tell(self, id, AttemptEvent::LockRequested(By::Owner)).await?;
+        self.attempt_json(id).await
+    }
+
+    /// The owner has seen the alarm.
+    pub(crate) async fn acknowledge(
+        self: &Arc<Self>,
+        wallet: parcelshelf_core::id::WalletId,
+        delivery: DeliveryId,
+    ) -> Result<Value, Failure> {
+        let id = self.attempt_of_owner(wallet, delivery).await?;
+        attempts::tell(self, id, AttemptEvent::Acknowledged { by: By::Owner }).await?;
+        self.attempt_json(id).await
+    }
+
+    async fn attempt_of_owner(
+        &self,
+        wallet: parcelshelf_core::id::WalletId,
+        delivery: DeliveryId,
+    ) -> Result<AttemptId, Failure> {
+        self.own_grant(wallet, delivery).await?;
+        let row = self.latest_attempt(delivery).await?;
+        let row = row.ok_or_else(|| Problem::new(409, "nothing_opened", "nothing was opened in this delivery"))?;
+        AttemptId::parse(&b64(&row.id)).map_err(|_| broken("an attempt's id is none"))
+    }
+
+    // ---- attempts as resources -------------------------------------------------------------------------------------
+
+    /// How an attempt stands, once it is newer than `after`.
+    pub(crate) async fn wait_attempt(&self, id: AttemptId, after: u64, wait: Duration) -> Result<Value, Failure> {
+        let mut vigil = self.bells.vigil(id.as_bytes(), wait);
+        loop {
+            let rung = vigil.listen();
+            let seen = self.attempt_json(id).await?;
+            if seen["seq"].as_u64().is_some_and(|seq| seq > after) || !vigil.rest(rung).await {
+                return Ok(seen);
+            }
+        }
+    }
+
+    async fn attempt_json(&self, id: AttemptId) -> Result<Value, Failure> {
+        let row = self.db.get::<AttemptRow>(id.as_bytes()).await?.ok_or_else(no_attempt)?.value;
+        let access = self.access(&row.maker).ok_or_else(|| broken("an attempt's maker is not configured"))?;
+        let parts = convert::attempt_parts(id, &row.state);
+        let attempt = parts
+            .and_then(|p| Attempt::from_parts(p, convert::rules(access.facts())).ok())
+            .ok_or_else(|| broken("an attempt's row is impossible"))?;
+        let at = |t: Option<Timestamp>| t.map(Timestamp::to_rfc3339);
+        let ready_until = match attempt.phase() {
+            Phase::Armed { until } => Some(until),
+            _ => None,
+        };
+        Ok(json!({
+            "attempt": id.to_string(),
+            "seq": row.seq,
+            "state": word(&attempt),
+            "reason": attempt.phase().detail().filter(|_| matches!(attempt.phase(), Phase::DidNotHappen(_))),
+            "ready_until": at(ready_until),
+            "may_act_until": at(attempt.may_act_until()),
+            "released": attempt.parts().released && !attempt.parts().recalled,
+            "recalled": attempt.parts().recalled,
+            "alarm": attempt.alarm().filter(|a| a.acknowledged_at.is_none()).map(|a| a.cause.code()),
+            "lock_proof": attempt.lock_proof().map(|p| p.code()),
+            "ended": attempt.ended(),
+        }))
+    }
+
+    // ---- readiness -------------------------------------------------------------------------------------------------
+
+    /// The carrier's question whether the car is ready; one word, once per slot.
+    pub(crate) async fn ready(
+        &self,
+        caller: &Caller,
+        delivery: DeliveryId,
+        question: Question,
+    ) -> Result<&'static str, Failure> {
+        let grant = self.grant(delivery).await?;
+        if grant.value.cnf != caller.root.to_string() {
+            return Err(no_grant().into());
+        }
+        if let Some(said) = asked(&grant.value, question) {
+            return Ok(said);
+        }
+        let vehicle = self.granted_vehicle(&grant).await?;
+        let known = match self.reach(wallet_of(&grant.value)?, &vehicle).await {
+            Ok(reached) => Some(self.look(&reached).await),
+            Err(Failure::Conflict) => return Err(Failure::Conflict),
+            Err(Failure::Problem(_)) => None,
+        };
+        let facts = self.readiness_facts(&grant, known.as_ref())?;
+        drop(known);
+        let word = readiness::judge(question, &facts).word.code();
+        again!(self.keep_asked(delivery, question, word))?;
+        self.log.ring();
+        Ok(word)
+    }
+
+    fn readiness_facts(
+        &self,
+        grant: &Stored<GrantRow>,
+        known: Option<&Result<CarNow, Failure>>,
+    ) -> Result<ReadinessFacts, Failure> {
+        use parcelshelf_access::Reachability as R;
+        let state = self.grant_state(grant)?;
+        let claims = parcelshelf_protocol::grant::Grant::verify(&grant.value.grant)?;
+        let car = known.and_then(|k| k.as_ref().ok());
+        let in_area = car.and_then(|c| c.located.as_ref()).map(|l| claims.claims().area.contains(&l.position));
+        let reach = car.map_or(R::Unknown, |c| c.reachability);
+        Ok(ReadinessFacts {
+            granted: state.blocked_at().is_none() && !state.is_used_up(self.host.now()),
+            permitted: Fact::observed(known.map(Result::is_ok)),
+            reachable: Fact::observed(match reach {
+                R::Available | R::Asleep | R::InUse => Some(true),
+                R::NoConnection => Some(false),
+                R::Busy | R::Unknown => None,
+            }),
+            in_area: Fact::observed(in_area),
+            not_in_use: car.map_or(Fact::Unknown, CarNow::not_in_use),
+            awake: Fact::observed(match reach {
+                R::Available | R::InUse => Some(true),
+                R::Asleep => Some(false),
+                _ => None,
+            }),
+            can_be_woken: false,
+        })
+    }
+
+    async fn keep_asked(&self, delivery: DeliveryId, question: Question, answer: &'static str) -> Result<(), Failure> {
+        let mut grant = self.grant(delivery).await?;
+        grant.value.ready_asked.push(format!("{}:{answer}", question.code()));
+        let mut change = Change::new(&self.db, &self.host);
+        let word = |text: &str| Word::new(text).ok_or_else(|| broken("a code is not a word"));
+        let event = Event::ReadyAsked { delivery, slot: word(question.code())?, answer: word(answer)? };
+        change.record_of(event, self.chain_of(&grant)?, delivery, None).await?;
+        change.update(&grant, self.grant_index(&grant)?);
+        change.commit().await?;
+        Ok(())
+    }
+}
+
+fn asked(grant: &GrantRow, question: Question) -> Option<&'static str> {
+    let said = grant.ready_asked.iter().find_map(|a| a.strip_prefix(question.code())?.strip_prefix(':'))?;
+    readiness::Word::parse(said).map(readiness::Word::code)
+}
+
+/// The parking that this device has located under this link.
+fn located_by<'a>(grant: &'a GrantRow, held: &Held) -> Option<&'a str> {
+    let (device, link) = (held.chain.device().to_string(), held.chain.last_link().to_string());
+    grant.located.iter().find(|l| l.device == device && l.link == link).map(|l| l.parking.as_str())
+}
+
+/// What is opened: the least that the grant names and the car can.
+fn class_of(held: &Held, vehicle: &VehicleRow) -> Result<AccessClass, Failure> {
+    let can = convert::classes(&vehicle.can_open);
+    let class = held.chain.scope().opens.iter().copied().filter(|c| can.contains(c)).min();
+    class.ok_or_else(|| denied(Denial::ClassNotSupported))
+}
+
+fn not_reserved(refused: GrantRefused) -> Failure {
+    match refused {
+        GrantRefused::Blocked => denied(Denial::Blocked),
+        GrantRefused::OutsideWindow | GrantRefused::OutsideHours => denied(Denial::OutsideWindow),
+        GrantRefused::Spent => Problem::new(409, "grant_spent", "this delivery has been opened").into(),
+        // Another request was faster: its attempt is found when this one is decided again.
+        GrantRefused::InUse => Problem::new(409, "attempt_under_way", "an attempt is under way; ask for it").into(),
+        GrantRefused::StalePermit => {
+            Problem::unavailable("too_slow", "the car's state was read too long ago; ask again", 1).into()
+        }
+        GrantRefused::NotReserved | GrantRefused::AnotherGrant => broken("a grant refused what it must allow"),
+    }
+}
+
+fn accepted_attempt(row: &Stored<AttemptRow>) -> Value {
+    json!({"attempt": b64(&row.id), "state": row.value.state.phase})
+}
+
+/// The word for the stop page: a car that waits for a hand is *ready*.
+fn word(attempt: &Attempt) -> &'static str {
+    match attempt.code() {
+        "armed" => "ready",
+        other => other,
+    }
+}
+
+const fn outcome_word(outcome: parcelshelf_core::actuation::Outcome) -> &'static str {
+    use parcelshelf_core::actuation::Outcome;
+    match outcome {
+        Outcome::Done(_) => "done",
+        Outcome::DidNotHappen(_) => "did_not_happen",
+        Outcome::Unknown => "unknown",
+    }
+}

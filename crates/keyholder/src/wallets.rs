@@ -1,0 +1,473 @@
+//! What an owner does: sign up, link, agree, describe, prove possession, look, stop.
+
+use std::sync::Arc;
+
+use parcelshelf_access::{Closures, LidState};
+use parcelshelf_core::id::{AccessPointId, DeliveryId, VehicleId, WalletId};
+use parcelshelf_core::time::Timestamp;
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_log::record::Kind;
+use parcelshelf_opening::attempt::Event as AttemptEvent;
+use parcelshelf_opening::possession::{self, Door, DoorChange, Prompt, Verdict};
+use parcelshelf_protocol::content::Description;
+use parcelshelf_protocol::encoding::{Thumbprint, b64, from_b64, sha256};
+use parcelshelf_protocol::envelope::Envelope;
+use parcelshelf_protocol::jws::VerifyingKey;
+use parcelshelf_protocol::records::{Event, Word};
+use parcelshelf_protocol::seal::{self, Context, Purpose, SealPublicKey};
+use parcelshelf_protocol::statement::{Said, Statement, VerifiedStatement};
+use parcelshelf_protocol::webauthn::{Assertion, Passkey};
+use parcelshelf_store::Version;
+use serde_json::{Value, json};
+
+use crate::Keyholder;
+use crate::attempts::{self, Told};
+use crate::db::{Change, Index, Stored, wallet_key};
+use crate::failure::{Failure, again, broken};
+use crate::rows::{AttemptRow, ConsentsPart, GrantRow, PasskeyPart, PossessionPart, VehicleRow, WalletRow};
+
+/// Doors asked for in one proof of possession.
+const PROMPTS: usize = 3;
+
+pub(crate) fn no_wallet() -> Problem {
+    Problem::new(404, "wallet_unknown", "there is no such wallet")
+}
+
+impl WalletRow {
+    /// The passkeys with which this wallet confirms.
+    pub(crate) fn keys(&self) -> Vec<Passkey> {
+        let key = |p: &PasskeyPart| {
+            Some(Passkey {
+                credential_id: from_b64(&p.credential_id)?,
+                key: VerifyingKey::parse_jwk(p.jwk.as_bytes()).ok()?,
+            })
+        };
+        self.passkeys.iter().filter_map(key).collect()
+    }
+}
+
+impl Keyholder {
+    pub(crate) async fn wallet(&self, id: WalletId) -> Result<Stored<WalletRow>, Failure> {
+        Ok(self.db.get::<WalletRow>(id.as_bytes()).await?.ok_or_else(no_wallet)?)
+    }
+
+    /// Checks a statement with the passkeys of the wallet that says it.
+    pub(crate) async fn stated(&self, bytes: &[u8], assertion: &Assertion) -> Result<VerifiedStatement, Failure> {
+        let said = Statement::parse(bytes)?.said;
+        let passkeys = match said.wallet() {
+            Some(wallet) => self.wallet(wallet).await?.value.keys(),
+            None => Vec::new(),
+        };
+        let statement = Statement::verify(bytes, assertion, &passkeys, &self.rp, &self.config.aud)?;
+        statement.fresh(&self.keys.nonce, self.host.now())?;
+        Ok(statement)
+    }
+
+    /// A new wallet. Its id is derived from what was confirmed, so that a repeated request makes no second one.
+    pub(crate) async fn create_wallet(
+        &self,
+        s: &VerifiedStatement,
+        assertion: &Assertion,
+    ) -> Result<WalletId, Failure> {
+        let Said::Wallet { account_key, passkey } = s.said() else { return Err(wrong_statement().into()) };
+        let name = self.db.vault.pseudonym("wallet", s.bytes());
+        let id = WalletId::parse(&name).map_err(|_| broken("a pseudonym is not an id"))?;
+        if self.db.get::<WalletRow>(id.as_bytes()).await?.is_some() {
+            return Ok(id);
+        }
+        let mut change = Change::new(&self.db, &self.host);
+        let key = wallet_key(id);
+        change.note(Kind::WalletCreated, &[("wallet", id.to_string())], &key).await?;
+        let event = Event::PasskeyAdded {
+            key: passkey.key.thumb(),
+            statement: sha256(s.bytes()),
+            assertion: sha256(assertion.to_json()),
+        };
+        let entry = change.record(event, &key).await?;
+        let part = PasskeyPart {
+            credential_id: b64(&passkey.credential_id),
+            jwk: passkey.key.to_jwk(),
+            statement: b64(s.bytes()),
+            assertion: assertion.to_json(),
+            entry: b64(entry),
+        };
+        let row = WalletRow {
+            v: 1,
+            account_key: account_key.to_string(),
+            passkeys: vec![part],
+            blocked_carriers: Vec::new(),
+            blocked_all: false,
+        };
+        change.put(id.as_bytes(), Version::Absent, &row, Index::new());
+        match change.commit().await {
+            Ok(_) | Err(Failure::Conflict) => {}
+            Err(other) => return Err(other),
+        }
+        self.log.ring();
+        Ok(id)
+    }
+
+    pub(crate) async fn consent(&self, s: &VerifiedStatement, assertion: &Assertion) -> Result<(), Failure> {
+        let Said::Consents { wallet, vehicle, nobody_inside, parked_inferred, tailgate_with_cabin } = *s.said() else {
+            return Err(wrong_statement().into());
+        };
+        let mut row = self.vehicle(wallet, vehicle).await?;
+        row.value.consents = Some(ConsentsPart {
+            nobody_inside,
+            parked_inferred,
+            tailgate_with_cabin,
+            statement: b64(s.bytes()),
+            assertion: assertion.to_json(),
+        });
+        let mut change = Change::new(&self.db, &self.host);
+        let fields = [("vehicle", vehicle.to_string()), ("statement", sha256(s.bytes()).to_string())];
+        change.note(Kind::Consented, &fields, &wallet_key(wallet)).await?;
+        change.update(&row, wallet_index(wallet));
+        change.commit().await?;
+        self.log.ring();
+        Ok(())
+    }
+
+    /// Takes a description that was sealed to this keyholder, and keeps it sealed.
+    pub(crate) async fn describe_vehicle(&self, wallet: WalletId, id: VehicleId, sealed: &str) -> Result<(), Failure> {
+        let mut row = self.vehicle(wallet, id).await?;
+        let bytes = from_b64(sealed).ok_or_else(|| Problem::new(400, "box_malformed", "the box is not base64url"))?;
+        let (sender, about) = (wallet.to_string(), id.to_string());
+        let context = Context { sender: &sender, recipient: &self.config.aud, delivery: &about, seq: 0 };
+        let content = seal::open(&self.keys.seal, Purpose::Description, &context, &bytes)?;
+        Description::parse(&content)?;
+        row.value.description_sealed =
+            Some(self.db.vault.seal(&wallet_key(wallet), &format!("{about}/description"), &content).await?);
+        let mut change = Change::new(&self.db, &self.host);
+        change.update(&row, wallet_index(wallet));
+        change.journal("vehicle", id.as_bytes(), "described", &json!({}));
+        change.commit().await?;
+        Ok(())
+    }
+
+    /// The owner's cars, sealed to the owner's own devices.
+    pub(crate) async fn vehicles_envelope(&self, wallet: WalletId) -> Result<String, Failure> {
+        let owner = self.wallet(wallet).await?;
+        let mut list = Vec::new();
+        for stored in self.vehicles_of(wallet).await? {
+            let Some(about) = self.about(&stored).await? else { continue };
+            list.push(vehicle_json(&stored, &about, self.access(&stored.value.maker).map(|a| a.facts())));
+        }
+        let content = json!({ "vehicles": list }).to_string();
+        self.to_owner(&owner.value, wallet, Purpose::Account, &wallet.to_string(), content.as_bytes())
+    }
+
+    /// Seals something to a wallet's account key.
+    pub(crate) fn to_owner(
+        &self,
+        owner: &WalletRow,
+        wallet: WalletId,
+        purpose: Purpose,
+        about: &str,
+        content: &[u8],
+    ) -> Result<String, Failure> {
+        let key = SealPublicKey::parse(&owner.account_key).ok_or_else(|| broken("an account key cannot be read"))?;
+        let (recipient, now) = (wallet.to_string(), self.host.now());
+        let seq = now.unix_millis().unsigned_abs();
+        let context = Context { sender: &self.config.aud, recipient: &recipient, delivery: about, seq };
+        Ok(Envelope::seal(&*self.host.entropy, &key, purpose, &context, content, now, &self.keys.message)?)
+    }
+
+    /// The pseudonym of a wallet's cars towards one carrier: always the same for both, unrelated for any other.
+    pub(crate) fn access_point(&self, wallet: WalletId, carrier: Thumbprint) -> Result<AccessPointId, Failure> {
+        let name = [&wallet.as_bytes()[..], carrier.as_bytes()].concat();
+        AccessPointId::parse(&self.db.vault.pseudonym("access_point", &name))
+            .map_err(|_| broken("a pseudonym is not an id"))
+    }
+
+    /// Begins a proof of possession: which door to open and close first, and until when all must be done.
+    pub(crate) async fn begin_possession(&self, wallet: WalletId, id: VehicleId) -> Result<Value, Failure> {
+        let mut row = self.vehicle(wallet, id).await?;
+        let car = self.reach(wallet, &row).await?;
+        let closures = car.access.closures(&car.session, &car.vin).await?;
+        let reported: Vec<Door> = reported(&closures).into_iter().map(|(door, _)| door).collect();
+        let order = possession::order(&reported, PROMPTS, &self.host.random::<16>()).ok_or_else(|| {
+            Problem::new(
+                409,
+                "possession_not_possible",
+                "this car does not report its doors, so that it cannot be proved",
+            )
+        })?;
+        let now = self.host.now();
+        let first = order.first().copied().ok_or_else(|| broken("an order of doors is empty"))?;
+        row.value.possession = Some(PossessionPart {
+            doors: order.iter().map(|d| d.code().to_owned()).collect(),
+            prompts: vec![(first.code().to_owned(), now.unix_millis())],
+            changes: Vec::new(),
+            // What was proved stays proved until it is proved anew or fails for good.
+            proved_ms: row.value.possession.as_ref().and_then(|p| p.proved_ms),
+        });
+        let mut change = Change::new(&self.db, &self.host);
+        change.update(&row, wallet_index(wallet));
+        change.journal("vehicle", id.as_bytes(), "possession_begun", &json!({}));
+        change.commit().await?;
+        let until = now.plus_millis(possession::POSSESSION_WITHIN_MS);
+        Ok(json!({"next": first.code(), "doors": PROMPTS, "until": until.to_rfc3339()}))
+    }
+
+    /// Looks at the car: which door is next, or that possession is proved.
+    pub(crate) async fn check_possession(&self, wallet: WalletId, id: VehicleId) -> Result<Value, Failure> {
+        let mut row = self.vehicle(wallet, id).await?;
+        let not_begun = || Problem::new(409, "possession_not_begun", "no proof of possession is under way");
+        let mut p = row.value.possession.clone().ok_or_else(not_begun)?;
+        let car = self.reach(wallet, &row).await?;
+        let closures = car.access.closures(&car.session, &car.vin).await?;
+        for (door, changed_at) in reported(&closures) {
+            let change = (door.code().to_owned(), changed_at.unix_millis());
+            if !p.changes.contains(&change) && p.changes.len() < 64 {
+                p.changes.push(change);
+            }
+        }
+        let now = self.host.now();
+        let at = |ms: &i64| Timestamp::from_unix_millis(*ms);
+        let prompts: Vec<Prompt> = p
+            .prompts
+            .iter()
+            .filter_map(|(d, ms)| Some(Prompt { door: Door::parse(d)?, prompted_at: at(ms) }))
+            .collect();
+        let changes: Vec<DoorChange> = p
+            .changes
+            .iter()
+            .filter_map(|(d, ms)| Some(DoorChange { door: Door::parse(d)?, changed_at: at(ms) }))
+            .collect();
+        let verdict = possession::judge(&prompts, PROMPTS, &changes, now);
+        let mut change = Change::new(&self.db, &self.host);
+        let answer = match verdict {
+            Verdict::Proved => {
+                p.proved_ms = Some(now.unix_millis());
+                change.note(Kind::PossessionProved, &[("vehicle", id.to_string())], &wallet_key(wallet)).await?;
+                json!({"proved": true})
+            }
+            Verdict::Waiting { fulfilled } => {
+                if fulfilled == p.prompts.len()
+                    && let Some(next) = p.doors.get(fulfilled)
+                {
+                    p.prompts.push((next.clone(), now.unix_millis()));
+                }
+                json!({"proved": false, "done": fulfilled, "next": p.prompts.last().map(|(door, _)| door.clone())})
+            }
+            Verdict::Failed(why) => json!({"proved": false, "failed": why.code()}),
+        };
+        row.value.possession = Some(p);
+        change.update(&row, wallet_index(wallet));
+        change.journal("vehicle", id.as_bytes(), "possession_looked_at", &json!({"verdict": verdict.code()}));
+        change.commit().await?;
+        self.log.ring();
+        Ok(answer)
+    }
+
+    /// Stops one delivery, everything of a carrier, or everything. Nothing opens from here on; `settled` says whether
+    /// a command may still act that had left before.
+    pub(crate) async fn block(self: &Arc<Self>, wallet: WalletId, scope: &Scope) -> Result<Value, Failure> {
+        if let Scope::Delivery(delivery) = scope {
+            let grant = self.own_grant(wallet, *delivery).await?;
+            drop(grant);
+        } else {
+            again!(self.block_wallet(wallet, scope))?;
+        }
+        let mut until: Option<Timestamp> = None;
+        let mut settled = true;
+        for grant in self.grants_of(wallet).await? {
+            let Ok(delivery) = DeliveryId::parse(&b64(&grant.id)) else { continue };
+            let covered = match scope {
+                Scope::Delivery(d) => *d == delivery,
+                Scope::Carrier(c) => grant.value.cnf == c.to_string(),
+                Scope::All => true,
+            };
+            if !covered || self.host.now().unix_millis() > grant.value.use_state.exp_ms + 3_600_000 {
+                continue;
+            }
+            let reserved = again!(self.block_grant(wallet, delivery, scope))?;
+            self.bells.ring(delivery.as_bytes());
+            for attempt in reserved {
+                let Told { may_act_until } = attempts::tell(self, attempt, AttemptEvent::Blocked).await?;
+                if may_act_until.is_some() {
+                    settled = false;
+                    until = until.max(may_act_until);
+                }
+            }
+        }
+        self.log.ring();
+        Ok(json!({"blocked": true, "settled": settled, "may_act_until": until.map(Timestamp::to_rfc3339)}))
+    }
+
+    async fn block_wallet(&self, wallet: WalletId, scope: &Scope) -> Result<(), Failure> {
+        let mut owner = self.wallet(wallet).await?;
+        match scope {
+            Scope::Carrier(c) if !owner.value.blocked_carriers.contains(&c.to_string()) => {
+                owner.value.blocked_carriers.push(c.to_string());
+            }
+            Scope::All => owner.value.blocked_all = true,
+            _ => {}
+        }
+        let mut change = Change::new(&self.db, &self.host);
+        change.note(Kind::Blocked, &[("scope", scope.code().to_owned())], &wallet_key(wallet)).await?;
+        change.update(&owner, Index::new());
+        change.commit().await?;
+        Ok(())
+    }
+
+    async fn block_grant(
+        &self,
+        wallet: WalletId,
+        delivery: DeliveryId,
+        scope: &Scope,
+    ) -> Result<Vec<parcelshelf_core::id::AttemptId>, Failure> {
+        let mut grant = self.own_grant(wallet, delivery).await?;
+        let state = self.grant_state(&grant)?;
+        let mut change = Change::new(&self.db, &self.host);
+        let reserved: Vec<_> = state.reserved().collect();
+        let scope = Word::new(scope.code()).ok_or_else(|| broken("a scope is not a word"))?;
+        change.record_of(Event::Blocked { scope }, self.chain_of(&grant)?, delivery, None).await?;
+        grant.value.use_state = crate::convert::use_part(state.block(change.now()));
+        grant.value.status.say("blocked", Some("blocked_by_owner"));
+        change.update(&grant, self.grant_index(&grant)?);
+        change.commit().await?;
+        Ok(reserved)
+    }
+
+    /// Lifts a block for what is asked from now on.
+    pub(crate) async fn unblock(&self, wallet: WalletId, scope: &Scope) -> Result<(), Failure> {
+        if !matches!(scope, Scope::Delivery(_)) {
+            again!(self.unblock_wallet(wallet, scope))?;
+        }
+        for grant in self.grants_of(wallet).await? {
+            let Ok(delivery) = DeliveryId::parse(&b64(&grant.id)) else { continue };
+            let covered = match scope {
+                Scope::Delivery(d) => *d == delivery,
+                Scope::Carrier(c) => grant.value.cnf == c.to_string(),
+                Scope::All => true,
+            };
+            if covered && grant.value.use_state.blocked_ms.is_some() {
+                again!(self.unblock_grant(wallet, delivery, scope))?;
+                self.bells.ring(delivery.as_bytes());
+            }
+        }
+        self.log.ring();
+        Ok(())
+    }
+
+    async fn unblock_wallet(&self, wallet: WalletId, scope: &Scope) -> Result<(), Failure> {
+        let mut owner = self.wallet(wallet).await?;
+        match scope {
+            Scope::Carrier(c) => owner.value.blocked_carriers.retain(|b| *b != c.to_string()),
+            _ => owner.value.blocked_all = false,
+        }
+        let mut change = Change::new(&self.db, &self.host);
+        change.note(Kind::Unblocked, &[("scope", scope.code().to_owned())], &wallet_key(wallet)).await?;
+        change.update(&owner, Index::new());
+        change.commit().await?;
+        Ok(())
+    }
+
+    async fn unblock_grant(&self, wallet: WalletId, delivery: DeliveryId, scope: &Scope) -> Result<(), Failure> {
+        let mut grant = self.own_grant(wallet, delivery).await?;
+        let state = self.grant_state(&grant)?.unblock();
+        let mut change = Change::new(&self.db, &self.host);
+        let scope = Word::new(scope.code()).ok_or_else(|| broken("a scope is not a word"))?;
+        change.record_of(Event::Unblocked { scope }, self.chain_of(&grant)?, delivery, None).await?;
+        grant.value.use_state = crate::convert::use_part(state);
+        grant.value.status.say("granted", None);
+        change.update(&grant, self.grant_index(&grant)?);
+        change.commit().await?;
+        Ok(())
+    }
+
+    pub(crate) async fn grants_of(&self, wallet: WalletId) -> Result<Vec<Stored<GrantRow>>, Failure> {
+        Ok(self.db.list::<GrantRow>("wallet", wallet.as_bytes()).await?)
+    }
+
+    /// The latest attempt of a delivery.
+    pub(crate) async fn latest_attempt(&self, delivery: DeliveryId) -> Result<Option<Stored<AttemptRow>>, Failure> {
+        Ok(self.db.list::<AttemptRow>("delivery", delivery.as_bytes()).await?.pop())
+    }
+}
+
+/// What a block covers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scope {
+    Delivery(DeliveryId),
+    Carrier(Thumbprint),
+    All,
+}
+impl Scope {
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Delivery(_) => "delivery",
+            Self::Carrier(_) => "carrier",
+            Self::All => "all",
+        }
+    }
+}
+
+pub(crate) fn wallet_index(wallet: WalletId) -> Index {
+    [("wallet".to_owned(), wallet.as_bytes().to_vec())].into()
+}
+
+fn wrong_statement() -> Problem {
+    Problem::new(400, "statement_wrong_type", "this route takes another kind of statement")
+}
+
+/// Doors that the car reports with the time of their last change.
+fn reported(closures: &Closures) -> Vec<(Door, Timestamp)> {
+    let doors = closures.doors.iter().filter_map(|(name, reading)| Some((Door::parse(name)?, reading)));
+    let lid = std::iter::once((Door::Lid, &closures.lid));
+    doors
+        .chain(lid)
+        .filter(|(_, r)| r.value != LidState::Unknown)
+        .filter_map(|(door, r)| Some((door, r.changed_at?)))
+        .collect()
+}
+
+fn vehicle_json(
+    stored: &Stored<VehicleRow>,
+    about: &crate::linking::About,
+    facts: Option<&parcelshelf_access::Facts>,
+) -> Value {
+    use parcelshelf_core::actuation::Source;
+    let source = |s: Source| match s {
+        Source::Observed => "observed",
+        Source::Inferred(_) => "inferred",
+        Source::NotAvailable => "not_available",
+    };
+    let r = &stored.value;
+    let findings: Vec<Value> = r
+        .findings
+        .iter()
+        .filter_map(|code| parcelshelf_opening::eligibility::Finding::parse(code))
+        .map(|f| json!({"code": f.code(), "refuses": f.refuses(), "what_to_do": f.remedy().code()}))
+        .collect();
+    json!({
+        "vehicle": b64(&stored.id),
+        "maker": r.maker,
+        "make": about.make,
+        "model": about.model,
+        "model_year": about.model_year,
+        "colour": about.colour,
+        "findings": findings,
+        "eligible": r.eligible,
+        "possession": r.possession.as_ref().is_some_and(|p| p.proved_ms.is_some()),
+        "consents": r.consents.as_ref().map(|c| json!({
+            "nobody_inside": c.nobody_inside,
+            "parked_inferred": c.parked_inferred,
+            "tailgate_with_cabin": c.tailgate_with_cabin,
+        })),
+        "described": r.description_sealed.is_some(),
+        "opens": r.can_open,
+        "class": r.can_open.first(),
+        "facts": facts.map(|f| json!({
+            "parked": source(f.parked),
+            "in_use": source(f.in_use),
+            "nobody_inside": source(f.nobody_inside),
+            "lid_state": source(f.lid_state),
+            "lock_state": source(f.lock_state),
+            "position": source(f.position),
+            "opening_is_a_window": f.opening_is_a_window,
+        })),
+    })
+}
