@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parcelshelf_core::time::Timestamp;
 use parcelshelf_protocol::Refused;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -126,6 +127,17 @@ impl Http {
     /// [`Failure`].
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Result<Value, Failure> {
         self.send(Method::POST, path, headers, Some(body.to_string().into_bytes())).await
+    }
+
+    /// What the server's clock says, from the header `server-time` of any answer.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn server_time(&self, path: &str) -> Result<Timestamp, Failure> {
+        let answer = self.client.get(self.url(path)).send().await;
+        let answer = answer.map_err(|e| Failure::NoAnswer(e.without_url().to_string()))?;
+        let time = answer.headers().get("server-time").and_then(|t| t.to_str().ok());
+        time.and_then(|t| Timestamp::parse_rfc3339(t).ok()).ok_or(Failure::Unexpected("the answer tells no time"))
     }
 
     /// Follows redirects by hand like a browser without cookies, from `url` until a page is shown; returns its status.

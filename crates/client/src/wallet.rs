@@ -381,6 +381,15 @@ impl Wallet {
         Ok(envelope.open(&self.account, Sealed::Bundle, &delivery.to_string())?.to_vec())
     }
 
+    /// The key to which photos of one grant are sealed.
+    ///
+    /// # Errors
+    /// [`Failure::NotTrusted`] when it cannot be derived.
+    pub fn seal_key_of(&self, grant: GrantId) -> Result<SealPublicKey, Failure> {
+        let pair = SealKeyPair::from_seed(&owner_keys::grant_seal_seed(&self.seed, grant))?;
+        Ok(pair.public().clone())
+    }
+
     /// Opens a courier's sealed photo: the key belongs to this grant and to nobody else.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Stories and laws of the delivery machine.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use parcelshelf_core::id::{CourierId, DelegationId, DeliveryId, ParcelId};
 use parcelshelf_core::reason::{Fallback, Reason};
 use parcelshelf_core::time::{Timestamp, Window};

@@ -8,8 +8,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// In-car delivery in which the carrier cannot learn where people park, and nothing opens that its owner has not signed
 /// for.
 #[derive(Parser, Debug)]
-#[command(name = "parcelshelf", version, max_term_width = 110, after_help = "Start here:  parcelshelf demo\n\
-    A real installation:  parcelshelf init DIR, then doctor DIR, then keyholder, gateway and carrier with their files.")]
+#[command(
+    name = "parcelshelf",
+    version,
+    max_term_width = 110,
+    after_help = "Start here:  parcelshelf demo\n\
+    A real installation:  parcelshelf init DIR, then doctor DIR, then keyholder, gateway and carrier with their files."
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

@@ -1,2 +1,30 @@
 //! The binary: one subcommand per role.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use parcelshelf::cli::{Cli, Command, Sim};
+use parcelshelf::{demo, doctor, init, openapi, services, sim, verify};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Carrier(args) => services::carrier(&args).await,
+        Command::Gateway(args) => services::gateway(&args).await,
+        Command::Keyholder(args) => services::keyholder(&args).await,
+        Command::Init(args) => init::run(&args),
+        Command::Doctor(args) => doctor::run(&args).await,
+        Command::Sim(Sim::Volvo(args)) => sim::volvo(args).await,
+        Command::Verify(args) => verify::run(&args),
+        Command::Openapi(args) => openapi::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("parcelshelf: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -118,24 +118,7 @@ impl Accepted {
         carrier: Thumbprint,
         moment: Moment,
     ) -> Result<VerifiedAccepted, Refused> {
-        let mut u = Unverified::parse(Kind::Accepted, TYP, Naming::Kid, jws, JWS_MAX)?;
-        let m = &mut u.claims;
-        let iss = audience(m, "iss")?;
-        let aud = m.parsed("aud", Thumbprint::parse)?;
-        let iat = m.seconds("iat")?;
-        let grant = m.hash("grant")?;
-        let delivery = m.parsed("delivery", |t| DeliveryId::parse(t).ok())?;
-        let cnf = grant::cnf(m)?;
-        let purpose = m.parsed("purpose", Purpose::parse)?;
-        let opens = grant::opens(m)?;
-        let area = grant::area(m)?;
-        m.int("uses", 1..=1)?;
-        let disclose = m.parsed("disclose", Disclose::parse)?;
-        let window = jws::window(m, WINDOW_MAX_SECONDS)?;
-        let leaf = m.bytes("leaf", 1..=LEAF_MAX)?;
-        let claims =
-            AcceptedClaims { iss, aud, iat, grant, delivery, cnf, purpose, opens, area, disclose, window, leaf };
-        u.end()?;
+        let (u, claims) = parse(jws)?;
         u.verify(message_key)?;
         let no = |fault| Err(Refused::of(Kind::Accepted, fault));
         if claims.iss != keyholder {
@@ -150,4 +133,32 @@ impl Accepted {
         moment.check(Kind::Accepted, claims.iat, &claims.window)?;
         Ok(VerifiedAccepted::new(jws, claims))
     }
+    /// Reads an acceptance again that was verified when it came.
+    ///
+    /// # Errors
+    /// `accepted_…` codes of form and bounds.
+    pub fn peek(jws: &str) -> Result<AcceptedClaims, Refused> {
+        parse(jws).map(|(_, claims)| claims)
+    }
+}
+
+fn parse(jws: &str) -> Result<(Unverified<'_>, AcceptedClaims), Refused> {
+    let mut u = Unverified::parse(Kind::Accepted, TYP, Naming::Kid, jws, JWS_MAX)?;
+    let m = &mut u.claims;
+    let iss = audience(m, "iss")?;
+    let aud = m.parsed("aud", Thumbprint::parse)?;
+    let iat = m.seconds("iat")?;
+    let grant = m.hash("grant")?;
+    let delivery = m.parsed("delivery", |t| DeliveryId::parse(t).ok())?;
+    let cnf = grant::cnf(m)?;
+    let purpose = m.parsed("purpose", Purpose::parse)?;
+    let opens = grant::opens(m)?;
+    let area = grant::area(m)?;
+    m.int("uses", 1..=1)?;
+    let disclose = m.parsed("disclose", Disclose::parse)?;
+    let window = jws::window(m, WINDOW_MAX_SECONDS)?;
+    let leaf = m.bytes("leaf", 1..=LEAF_MAX)?;
+    let claims = AcceptedClaims { iss, aud, iat, grant, delivery, cnf, purpose, opens, area, disclose, window, leaf };
+    u.end()?;
+    Ok((u, claims))
 }

@@ -13,8 +13,13 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 /// How near the two halves of a pair must stand, in bytes.
 const PAIR_WITHIN_BYTES: usize = 200;
+/// Decimals of a place in text: about 11 m.
+const DECIMALS: usize = 4;
 /// Shorter patterns would match by chance in a few megabytes of ciphertext.
 const SINGLE_BYTES_MIN: usize = 6;
+
+/// Bytes of one coordinate.
+type Spelling<'a> = &'a dyn Fn(f64) -> Vec<u8>;
 
 /// A planted value.
 #[derive(Clone, Debug)]
@@ -205,16 +210,14 @@ impl Builder {
 
     fn place(&mut self, what: &str, latitude: f64, longitude: f64) {
         // Text from 4 decimals (about 11 m) on: a longer spelling begins with the truncated shorter one.
-        for decimals in [4_usize] {
-            let cut = |v: f64| {
-                let text = format!("{v:.9}");
-                let dot = text.find('.').unwrap_or(text.len());
-                text[..dot + 1 + decimals].as_bytes().to_vec()
-            };
-            self.pair(format!("{what} as decimal text"), cut(latitude), cut(longitude));
-        }
+        let cut = |v: f64| {
+            let text = format!("{v:.9}");
+            let dot = text.find('.').unwrap_or(text.len());
+            text.as_bytes()[..dot + 1 + DECIMALS].to_vec()
+        };
+        self.pair(format!("{what} as decimal text"), cut(latitude), cut(longitude));
         let both = |f: &dyn Fn(f64) -> Vec<u8>| (f(latitude), f(longitude));
-        let binary: [(&str, &dyn Fn(f64) -> Vec<u8>); 8] = [
+        let binary: [(&str, Spelling<'_>); 8] = [
             ("f64 little-endian", &|v| v.to_le_bytes().to_vec()),
             ("f64 big-endian", &|v| v.to_be_bytes().to_vec()),
             ("f32 little-endian", &|v| (v as f32).to_le_bytes().to_vec()),

@@ -36,7 +36,7 @@ pub trait KeyStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
-    async fn len(&self) -> Result<u64, StoreError>;
+    async fn count(&self) -> Result<u64, StoreError>;
 }
 
 /// Keys in a file.
@@ -107,7 +107,7 @@ impl KeyStore for KeyFile {
         self.with(move |c| c.prepare_cached("DELETE FROM keys WHERE id = ?1")?.execute(params![id]).map(|n| n == 1))
             .await
     }
-    async fn len(&self) -> Result<u64, StoreError> {
+    async fn count(&self) -> Result<u64, StoreError> {
         self.with(|c| c.query_row("SELECT COUNT(*) FROM keys", [], |r| r.get(0))).await
     }
 }
@@ -133,7 +133,7 @@ impl KeyStore for MemoryKeys {
     async fn destroy(&self, id: &[u8]) -> Result<bool, StoreError> {
         Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id).is_some())
     }
-    async fn len(&self) -> Result<u64, StoreError> {
+    async fn count(&self) -> Result<u64, StoreError> {
         Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64)
     }
 }

@@ -21,6 +21,9 @@ use crate::{
     StoredAnswer,
 };
 
+/// A batch and who waits for it.
+type Waiting = (Box<Batch>, oneshot::Sender<Result<Committed, CommitError>>);
+
 /// Batches that may wait for the writer; beyond it, committers wait for a place.
 const QUEUE: usize = 1024;
 /// Batches in one transaction. Above, latency grows and throughput does not.
@@ -208,7 +211,7 @@ impl Writer {
     }
 
     /// One transaction for all batches; everybody is answered after the commit.
-    fn commit(&mut self, batches: Vec<(Box<Batch>, oneshot::Sender<Result<Committed, CommitError>>)>) {
+    fn commit(&mut self, batches: Vec<Waiting>) {
         if batches.is_empty() {
             return;
         }

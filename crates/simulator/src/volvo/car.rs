@@ -587,7 +587,3 @@ impl Car {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "car_tests.rs"]
-mod tests;

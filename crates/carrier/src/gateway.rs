@@ -1,0 +1,138 @@
+//! Calls to the gateway: signed for this very request, for sixty seconds, by the delegation key.
+
+use std::time::Duration;
+
+use parcelshelf_core::id::DeliveryId;
+use parcelshelf_edge::client::read_bounded;
+use parcelshelf_protocol::accepted::{Accepted, VerifiedAccepted};
+use parcelshelf_protocol::call::Call;
+use parcelshelf_protocol::encoding::TokenId;
+use parcelshelf_protocol::jws::Moment;
+use parcelshelf_protocol::keys::{Keys, VerifiedKeys};
+use parcelshelf_protocol::proof::HttpRequest;
+use parcelshelf_store::{Engine as _, Version};
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::Carrier;
+use crate::db::{Change, Failure, Index};
+
+/// Long polls wait 20 s.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(35);
+const ANSWER_MAX: usize = 64 * 1024;
+const KEYS: &str = "keys";
+
+/// Why the gateway did not do it.
+#[derive(Debug)]
+pub(crate) enum NotDone {
+    /// Nobody answered, or it asks for patience: again later, in the same bytes.
+    Later,
+    /// It refused, with a code.
+    Refused(String),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeysRow {
+    v: u8,
+    jws: String,
+    /// The log key that was seen first, which everything later must name.
+    log: String,
+}
+
+impl Carrier {
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, NotDone> {
+        let url = format!("{}{path}", self.config.gateway);
+        let bytes = body.map(Value::to_string).unwrap_or_default().into_bytes();
+        let request = HttpRequest { method: method.as_str(), url: &url, body: &bytes };
+        let (now, papers) = (self.host.now(), &self.papers);
+        let jti = TokenId::from_bytes(self.host.random());
+        let call = Call::sign(papers.root, &self.config.aud, jti, &request, now, &papers.delegation_key)
+            .map_err(|r| NotDone::Refused(r.code().to_owned()))?;
+        let mut sent = self
+            .gateway
+            .request(method, &url)
+            .header("authorization", format!("Bearer {call}"))
+            .header("parcelshelf-certificate", &papers.delegation_cert);
+        if body.is_some() {
+            sent = sent.header("content-type", "application/json").body(bytes);
+        }
+        let answer = sent.send().await.map_err(|e| {
+            tracing::warn!(connect = e.is_connect(), timeout = e.is_timeout(), "the gateway does not answer");
+            NotDone::Later
+        })?;
+        let status = answer.status();
+        let bytes = read_bounded(answer, ANSWER_MAX).await.ok().flatten().ok_or(NotDone::Later)?;
+        let json: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if status.is_success() {
+            return Ok(json);
+        }
+        if status.is_server_error() || status.as_u16() == 429 {
+            return Err(NotDone::Later);
+        }
+        Err(NotDone::Refused(json["code"].as_str().unwrap_or("refused").to_owned()))
+    }
+
+    /// The acceptance of a delivery's grant, verified; waits up to 20 s for it.
+    pub(crate) async fn ask_accepted(&self, delivery: DeliveryId) -> Result<Option<VerifiedAccepted>, NotDone> {
+        let answer = self.call(Method::GET, &format!("/v1/deliveries/{delivery}/accepted?wait=20"), None).await?;
+        let Some(jws) = answer["accepted"].as_str() else { return Ok(None) };
+        let keys = self.keyholder_keys().await.map_err(|_| NotDone::Later)?;
+        let wrong = |code: &'static str| NotDone::Refused(code.to_owned());
+        let root = self.papers.root;
+        let accepted = Accepted::verify(jws, &keys.claims().message, &self.config.aud, root, Moment::Any)
+            .map_err(|r| wrong(r.code()))?;
+        if accepted.claims().delivery == delivery { Ok(Some(accepted)) } else { Err(wrong("accepted_wrong_delivery")) }
+    }
+
+    /// What the gateway says of a delivery, once it is newer than `after`; waits up to 20 s.
+    pub(crate) async fn ask_status(&self, delivery: DeliveryId, after: u64) -> Result<Value, NotDone> {
+        self.call(Method::GET, &format!("/v1/deliveries/{delivery}/status?after={after}&wait=20"), None).await
+    }
+
+    /// Hands in a delegation. The same bytes again change nothing there.
+    pub(crate) async fn post_delegation(&self, jws: &str) -> Result<(), NotDone> {
+        let body = json!({"delegation": jws, "delegation_cert": self.papers.delegation_cert});
+        self.call(Method::POST, "/v1/delegations", Some(&body)).await.map(drop)
+    }
+
+    /// The keyholder's published keys: the log key is pinned when it is first seen, the others must be signed by it.
+    async fn keyholder_keys(&self) -> Result<VerifiedKeys, Failure> {
+        let stored = self.row::<KeysRow>(KEYS, b"keyholder").await?;
+        let now = self.host.now();
+        if let Some(row) = &stored
+            && let Ok(keys) = Keys::verify(&row.value.jws, &row.value.log, &self.config.aud, Moment::Used(now))
+        {
+            return Ok(keys);
+        }
+        let unavailable =
+            || parcelshelf_edge::problem::Problem::unavailable("gateway_unavailable", "the gateway does not answer", 5);
+        let url = format!("{}/v1/keys", self.config.gateway);
+        let answer = self.gateway.get(url).send().await.map_err(|_| unavailable())?;
+        let bytes = read_bounded(answer, ANSWER_MAX).await.ok().flatten().ok_or_else(unavailable)?;
+        let json: Value = serde_json::from_slice(&bytes).map_err(|_| unavailable())?;
+        let jws = json["keys"].as_str().ok_or_else(unavailable)?;
+        let log = match &stored {
+            Some(row) => row.value.log.clone(),
+            None => Keys::peek_log(jws).map_err(|_| unavailable())?,
+        };
+        let keys = Keys::verify(jws, &log, &self.config.aud, Moment::Used(now)).map_err(|r| {
+            tracing::error!(code = r.code(), "the keyholder's published keys do not hold");
+            unavailable()
+        })?;
+        let mut change = Change::new(self);
+        let version = stored.map_or(Version::Absent, |s| s.version);
+        change.put(KEYS, b"keyholder", version, &KeysRow { v: 1, jws: jws.to_owned(), log }, Index::new());
+        change.journal(KEYS, b"keyholder", "keys_pinned", &json!({}));
+        match change.commit().await {
+            Ok(()) | Err(Failure::Conflict) => Ok(keys),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Whether the store answers.
+    pub(crate) async fn is_ready(&self) -> bool {
+        self.engine.next_due(crate::db::ACCEPT).await.is_ok()
+    }
+}

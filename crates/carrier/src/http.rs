@@ -1,0 +1,81 @@
+//! The carrier's interface: merchants post, dispatch loads, couriers go.
+
+mod auth;
+pub(crate) mod bodies;
+mod routes;
+
+use std::sync::Arc;
+
+use axum::Router;
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_edge::serve::with_basics;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Carrier;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Parcelshelf carrier",
+        description = "Shipments, couriers, legs and outcomes. Every POST takes an Idempotency-Key: repeat a request with \
+                       the same key when no answer came, and it will not happen twice."
+    ),
+    modifiers(&Security),
+    components(schemas(parcelshelf_edge::problem::ProblemSchema))
+)]
+struct Doc;
+
+struct Security;
+impl utoipa::Modify for Security {
+    fn modify(&self, document: &mut OpenApi) {
+        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+        let about = "a merchant's or dispatch's key of the configuration, or a courier's token";
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about)).build();
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("key", SecurityScheme::Http(bearer));
+    }
+}
+
+fn all() -> OpenApiRouter<Arc<Carrier>> {
+    OpenApiRouter::with_openapi(Doc::openapi())
+        .routes(routes!(routes::ship))
+        .routes(routes!(routes::shipment))
+        .routes(routes!(routes::deliveries))
+        .routes(routes!(routes::delivery))
+        .routes(routes!(routes::journal))
+        .routes(routes!(routes::hire))
+        .routes(routes!(routes::assign_device))
+        .routes(routes!(routes::load))
+        .routes(routes!(routes::unload))
+        .routes(routes!(routes::leg))
+        .routes(routes!(routes::arrived))
+        .routes(routes!(routes::outcome))
+        .routes(routes!(routes::finish))
+        .routes(routes!(routes::cancel))
+        .routes(routes!(routes::fallback_done))
+        .routes(routes!(routes::well_known))
+}
+
+/// The interface as a document.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    all().split_for_parts().1
+}
+
+pub(crate) fn router(carrier: Arc<Carrier>) -> Router {
+    let (router, document) = all().split_for_parts();
+    let host = carrier.host.clone();
+    let router = router.route("/readyz", axum::routing::get(ready));
+    with_basics(router, &host, document.to_json().unwrap_or_default()).with_state(carrier)
+}
+
+async fn ready(axum::extract::State(c): axum::extract::State<Arc<Carrier>>) -> Result<&'static str, Problem> {
+    if c.is_ready().await {
+        Ok("ready\n")
+    } else {
+        Err(Problem::unavailable("not_ready", "the store does not answer", 2))
+    }
+}

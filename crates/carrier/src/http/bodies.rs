@@ -1,0 +1,154 @@
+//! Bodies as they come in, with their bounds.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewShipment {
+    pub merchant: MerchantIn,
+    pub recipient: Recipient,
+    #[schema(min_items = 1, max_items = 8)]
+    pub parcels: Vec<NewParcel>,
+    pub window: WindowIn,
+    /// `address`, `parcel_shop`, `next_window`, `return`; best first, each once.
+    #[schema(min_items = 1, max_items = 4)]
+    pub fallbacks: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MerchantIn {
+    /// Printable ASCII.
+    #[schema(min_length = 1, max_length = 64)]
+    pub id: String,
+    #[schema(min_length = 1, max_length = 64)]
+    pub name: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Recipient {
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: String,
+    #[schema(min_length = 1, max_length = 500)]
+    pub fallback_address: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewParcel {
+    /// As printed; 4 to 48 letters and digits count.
+    #[schema(min_length = 4, max_length = 256)]
+    pub label: String,
+    /// Length, width, height in millimetres.
+    #[schema(min_items = 3, max_items = 3)]
+    pub size_mm: [u32; 3],
+    #[schema(minimum = 1, maximum = 1000000)]
+    pub weight_g: u32,
+    /// In the currency's smallest unit.
+    #[schema(minimum = 0, maximum = 1099511627776u64)]
+    pub value_minor: u64,
+    /// ISO 4217.
+    #[schema(min_length = 3, max_length = 3)]
+    pub currency: String,
+    /// `signature`, `age_check`, `cash_on_delivery`, `customs`, `live_goods`, `aerosol`, `loose_lithium_cells`, `medicine`.
+    #[serde(default)]
+    #[schema(max_items = 8)]
+    pub flags: Vec<String>,
+    /// `put` into the car, or `take` out of it.
+    #[schema(min_length = 3, max_length = 4)]
+    pub direction: String,
+    /// How long the goods bear a hot or cold car.
+    #[serde(default)]
+    pub bears_minutes_in_car: Option<u32>,
+}
+
+/// RFC 3339; two or four hours.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WindowIn {
+    #[schema(min_length = 20, max_length = 40)]
+    pub start: String,
+    #[schema(min_length = 20, max_length = 40)]
+    pub end: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewCourier {
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: String,
+}
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeviceIn {
+    /// Thumbprint.
+    #[schema(min_length = 43, max_length = 43)]
+    pub device: String,
+}
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CourierIn {
+    #[schema(min_length = 22, max_length = 22)]
+    pub courier: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OutcomeWord {
+    Done,
+    NotDone,
+}
+/// What became of a parcel. `reason` belongs to `not_done`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OutcomeIn {
+    pub outcome: OutcomeWord,
+    #[serde(default)]
+    #[schema(max_length = 64)]
+    pub reason: Option<String>,
+    #[serde(default)]
+    #[schema(max_length = 64)]
+    pub fallback: Option<String>,
+}
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ParcelIn {
+    #[schema(min_length = 22, max_length = 22)]
+    pub parcel: String,
+}
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CancelIn {
+    /// A reason code; `blocked_by_owner` and `not_confirmed` are the usual ones.
+    #[schema(min_length = 1, max_length = 64)]
+    pub reason: String,
+}
+
+/// A page of deliveries.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Listing {
+    /// `requested`, `accepted`, `loaded`, `leg`, `at_stop`, `falling_back`, `ended`.
+    #[serde(default)]
+    pub state: Option<String>,
+    #[serde(default)]
+    #[param(max_length = 400)]
+    pub cursor: Option<String>,
+    #[serde(default)]
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<u32>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CourierOut {
+    pub courier: String,
+    /// Shown once.
+    pub token: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LegOut {
+    pub stop_url: String,
+}

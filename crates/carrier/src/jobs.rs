@@ -1,0 +1,198 @@
+//! What goes on without anybody asking: waiting for owners, following legs, ending windows. Every job is a row: a process
+//! that dies leaves its jobs to the next, when their leases are over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parcelshelf_core::id::DeliveryId;
+use parcelshelf_core::reason::Reason;
+use parcelshelf_core::time::Timestamp;
+use parcelshelf_delivery::delivery::Event;
+use parcelshelf_store::{Engine as _, Job};
+use serde_json::json;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::Carrier;
+use crate::db::{ACCEPT, Change, DELIVERIES, Failure, WATCH, WINDOW, again, apply};
+use crate::gateway::NotDone;
+
+/// A job's worker is taken for dead after this long; calls end after 35 s.
+const LEASE: Duration = Duration::from_secs(45);
+/// Looking for due jobs.
+const EVERY: Duration = Duration::from_millis(100);
+/// Long polls under way at once.
+const AT_ONCE: usize = 256;
+/// After the gateway did not answer.
+const BACK_OFF: Duration = Duration::from_secs(2);
+
+/// Starts a worker per queue.
+pub(crate) fn start(carrier: &Arc<Carrier>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    [ACCEPT, WATCH, WINDOW].map(|queue| tokio::spawn(work(Arc::clone(carrier), queue, stop.clone()))).into()
+}
+
+async fn work(carrier: Arc<Carrier>, queue: &'static str, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    loop {
+        let free = u32::try_from(places.available_permits()).unwrap_or(0).min(64);
+        let due = match free {
+            0 => Vec::new(),
+            _ => carrier.engine.claim(queue, carrier.host.now(), LEASE, free).await.unwrap_or_default(),
+        };
+        for job in due {
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
+            let carrier = Arc::clone(&carrier);
+            tokio::spawn(async move {
+                carrier.do_job(queue, &job).await;
+                drop(place);
+            });
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
+                tracing::debug!(queue, stopped, "no more jobs are taken");
+                return;
+            }
+        }
+    }
+}
+
+impl Carrier {
+    async fn do_job(&self, queue: &'static str, job: &Job) {
+        let Ok(id) = <[u8; 16]>::try_from(job.id.as_slice()).map(DeliveryId::from_bytes) else { return };
+        let done = match queue {
+            ACCEPT => self.await_owner(id).await,
+            WATCH => self.follow(id).await,
+            _ => again!(self.window_over(id)),
+        };
+        if let Err(problem) = done {
+            tracing::warn!(queue, code = problem.code(), "a job is tried again");
+        }
+    }
+
+    /// When a poll that brought nothing is asked again; kept times are rounded, so that this is at once.
+    async fn poll_again(&self, queue: &str, id: DeliveryId, later: bool) -> Result<(), Failure> {
+        if later {
+            tokio::time::sleep(BACK_OFF).await;
+        }
+        let mut change = Change::new(self);
+        change.job(queue, id.as_bytes(), self.kept_now());
+        change.commit().await
+    }
+    async fn no_more(&self, queue: &str, id: DeliveryId) -> Result<(), Failure> {
+        let mut change = Change::new(self);
+        change.job_done(queue, id.as_bytes());
+        change.commit().await
+    }
+
+    async fn await_owner(&self, id: DeliveryId) -> Result<(), parcelshelf_edge::problem::Problem> {
+        let stored = again!(self.delivery(id))?;
+        if stored.value.state.phase != "requested" {
+            return again!(self.no_more(ACCEPT, id));
+        }
+        match self.ask_accepted(id).await {
+            Ok(Some(accepted)) => again!(self.take_acceptance(id, accepted.jws(), accepted.claims().window)),
+            Ok(None) => again!(self.poll_again(ACCEPT, id, false)),
+            Err(NotDone::Later) => again!(self.poll_again(ACCEPT, id, true)),
+            Err(NotDone::Refused(code)) => {
+                // A carrier that is not admitted yet is told so here; it does not get better by asking fast.
+                tracing::warn!(code, "the gateway does not say whether the owner has answered");
+                again!(self.poll_again(ACCEPT, id, true))
+            }
+        }
+    }
+
+    async fn take_acceptance(
+        &self,
+        id: DeliveryId,
+        jws: &str,
+        window: parcelshelf_core::time::Window,
+    ) -> Result<(), Failure> {
+        let mut stored = self.delivery(id).await?;
+        let mut change = Change::new(self);
+        change.job_done(ACCEPT, id.as_bytes());
+        match apply(&mut change, &mut stored, Event::Accepted { window }, self.host.now()) {
+            Ok(_) => {
+                stored.value.accepted = Some(jws.to_owned());
+                change.delivery(&stored);
+            }
+            // Cancelled, or its window is over.
+            Err(Failure::Problem(p)) if p.code() == "wrong_state" => {}
+            Err(other) => return Err(other),
+        }
+        change.commit().await
+    }
+
+    /// Follows one leg: hands its delegation in if need be, then asks what is new, until nothing can be.
+    async fn follow(&self, id: DeliveryId) -> Result<(), parcelshelf_edge::problem::Problem> {
+        let stored = again!(self.delivery(id))?;
+        let over = matches!(stored.value.access.state.as_str(), "ended" | "blocked");
+        let on_the_way = matches!(stored.value.state.phase.as_str(), "leg" | "at_stop");
+        if over || (!on_the_way && !may_be_open(&stored.value.access.state)) {
+            return again!(self.no_more(WATCH, id));
+        }
+        if stored.value.leg.as_ref().is_some_and(|l| !l.posted) {
+            // Refusals end the leg inside; patience comes back here.
+            if let Err(problem) = self.hand_in(id, None).await {
+                tracing::warn!(code = problem.code(), "a leg could not be handed in");
+                return again!(self.poll_again(WATCH, id, true));
+            }
+        }
+        let passed = stored.value.state.until_ms.is_some_and(|ms| self.host.now() > Timestamp::from_unix_millis(ms));
+        if passed && stored.value.state.phase == "leg" {
+            again!(self.end_leg(id))?;
+        }
+        match self.ask_status(id, stored.value.access.seq).await {
+            Ok(said) => {
+                let (seq, state) = (said["seq"].as_u64().unwrap_or(0), said["state"].as_str().unwrap_or_default());
+                let reason = said["reason"].as_str();
+                again!(self.take_status(id, seq, state, reason))?;
+                again!(self.poll_again(WATCH, id, false))
+            }
+            Err(NotDone::Later) => again!(self.poll_again(WATCH, id, true)),
+            Err(NotDone::Refused(code)) => {
+                tracing::warn!(code, "the gateway does not say how a leg stands");
+                again!(self.poll_again(WATCH, id, true))
+            }
+        }
+    }
+
+    async fn take_status(&self, id: DeliveryId, seq: u64, state: &str, reason: Option<&str>) -> Result<(), Failure> {
+        let mut stored = self.delivery(id).await?;
+        if seq <= stored.value.access.seq {
+            return Ok(());
+        }
+        let mut change = Change::new(self);
+        stored.value.access.seq = seq;
+        stored.value.access.state = state.to_owned();
+        stored.value.access.reason = reason.map(str::to_owned);
+        change.journal(DELIVERIES, &stored.id, &format!("access_{state}"), &json!({}));
+        if state == "blocked" {
+            let stopped = Event::Stopped { reason: Reason::BlockedByOwner };
+            match apply(&mut change, &mut stored, stopped, self.host.now()) {
+                Ok(_) => {}
+                Err(Failure::Problem(p)) if p.code() == "wrong_state" => {}
+                Err(other) => return Err(other),
+            }
+        }
+        change.delivery(&stored);
+        change.commit().await
+    }
+
+    async fn window_over(&self, id: DeliveryId) -> Result<(), Failure> {
+        let mut stored = self.delivery(id).await?;
+        let mut change = Change::new(self);
+        change.job_done(WINDOW, id.as_bytes());
+        match apply(&mut change, &mut stored, Event::WindowPassed, self.host.now()) {
+            Ok(_) => change.delivery(&stored),
+            Err(Failure::Problem(p)) if p.code() == "wrong_state" => {}
+            Err(other) => return Err(other),
+        }
+        change.commit().await
+    }
+}
+
+/// Something may be open at the car, whatever the courier said of the parcels.
+fn may_be_open(access: &str) -> bool {
+    matches!(access, "opening" | "opened" | "closed" | "released" | "recalled" | "alarm")
+}

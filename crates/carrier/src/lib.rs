@@ -1,0 +1,196 @@
+//! The carrier's service.
+//!
+//! What it is: shipments, couriers and vans, requests to owners, delegations to couriers' devices, an outcome for every
+//! parcel. What it is not: it holds no key that opens, sees no place of a car, and relies on nothing but the keyholder's
+//! signed word; no crate that opens is in its closure.
+//!
+//! The three types to know: [`Config`], [`Shell`], and `Carrier` (everything a request needs).
+
+mod db;
+mod gateway;
+mod http;
+mod jobs;
+mod legs;
+mod model;
+mod seal;
+mod shipments;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parcelshelf_edge::Host;
+use parcelshelf_edge::serve::{self, Listener};
+use parcelshelf_protocol::encoding::{Thumbprint, from_b64};
+use parcelshelf_protocol::jws::{SigningKey, VerifyingKey};
+use parcelshelf_store::sqlite::{OnStep, Options, SqliteEngine, Step};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+pub use http::openapi;
+
+/// Parsed once at start.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// Store: `carrier.db`.
+    pub data_dir: PathBuf,
+    /// The gateway's origin.
+    pub gateway: String,
+    pub wallet_origin: String,
+    pub stop_origin: String,
+    /// The keyholder's name in tokens.
+    pub aud: String,
+    /// The name that owners read.
+    pub name: String,
+    /// The carrier root's public key, a JSON Web Key.
+    pub root: PathBuf,
+    /// The operator's certificate for the root.
+    pub carrier_cert: PathBuf,
+    /// The root's certificate for the delegation key.
+    pub delegation_cert: PathBuf,
+    pub delegation_key: PathBuf,
+    /// Seals personal data at rest.
+    pub storage_key: PathBuf,
+    pub api_keys: Vec<ApiKey>,
+    #[serde(default = "info")]
+    pub log_level: String,
+}
+fn info() -> String {
+    String::from("info")
+}
+
+/// A key of the interface, kept as its hash.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKey {
+    pub role: Role,
+    pub name: String,
+    /// SHA-256 of the key, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Posts shipments and reads them.
+    Merchant,
+    /// Hires couriers, loads vans, sees everything.
+    Dispatch,
+}
+
+/// Hears of every durable step, by name. For tests; `None` in production.
+pub type Steps = Option<Arc<dyn Fn(&str) + Send + Sync>>;
+
+/// What the shell gives to a carrier.
+#[derive(Clone)]
+pub struct Shell {
+    pub host: Host,
+    pub steps: Steps,
+}
+impl std::fmt::Debug for Shell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shell")
+    }
+}
+
+/// Why a carrier could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    #[error("configuration: {0}")]
+    Config(String),
+    #[error("the store")]
+    Store(#[from] parcelshelf_store::StoreError),
+    #[error("the listener")]
+    Listener(#[from] std::io::Error),
+    #[error("the client for the gateway")]
+    Client(#[from] reqwest::Error),
+}
+
+/// Keys and certificates, read once.
+pub(crate) struct Papers {
+    pub root: Thumbprint,
+    pub carrier_cert: String,
+    pub delegation_cert: String,
+    pub delegation_key: SigningKey,
+}
+
+/// Everything a request needs.
+pub(crate) struct Carrier {
+    pub config: Config,
+    pub host: Host,
+    pub engine: SqliteEngine,
+    pub papers: Papers,
+    pub vault: seal::Vault,
+    pub gateway: reqwest::Client,
+}
+
+impl Carrier {
+    fn open(config: Config, shell: &Shell) -> Result<Self, Broken> {
+        std::fs::create_dir_all(&config.data_dir)?;
+        let on_step: Option<OnStep> = shell.steps.clone().map(|steps| {
+            let hook: OnStep = Arc::new(move |step: Step<'_>| {
+                let (word, kinds) = match step {
+                    Step::BeforeCommit { journal_kinds } => ("before", journal_kinds),
+                    Step::AfterCommit { journal_kinds } => ("after", journal_kinds),
+                };
+                for kind in kinds {
+                    steps(&format!("{word}:{kind}"));
+                }
+            });
+            hook
+        });
+        let root = VerifyingKey::parse_jwk(text(&config.root)?.as_bytes())
+            .map_err(|_| Broken::Config(format!("{} is not a P-256 key", config.root.display())))?;
+        let delegation_key = SigningKey::from_scalar(&*key(&config.delegation_key)?)
+            .map_err(|_| Broken::Config(format!("{} is not a key", config.delegation_key.display())))?;
+        Ok(Self {
+            papers: Papers {
+                root: root.thumb(),
+                carrier_cert: text(&config.carrier_cert)?,
+                delegation_cert: text(&config.delegation_cert)?,
+                delegation_key,
+            },
+            vault: seal::Vault::new(&*key(&config.storage_key)?, Arc::clone(&shell.host.entropy)),
+            engine: SqliteEngine::open(&config.data_dir.join("carrier.db"), Options { on_step })?,
+            gateway: parcelshelf_edge::client::network(gateway::DEADLINE)?,
+            host: shell.host.clone(),
+            config,
+        })
+    }
+}
+
+fn text(path: &Path) -> Result<String, Broken> {
+    let text = std::fs::read_to_string(path).map_err(|e| Broken::Config(format!("{}: {e}", path.display())))?;
+    Ok(text.trim().to_owned())
+}
+fn key(path: &Path) -> Result<zeroize::Zeroizing<[u8; 32]>, Broken> {
+    let bytes = from_b64(&text(path)?).and_then(|b| b.try_into().ok()).map(zeroize::Zeroizing::new);
+    bytes.ok_or_else(|| Broken::Config(format!("{} does not hold 32 bytes of base64url", path.display())))
+}
+
+/// Runs until `stop` says true. `ready` is called with the bound address when requests are answered.
+///
+/// # Errors
+/// [`Broken`].
+pub async fn run(
+    config: Config,
+    shell: Shell,
+    stop: watch::Receiver<bool>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), Broken> {
+    serve::start_metrics();
+    let carrier = Arc::new(Carrier::open(config, &shell)?);
+    let working = jobs::start(&carrier, &stop);
+    let (listener, address) = Listener::tcp(carrier.config.listen).await?;
+    let router = http::router(Arc::clone(&carrier));
+    ready(address);
+    serve::serve(listener, router, stop).await?;
+    for worker in working {
+        let _ = worker.await;
+    }
+    carrier.engine.close().await;
+    Ok(())
+}

@@ -1,0 +1,294 @@
+//! The demo: every party as a process of its own, a delivery hop by hop as a story, with what each party learned.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use parcelshelf_client::wallet::Granted;
+use parcelshelf_core::area::Position;
+use parcelshelf_core::time::Window;
+use parcelshelf_protocol::bundle::{Anchors, Bundle};
+use parcelshelf_simulator::sabotage::Tampering;
+use parcelshelf_simulator::volvo::{CarFile, WorldFile};
+use serde_json::{Value, json};
+
+use crate::cli::{Demo, Sabotage};
+use crate::judge::{Seen, judge};
+use crate::people::{AtStop, Courier, Owner, carrier_says, order, persist, until};
+use crate::stage::{Setting, Stage};
+
+/// Every car of the demo has a plate of its own.
+const PLATES: [&str; 4] = ["KLM 482", "DRX 913", "PTZ 205", "WHB 661"];
+
+/// # Errors
+/// When a delivery does not end as it should, or the judge finds a violation.
+pub async fn run(args: Demo) -> anyhow::Result<()> {
+    let dir = match &args.out {
+        Some(dir) => dir.clone(),
+        None => std::env::temp_dir().join(format!("parcelshelf-demo-{}", std::process::id())),
+    };
+    if fs::read_dir(&dir).is_ok_and(|mut d| d.next().is_some()) {
+        bail!("{} is not empty; choose another folder with --out", dir.display());
+    }
+    fs::create_dir_all(dir.join("bundles"))?;
+    let places = places(args.stops.as_deref(), args.deliveries)?;
+    let mut world = WorldFile { cars: Vec::new(), ..WorldFile::demo() };
+    for (n, place) in places.iter().enumerate() {
+        let mut car = CarFile::of(&login(n));
+        (car.latitude, car.longitude) = (place.latitude_deg(), place.longitude_deg());
+        world.cars.push(car);
+    }
+    let tampering = match args.sabotage {
+        Some(Sabotage::RelockOff) => Some(Tampering::SwallowLocks),
+        Some(Sabotage::SecondCommand) => Some(Tampering::RepeatUnlocks),
+        Some(Sabotage::LeafLeftOut) | None => None,
+    };
+    tell("Starting carrier, gateway, keyholder and a simulated car maker's cloud, each a process of its own …");
+    let mut stage = Stage::start(&dir, &world, Setting { tampering, ..Setting::default() }).await?;
+    let mut report = Vec::new();
+    let mut violations = 0;
+    for (n, place) in places.iter().enumerate() {
+        tell(&format!("\n── Delivery {} of {} ──", n + 1, places.len()));
+        let play = Play { stage: &stage, n, place: *place, dir: &dir, sabotage: args.sabotage };
+        let entry = play.delivery().await.with_context(|| format!("delivery {} stopped", n + 1))?;
+        violations += entry["violations"].as_array().map_or(0, Vec::len);
+        report.push(entry);
+    }
+    let delivered = report.iter().filter(|r| r["outcome"] == "delivered").count();
+    let all = json!({"deliveries": report});
+    if let Some(path) = &args.report {
+        fs::write(path, serde_json::to_string_pretty(&all)? + "\n")
+            .with_context(|| format!("failed to write {}", path.display()))?;
+        tell(&format!("\nReport: {}", path.display()));
+    }
+    tell(&format!(
+        "\n{delivered} of {} delivered, {violations} violations. Everything is in {}.",
+        places.len(),
+        dir.display()
+    ));
+    if violations > 0 || delivered < places.len() {
+        stage.stop().await?;
+        bail!("the judge is not satisfied; the report names each violation");
+    }
+    if !args.once {
+        stay_up(&stage).await?;
+    }
+    stage.stop().await
+}
+
+async fn stay_up(stage: &Stage) -> anyhow::Result<()> {
+    let l = &stage.layout;
+    tell("\nEverything stays up. Try:");
+    tell(&format!("  curl {}/.well-known/parcelshelf", l.gateway_origin));
+    tell(&format!("  curl {}/log/checkpoint", l.gateway_origin));
+    tell(&format!("  curl -H 'Authorization: Bearer {}' {}/v1/deliveries", l.dispatch_key, l.carrier_origin));
+    tell(&format!("  curl {}/__sim/help", stage.sim_base));
+    tell("Ctrl-C ends it.");
+    let mut stop = parcelshelf_edge::serve::stop_signal()?;
+    let _ = stop.wait_for(|s| *s).await;
+    Ok(())
+}
+
+fn tell(line: &str) {
+    println!("{line}");
+}
+fn login(n: usize) -> String {
+    format!("owner-{}@example.org", n + 1)
+}
+
+/// Stops of a file, or a car park in Gothenburg for each car.
+fn places(file: Option<&Path>, count: u32) -> anyhow::Result<Vec<Position>> {
+    let count = count as usize;
+    let Some(file) = file else {
+        let home = Position::new(57.725_374, 11.849_843, 10.0)?;
+        return Ok((0..count).map(|n| home.moved(90.0, 60.0 * n as f64)).collect());
+    };
+    let mut reader = csv::Reader::from_path(file).with_context(|| format!("failed to read {}", file.display()))?;
+    let mut all = Vec::new();
+    for row in reader.records() {
+        let row = row?;
+        let number = |i: usize| row.get(i).and_then(|t| t.trim().parse::<f64>().ok());
+        let (Some(id), Some(lat), Some(lng)) = (row.get(0), number(1), number(2)) else {
+            bail!("{}: each row has id,latitude,longitude", file.display());
+        };
+        if id.trim() != "depot" {
+            all.push(Position::new(lat, lng, 10.0)?);
+        }
+        if all.len() == count {
+            return Ok(all);
+        }
+    }
+    bail!("{} has {} stops, {count} are needed", file.display(), all.len())
+}
+
+struct Play<'a> {
+    stage: &'a Stage,
+    n: usize,
+    place: Position,
+    dir: &'a Path,
+    sabotage: Option<Sabotage>,
+}
+
+impl Play<'_> {
+    async fn delivery(&self) -> anyhow::Result<Value> {
+        let stage = self.stage;
+        let owner = self.enrol().await?;
+        self.rehearse(&owner).await?;
+
+        let now = stage.host.now();
+        let label = format!("FJB{:08}", 70_000_000 + self.n);
+        let order = order(now, &label)?;
+        let merchant = stage.merchant()?;
+        let ordered = merchant.ship(&order, &self.key("ship")).await.context("to ship")?;
+        tell("merchant   posts one parcel; the carrier checks its rules and signs a request to the owner");
+        let granted = owner.allow(stage, &ordered).await?;
+        tell("owner      reads the request, and allows it with a passkey: this car, this window, this area, once");
+        let dispatch = stage.dispatch()?;
+        carrier_says(&dispatch, ordered.delivery, &["accepted"]).await?;
+        tell(
+            "carrier    learns: allowed, in an area of about five square kilometres per cell. Not which car, not where",
+        );
+
+        let courier = Courier::hire(stage, "Sam Rivera", &self.key("courier")).await?;
+        dispatch.load(ordered.delivery, courier.id, &self.key("load")).await?;
+        let url =
+            persist("the leg", async || courier.shipping.start_leg(ordered.delivery, &self.key("leg")).await).await?;
+        tell("courier    sets out; the carrier passes the permission on to this one device, for this one hour");
+        let phone = self.place.moved(45.0, 25.0);
+        let at = AtStop::open(stage, &courier, &owner, &url, phone).await?;
+        let place = at.locate().await?;
+        tell(&format!(
+            "courier    learns where: {:.0} m away, sealed to this device; gateway and carrier saw ciphertext",
+            place.position.distance_m(&phone)
+        ));
+        let description = at.describe().await?;
+        tell(&format!("courier    reads plate and colour near the car: {} {}", description.colour, description.plate));
+        courier.shipping.step(ordered.delivery, "arrived", &self.key("arrived"), &json!({})).await?;
+
+        let before = Seen::of(&stage.seen_of(&owner.hands.vin).await?);
+        let attempt = at.ask_to_open(&[at.scan(&label)?]).await?;
+        let ready = at.follow(attempt, |s| s["state"] == "ready" || s["state"] == "open").await?;
+        tell(&format!(
+            "car        is ready ({}): a hand at the tailgate completes it",
+            ready["state"].as_str().unwrap_or("?")
+        ));
+        owner.hands.act(&json!({"action": "open_tailgate"})).await?;
+        at.follow(attempt, |s| s["state"] == "open").await?;
+        tell("courier    opens the tailgate, puts the parcel in, shuts it, checks the handle, takes a photo");
+        owner.hands.act(&json!({"action": "close_tailgate"})).await?;
+        let photo = self.photo(&owner, &granted, &at, attempt).await?;
+        at.close(Some(photo)).await?;
+        let over = |s: &Value| s["ended"] == json!(true) || s["state"] == "alarm" || s["state"] == "locked";
+        let end = at.follow(attempt, over).await?;
+        tell(&format!("keyholder  locks and proves it: {}", end["lock_proof"].as_str().unwrap_or("not proved")));
+        let parcel = ordered.parcels.first().context("a shipment without parcels")?;
+        let outcome = json!({"outcome": "done"});
+        courier
+            .shipping
+            .step(ordered.delivery, &format!("parcels/{parcel}/outcome"), &self.key("outcome"), &outcome)
+            .await?;
+        courier.shipping.step(ordered.delivery, "finish", &self.key("finish"), &json!({})).await?;
+        let done = carrier_says(&dispatch, ordered.delivery, &["ended", "falling_back"]).await?;
+        self.judged(&owner, &granted, before, &done).await
+    }
+
+    fn key(&self, step: &str) -> String {
+        format!("demo-{}-{step}", self.n)
+    }
+
+    async fn enrol(&self) -> anyhow::Result<Owner> {
+        let cars = parcelshelf_client::Http::new(&self.stage.sim_base)?.get("/__sim/cars", &[]).await?;
+        let car = &cars["cars"][self.n];
+        let vin = car["vin"].as_str().context("a car without a VIN")?;
+        let plate = PLATES[self.n % PLATES.len()];
+        let owner = Owner::enrol(self.stage, &login(self.n), vin, self.place, plate).await?;
+        tell("owner      signs up with a passkey and no name, links a Volvo, agrees to what its maker cannot tell,");
+        tell("           and proves by three doors in a drawn order to stand at it (hands simulated)");
+        Ok(owner)
+    }
+
+    /// The owner opens the own car once, so that the first stranger's try is not the first try.
+    async fn rehearse(&self, owner: &Owner) -> anyhow::Result<()> {
+        use parcelshelf_client::courier::{Device, Stop};
+        let stage = self.stage;
+        let device = Device::create(&stage.host)?;
+        let now = stage.host.now();
+        let start = parcelshelf_core::time::Timestamp::from_unix_seconds(now.unix_seconds());
+        let window = Window::new(start, start.plus_seconds(600))?;
+        let access_point = owner.wallet.access_point(device.thumbprint()).await?;
+        let granted = owner.wallet.rehearse(&device, &owner.consent(window, access_point)?).await?;
+        let stop = Stop { delivery: granted.delivery, last_link: granted.jws.clone(), salt: [0; 16] };
+        let page =
+            parcelshelf_client::courier::StopPage::open(&stage.layout.stop_origin, owner.wallet.pinned(), &stage.host);
+        let page = page.await?;
+        let attempt = page.ask_to_open(&device, &stop, self.place, &[]).await.context("to rehearse")?;
+        let mut after = 0;
+        let mut follow = async |state: &str| {
+            until(&format!("{state} in the rehearsal"), async || {
+                let seen = page.attempt(attempt, after).await?;
+                after = seen["seq"].as_u64().unwrap_or(after);
+                Ok((seen["state"] == state).then_some(()))
+            })
+            .await
+        };
+        follow("ready").await?;
+        owner.hands.act(&json!({"action": "open_tailgate"})).await?;
+        follow("open").await?;
+        owner.hands.act(&json!({"action": "close_tailgate"})).await?;
+        page.close(&device, &stop, self.place, None, true).await?;
+        follow("locked").await?;
+        tell("owner      rehearses: the own phone opens the own car once, and it locks again");
+        Ok(())
+    }
+
+    async fn photo(
+        &self,
+        owner: &Owner,
+        granted: &Granted,
+        at: &AtStop<'_>,
+        attempt: parcelshelf_core::id::AttemptId,
+    ) -> anyhow::Result<parcelshelf_protocol::encoding::Hash> {
+        let to = owner.wallet.seal_key_of(granted.id)?;
+        at.photograph(attempt, &to, b"a photo of a closed lid").await
+    }
+
+    async fn judged(&self, owner: &Owner, granted: &Granted, before: Seen, done: &Value) -> anyhow::Result<Value> {
+        let bytes = until("the case bundle", async || match owner.wallet.bundle(granted.delivery).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
+            Err(other) => Err(other),
+        });
+        let mut bytes = bytes.await?;
+        if self.sabotage == Some(Sabotage::LeafLeftOut) {
+            let mut bundle = Bundle::parse_canonical(&bytes)?;
+            ensure!(bundle.records.pop().is_some(), "a bundle without records");
+            bytes = bundle.encode();
+        }
+        let path: PathBuf = self.dir.join(format!("bundles/{}.json", granted.delivery));
+        fs::write(&path, &bytes)?;
+        let keys = owner.wallet.pinned().claims();
+        let anchors = Anchors {
+            aud: keys.iss.clone(),
+            log: keys.log.clone(),
+            operator: self.stage.operator.clone(),
+            rp_id: keys.rp_id.clone(),
+            wallet_origin: keys.wallet_origin.clone(),
+        };
+        let seen = Seen::of(&self.stage.seen_of(&owner.hands.vin).await?).since(before);
+        let finding = judge(seen, &bytes, &anchors);
+        let outcome = done["end"].as_str().or(done["state"].as_str()).unwrap_or("unknown");
+        tell(&format!(
+            "owner      exports the case; verified offline, and compared with what the car itself recorded: {}",
+            if finding.violations.is_empty() { String::from("they agree") } else { finding.violations.join(", ") }
+        ));
+        Ok(json!({
+            "maker": "volvo",
+            "outcome": outcome,
+            "openings": finding.openings,
+            "lock_proof": finding.lock_proof.map(|p| p.code()),
+            "bundle": path.to_string_lossy(),
+            "delivery": granted.delivery.to_string(),
+            "violations": finding.violations,
+        }))
+    }
+}

@@ -1,0 +1,263 @@
+//! Looks at configurations before anybody depends on them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use parcelshelf_client::Http;
+use parcelshelf_core::time::Timestamp;
+use parcelshelf_edge::Host;
+use parcelshelf_keyholder::keys::{KeyRing, read_key};
+use parcelshelf_protocol::cert::{Cert, Role, VerifiedCert};
+use parcelshelf_protocol::jws::{Moment, VerifyingKey};
+
+use crate::cli::Doctor;
+use crate::services::{KeyholderFile, read};
+
+/// A clock that is further off makes nonces and certificates fail.
+const CLOCK_OFF_MAX_MS: i64 = 2_000;
+/// Certificates that end sooner are worth a word.
+const CERT_LEFT_DAYS: i64 = 7;
+
+/// What was found, good or bad.
+#[derive(Debug, Default)]
+pub struct Findings {
+    lines: Vec<(bool, String)>,
+}
+impl Findings {
+    fn good(&mut self, text: impl Into<String>) {
+        self.lines.push((true, text.into()));
+    }
+    fn bad(&mut self, text: impl Into<String>) {
+        self.lines.push((false, text.into()));
+    }
+    fn check(&mut self, holds: bool, good: impl Into<String>, bad: impl Into<String>) {
+        if holds { self.good(good) } else { self.bad(bad) }
+    }
+    /// What is wrong, in plain words.
+    #[must_use]
+    pub fn wrong(&self) -> Vec<&str> {
+        self.lines.iter().filter(|(good, _)| !good).map(|(_, text)| text.as_str()).collect()
+    }
+}
+
+/// # Errors
+/// When anything is wrong.
+pub async fn run(args: &Doctor) -> anyhow::Result<()> {
+    let host = Host::system();
+    let mut findings = look(&args.path, host.now());
+    if args.online {
+        online(&args.path, &host, &mut findings).await;
+    }
+    for (good, text) in &findings.lines {
+        println!("{} {text}", if *good { "ok   " } else { "WRONG" });
+    }
+    let wrong = findings.wrong().len();
+    if wrong > 0 {
+        bail!("{wrong} {} to put right", if wrong == 1 { "thing" } else { "things" });
+    }
+    Ok(())
+}
+
+fn files(path: &Path) -> [PathBuf; 3] {
+    let one = |name: &str| {
+        if path.is_dir() { path.join(format!("{name}/{name}.toml")) } else { path.to_owned() }
+    };
+    [one("keyholder"), one("gateway"), one("carrier")]
+}
+
+/// Looks at what lies on the disk.
+#[must_use]
+pub fn look(path: &Path, now: Timestamp) -> Findings {
+    let mut f = Findings::default();
+    let [keyholder, gateway, carrier] = files(path);
+    let wanted = |file: &Path, name: &str| {
+        path.is_dir()
+            || std::fs::read_to_string(file).is_ok_and(|t| t.contains(&format!("[{name}")) || name != "keyholder")
+    };
+    let mut aud = None;
+    let mut operator = None;
+    if wanted(&keyholder, "keyholder") {
+        match read::<KeyholderFile>(&keyholder) {
+            Ok(file) => {
+                aud = Some(file.keyholder.aud.clone());
+                operator = file.keyholder.operator.key().ok();
+                look_at_keyholder(&file, &mut f);
+            }
+            Err(e) => f.bad(format!("keyholder: {e:#}")),
+        }
+    }
+    if path.is_dir() {
+        match read::<parcelshelf_gateway::Config>(&gateway) {
+            Ok(config) => look_at_gateway(&config, aud.as_deref(), &mut f),
+            Err(e) => f.bad(format!("gateway: {e:#}")),
+        }
+        match read::<parcelshelf_carrier::Config>(&carrier) {
+            Ok(config) => look_at_carrier(&config, aud.as_deref(), operator.as_ref(), now, &mut f),
+            Err(e) => f.bad(format!("carrier: {e:#}")),
+        }
+    }
+    f
+}
+
+fn look_at_keyholder(file: &KeyholderFile, f: &mut Findings) {
+    let k = &file.keyholder;
+    match KeyRing::load(&k.key_dir, &k.log_origin) {
+        Ok(_) => f.good("keyholder: five keys can be read"),
+        Err(e) => f.bad(format!("keyholder: {e}")),
+    }
+    for name in parcelshelf_keyholder::keys::FILES {
+        private(&k.key_dir.join(name), "keyholder", f);
+    }
+    f.check(
+        k.operator.key().is_ok(),
+        "keyholder: the operator's key is a key",
+        "keyholder: the operator's key is none",
+    );
+    let host = host_of(&k.wallet_origin);
+    f.check(
+        host.as_deref() == Some(k.rp_id.as_str()),
+        "keyholder: passkeys belong to exactly the wallet's host",
+        format!("keyholder: rp_id is {} and must be the wallet's host, {}", k.rp_id, host.unwrap_or_default()),
+    );
+    // Socket addresses hold 107 bytes and a zero.
+    f.check(
+        k.socket.as_os_str().len() <= 107,
+        "keyholder: the socket's path is short enough",
+        "keyholder: the socket's path has more than 107 bytes; choose a shorter folder",
+    );
+    match &file.volvo {
+        Some(volvo) => match volvo.access() {
+            Ok(_) => f.good("keyholder: the maker's configuration can be used"),
+            Err(e) => f.bad(format!("keyholder: [volvo] {e:#}")),
+        },
+        None => f.bad("keyholder: no maker is configured"),
+    }
+}
+
+fn look_at_gateway(c: &parcelshelf_gateway::Config, aud: Option<&str>, f: &mut Findings) {
+    let hosts = [&c.origin, &c.wallet_origin, &c.stop_origin].map(|o| host_of(o));
+    let differ =
+        hosts.iter().all(Option::is_some) && hosts[0] != hosts[1] && hosts[0] != hosts[2] && hosts[1] != hosts[2];
+    f.check(
+        differ,
+        "gateway: gateway, wallet and stop page are three hosts",
+        "gateway: origin, wallet_origin and stop_origin must be three different hosts: a page of one must not reach another's",
+    );
+    let secure = [&c.origin, &c.wallet_origin, &c.stop_origin].iter().zip(&hosts).all(|(o, h)| {
+        o.starts_with("https://") || h.as_deref().is_some_and(|h| h == "localhost" || h.ends_with(".localhost"))
+    });
+    f.check(
+        secure,
+        "gateway: https, or this machine",
+        "gateway: origins must be https; passkeys do not work otherwise",
+    );
+    f.check(
+        hosts[1].as_deref() == Some(c.rp_id.as_str()),
+        "gateway: rp_id is the wallet's host",
+        "gateway: rp_id must be the wallet's host",
+    );
+    if let Some(aud) = aud {
+        f.check(
+            c.aud == aud,
+            "gateway: names the keyholder as it names itself",
+            "gateway: aud differs from the keyholder's",
+        );
+    }
+    private(&c.nonce_key, "gateway", f);
+    if let Err(e) = read_key(&c.nonce_key) {
+        f.bad(format!("gateway: {e}"));
+    }
+}
+
+fn look_at_carrier(
+    c: &parcelshelf_carrier::Config,
+    aud: Option<&str>,
+    operator: Option<&VerifyingKey>,
+    now: Timestamp,
+    f: &mut Findings,
+) {
+    for key in [&c.delegation_key, &c.storage_key] {
+        private(key, "carrier", f);
+        if let Err(e) = read_key(key) {
+            f.bad(format!("carrier: {e}"));
+        }
+    }
+    if let Some(aud) = aud {
+        f.check(
+            c.aud == aud,
+            "carrier: names the keyholder as it names itself",
+            "carrier: aud differs from the keyholder's",
+        );
+    }
+    f.check(
+        !c.api_keys.is_empty(),
+        "carrier: keys of the interface are configured",
+        "carrier: nobody has a key of the interface",
+    );
+    let text = |path: &Path| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let Ok(root) = VerifyingKey::parse_jwk(text(&c.root).as_bytes()) else {
+        f.bad("carrier: the root's public key cannot be read");
+        return;
+    };
+    if let Some(operator) = operator {
+        let cert = Cert::verify(&text(&c.carrier_cert), operator, Role::Carrier, &c.aud, Moment::Used(now));
+        certificate("carrier: admitted by the operator", cert.map_err(|r| r.code()), now, f);
+    }
+    let cert = Cert::verify(&text(&c.delegation_cert), &root, Role::Delegation, &c.aud, Moment::Used(now));
+    certificate("carrier: the delegation key is certified by the root", cert.map_err(|r| r.code()), now, f);
+}
+
+fn certificate(what: &str, cert: Result<VerifiedCert, &'static str>, now: Timestamp, f: &mut Findings) {
+    match cert {
+        Ok(cert) => {
+            let days = cert.claims().window.end().millis_since(now) / 86_400_000;
+            f.check(
+                days >= CERT_LEFT_DAYS,
+                format!("{what}, for {days} more days"),
+                format!("{what}, but for {days} days only: certify it anew"),
+            );
+        }
+        Err(code) => f.bad(format!("{what}? No: {code}")),
+    }
+}
+
+fn private(path: &Path, party: &str, f: &mut Findings) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).map(|m| m.permissions().mode() & 0o077);
+    match mode {
+        Ok(0) => {}
+        Ok(_) => f.bad(format!("{party}: others can read {}; chmod 600 it", path.display())),
+        Err(e) => f.bad(format!("{party}: {}: {e}", path.display())),
+    }
+}
+
+fn host_of(origin: &str) -> Option<String> {
+    let rest = origin.split_once("://")?.1;
+    Some(rest.split(['/', ':']).next()?.to_owned())
+}
+
+/// Asks the running services for health and time.
+async fn online(path: &Path, host: &Host, f: &mut Findings) {
+    let [_, gateway, carrier] = files(path);
+    let origins = [
+        ("gateway", read::<parcelshelf_gateway::Config>(&gateway).map(|c| c.origin)),
+        ("carrier", read::<parcelshelf_carrier::Config>(&carrier).map(|c| format!("http://{}", c.listen))),
+    ];
+    for (name, origin) in origins {
+        let Ok(origin) = origin else { continue };
+        match Http::new(&origin) {
+            Ok(http) => match http.server_time("/healthz").await {
+                Ok(there) => {
+                    let off = host.now().millis_since(there).abs();
+                    f.check(
+                        off <= CLOCK_OFF_MAX_MS,
+                        format!("{name}: answers, its clock is {off} ms off"),
+                        format!("{name}: its clock is {off} ms off; let both machines use NTP"),
+                    );
+                }
+                Err(e) => f.bad(format!("{name}: does not answer at {origin}: {e}")),
+            },
+            Err(e) => f.bad(format!("{name}: {e}")),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Fresh keys and configurations for all parties, one folder each; no party gets what is another's.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use parcelshelf_carrier as carrier;
+use parcelshelf_client::depot::{CERTIFIED_DAYS, DELEGATION_DAYS, certify};
+use parcelshelf_edge::Host;
+use parcelshelf_gateway as gateway;
+use parcelshelf_keyholder::config::{Config as KeyholderConfig, Jwk};
+use parcelshelf_keyholder::keys::{KeyRing, read_key, write_key};
+use parcelshelf_protocol::cert::Subject;
+use parcelshelf_protocol::encoding::{b64, sha256};
+use parcelshelf_protocol::jws::{Sign as _, SigningKey};
+use parcelshelf_simulator::volvo::{DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_VCC_API_KEY};
+
+use crate::cli::Init;
+use crate::services::{KeyholderFile, VolvoFile};
+
+/// Where everything is.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    pub dir: PathBuf,
+    /// Where carriers and depots ask.
+    pub gateway_origin: String,
+    pub wallet_origin: String,
+    pub stop_origin: String,
+    pub carrier_origin: String,
+    pub merchant_key: String,
+    pub dispatch_key: String,
+}
+
+/// # Errors
+/// When the folder cannot be written, or is not empty.
+pub fn run(args: &Init) -> anyhow::Result<()> {
+    let layout = write(args, &Host::system())?;
+    println!("Written to {}.", layout.dir.display());
+    println!();
+    println!("  operator/       admits carriers; keep it offline");
+    println!("  carrier-root/   certifies depots and delegation keys; keep it offline");
+    println!("  depot/          certifies couriers' devices");
+    println!("  carrier/        parcelshelf carrier -c {}", layout.dir.join("carrier/carrier.toml").display());
+    println!("  gateway/        parcelshelf gateway -c {}", layout.dir.join("gateway/gateway.toml").display());
+    println!("  keyholder/      parcelshelf keyholder -c {}", layout.dir.join("keyholder/keyholder.toml").display());
+    println!();
+    println!("Keys of the carrier's interface, shown once:");
+    println!("  merchant  {}", layout.merchant_key);
+    println!("  dispatch  {}", layout.dispatch_key);
+    println!();
+    println!("Next: parcelshelf doctor {}", layout.dir.display());
+    Ok(())
+}
+
+/// Writes everything and says where it is.
+///
+/// # Errors
+/// When the folder cannot be written, or is not empty.
+pub fn write(args: &Init, host: &Host) -> anyhow::Result<Layout> {
+    if fs::read_dir(&args.dir).is_ok_and(|mut d| d.next().is_some()) {
+        bail!("{} is not empty: init never overwrites keys", args.dir.display());
+    }
+    fs::create_dir_all(&args.dir).with_context(|| format!("failed to create {}", args.dir.display()))?;
+    let dir = args.dir.canonicalize()?;
+    let local = args.host == "localhost" || args.host.ends_with(".localhost");
+    let origin = |name: &str, port: u16| match (local, name) {
+        (true, "") => format!("http://{}:{port}", args.host),
+        (true, name) => format!("http://{name}.{}:{port}", args.host),
+        (false, "") => format!("https://{}", args.host),
+        (false, name) => format!("https://{name}.{}", args.host),
+    };
+    let layout = Layout {
+        gateway_origin: origin("", args.port),
+        wallet_origin: origin("wallet", args.port),
+        stop_origin: origin("stop", args.port),
+        carrier_origin: format!("http://127.0.0.1:{}", args.port + 1),
+        merchant_key: b64(host.random::<32>()),
+        dispatch_key: b64(host.random::<32>()),
+        dir,
+    };
+    for party in ["operator", "carrier-root", "depot", "carrier", "gateway", "keyholder"] {
+        fs::create_dir_all(layout.dir.join(party))?;
+    }
+    let keys = Authorities::write(&layout.dir, host)?;
+    certificates(args, &layout, &keys, host)?;
+    configurations(args, &layout, &keys, host)?;
+    Ok(layout)
+}
+
+/// Keys that certify others.
+struct Authorities {
+    operator: SigningKey,
+    root: SigningKey,
+}
+impl Authorities {
+    fn write(dir: &Path, host: &Host) -> anyhow::Result<Self> {
+        let fresh = |path: &str| -> anyhow::Result<SigningKey> {
+            let path = dir.join(path);
+            write_key(&path, &*host.entropy).with_context(|| format!("failed to write {}", path.display()))?;
+            signing_key(&path)
+        };
+        let (operator, root) = (fresh("operator/operator.key")?, fresh("carrier-root/root.key")?);
+        fresh("depot/depot.key")?;
+        fresh("carrier/delegation.key")?;
+        for other in ["carrier/storage.key", "gateway/nonce.key"] {
+            write_key(&dir.join(other), &*host.entropy)?;
+        }
+        KeyRing::generate(&dir.join("keyholder/keys"), &*host.entropy)?;
+        Ok(Self { operator, root })
+    }
+}
+
+/// A key written by `init`.
+///
+/// # Errors
+/// When the file holds none.
+pub fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
+    let scalar = read_key(path).map_err(anyhow::Error::msg)?;
+    SigningKey::from_scalar(&scalar).with_context(|| format!("{} is not a key", path.display()))
+}
+
+fn certificates(args: &Init, layout: &Layout, keys: &Authorities, host: &Host) -> anyhow::Result<()> {
+    let host = &client_host(host);
+    let dir = &layout.dir;
+    let aud = &layout.gateway_origin;
+    let domain =
+        if args.host == "localhost" { String::from("carrier.localhost") } else { format!("carrier.{}", args.host) };
+    let subject = Subject::Carrier { name: args.carrier_name.clone(), domain };
+    let carrier = certify(&keys.operator, aud, keys.root.verifying_key(), subject, CERTIFIED_DAYS, host)?;
+    let of = |path: &str, subject, days| -> anyhow::Result<String> {
+        let key = signing_key(&dir.join(path))?;
+        Ok(certify(&keys.root, aud, key.verifying_key(), subject, days, host)?.jws().to_owned())
+    };
+    let depot = of("depot/depot.key", Subject::Depot, CERTIFIED_DAYS)?;
+    let delegation = of("carrier/delegation.key", Subject::Delegation, DELEGATION_DAYS)?;
+    for (path, text) in [
+        ("depot/depot.cert", depot.as_str()),
+        ("carrier/carrier.cert", carrier.jws()),
+        ("carrier/delegation.cert", &delegation),
+        ("carrier/root.jwk", &keys.root.verifying_key().to_jwk()),
+        ("operator/operator.jwk", &keys.operator.verifying_key().to_jwk()),
+    ] {
+        fs::write(dir.join(path), text)?;
+    }
+    Ok(())
+}
+
+fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host) -> anyhow::Result<()> {
+    let dir = &layout.dir;
+    let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let wallet_host = format!("wallet.{}", args.host);
+    let socket = dir.join("keyholder/keyholder.sock");
+    let level = String::from("info");
+    let keyholder = KeyholderFile {
+        keyholder: KeyholderConfig {
+            aud: layout.gateway_origin.clone(),
+            socket: socket.clone(),
+            data_dir: dir.join("keyholder/data"),
+            key_dir: dir.join("keyholder/keys"),
+            rp_id: wallet_host.clone(),
+            wallet_origin: layout.wallet_origin.clone(),
+            log_origin: format!("{}/log", args.host),
+            operator: Jwk::of(keys.operator.verifying_key()),
+            country: String::from("SE"),
+            log_level: level.clone(),
+        },
+        volvo: Some(VolvoFile {
+            api_base: args.maker_base.clone(),
+            identity_base: args.maker_base.clone(),
+            client_id: DEMO_CLIENT_ID.to_owned(),
+            client_secret: DEMO_CLIENT_SECRET.to_owned(),
+            vcc_api_key: DEMO_VCC_API_KEY.to_owned(),
+            redirect_uri: format!("{}/oauth/callback", layout.wallet_origin),
+        }),
+    };
+    let gateway = gateway::Config {
+        listen: at(args.port),
+        data_dir: dir.join("gateway/data"),
+        keyholder: socket,
+        origin: layout.gateway_origin.clone(),
+        wallet_origin: layout.wallet_origin.clone(),
+        stop_origin: layout.stop_origin.clone(),
+        rp_id: wallet_host,
+        aud: layout.gateway_origin.clone(),
+        nonce_key: dir.join("gateway/nonce.key"),
+        log_level: level.clone(),
+    };
+    let key = |role: carrier::Role, name: &str, secret: &str| carrier::ApiKey {
+        role,
+        name: name.to_owned(),
+        sha256: sha256(secret).as_bytes().iter().map(|b| format!("{b:02x}")).collect(),
+    };
+    let carrier = carrier::Config {
+        listen: at(args.port + 1),
+        data_dir: dir.join("carrier/data"),
+        gateway: layout.gateway_origin.clone(),
+        wallet_origin: layout.wallet_origin.clone(),
+        stop_origin: layout.stop_origin.clone(),
+        aud: layout.gateway_origin.clone(),
+        name: args.carrier_name.clone(),
+        root: dir.join("carrier/root.jwk"),
+        carrier_cert: dir.join("carrier/carrier.cert"),
+        delegation_cert: dir.join("carrier/delegation.cert"),
+        delegation_key: dir.join("carrier/delegation.key"),
+        storage_key: dir.join("carrier/storage.key"),
+        api_keys: vec![
+            key(carrier::Role::Merchant, "first merchant", &layout.merchant_key),
+            key(carrier::Role::Dispatch, "dispatch", &layout.dispatch_key),
+        ],
+        log_level: level,
+    };
+    let comment = "# Written by `parcelshelf init`. Every member is explained in docs/operations.md.\n";
+    for (path, text) in [
+        ("keyholder/keyholder.toml", toml::to_string(&keyholder)?),
+        ("gateway/gateway.toml", toml::to_string(&gateway)?),
+        ("carrier/carrier.toml", toml::to_string(&carrier)?),
+    ] {
+        fs::write(dir.join(path), format!("{comment}{text}"))?;
+    }
+    Ok(())
+}
+
+/// The same clock and randomness, for the client crate.
+#[must_use]
+pub fn client_host(host: &Host) -> parcelshelf_client::Host {
+    parcelshelf_client::Host { clock: host.clock.clone(), entropy: host.entropy.clone() }
+}

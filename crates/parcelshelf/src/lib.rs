@@ -1,0 +1,20 @@
+//! The binary's parts: one subcommand per role, and the stage on which the demo and the tests play.
+//!
+//! What it is: wiring. It is the only place that knows all parties, because it starts them; the parties themselves share
+//! nothing but the protocol. What it is not: no rule of the domain lives here.
+//!
+//! The three types to know: [`Stage`](stage::Stage) (all parties running), [`Owner`](people::Owner) and
+//! [`Courier`](people::Courier) (people who play on it).
+
+pub mod cli;
+pub mod demo;
+pub mod doctor;
+pub mod init;
+pub mod judge;
+pub mod openapi;
+pub mod people;
+pub mod process;
+pub mod services;
+pub mod sim;
+pub mod stage;
+pub mod verify;

@@ -1,0 +1,375 @@
+//! People on the stage: owners with real passkeys and cars with doors, couriers with real devices and hands.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use parcelshelf_client::courier::{Device, Stop, StopPage};
+use parcelshelf_client::shipping::{Order, Ordered, ParcelOrder, Shipping};
+use parcelshelf_client::wallet::{Consent, Granted, Wallet, WalletSite};
+use parcelshelf_client::{Failure, Http};
+use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::area::{Area, Cell, Position};
+use parcelshelf_core::id::{AttemptId, CourierId, DeliveryId, VehicleId};
+use parcelshelf_core::time::{Timestamp, Window};
+use parcelshelf_protocol::content::{Description, Place};
+use parcelshelf_protocol::encoding::Hash;
+use parcelshelf_protocol::grant::Disclose;
+use parcelshelf_protocol::label;
+use parcelshelf_protocol::seal::SealPublicKey;
+use serde_json::{Value, json};
+
+use crate::stage::Stage;
+
+/// Something that needs a moment is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// Nothing on the stage takes longer.
+const PATIENCE_LOOKS: u32 = 400;
+
+/// Looks until there is something to see.
+///
+/// # Errors
+/// When it does not come, or looking fails for good.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>) -> anyhow::Result<T> {
+    for _ in 0..PATIENCE_LOOKS {
+        match look().await {
+            Ok(Some(seen)) => return Ok(seen),
+            Ok(None) => {}
+            Err(failure) if failure.is_passing() => {}
+            Err(other) => return Err(other).with_context(|| format!("while waiting for {what}")),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    bail!("{what} did not come")
+}
+
+/// Does something again while nobody answers or the server asks for patience.
+///
+/// # Errors
+/// When it is refused, or nobody ever answers.
+pub async fn persist<T>(what: &str, mut act: impl AsyncFnMut() -> Result<T, Failure>) -> anyhow::Result<T> {
+    until(what, async || act().await.map(Some)).await
+}
+
+/// Hands at one simulated car.
+#[derive(Debug, Clone)]
+pub struct Hands {
+    sim: Http,
+    pub vin: String,
+}
+
+impl Hands {
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn new(stage: &Stage, vin: &str) -> anyhow::Result<Self> {
+        Ok(Self { sim: Http::new(&stage.sim_base)?, vin: vin.to_owned() })
+    }
+    /// # Errors
+    /// When the car does not let it.
+    pub async fn act(&self, action: &Value) -> Result<Value, Failure> {
+        self.sim.post(&format!("/__sim/cars/{}/hand", self.vin), &[], action).await
+    }
+    /// # Errors
+    /// When the simulator does not answer.
+    pub async fn look(&self) -> Result<Value, Failure> {
+        self.sim.get(&format!("/__sim/cars/{}", self.vin), &[]).await
+    }
+    /// Something goes wrong with the car's cloud at the next command of this kind.
+    ///
+    /// # Errors
+    /// When the simulator does not take it.
+    pub async fn plan_fault(&self, command: &str, fault: &str) -> Result<(), Failure> {
+        let body = json!({"command": command, "fault": fault});
+        self.sim.post(&format!("/__sim/cars/{}/faults", self.vin), &[], &body).await.map(drop)
+    }
+    /// Opens and shuts a door as the possession proof names it.
+    ///
+    /// # Errors
+    /// When the car does not let it.
+    pub async fn open_and_shut(&self, door: &str) -> Result<(), Failure> {
+        let (open, shut) = match door {
+            "lid" => (json!({"action": "open_tailgate"}), json!({"action": "close_tailgate"})),
+            door => (json!({"action": "open_door", "door": door}), json!({"action": "close_door", "door": door})),
+        };
+        self.act(&open).await?;
+        self.act(&shut).await.map(drop)
+    }
+}
+
+/// An owner with a wallet and one car.
+#[derive(Debug)]
+pub struct Owner {
+    pub wallet: Wallet,
+    pub vehicle: VehicleId,
+    pub hands: Hands,
+    pub place: Position,
+    pub plate: String,
+    pub class: AccessClass,
+}
+
+impl Owner {
+    /// Signs up, links the car, agrees to what the maker cannot tell, describes it, and proves possession at its doors.
+    ///
+    /// # Errors
+    /// When any step is refused.
+    pub async fn enrol(stage: &Stage, login: &str, vin: &str, place: Position, plate: &str) -> anyhow::Result<Self> {
+        let site = WalletSite::new(&stage.layout.wallet_origin, &stage.host)?;
+        let wallet = Wallet::register(site, &stage.host).await.context("to sign up")?;
+        let url = wallet.link("volvo").await.context("to begin linking")?;
+        let status =
+            wallet.http().browse(&format!("{url}&login_hint={login}")).await.context("to log in at the maker")?;
+        ensure!(status == 200, "the linking page answered {status}");
+        let vehicles = wallet.vehicles().await?;
+        let car = vehicles.first().context("no car was linked")?;
+        ensure!(car["eligible"] == json!(true), "the car is not eligible: {}", car["findings"]);
+        let vehicle = car["vehicle"].as_str().and_then(|v| VehicleId::parse(v).ok()).context("a car without an id")?;
+        let class = car["class"].as_str().and_then(AccessClass::parse).context("a car that opens in no known way")?;
+        wallet.agree(vehicle).await.context("to agree")?;
+        let description = Description {
+            plate: plate.to_owned(),
+            colour: String::from("Silver Dawn"),
+            model: String::from("XC40"),
+            opens_how: String::from("hand under the tailgate's handle"),
+            notes: String::new(),
+            records_video: false,
+        };
+        wallet.describe(vehicle, &description).await.context("to describe the car")?;
+        let owner = Self { wallet, vehicle, hands: Hands::new(stage, vin)?, place, plate: plate.to_owned(), class };
+        owner.prove_possession().await.context("to prove possession")?;
+        Ok(owner)
+    }
+
+    async fn prove_possession(&self) -> anyhow::Result<()> {
+        self.hands.act(&json!({"action": "unlock_with_key"})).await?;
+        let mut door = self.wallet.begin_possession(self.vehicle).await?;
+        // Each door is opened once it was asked for: the answer to one look is the next door.
+        for _ in 0..6 {
+            self.hands.open_and_shut(&door).await?;
+            let asked = door.clone();
+            let next = until("the next door", async || {
+                let next = self.wallet.next_door(self.vehicle).await?;
+                Ok(if next.as_ref() == Some(&asked) { None } else { Some(next) })
+            });
+            match next.await? {
+                Some(next) => door = next,
+                None => {
+                    self.hands.act(&json!({"action": "lock_with_key"})).await?;
+                    return Ok(());
+                }
+            }
+        }
+        bail!("possession was not proved")
+    }
+
+    /// Whole cells around the car: what the owner lets a carrier know.
+    ///
+    /// # Errors
+    /// When the cells are no area.
+    pub fn area(&self) -> anyhow::Result<Area> {
+        let mut cells = Cell::of(&self.place).disk(1);
+        cells.sort_unstable();
+        Area::new(cells).context("cells that are no area")
+    }
+
+    /// What the owner decides: this car, this window, this area.
+    ///
+    /// # Errors
+    /// When the window is none.
+    pub fn consent(
+        &self,
+        window: Window,
+        access_point: parcelshelf_core::id::AccessPointId,
+    ) -> anyhow::Result<Consent> {
+        Ok(Consent {
+            vehicles: vec![self.vehicle],
+            access_point,
+            opens: vec![self.class],
+            area: self.area()?,
+            window,
+            disclose: Disclose::NextStop,
+        })
+    }
+
+    /// Reads the carrier's request and allows it.
+    ///
+    /// # Errors
+    /// When the request does not hold, or the keyholder refuses the grant.
+    pub async fn allow(&self, stage: &Stage, ordered: &Ordered) -> anyhow::Result<Granted> {
+        let ticket = self.wallet.read_ticket(&ordered.consent_url, &stage.operator)?;
+        let asked = ticket.request.claims();
+        let access_point = persist("an access point", async || self.wallet.access_point(asked.iss).await).await?;
+        let consent = self.consent(asked.window, access_point)?;
+        persist("the acceptance", async || self.wallet.allow(&ticket, &consent).await).await
+    }
+}
+
+/// A courier with an enrolled device.
+#[derive(Debug)]
+pub struct Courier {
+    pub id: CourierId,
+    pub device: Device,
+    pub shipping: Shipping,
+}
+
+impl Courier {
+    /// Hired by dispatch, device certified by the depot.
+    ///
+    /// # Errors
+    /// When any step is refused.
+    pub async fn hire(stage: &Stage, name: &str, key: &str) -> anyhow::Result<Self> {
+        let dispatch = stage.dispatch()?;
+        let (id, token) = dispatch.hire(name, &format!("{key}-hire")).await.context("to hire a courier")?;
+        let device = Device::create(&stage.host)?;
+        stage.depot.enrol(&stage.gateway_http()?, &device, &stage.host).await.context("to enrol a device")?;
+        dispatch.assign_device(id, device.thumbprint(), &format!("{key}-device")).await?;
+        Ok(Self { id, device, shipping: stage.courier(&token)? })
+    }
+}
+
+/// An order for one parcel, in a window that begins now.
+///
+/// # Errors
+/// When the window is none.
+pub fn order(now: Timestamp, label: &str) -> anyhow::Result<Order> {
+    let start = now.rounded_down_to_minutes(15);
+    Ok(Order {
+        merchant_id: String::from("fjord-books"),
+        merchant_name: String::from("Fjord Books"),
+        recipient: String::from("Kim Larsen"),
+        fallback_address: String::from("12 Harbour Street"),
+        parcels: vec![ParcelOrder {
+            label: label.to_owned(),
+            size_mm: [300, 200, 100],
+            weight_g: 1_200,
+            value_minor: 4_900,
+            currency: String::from("USD"),
+            direction: String::from("put"),
+        }],
+        window: Window::new(start, start.plus_seconds(4 * 3_600))?,
+        fallbacks: vec![String::from("address"), String::from("return")],
+    })
+}
+
+/// A courier at a stop, with the page open.
+#[derive(Debug)]
+pub struct AtStop<'a> {
+    pub page: StopPage,
+    pub stop: Stop,
+    pub courier: &'a Courier,
+    /// Where the phone is.
+    pub phone: Position,
+}
+
+impl<'a> AtStop<'a> {
+    /// Opens the stop page whose address the carrier gave.
+    ///
+    /// # Errors
+    /// When the page does not hold.
+    pub async fn open(
+        stage: &Stage,
+        courier: &'a Courier,
+        owner: &Owner,
+        stop_url: &str,
+        phone: Position,
+    ) -> anyhow::Result<Self> {
+        let stop = Stop::parse(stop_url)?;
+        let page = persist("the stop page", async || {
+            StopPage::open(&stage.layout.stop_origin, owner.wallet.pinned(), &stage.host).await
+        });
+        Ok(Self { page: page.await?, stop, courier, phone })
+    }
+
+    /// Where the car stands.
+    ///
+    /// # Errors
+    /// When a condition does not hold.
+    pub async fn locate(&self) -> anyhow::Result<Place> {
+        persist("the place", async || self.page.locate(&self.courier.device, &self.stop, self.phone).await).await
+    }
+    /// Plate and words.
+    ///
+    /// # Errors
+    /// When a condition does not hold.
+    pub async fn describe(&self) -> anyhow::Result<Description> {
+        persist("the description", async || self.page.describe(&self.courier.device, &self.stop, self.phone).await)
+            .await
+    }
+    /// The salted hash of a scanned label.
+    ///
+    /// # Errors
+    /// When it is no label.
+    pub fn scan(&self, text: &str) -> anyhow::Result<Hash> {
+        Ok(label::hash(&self.stop.salt, text)?)
+    }
+
+    /// Asks to open. When no answer comes the same bytes are sent again: they can open nothing twice. When they have grown
+    /// stale meanwhile, a new proof joins what lives.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn ask_to_open(&self, labels: &[Hash]) -> anyhow::Result<AttemptId> {
+        let labels: Vec<String> = labels.iter().map(Hash::to_string).collect();
+        let act = parcelshelf_core::reason::Action::Open;
+        for _ in 0..8 {
+            let prepared = persist("a nonce", async || {
+                let body = json!({ "labels": labels });
+                self.page.prepare(&self.courier.device, &self.stop, act, self.phone, body).await
+            });
+            let prepared = prepared.await?;
+            for _ in 0..40 {
+                match self.page.send(&prepared).await {
+                    Ok(answer) => return Ok(StopPage::attempt_of(&answer)?),
+                    Err(failure) if failure.is_passing() => tokio::time::sleep(LOOK_EVERY).await,
+                    Err(failure) if failure.code().is_some_and(|c| c.starts_with("nonce_")) => break,
+                    Err(other) => return Err(other.into()),
+                }
+            }
+        }
+        bail!("nobody answered")
+    }
+
+    /// Follows an attempt until `enough` says so.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub async fn follow(&self, attempt: AttemptId, enough: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+        let mut after = 0;
+        until("news of the attempt", async || {
+            let seen = self.page.attempt(attempt, after).await?;
+            after = seen["seq"].as_u64().unwrap_or(after);
+            Ok(enough(&seen).then_some(seen))
+        })
+        .await
+    }
+
+    /// Leaves a photo of the closed lid, sealed to the owner's key for this grant.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn photograph(&self, attempt: AttemptId, to: &SealPublicKey, photo: &[u8]) -> anyhow::Result<Hash> {
+        let device = &self.courier.device;
+        let left = persist("a photo", async || self.page.leave_photo(device, &self.stop, attempt, to, photo).await);
+        Ok(left.await?.0)
+    }
+
+    /// Says that the lid is shut.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn close(&self, photo: Option<Hash>) -> anyhow::Result<Value> {
+        let device = &self.courier.device;
+        persist("the close", async || self.page.close(device, &self.stop, self.phone, photo, true).await).await
+    }
+}
+
+/// Waits until the carrier says that a delivery is in one of these states.
+///
+/// # Errors
+/// When it does not come.
+pub async fn carrier_says(at: &Shipping, delivery: DeliveryId, states: &[&str]) -> anyhow::Result<Value> {
+    until(&format!("the state {}", states.join(" or ")), async || {
+        let seen = at.delivery(delivery).await?;
+        let state = seen["state"].as_str().unwrap_or_default();
+        Ok(states.contains(&state).then_some(seen))
+    })
+    .await
+}

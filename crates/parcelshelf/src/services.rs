@@ -1,0 +1,133 @@
+//! Running one service from its configuration file.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use parcelshelf_access::Access;
+use parcelshelf_access_volvo::{Volvo, VolvoConfig};
+use parcelshelf_core::secret::Redacted;
+use parcelshelf_edge::{Host, logging, serve};
+use parcelshelf_gateway as gateway;
+use parcelshelf_keyholder as keyholder;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::cli::Serve;
+
+/// A keyholder's file: itself, and the makers whose cars it opens.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyholderFile {
+    pub keyholder: keyholder::config::Config,
+    pub volvo: Option<VolvoFile>,
+}
+
+/// One registered application at the maker.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolvoFile {
+    pub api_base: String,
+    pub identity_base: String,
+    pub client_id: String,
+    pub client_secret: String,
+    pub vcc_api_key: String,
+    pub redirect_uri: String,
+}
+impl std::fmt::Debug for VolvoFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VolvoFile").field("api_base", &self.api_base).finish_non_exhaustive()
+    }
+}
+impl VolvoFile {
+    /// # Errors
+    /// When the configuration cannot be used; no value is repeated.
+    pub fn access(&self) -> anyhow::Result<Arc<dyn Access>> {
+        let config = VolvoConfig {
+            api_base: self.api_base.clone(),
+            identity_base: self.identity_base.clone(),
+            client_id: self.client_id.clone(),
+            client_secret: Redacted::new(self.client_secret.clone()),
+            vcc_api_key: Redacted::new(self.vcc_api_key.clone()),
+            redirect_uri: self.redirect_uri.clone(),
+        };
+        Ok(Arc::new(Volvo::new(config, parcelshelf_access_volvo::client()?)?))
+    }
+}
+
+/// Reads a configuration file. What it says wrong is named with file and line.
+///
+/// # Errors
+/// When it cannot be read or is not what the service expects.
+pub fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} is not a configuration of this service", path.display()))
+}
+
+type Steps = Option<Arc<dyn Fn(&str) + Send + Sync>>;
+
+/// Hooks for tests that kill this process at an exact step.
+fn steps(args: &Serve) -> Steps {
+    let (hold_at, trace) = (args.hold_at.clone(), args.trace_steps);
+    if hold_at.is_none() && !trace {
+        return None;
+    }
+    Some(Arc::new(move |step: &str| {
+        if trace {
+            say(&json!({ "step": step }));
+        }
+        if hold_at.as_deref() == Some(step) {
+            say(&json!({ "held": step }));
+            loop {
+                std::thread::park();
+            }
+        }
+    }))
+}
+
+/// One line on standard output, at once.
+fn say(line: &serde_json::Value) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}
+
+fn ready(name: &str, address: impl std::fmt::Display) {
+    say(&json!({"ready": name, "address": address.to_string()}));
+}
+
+/// # Errors
+/// When the service cannot run.
+pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
+    let file: KeyholderFile = read(&args.config)?;
+    logging::init(&file.keyholder.log_level);
+    let Some(volvo) = &file.volvo else { bail!("no maker is configured: add a section [volvo]") };
+    let shell = keyholder::Shell { host: Host::system(), accesses: vec![volvo.access()?], steps: steps(args) };
+    let stop = serve::stop_signal()?;
+    keyholder::run(file.keyholder, shell, stop, |socket| ready("keyholder", socket.display())).await?;
+    Ok(())
+}
+
+/// # Errors
+/// When the service cannot run.
+pub async fn gateway(args: &Serve) -> anyhow::Result<()> {
+    let config: gateway::Config = read(&args.config)?;
+    logging::init(&config.log_level);
+    let shell = gateway::Shell { host: Host::system(), steps: steps(args), relayed: keyholder::openapi() };
+    let stop = serve::stop_signal()?;
+    gateway::run(config, shell, stop, |address| ready("gateway", address)).await?;
+    Ok(())
+}
+
+/// # Errors
+/// When the service cannot run.
+pub async fn carrier(args: &Serve) -> anyhow::Result<()> {
+    let config: parcelshelf_carrier::Config = read(&args.config)?;
+    logging::init(&config.log_level);
+    let shell = parcelshelf_carrier::Shell { host: Host::system(), steps: steps(args) };
+    let stop = serve::stop_signal()?;
+    parcelshelf_carrier::run(config, shell, stop, |address| ready("carrier", address)).await?;
+    Ok(())
+}

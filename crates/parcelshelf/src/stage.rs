@@ -1,0 +1,234 @@
+//! All parties running on this machine, each a process of its own with a folder of its own.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use parcelshelf_client::depot::Depot;
+use parcelshelf_client::shipping::Shipping;
+use parcelshelf_client::{Host, Http};
+use parcelshelf_edge::Host as System;
+use parcelshelf_protocol::cert::{Cert, Role};
+use parcelshelf_protocol::jws::{Moment, Sign as _, VerifyingKey};
+use parcelshelf_simulator::sabotage::{Proxy, Tampering};
+use parcelshelf_simulator::volvo::WorldFile;
+use parcelshelf_simulator::wiretap::Wiretap;
+use serde_json::Value;
+
+use crate::cli::Init;
+use crate::init::{self, Layout, client_host, signing_key};
+use crate::process::Service;
+
+/// How a stage differs from an ordinary one.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Setting {
+    /// Every byte on the sockets into carrier and front, and from the front to the keyholder, is recorded.
+    pub tapped: bool,
+    pub tampering: Option<Tampering>,
+    /// Own crates log at this level.
+    pub log_level: Option<&'static str>,
+    /// The services print every durable step.
+    pub traced: bool,
+}
+
+/// Everything running.
+#[derive(Debug)]
+pub struct Stage {
+    pub layout: Layout,
+    pub host: Host,
+    pub sim: Service,
+    pub keyholder: Service,
+    pub gateway: Service,
+    pub carrier: Service,
+    /// The simulated cloud itself, also where a proxy stands before it.
+    pub sim_base: String,
+    pub operator: VerifyingKey,
+    pub depot: Depot,
+    taps: Vec<Wiretap>,
+    _proxy: Option<Proxy>,
+}
+
+impl Stage {
+    /// Writes keys and configurations below `dir` and starts every party.
+    ///
+    /// # Errors
+    /// When a party does not become ready; its log's end is in the error.
+    pub async fn start(dir: &Path, world: &WorldFile, setting: Setting) -> anyhow::Result<Self> {
+        let system = System::system();
+        fs::create_dir_all(dir.join("log"))?;
+        let log = |name: &str| dir.join(format!("log/{name}.log"));
+        let world_file = dir.join("world.json");
+        fs::write(&world_file, serde_json::to_vec(world)?)?;
+        let sim = ["sim", "volvo", "--listen", "127.0.0.1:0", "--world"].map(str::to_owned);
+        let arguments = sim.into_iter().chain([path(&world_file)]).collect();
+        let mut sim = Service::start("sim", arguments, &log("sim")).await?;
+        let line = sim.wait_for("\"ready\":\"sim\"", std::time::Duration::from_secs(1)).await?;
+        let sim_base = address(&line)?;
+        let proxy = match setting.tampering {
+            Some(tampering) => Some(Proxy::start(sim_base.clone(), tampering).await?),
+            None => None,
+        };
+        let port = free_ports()?;
+        let args = Init {
+            dir: dir.join("parties"),
+            host: String::from("localhost"),
+            port,
+            carrier_name: String::from("Northwind Parcels"),
+            maker_base: proxy.as_ref().map_or_else(|| sim_base.clone(), Proxy::base),
+        };
+        let layout = init::write(&args, &system)?;
+        let taps = if setting.tapped { tap(&layout, port).await? } else { Vec::new() };
+        if let Some(level) = setting.log_level {
+            for file in ["keyholder/keyholder.toml", "gateway/gateway.toml", "carrier/carrier.toml"] {
+                edit(&layout.dir.join(file), "log_level = \"info\"", &format!("log_level = \"{level}\""))?;
+            }
+        }
+        let host = client_host(&system);
+        let service = |name: &str| {
+            let mut all = vec![name.to_owned(), "-c".to_owned(), path(&layout.dir.join(format!("{name}/{name}.toml")))];
+            if setting.traced {
+                all.push("--trace-steps".to_owned());
+            }
+            all
+        };
+        let keyholder = Service::start("keyholder", service("keyholder"), &log("keyholder")).await?;
+        let gateway = Service::start("gateway", service("gateway"), &log("gateway")).await?;
+        let carrier = Service::start("carrier", service("carrier"), &log("carrier")).await?;
+        let operator = signing_key(&layout.dir.join("operator/operator.key"))?.verifying_key().clone();
+        let depot = depot(&layout, &host)?;
+        let stage =
+            Self { layout, host, sim, keyholder, gateway, carrier, sim_base, operator, depot, taps, _proxy: proxy };
+        stage.admit_carrier().await?;
+        Ok(stage)
+    }
+
+    /// The operator has signed the carrier's certificate; the gateway learns of it.
+    async fn admit_carrier(&self) -> anyhow::Result<()> {
+        let cert = fs::read_to_string(self.layout.dir.join("carrier/carrier.cert"))?;
+        let gateway = Http::new(&self.layout.gateway_origin)?;
+        gateway.post("/v1/carriers", &[], &serde_json::json!({ "cert": cert.trim() })).await?;
+        Ok(())
+    }
+
+    /// A merchant's hand at the carrier.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn merchant(&self) -> anyhow::Result<Shipping> {
+        Ok(Shipping::new(&self.layout.carrier_origin, &self.layout.merchant_key)?)
+    }
+    /// Dispatch's hand at the carrier.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn dispatch(&self) -> anyhow::Result<Shipping> {
+        Ok(Shipping::new(&self.layout.carrier_origin, &self.layout.dispatch_key)?)
+    }
+    /// A courier's hand at the carrier.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn courier(&self, token: &str) -> anyhow::Result<Shipping> {
+        Ok(Shipping::new(&self.layout.carrier_origin, token)?)
+    }
+    /// The gateway as depots and carriers see it.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn gateway_http(&self) -> anyhow::Result<Http> {
+        Ok(Http::new(&self.layout.gateway_origin)?)
+    }
+
+    /// What the simulator itself has seen of one car.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn seen_of(&self, vin: &str) -> anyhow::Result<Value> {
+        let summary = Http::new(&self.sim_base)?.get("/__sim/summary", &[]).await?;
+        let cars = summary["cars"].as_array().cloned().unwrap_or_default();
+        cars.into_iter().find(|c| c["vin"] == vin).context("the simulator does not know this car")
+    }
+
+    /// Everything that crossed the recorded sockets.
+    #[must_use]
+    pub fn recorded(&self) -> Vec<(&'static str, Vec<u8>)> {
+        ["socket into the carrier", "socket into the front"]
+            .into_iter()
+            .zip(&self.taps)
+            .map(|(name, tap)| (name, tap.recorded()))
+            .collect()
+    }
+
+    /// Stops every party, the last hop last but one: it finishes open trunks.
+    ///
+    /// # Errors
+    /// When one had to be killed.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.carrier.stop().await?;
+        self.gateway.stop().await?;
+        self.keyholder.stop().await?;
+        self.sim.stop().await
+    }
+}
+
+fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn address(ready: &str) -> anyhow::Result<String> {
+    let line: Value = serde_json::from_str(ready)?;
+    line["address"].as_str().map(str::to_owned).context("the ready line has no address")
+}
+
+/// Two free ports side by side. Another process could take them before we do; then the start says so.
+fn free_ports() -> anyhow::Result<u16> {
+    for _ in 0..64 {
+        let one = TcpListener::bind("127.0.0.1:0")?;
+        let port = one.local_addr()?.port();
+        if port < u16::MAX - 1 && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no two free ports side by side were found")
+}
+
+fn depot(layout: &Layout, host: &Host) -> anyhow::Result<Depot> {
+    let key = signing_key(&layout.dir.join("depot/depot.key"))?;
+    let root = signing_key(&layout.dir.join("carrier-root/root.key"))?;
+    let jws = fs::read_to_string(layout.dir.join("depot/depot.cert"))?;
+    let now = Moment::Posted(host.now());
+    let cert = Cert::verify(jws.trim(), root.verifying_key(), Role::Depot, &layout.gateway_origin, now)?;
+    Ok(Depot { key, cert })
+}
+
+fn edit(file: &Path, from: &str, to: &str) -> anyhow::Result<()> {
+    let text = fs::read_to_string(file)?;
+    anyhow::ensure!(text.contains(from), "{} does not say {from}", file.display());
+    fs::write(file, text.replace(from, to))?;
+    Ok(())
+}
+
+/// Moves carrier and front behind recording proxies: clients keep their addresses.
+async fn tap(layout: &Layout, port: u16) -> anyhow::Result<Vec<Wiretap>> {
+    let hidden = free_ports()?;
+    let local = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    let listen = |port: u16| format!("listen = \"127.0.0.1:{port}\"");
+    edit(&layout.dir.join("carrier/carrier.toml"), &listen(port + 1), &listen(hidden + 1))?;
+    edit(&layout.dir.join("gateway/gateway.toml"), &listen(port), &listen(hidden))?;
+    let (carrier, _) = Wiretap::tcp(local(port + 1), local(hidden + 1)).await?;
+    let (gateway, _) = Wiretap::tcp(local(port), local(hidden)).await?;
+    Ok(vec![carrier, gateway])
+}
+
+/// Where a stage keeps what the carrier and the front stored and logged.
+#[must_use]
+pub fn stored_by_carrier_and_front(layout: &Layout) -> Vec<PathBuf> {
+    let top = layout.dir.parent().map(Path::to_path_buf).unwrap_or_default();
+    vec![
+        layout.dir.join("carrier"),
+        layout.dir.join("gateway"),
+        top.join("log/carrier.log"),
+        top.join("log/gateway.log"),
+    ]
+}
