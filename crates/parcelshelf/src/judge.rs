@@ -73,6 +73,9 @@ pub fn judge(seen: Seen, bundle: &[u8], anchors: &Anchors) -> Finding {
     }
     let lock_proof = proved.and_then(|v| v.lock_proof);
     let alarmed = proved.is_some_and(|v| v.timeline.iter().any(|m| m.event.kind() == "alarm"));
+    if seen.tailgate_openings > 0 && lock_proof.is_none() && !alarmed {
+        violations.push("no_lock_proof");
+    }
     if !seen.shut_and_locked && !alarmed {
         violations.push("left_open_without_alarm");
     }

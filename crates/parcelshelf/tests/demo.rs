@@ -1,0 +1,112 @@
+//! The demo as a user runs it, and the same with somebody tampering.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use parcelshelf::judge::{Seen, judge};
+use parcelshelf_protocol::bundle::Bundle;
+use serde_json::Value;
+
+fn parcelshelf(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_parcelshelf")).args(arguments).output().unwrap()
+}
+
+/// Runs the demo in a folder of its own; returns what it printed and its report.
+fn demo(dir: &Path, more: &[&str]) -> (Output, Value) {
+    let (out, report) = (dir.join("out"), dir.join("demo.json"));
+    let fixed = ["demo", "--once", "--out", out.to_str().unwrap(), "--report", report.to_str().unwrap()];
+    let output = parcelshelf(&[&fixed[..], more].concat());
+    let report = std::fs::read(&report).ok().and_then(|r| serde_json::from_slice(&r).ok()).unwrap_or_default();
+    (output, report)
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn three_deliveries_at_real_stops_are_delivered_opened_once_and_seen_locked() {
+    let dir = tempfile::tempdir().unwrap();
+    let stops = dir.path().join("stops.csv");
+    std::fs::write(
+        &stops,
+        "id,latitude,longitude\ndepot,30.44524,-97.70942\n1,30.37458,-97.92094\n2,30.29651,-97.73842\n3,30.21503,-97.80001\n",
+    )
+    .unwrap();
+    let (output, report) = demo(dir.path(), &["--stops", stops.to_str().unwrap(), "--deliveries", "3"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let deliveries = report["deliveries"].as_array().unwrap();
+    assert_eq!(deliveries.len(), 3);
+    for d in deliveries {
+        assert_eq!((d["outcome"].as_str(), d["openings"].as_u64()), (Some("delivered"), Some(1)), "{d}");
+        assert_eq!((d["maker"].as_str(), d["lock_proof"].as_str()), (Some("volvo"), Some("observed")), "{d}");
+        let verified = parcelshelf(&["verify", "--explain", d["bundle"].as_str().unwrap()]);
+        assert!(verified.status.success(), "{}", said(&verified));
+        let text = said(&verified);
+        for anchor in ["keyholder ", "log ", "operator ", "wallet "] {
+            assert!(text.contains(anchor), "the anchor {anchor} is not printed:\n{text}");
+        }
+        assert!(text.contains("opened      once"), "{text}");
+    }
+    // Without its last record a bundle still holds, and does not say any more that it is locked: the judge asks for it.
+    let bundle = std::fs::read(deliveries[0]["bundle"].as_str().unwrap()).unwrap();
+    let mut shorter = Bundle::parse_canonical(&bundle).unwrap();
+    shorter.records.pop();
+    let seen = Seen { tailgate_openings: 1, unlock_commands: 1, shut_and_locked: true };
+    let anchors = shorter.anchors.clone();
+    assert!(judge(seen, &bundle, &anchors).violations.is_empty());
+    assert_eq!(judge(seen, &shorter.encode(), &anchors).violations, ["no_lock_proof"]);
+    // One bundle of a real run, one byte changed at each of many places: refused.
+    for at in (0..bundle.len()).step_by(bundle.len() / 97) {
+        let mut changed = bundle.clone();
+        changed[at] ^= 1;
+        assert!(parcelshelf_protocol::bundle::verify(&changed, None).is_err(), "byte {at}");
+    }
+}
+
+#[test]
+fn a_lock_that_never_reaches_the_car_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (output, report) = demo(dir.path(), &["--sabotage", "relock-off"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let violations = report["deliveries"][0]["violations"].to_string();
+    assert!(violations.contains("left_open_without_alarm") && violations.contains("lock_proof_untrue"), "{violations}");
+}
+
+#[test]
+fn a_second_command_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (output, report) = demo(dir.path(), &["--sabotage", "second-command"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let violations = report["deliveries"][0]["violations"].to_string();
+    assert!(violations.contains("command_without_record"), "{violations}");
+}
+
+#[test]
+fn a_record_that_is_left_out_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (output, report) = demo(dir.path(), &["--sabotage", "leaf-left-out"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let violations = report["deliveries"][0]["violations"].to_string();
+    assert!(violations.contains("bundle_chain_broken"), "{violations}");
+}
+
+#[test]
+fn what_init_writes_satisfies_doctor_and_what_is_broken_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let parties = dir.path().join("parties");
+    let at = parties.to_str().unwrap();
+    assert!(parcelshelf(&["init", at]).status.success());
+    let good = parcelshelf(&["doctor", at]);
+    assert!(good.status.success(), "{}", said(&good));
+    let again = parcelshelf(&["init", at]);
+    assert!(!again.status.success() && said(&again).contains("not empty"), "keys are never overwritten");
+
+    let gateway = parties.join("gateway/gateway.toml");
+    let text = std::fs::read_to_string(&gateway).unwrap();
+    std::fs::write(&gateway, text.replace("http://stop.localhost", "http://wallet.localhost")).unwrap();
+    let bad = parcelshelf(&["doctor", at]);
+    assert!(!bad.status.success() && said(&bad).contains("three different hosts"), "{}", said(&bad));
+}
