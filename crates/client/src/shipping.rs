@@ -102,6 +102,14 @@ impl Shipping {
         self.http.get(&format!("/v1/deliveries/{delivery}"), &[("authorization", &self.bearer)]).await
     }
 
+    /// What happened to a delivery, as the carrier keeps it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn journal(&self, delivery: DeliveryId) -> Result<Value, Failure> {
+        self.http.get(&format!("/v1/deliveries/{delivery}/journal"), &[("authorization", &self.bearer)]).await
+    }
+
     /// Hires a courier; the token is shown once.
     ///
     /// # Errors

@@ -88,6 +88,16 @@ pub struct Consent {
     pub disclose: Disclose,
 }
 
+/// A grant that is signed and confirmed, not handed in yet.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    id: GrantId,
+    delivery: DeliveryId,
+    cnf: Thumbprint,
+    jws: String,
+    body: Value,
+}
+
 /// A signed and accepted grant.
 #[derive(Debug, Clone)]
 pub struct Granted {
@@ -265,6 +275,14 @@ impl Wallet {
     /// # Errors
     /// [`Failure`].
     pub async fn allow(&self, ticket: &Ticket, consent: &Consent) -> Result<Granted, Failure> {
+        self.hand_in(&self.sign(ticket, consent)?).await
+    }
+
+    /// Signs and confirms a grant without handing it in: what is handed in again when no answer comes.
+    ///
+    /// # Errors
+    /// [`Failure::NotTrusted`] when it cannot be signed.
+    pub fn sign(&self, ticket: &Ticket, consent: &Consent) -> Result<Signed, Failure> {
         let request = ticket.request.claims();
         let delivery = request.delivery;
         let claims = self.claims(consent, request.iss, Some(ticket), delivery, request.purpose);
@@ -274,7 +292,7 @@ impl Wallet {
             "carrier_cert": ticket.carrier_cert.jws(),
         });
         let seal_key = SealKeyPair::from_seed(&owner_keys::grant_seal_seed(&self.seed, claims.0.jti))?;
-        self.sign_and_post(claims, seal_key.public(), delivery, extra).await
+        self.confirmed_grant(claims, seal_key.public(), delivery, extra)
     }
 
     /// Allows the owner's own device to open once, as a rehearsal.
@@ -286,7 +304,8 @@ impl Wallet {
         let (mut claims, rule) = self.claims(consent, device.thumbprint(), None, delivery, Purpose::Rehearsal);
         // Here the device that opens is the owner's own, and what is sealed is sealed to it.
         claims.seal = device.seal_key().hash();
-        self.sign_and_post((claims, rule), device.seal_key(), delivery, json!({})).await
+        let signed = self.confirmed_grant((claims, rule), device.seal_key(), delivery, json!({}))?;
+        self.hand_in(&signed).await
     }
 
     fn claims(
@@ -321,13 +340,13 @@ impl Wallet {
         (claims, rule)
     }
 
-    async fn sign_and_post(
+    fn confirmed_grant(
         &self,
         (claims, rule): (GrantClaims, Rule),
         seal_key: &SealPublicKey,
         delivery: DeliveryId,
         mut body: Value,
-    ) -> Result<Granted, Failure> {
+    ) -> Result<Signed, Failure> {
         let key = SigningKey::generate(&*self.host().entropy);
         let grant = Grant::sign(&claims, &key)?;
         let assertion = self.passkey.confirm(&grant.challenge())?;
@@ -339,15 +358,18 @@ impl Wallet {
         body["assertion"] = json_of(&assertion)?;
         body["seal_key"] = json!(seal_key.to_string());
         body["rule_box"] = json!(b64(rule_box));
-        let answer = self.post("/v1/grants", &body).await?;
-        let accepted = Accepted::verify(
-            &text(&answer, "accepted")?,
-            self.message_key(),
-            self.keyholder(),
-            claims.cnf,
-            Moment::Any,
-        )?;
-        Ok(Granted { id: claims.jti, delivery, jws: grant.jws().to_owned(), accepted })
+        Ok(Signed { id: claims.jti, delivery, cnf: claims.cnf, jws: grant.jws().to_owned(), body })
+    }
+
+    /// Hands in a signed grant. The same one again gets the same answer.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn hand_in(&self, signed: &Signed) -> Result<Granted, Failure> {
+        let answer = self.post("/v1/grants", &signed.body).await?;
+        let jws = text(&answer, "accepted")?;
+        let accepted = Accepted::verify(&jws, self.message_key(), self.keyholder(), signed.cnf, Moment::Any)?;
+        Ok(Granted { id: signed.id, delivery: signed.delivery, jws: signed.jws.clone(), accepted })
     }
 
     /// Stops one delivery at once. `true`: no command is in flight any more.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::cli::{Demo, Sabotage};
 use crate::judge::{Seen, judge};
 use crate::people::{AtStop, Courier, Owner, carrier_says, order, persist, until};
-use crate::stage::{Setting, Stage};
+use crate::stage::{Scene, Setting, Stage};
 
 /// Every car of the demo has a plate of its own.
 const PLATES: [&str; 4] = ["KLM 482", "DRX 913", "PTZ 205", "WHB 661"];
@@ -49,7 +49,7 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     let mut violations = 0;
     for (n, place) in places.iter().enumerate() {
         tell(&format!("\n── Delivery {} of {} ──", n + 1, places.len()));
-        let play = Play { stage: &stage, n, place: *place, dir: &dir, sabotage: args.sabotage };
+        let play = Play { stage: &stage.scene, n, place: *place, dir: &dir, sabotage: args.sabotage };
         let entry = play.delivery().await.with_context(|| format!("delivery {} stopped", n + 1))?;
         violations += entry["violations"].as_array().map_or(0, Vec::len);
         report.push(entry);
@@ -71,12 +71,12 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
         bail!("the judge is not satisfied; the report names each violation");
     }
     if !args.once {
-        stay_up(&stage).await?;
+        stay_up(&stage.scene).await?;
     }
     stage.stop().await
 }
 
-async fn stay_up(stage: &Stage) -> anyhow::Result<()> {
+async fn stay_up(stage: &Scene) -> anyhow::Result<()> {
     let l = &stage.layout;
     tell("\nEverything stays up. Try:");
     tell(&format!("  curl {}/.well-known/parcelshelf", l.gateway_origin));
@@ -122,7 +122,7 @@ fn places(file: Option<&Path>, count: u32) -> anyhow::Result<Vec<Position>> {
 }
 
 struct Play<'a> {
-    stage: &'a Stage,
+    stage: &'a Scene,
     n: usize,
     place: Position,
     dir: &'a Path,

@@ -18,7 +18,7 @@ use parcelshelf_protocol::label;
 use parcelshelf_protocol::seal::SealPublicKey;
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
+use crate::stage::Scene;
 
 /// Something that needs a moment is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
@@ -60,8 +60,8 @@ pub struct Hands {
 impl Hands {
     /// # Errors
     /// When the client cannot be made.
-    pub fn new(stage: &Stage, vin: &str) -> anyhow::Result<Self> {
-        Ok(Self { sim: Http::new(&stage.sim_base)?, vin: vin.to_owned() })
+    pub fn new(scene: &Scene, vin: &str) -> anyhow::Result<Self> {
+        Ok(Self { sim: Http::new(&scene.sim_base)?, vin: vin.to_owned() })
     }
     /// # Errors
     /// When the car does not let it.
@@ -111,9 +111,9 @@ impl Owner {
     ///
     /// # Errors
     /// When any step is refused.
-    pub async fn enrol(stage: &Stage, login: &str, vin: &str, place: Position, plate: &str) -> anyhow::Result<Self> {
-        let site = WalletSite::new(&stage.layout.wallet_origin, &stage.host)?;
-        let wallet = Wallet::register(site, &stage.host).await.context("to sign up")?;
+    pub async fn enrol(scene: &Scene, login: &str, vin: &str, place: Position, plate: &str) -> anyhow::Result<Self> {
+        let site = WalletSite::new(&scene.layout.wallet_origin, &scene.host)?;
+        let wallet = Wallet::register(site, &scene.host).await.context("to sign up")?;
         let url = wallet.link("volvo").await.context("to begin linking")?;
         let status =
             wallet.http().browse(&format!("{url}&login_hint={login}")).await.context("to log in at the maker")?;
@@ -133,7 +133,7 @@ impl Owner {
             records_video: false,
         };
         wallet.describe(vehicle, &description).await.context("to describe the car")?;
-        let owner = Self { wallet, vehicle, hands: Hands::new(stage, vin)?, place, plate: plate.to_owned(), class };
+        let owner = Self { wallet, vehicle, hands: Hands::new(scene, vin)?, place, plate: plate.to_owned(), class };
         owner.prove_possession().await.context("to prove possession")?;
         Ok(owner)
     }
@@ -193,12 +193,13 @@ impl Owner {
     ///
     /// # Errors
     /// When the request does not hold, or the keyholder refuses the grant.
-    pub async fn allow(&self, stage: &Stage, ordered: &Ordered) -> anyhow::Result<Granted> {
-        let ticket = self.wallet.read_ticket(&ordered.consent_url, &stage.operator)?;
+    pub async fn allow(&self, scene: &Scene, ordered: &Ordered) -> anyhow::Result<Granted> {
+        let ticket = self.wallet.read_ticket(&ordered.consent_url, &scene.operator)?;
         let asked = ticket.request.claims();
         let access_point = persist("an access point", async || self.wallet.access_point(asked.iss).await).await?;
         let consent = self.consent(asked.window, access_point)?;
-        persist("the acceptance", async || self.wallet.allow(&ticket, &consent).await).await
+        let signed = self.wallet.sign(&ticket, &consent)?;
+        persist("the acceptance", async || self.wallet.hand_in(&signed).await).await
     }
 }
 
@@ -215,13 +216,13 @@ impl Courier {
     ///
     /// # Errors
     /// When any step is refused.
-    pub async fn hire(stage: &Stage, name: &str, key: &str) -> anyhow::Result<Self> {
-        let dispatch = stage.dispatch()?;
+    pub async fn hire(scene: &Scene, name: &str, key: &str) -> anyhow::Result<Self> {
+        let dispatch = scene.dispatch()?;
         let (id, token) = dispatch.hire(name, &format!("{key}-hire")).await.context("to hire a courier")?;
-        let device = Device::create(&stage.host)?;
-        stage.depot.enrol(&stage.gateway_http()?, &device, &stage.host).await.context("to enrol a device")?;
+        let device = Device::create(&scene.host)?;
+        scene.depot.enrol(&scene.gateway_http()?, &device, &scene.host).await.context("to enrol a device")?;
         dispatch.assign_device(id, device.thumbprint(), &format!("{key}-device")).await?;
-        Ok(Self { id, device, shipping: stage.courier(&token)? })
+        Ok(Self { id, device, shipping: scene.courier(&token)? })
     }
 }
 
@@ -265,7 +266,7 @@ impl<'a> AtStop<'a> {
     /// # Errors
     /// When the page does not hold.
     pub async fn open(
-        stage: &Stage,
+        scene: &Scene,
         courier: &'a Courier,
         owner: &Owner,
         stop_url: &str,
@@ -273,7 +274,7 @@ impl<'a> AtStop<'a> {
     ) -> anyhow::Result<Self> {
         let stop = Stop::parse(stop_url)?;
         let page = persist("the stop page", async || {
-            StopPage::open(&stage.layout.stop_origin, owner.wallet.pinned(), &stage.host).await
+            StopPage::open(&scene.layout.stop_origin, owner.wallet.pinned(), &scene.host).await
         });
         Ok(Self { page: page.await?, stop, courier, phone })
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use parcelshelf_client::depot::Depot;
@@ -32,19 +33,25 @@ pub struct Setting {
     pub traced: bool,
 }
 
-/// Everything running.
+/// What people on the stage know: addresses, keys that are theirs, the operator's public key.
 #[derive(Debug)]
-pub struct Stage {
+pub struct Scene {
     pub layout: Layout,
     pub host: Host,
-    pub sim: Service,
-    pub keyholder: Service,
-    pub gateway: Service,
-    pub carrier: Service,
     /// The simulated cloud itself, also where a proxy stands before it.
     pub sim_base: String,
     pub operator: VerifyingKey,
     pub depot: Depot,
+}
+
+/// Everything running.
+#[derive(Debug)]
+pub struct Stage {
+    pub scene: Arc<Scene>,
+    pub sim: Service,
+    pub keyholder: Service,
+    pub gateway: Service,
+    pub carrier: Service,
     taps: Vec<Wiretap>,
     _proxy: Option<Proxy>,
 }
@@ -97,12 +104,34 @@ impl Stage {
         let carrier = Service::start("carrier", service("carrier"), &log("carrier")).await?;
         let operator = signing_key(&layout.dir.join("operator/operator.key"))?.verifying_key().clone();
         let depot = depot(&layout, &host)?;
-        let stage =
-            Self { layout, host, sim, keyholder, gateway, carrier, sim_base, operator, depot, taps, _proxy: proxy };
-        stage.admit_carrier().await?;
-        Ok(stage)
+        let scene = Arc::new(Scene { layout, host, sim_base, operator, depot });
+        scene.admit_carrier().await?;
+        Ok(Self { scene, sim, keyholder, gateway, carrier, taps, _proxy: proxy })
     }
 
+    /// Everything that crossed the recorded sockets.
+    #[must_use]
+    pub fn recorded(&self) -> Vec<(&'static str, Vec<u8>)> {
+        ["socket into the carrier", "socket into the front"]
+            .into_iter()
+            .zip(&self.taps)
+            .map(|(name, tap)| (name, tap.recorded()))
+            .collect()
+    }
+
+    /// Stops every party, the last hop last but one: it finishes open trunks.
+    ///
+    /// # Errors
+    /// When one had to be killed.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.carrier.stop().await?;
+        self.gateway.stop().await?;
+        self.keyholder.stop().await?;
+        self.sim.stop().await
+    }
+}
+
+impl Scene {
     /// The operator has signed the carrier's certificate; the gateway learns of it.
     async fn admit_carrier(&self) -> anyhow::Result<()> {
         let cert = fs::read_to_string(self.layout.dir.join("carrier/carrier.cert"))?;
@@ -148,27 +177,6 @@ impl Stage {
         let summary = Http::new(&self.sim_base)?.get("/__sim/summary", &[]).await?;
         let cars = summary["cars"].as_array().cloned().unwrap_or_default();
         cars.into_iter().find(|c| c["vin"] == vin).context("the simulator does not know this car")
-    }
-
-    /// Everything that crossed the recorded sockets.
-    #[must_use]
-    pub fn recorded(&self) -> Vec<(&'static str, Vec<u8>)> {
-        ["socket into the carrier", "socket into the front"]
-            .into_iter()
-            .zip(&self.taps)
-            .map(|(name, tap)| (name, tap.recorded()))
-            .collect()
-    }
-
-    /// Stops every party, the last hop last but one: it finishes open trunks.
-    ///
-    /// # Errors
-    /// When one had to be killed.
-    pub async fn stop(&mut self) -> anyhow::Result<()> {
-        self.carrier.stop().await?;
-        self.gateway.stop().await?;
-        self.keyholder.stop().await?;
-        self.sim.stop().await
     }
 }
 

@@ -1,0 +1,266 @@
+//! Each service is killed (SIGKILL) at every durable step of a delivery and around every command to the maker, before and
+//! after, and started again. The people keep trying, as people do. Whatever happens: never opened twice, nothing left open
+//! without an alarm, nothing lost that was acknowledged, and the delivery ends.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use futures_util::StreamExt as _;
+use parcelshelf::judge::{Seen, judge};
+use parcelshelf::people::{AtStop, Courier, Owner, carrier_says, order, persist, until};
+use parcelshelf::stage::{Scene, Setting, Stage};
+use parcelshelf_client::Failure;
+use parcelshelf_client::wallet::Granted;
+use parcelshelf_core::area::Position;
+use parcelshelf_protocol::bundle::Anchors;
+use parcelshelf_simulator::volvo::{CarFile, WorldFile};
+use serde_json::{Value, json};
+
+const LOGIN: &str = "kim@example.org";
+const LABEL: &str = "FJB12345678";
+/// Stages at once: each is four processes that mostly wait.
+const AT_ONCE: usize = 6;
+/// How long a courier tries a handle that does not give.
+const PATIENCE_AT_THE_CAR: u32 = 60;
+
+fn place() -> Position {
+    Position::new(57.725_374, 11.849_843, 10.0).unwrap()
+}
+fn world() -> WorldFile {
+    let mut car = CarFile::of(LOGIN);
+    (car.latitude, car.longitude) = (place().latitude_deg(), place().longitude_deg());
+    // A car that never locks itself: what the keyholder forgets stays open, and is seen.
+    car.relock_after_s = 0;
+    WorldFile { cars: vec![car], ..WorldFile::demo() }
+}
+
+/// Everybody enrolled, nothing ordered yet.
+struct Ready {
+    stage: Stage,
+    owner: Owner,
+    courier: Courier,
+}
+
+async fn ready(dir: &Path, traced: bool) -> anyhow::Result<Ready> {
+    let stage = Stage::start(dir, &world(), Setting { traced, ..Setting::default() }).await?;
+    let cars = parcelshelf_client::Http::new(&stage.scene.sim_base)?.get("/__sim/cars", &[]).await?;
+    let vin = cars["cars"][0]["vin"].as_str().context("a VIN")?;
+    let owner = Owner::enrol(&stage.scene, LOGIN, vin, place(), "KLM 482").await?;
+    let courier = Courier::hire(&stage.scene, "Sam Rivera", "hire-0001").await?;
+    Ok(Ready { stage, owner, courier })
+}
+
+/// What was acknowledged to somebody, and how it ended.
+struct Played {
+    granted: Granted,
+    /// The carrier's last word.
+    end: String,
+    placed: bool,
+}
+
+/// One delivery by people who keep trying: the same request again when nobody answered.
+async fn play(scene: &Scene, owner: &Owner, courier: &Courier) -> anyhow::Result<Played> {
+    let order = order(scene.host.now(), LABEL)?;
+    let (merchant, dispatch) = (scene.merchant()?, scene.dispatch()?);
+    let ordered = persist("the shipment", async || merchant.ship(&order, "ship-0001").await).await?;
+    let granted = owner.allow(scene, &ordered).await?;
+    let id = ordered.delivery;
+    carrier_says(&dispatch, id, &["accepted"]).await?;
+    persist("the load", async || dispatch.load(id, courier.id, "load-0001").await).await?;
+    let url = persist("the leg", async || courier.shipping.start_leg(id, "leg-00001").await).await?;
+    let at = AtStop::open(scene, courier, owner, &url, place().moved(45.0, 20.0)).await?;
+    at.locate().await?;
+    at.describe().await?;
+    let step = async |name: &str, key: &str, body: Value| {
+        persist(name, async || courier.shipping.step(id, name, key, &body).await).await
+    };
+    step("arrived", "arrived-1", json!({})).await?;
+    let attempt = at.ask_to_open(&[at.scan(LABEL)?]).await?;
+    let placed = put_in(owner, &at, attempt).await?;
+    if placed {
+        let to = owner.wallet.seal_key_of(granted.id)?;
+        let photo = at.photograph(attempt, &to, b"a closed lid").await?;
+        at.close(Some(photo)).await?;
+        at.follow(attempt, |s| s["ended"] == json!(true) || s["state"] == "alarm").await?;
+        let path = format!("/v1/wallet/deliveries/{id}/photos/{photo}");
+        persist("the photo that was acknowledged", async || owner.wallet.get(&path).await).await?;
+    }
+    let parcel = ordered.parcels.first().context("a parcel")?;
+    let outcome =
+        if placed { json!({"outcome": "done"}) } else { json!({"outcome": "not_done", "reason": "did_not_open"}) };
+    step(&format!("parcels/{parcel}/outcome"), "outcome-1", outcome).await?;
+    step("finish", "finish-01", json!({})).await?;
+    if !placed {
+        step("fallback-done", "fallback1", json!({ "parcel": parcel })).await?;
+    }
+    let end = carrier_says(&dispatch, id, &["ended"]).await?;
+    let journal = persist("the journal", async || dispatch.journal(id).await).await?;
+    let kinds: Vec<&str> =
+        journal["entries"].as_array().into_iter().flatten().filter_map(|e| e["kind"].as_str()).collect();
+    // Every answer that somebody got stands in the journal, once.
+    for acknowledged in ["requested", "accepted", "loaded", "leg_started", "arrived"] {
+        let times = kinds.iter().filter(|k| **k == acknowledged).count();
+        ensure!(times == 1, "{acknowledged} stands {times} times in the journal: {kinds:?}");
+    }
+    Ok(Played { granted, end: end["end"].as_str().unwrap_or_default().to_owned(), placed })
+}
+
+/// Pulls the handle while there is hope; true if the parcel is in and the lid shut.
+async fn put_in(owner: &Owner, at: &AtStop<'_>, attempt: parcelshelf_core::id::AttemptId) -> anyhow::Result<bool> {
+    for _ in 0..PATIENCE_AT_THE_CAR {
+        let seen = match at.page.attempt(attempt, 0).await {
+            Ok(seen) => seen,
+            Err(failure) if failure.is_passing() => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+            Err(other) => return Err(other.into()),
+        };
+        let state = seen["state"].as_str().unwrap_or_default();
+        if matches!(state, "locking" | "locked" | "did_not_happen" | "alarm") {
+            return Ok(false);
+        }
+        if matches!(state, "ready" | "open" | "unknown") {
+            match owner.hands.act(&json!({"action": "open_tailgate"})).await {
+                Ok(_) => {
+                    owner.hands.act(&json!({"action": "close_tailgate"})).await?;
+                    return Ok(true);
+                }
+                // Locked: it does not give.
+                Err(Failure::Problem { status: 409, .. }) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(false)
+}
+
+/// What must hold afterwards, by the simulator's own record.
+async fn check(scene: &Scene, owner: &Owner, played: &Played) -> anyhow::Result<()> {
+    let seen = until("a car that is shut and locked, or an alarm", async || {
+        let car = parcelshelf_client::Http::new(&scene.sim_base)?.get("/__sim/summary", &[]).await?;
+        let seen = Seen::of(&car["cars"][0]);
+        Ok(seen.shut_and_locked.then_some(seen))
+    });
+    let seen = match seen.await {
+        Ok(seen) => seen,
+        Err(left) => {
+            let timeline = owner.wallet.timeline(played.granted.delivery).await?;
+            let alarmed = timeline["entries"].to_string().contains("\"alarm\"");
+            ensure!(alarmed, "left open without an alarm: {left}");
+            Seen::of(&scene.seen_of(&owner.hands.vin).await?)
+        }
+    };
+    // Possession opens doors, and may open the lid: hands did that with a key. Commands are the keyholder's alone.
+    ensure!(seen.unlock_commands <= 1, "{} commands to open left for one delivery", seen.unlock_commands);
+    ensure!(matches!(played.end.as_str(), "delivered" | "fallback"), "the delivery ended as {}", played.end);
+    // The acceptance that the owner was given is the one that stands.
+    if played.placed {
+        let bundle = until("the case bundle", async || match owner.wallet.bundle(played.granted.delivery).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
+            Err(other) => Err(other),
+        });
+        let keys = owner.wallet.pinned().claims();
+        let anchors = Anchors {
+            aud: keys.iss.clone(),
+            log: keys.log.clone(),
+            operator: scene.operator.clone(),
+            rp_id: keys.rp_id.clone(),
+            wallet_origin: keys.wallet_origin.clone(),
+        };
+        let once = Seen { tailgate_openings: 1, ..seen };
+        let finding = judge(once, &bundle.await?, &anchors);
+        ensure!(finding.violations.is_empty(), "{:?}", finding.violations);
+    }
+    Ok(())
+}
+
+/// The steps of one undisturbed delivery, by service.
+async fn steps() -> anyhow::Result<BTreeSet<(&'static str, String)>> {
+    let dir = tempfile::tempdir()?;
+    let Ready { mut stage, owner, courier } = ready(dir.path(), true).await?;
+    let logs = ["keyholder", "gateway", "carrier"].map(|name| (name, dir.path().join(format!("log/{name}.log"))));
+    let mut begins = Vec::new();
+    for (_, log) in &logs {
+        begins.push(std::fs::read_to_string(log)?.len());
+    }
+    let played = play(&stage.scene, &owner, &courier).await?;
+    check(&stage.scene, &owner, &played).await?;
+    ensure!(played.end == "delivered", "undisturbed, it ended as {}", played.end);
+    let mut all = BTreeSet::new();
+    for ((name, log), begin) in logs.iter().zip(begins) {
+        let text = std::fs::read_to_string(log)?;
+        for line in text[begin..].lines() {
+            let step = serde_json::from_str::<Value>(line).ok().and_then(|l| l["step"].as_str().map(str::to_owned));
+            all.extend(step.map(|step| (*name, step)));
+        }
+    }
+    stage.stop().await?;
+    Ok(all)
+}
+
+/// One delivery with one service killed at one step: how it ended; nothing if the step was not reached.
+async fn killed_at(service: &str, step: &str) -> anyhow::Result<Option<String>> {
+    let dir = tempfile::tempdir()?;
+    let Ready { mut stage, owner, courier } = ready(dir.path(), false).await?;
+    let scene = Arc::clone(&stage.scene);
+    let victim = match service {
+        "keyholder" => &mut stage.keyholder,
+        "gateway" => &mut stage.gateway,
+        _ => &mut stage.carrier,
+    };
+    victim.kill().await?;
+    victim.restart(&["--hold-at".to_owned(), step.to_owned()]).await?;
+    let playing = play(&scene, &owner, &courier);
+    tokio::pin!(playing);
+    let mut hit = false;
+    let played = loop {
+        tokio::select! {
+            played = &mut playing => break played.with_context(|| tail(dir.path(), service))?,
+            () = tokio::time::sleep(Duration::from_millis(15)), if !hit => {
+                if victim.has_said("\"held\"")? {
+                    hit = true;
+                    victim.kill().await?;
+                    victim.restart(&[]).await?;
+                }
+            }
+        }
+    };
+    check(&scene, &owner, &played).await.with_context(|| tail(dir.path(), service))?;
+    Ok(hit.then_some(played.end))
+}
+
+fn tail(dir: &Path, service: &str) -> String {
+    let text = std::fs::read_to_string(dir.join(format!("log/{service}.log"))).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    format!("the log of {service} ends:\n{}", lines[lines.len().saturating_sub(15)..].join("\n"))
+}
+
+#[tokio::test]
+async fn killed_anywhere_it_never_opens_twice_and_leaves_nothing_open() {
+    let points = steps().await.unwrap();
+    let all = futures_util::stream::iter(points.clone()).map(async |(service, step)| {
+        let outcome = killed_at(service, &step).await;
+        (service, step, outcome)
+    });
+    let mut all = std::pin::pin!(all.buffer_unordered(AT_ONCE));
+    let (mut hit, mut wrong) = (Vec::new(), Vec::new());
+    while let Some(done) = all.next().await {
+        match done {
+            (service, step, Ok(Some(end))) => hit.push(format!("{service} {step}: {end}")),
+            (_, _, Ok(None)) => {}
+            (service, step, Err(e)) => wrong.push(format!("{service} {step}: {e:#}")),
+        }
+    }
+    hit.sort();
+    println!("{} steps enumerated, {} hit by SIGKILL:\n{}", points.len(), hit.len(), hit.join("\n"));
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), points.len(), wrong.join("\n\n"));
+    assert!(hit.len() >= 24, "only {} points were hit", hit.len());
+}
