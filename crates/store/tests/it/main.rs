@@ -1,0 +1,3 @@
+//! Both engines keep the promises of the port, and a store survives being closed.
+
+mod engines;
