@@ -432,7 +432,7 @@ pub async fn a_job_is_claimed_once_until_its_lease_ends(engine: &dyn Engine) {
     assert!(engine.claim(q, ms(149), lease, 9).await.expect("claim").is_empty(), "leased");
     let again = engine.claim(q, ms(150), Duration::MAX, 9).await.expect("claim");
     assert_eq!(again.iter().map(|j| j.attempts).collect::<Vec<_>>(), [2]);
-assert_eq!(engine.next_due(q).await.expect("read"), Some(ms(i64::MAX)), "the longest lease ends with time");
+    assert_eq!(engine.next_due(q).await.expect("read"), Some(ms(i64::MAX)), "the longest lease ends with time");
 }
 
 /// Whatever can be claimed longest comes first, ids decide between equals.
