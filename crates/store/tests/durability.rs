@@ -121,7 +121,7 @@ async fn kill_again_and_again(writers: u64) {
         assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
         let unpromised = there.difference(&promised).filter(|n| **n >= first).count() as u64;
         assert!(unpromised <= writers, "each writer has at most one batch under way, found {unpromised}");
-        println!("{writers} writers, round {round}: {} new batches, {unpromised} unpromised", there.len() - before);
+        eprintln!("{writers} writers, round {round}: {} new batches, {unpromised} unpromised", there.len() - before);
     }
     assert!(promised.len() > 800, "there was something to lose");
 }
