@@ -44,7 +44,8 @@ CREATE TABLE jobs (
   payload     BLOB    NOT NULL,
   PRIMARY KEY (queue, id)
 ) WITHOUT ROWID;
-CREATE INDEX jobs_by_time ON jobs (queue, run_at_ms);
+-- When a job can be claimed: due, and its lease over.
+CREATE INDEX jobs_by_time ON jobs (queue, max(run_at_ms, lease_until_ms), id);
 
 CREATE TABLE answers (
   principal    TEXT    NOT NULL,

@@ -5,10 +5,10 @@ use std::time::Duration;
 use parcelshelf_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
 
-use crate::cursor;
+use crate::cursor::Stretch;
 use crate::{
-    Append, Batch, Check, CommitError, Committed, Conflict, Job, JobWrite, JournalEntry, ListQuery, PAGE_ROWS_MAX,
-    Page, Put, Row, StoreError, StoredAnswer, Version,
+    AnswerWrite, Append, Batch, Check, CommitError, Committed, Conflict, Job, JobWrite, JournalEntry, JournalWrite,
+    ListQuery, PAGE_ROWS_MAX, Page, Put, Row, StoreError, StoredAnswer, Version, limits, page,
 };
 
 /// Applies one batch. The caller rolls back on error.
@@ -28,41 +28,29 @@ pub(crate) fn batch(c: &Connection, batch: &Batch) -> Result<Committed, CommitEr
         expect(c, delete)?;
         remove_row(c, delete).map_err(fail)?;
     }
-    let mut committed = Committed::default();
-    for entry in &batch.journal {
-        c.prepare_cached("INSERT INTO journal (tab, id, kind, event, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)")
-            .and_then(|mut s| {
-                s.execute(params![entry.table, entry.id, entry.kind, entry.event, at(batch).unix_millis()])
-            })
-            .map_err(fail)?;
-        committed.journal.push(c.last_insert_rowid().unsigned_abs());
-    }
-    for append in &batch.appends {
-        committed.appended.push(write_append(c, append).map_err(fail)?);
-    }
-    for job in &batch.jobs {
-        write_job(c, job).map_err(fail)?;
-    }
-    for (queue, id) in &batch.jobs_done {
-        c.prepare_cached("DELETE FROM jobs WHERE queue = ?1 AND id = ?2")
-            .and_then(|mut s| s.execute(params![queue, id]))
-            .map_err(fail)?;
-    }
-    if let Some(write) = &batch.answer {
-        let a = &write.answer;
-        c.prepare_cached(
-            "INSERT INTO answers (principal, key, request_hash, status, body, at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )
-        .and_then(|mut s| {
-            s.execute(params![write.principal, write.key, a.request_hash, a.status, a.body, a.at.unix_millis()])
-        })
-        .map_err(fail)?;
-    }
-    Ok(committed)
+    record(c, batch).map_err(fail)
 }
 
-fn at(batch: &Batch) -> Timestamp {
-    batch.at.unwrap_or(Timestamp::EPOCH)
+/// What has no version to check and cannot be refused.
+fn record(c: &Connection, batch: &Batch) -> rusqlite::Result<Committed> {
+    let at = batch.at.unwrap_or(Timestamp::EPOCH);
+    let mut committed = Committed::default();
+    for entry in &batch.journal {
+        committed.journal.push(write_journal(c, entry, at)?);
+    }
+    for append in &batch.appends {
+        committed.appended.push(write_append(c, append)?);
+    }
+    for (queue, id) in &batch.jobs_done {
+        c.prepare_cached("DELETE FROM jobs WHERE queue = ?1 AND id = ?2")?.execute(params![queue, id])?;
+    }
+    for job in &batch.jobs {
+        write_job(c, job)?;
+    }
+    if let Some(write) = &batch.answer {
+        write_answer(c, write)?;
+    }
+    Ok(committed)
 }
 
 fn fail(error: rusqlite::Error) -> CommitError {
@@ -84,6 +72,8 @@ fn expect(c: &Connection, check: &Check) -> Result<(), CommitError> {
 
 fn write_row(c: &Connection, put: &Put) -> Result<(), CommitError> {
     let changed = match put.expected {
+        // No row ever gets so far, and SQLite's integers do not.
+        Version::Is(version) if i64::try_from(version).is_err() => Ok(0),
         Version::Absent => c
             .prepare_cached("INSERT INTO rows (tab, id, version, state) VALUES (?1, ?2, 1, ?3) ON CONFLICT DO NOTHING")
             .and_then(|mut s| s.execute(params![put.table, put.id, put.state])),
@@ -117,6 +107,21 @@ fn remove_row(c: &Connection, row: &Check) -> rusqlite::Result<()> {
     Ok(())
 }
 
+fn write_journal(c: &Connection, entry: &JournalWrite, at: Timestamp) -> rusqlite::Result<u64> {
+    c.prepare_cached("INSERT INTO journal (tab, id, kind, event, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![entry.table, entry.id, entry.kind, entry.event, at.unix_millis()])?;
+    Ok(c.last_insert_rowid().unsigned_abs())
+}
+
+fn write_answer(c: &Connection, write: &AnswerWrite) -> rusqlite::Result<()> {
+    let a = &write.answer;
+    c.prepare_cached(
+        "INSERT INTO answers (principal, key, request_hash, status, body, at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![write.principal, write.key, a.request_hash, a.status, a.body, a.at.unix_millis()])
+    .map(drop)
+}
+
 fn write_append(c: &Connection, append: &Append) -> rusqlite::Result<u64> {
     let position = stream_len(c, &append.stream)?;
     c.prepare_cached("INSERT INTO streams (stream, pos, bytes) VALUES (?1, ?2, ?3)")?.execute(params![
@@ -143,21 +148,30 @@ fn write_job(c: &Connection, job: &JobWrite) -> rusqlite::Result<()> {
     .map(drop)
 }
 
+/// When a job can be claimed: due, and its lease over. The text equals the index `jobs_by_time`, so that it is used.
+macro_rules! ready {
+    () => {
+        "max(run_at_ms, lease_until_ms)"
+    };
+}
+
 pub(crate) fn claim(
-    c: &mut Connection,
+    c: &Connection,
     queue: &str,
     now: Timestamp,
     lease: Duration,
     limit: u32,
 ) -> rusqlite::Result<Vec<Job>> {
-    let transaction = c.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-    let jobs: Vec<Job> = transaction
-        .prepare_cached(
-            "SELECT id, run_at_ms, payload, attempts FROM jobs \
-             WHERE queue = ?1 AND run_at_ms <= ?2 AND lease_until_ms <= ?2 ORDER BY run_at_ms, id LIMIT ?3",
-        )?
-        .query_map(params![queue, now.unix_millis(), limit.min(PAGE_ROWS_MAX)], |r| {
+    let jobs: Vec<Job> = c
+        .prepare_cached(concat!(
+            "SELECT id, run_at_ms, payload, attempts FROM jobs WHERE queue = ?1 AND ",
+            ready!(),
+            " <= ?2 ORDER BY ",
+            ready!(),
+            ", id LIMIT ?3"
+        ))?
+        .query_map(params![queue, now.unix_millis(), limits::page(limit)], |r| {
             Ok(Job {
                 queue: queue.to_owned(),
                 id: r.get(0)?,
@@ -168,12 +182,16 @@ pub(crate) fn claim(
         })?
         .collect::<rusqlite::Result<_>>()?;
     for job in &jobs {
-        transaction
-            .prepare_cached("UPDATE jobs SET lease_until_ms = ?3, attempts = ?4 WHERE queue = ?1 AND id = ?2")?
+        c.prepare_cached("UPDATE jobs SET lease_until_ms = ?3, attempts = ?4 WHERE queue = ?1 AND id = ?2")?
             .execute(params![queue, job.id, now.plus_millis(lease_ms).unix_millis(), job.attempts])?;
     }
-    transaction.commit()?;
     Ok(jobs)
+}
+
+pub(crate) fn next_due(c: &Connection, queue: &str) -> rusqlite::Result<Option<Timestamp>> {
+    c.prepare_cached(concat!("SELECT ", ready!(), " FROM jobs WHERE queue = ?1 ORDER BY ", ready!(), " LIMIT 1"))?
+        .query_row(params![queue], |r| r.get(0).map(Timestamp::from_unix_millis))
+        .optional()
 }
 
 pub(crate) fn forget(c: &Connection, before: Timestamp) -> rusqlite::Result<u64> {
@@ -194,7 +212,7 @@ pub(crate) fn answer(c: &Connection, principal: &str, key: &str) -> rusqlite::Re
         .optional()
 }
 
-pub(crate) fn journal_entry(r: &SqlRow<'_>) -> rusqlite::Result<JournalEntry> {
+fn journal_entry(r: &SqlRow<'_>) -> rusqlite::Result<JournalEntry> {
     Ok(JournalEntry {
         seq: r.get(0)?,
         table: r.get(1)?,
@@ -205,32 +223,61 @@ pub(crate) fn journal_entry(r: &SqlRow<'_>) -> rusqlite::Result<JournalEntry> {
     })
 }
 
+/// Rows by id: the keys are the ids.
+const BY_ID: &str = "SELECT id, id, version, state FROM rows \
+    WHERE tab = ?1 AND ?2 = '' AND id >= ?3 AND (id, id) >= (?3, ?4) AND id < ?5 ORDER BY id LIMIT ?6";
+/// Rows by an index. `CROSS JOIN` keeps the order of the loops: along the index, then to the row.
+const BY_INDEX: &str = "SELECT i.key, i.id, r.version, r.state \
+    FROM row_index i CROSS JOIN rows r ON r.tab = i.tab AND r.id = i.id \
+    WHERE i.tab = ?1 AND i.name = ?2 AND (i.key, i.id) >= (?3, ?4) AND i.key < ?5 ORDER BY i.key, i.id LIMIT ?6";
+
 pub(crate) fn list(c: &Connection, query: &ListQuery) -> rusqlite::Result<Page> {
     let limit = query.limit.clamp(1, PAGE_ROWS_MAX);
-    let (after_key, after_id) = cursor::read(query.cursor.as_deref());
-    let end = cursor::after_prefix(&query.prefix);
-    let mut found: Vec<(Vec<u8>, Row)> = if query.index.is_empty() {
-        c.prepare_cached(
-            "SELECT id, id, version, state FROM rows \
-             WHERE tab = ?1 AND id >= ?2 AND (?3 IS NULL OR id < ?3) AND (?4 IS NULL OR id > ?4) ORDER BY id LIMIT ?5",
-        )?
-        .query_map(params![query.table, query.prefix, end, after_id, limit + 1], keyed_row)?
-        .collect::<rusqlite::Result<_>>()?
-    } else {
-        c.prepare_cached(
-            "SELECT i.key, i.id, r.version, r.state FROM row_index i JOIN rows r ON r.tab = i.tab AND r.id = i.id \
-             WHERE i.tab = ?1 AND i.name = ?2 AND i.key >= ?3 AND (?4 IS NULL OR i.key < ?4) \
-             AND (?5 IS NULL OR (i.key, i.id) > (?5, ?6)) ORDER BY i.key, i.id LIMIT ?7",
-        )?
-        .query_map(params![query.table, query.index, query.prefix, end, after_key, after_id, limit + 1], keyed_row)?
-        .collect::<rusqlite::Result<_>>()?
-    };
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next = if more { found.last().map(|(key, row)| cursor::write(key, &row.id)) } else { None };
-    Ok(Page { rows: found.into_iter().map(|(_, row)| row).collect(), next })
+    let Stretch { key, id, end } = Stretch::new(&query.prefix, query.cursor.as_deref());
+    let sql = if query.index.is_empty() { BY_ID } else { BY_INDEX };
+    let found: Vec<(Vec<u8>, Row)> = c
+        .prepare_cached(sql)?
+        .query_map(params![query.table, query.index, key, id, end, limit + 1], |r| {
+            Ok((r.get(0)?, Row { id: r.get(1)?, version: r.get(2)?, state: r.get(3)? }))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(page(found, limit))
 }
 
-fn keyed_row(r: &SqlRow<'_>) -> rusqlite::Result<(Vec<u8>, Row)> {
-    Ok((r.get(0)?, Row { id: r.get(1)?, version: r.get(2)?, state: r.get(3)? }))
+/// A number for a comparison: SQLite's integers end at 2^63 - 1, and nothing stored is larger.
+fn bound(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn row(c: &Connection, table: &str, id: &[u8]) -> rusqlite::Result<Option<Row>> {
+    c.prepare_cached("SELECT version, state FROM rows WHERE tab = ?1 AND id = ?2")?
+        .query_row(params![table, id], |r| Ok(Row { id: id.to_vec(), version: r.get(0)?, state: r.get(1)? }))
+        .optional()
+}
+
+pub(crate) fn stream(c: &Connection, stream: &str, from: u64, limit: u32) -> rusqlite::Result<Vec<Vec<u8>>> {
+    c.prepare_cached("SELECT bytes FROM streams WHERE stream = ?1 AND pos >= ?2 ORDER BY pos LIMIT ?3")?
+        .query_map(params![stream, bound(from), limits::stretch(limit)], |r| r.get(0))?
+        .collect()
+}
+
+pub(crate) fn journal(
+    c: &Connection,
+    table: &str,
+    id: &[u8],
+    after: u64,
+    limit: u32,
+) -> rusqlite::Result<Vec<JournalEntry>> {
+    c.prepare_cached(
+        "SELECT seq, tab, id, kind, event, at_ms FROM journal \
+         WHERE tab = ?1 AND id = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4",
+    )?
+    .query_map(params![table, id, bound(after), limits::page(limit)], journal_entry)?
+    .collect()
+}
+
+pub(crate) fn journal_all(c: &Connection, after: u64, limit: u32) -> rusqlite::Result<Vec<JournalEntry>> {
+    c.prepare_cached("SELECT seq, tab, id, kind, event, at_ms FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2")?
+        .query_map(params![bound(after), limits::page(limit)], journal_entry)?
+        .collect()
 }

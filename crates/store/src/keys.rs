@@ -18,7 +18,11 @@ use crate::{KEY_BYTES_MAX, StoreError};
 /// Largest wrapped key, bytes.
 pub const WRAPPED_BYTES_MAX: usize = 512;
 
+/// Says that a file is one of these ("PSK1"), and not the other store.
+const APPLICATION_ID: i32 = 0x5053_4b31;
+
 /// A store of wrapped data keys.
+#[expect(clippy::len_without_is_empty, reason = "the number is for reports; nobody asks whether there is none")]
 #[async_trait::async_trait]
 pub trait KeyStore: Send + Sync + 'static {
     /// Stores a new key; durable when this returns. Returns whether it is new: an existing key is never replaced.
@@ -51,10 +55,17 @@ impl KeyFile {
     /// Opens or creates the file at `path`, readable by its owner only.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be opened.
+    /// [`StoreError`] when it cannot be opened, or is another program's or another kind of store.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         create_private(path).map_err(|e| StoreError::Engine(Box::new(e)))?;
         let connection = Connection::open(path).map_err(engine)?;
+        let application: i32 = connection.query_row("PRAGMA application_id", [], |r| r.get(0)).map_err(engine)?;
+        let tables: i64 =
+            connection.query_row("SELECT COUNT(*) FROM sqlite_master", [], |r| r.get(0)).map_err(engine)?;
+        if application != APPLICATION_ID && (application != 0 || tables != 0) {
+            return Err(StoreError::Corrupt { table: String::from("(file)"), what: "the file is not a key store" });
+        }
+        connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(engine)?;
         connection
             .execute_batch(
                 "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
@@ -113,8 +124,13 @@ impl KeyStore for KeyFile {
 }
 
 /// Keys in memory, for tests.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct MemoryKeys(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
+impl fmt::Debug for MemoryKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryKeys")
+    }
+}
 
 #[async_trait::async_trait]
 impl KeyStore for MemoryKeys {

@@ -1,9 +1,19 @@
 //! Bounds of a batch, checked before anything is queued.
 
-use crate::{BATCH_CHANGES_MAX, Batch, CommitError, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::{
+    BATCH_CHANGES_MAX, Batch, CommitError, INDEX_KEYS_MAX, KEY_BYTES_MAX, NAME_BYTES_MAX, PAGE_ROWS_MAX,
+    STREAM_ENTRIES_MAX, VALUE_BYTES_MAX,
+};
 
-/// Longest name of a table, index, queue or stream, bytes.
-const NAME_BYTES_MAX: usize = 64;
+/// How many rows, entries or jobs an answer may hold.
+pub(crate) fn page(limit: u32) -> u32 {
+    limit.min(PAGE_ROWS_MAX)
+}
+
+/// How many entries of a stream an answer may hold.
+pub(crate) fn stretch(limit: u32) -> u32 {
+    limit.min(STREAM_ENTRIES_MAX)
+}
 
 /// # Errors
 /// [`CommitError::TooLarge`] names the bound.
@@ -24,6 +34,7 @@ pub(crate) fn check(batch: &Batch) -> Result<(), CommitError> {
         name(&put.table)?;
         key(&put.id)?;
         value(&put.state)?;
+        require(put.index.len() <= INDEX_KEYS_MAX, "a row has too many index keys")?;
         for (index, indexed) in &put.index {
             name(index)?;
             key(indexed)?;

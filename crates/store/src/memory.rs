@@ -2,23 +2,30 @@
 //! never bends to one engine's habits.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use parcelshelf_core::time::Timestamp;
 
+use crate::cursor::Stretch;
 use crate::{
-    Batch, Check, CommitError, Committed, Conflict, Engine, Job, JournalEntry, ListQuery, PAGE_ROWS_MAX, Page, Row,
-    StoreError, StoredAnswer, Version, cursor,
+    Batch, Check, CommitError, Committed, Conflict, Engine, Job, JournalEntry, ListQuery, PAGE_ROWS_MAX, Page, Put,
+    Row, StoreError, StoredAnswer, Version, limits, page,
 };
 
 type Id = (String, Vec<u8>);
 
 /// An empty store in memory.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct MemoryEngine(Mutex<State>);
+impl fmt::Debug for MemoryEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryEngine")
+    }
+}
 
-#[derive(Debug, Default, Clone)]
+#[derive(Default)]
 struct State {
     rows: BTreeMap<Id, Stored>,
     journal: Vec<JournalEntry>,
@@ -27,19 +34,23 @@ struct State {
     answers: BTreeMap<(String, String), StoredAnswer>,
 }
 
-#[derive(Debug, Clone)]
 struct Stored {
     version: u64,
     state: Vec<u8>,
     index: BTreeMap<String, Vec<u8>>,
 }
 
-#[derive(Debug, Clone)]
 struct StoredJob {
     run_at: Timestamp,
     lease_until: Timestamp,
     attempts: u32,
     payload: Vec<u8>,
+}
+impl StoredJob {
+    /// When it can be claimed: due, and its lease over.
+    fn ready(&self) -> Timestamp {
+        self.run_at.max(self.lease_until)
+    }
 }
 
 impl MemoryEngine {
@@ -58,27 +69,58 @@ impl State {
         if holds { Ok(()) } else { Err(Conflict { table: table.to_owned(), id: id.to_vec() }) }
     }
 
+    /// Writes the rows of a batch, or puts back what it has written so far.
+    fn write_rows(&mut self, checks: &[Check], puts: Vec<Put>, deletes: Vec<Check>) -> Result<(), Conflict> {
+        let mut before: Vec<(Id, Option<Stored>)> = Vec::new();
+        let result = self.try_write_rows(checks, puts, deletes, &mut before);
+        if result.is_err() {
+            for (id, stored) in before.into_iter().rev() {
+                match stored {
+                    Some(stored) => self.rows.insert(id, stored),
+                    None => self.rows.remove(&id),
+                };
+            }
+        }
+        result
+    }
+
+    fn try_write_rows(
+        &mut self,
+        checks: &[Check],
+        puts: Vec<Put>,
+        deletes: Vec<Check>,
+        before: &mut Vec<(Id, Option<Stored>)>,
+    ) -> Result<(), Conflict> {
+        for Check { table, id, version } in checks {
+            self.expect(table, id, *version)?;
+        }
+        for put in puts {
+            self.expect(&put.table, &put.id, put.expected)?;
+            let version = match put.expected {
+                Version::Absent => 1,
+                Version::Is(version) => version + 1,
+            };
+            let id = (put.table, put.id);
+            let replaced = self.rows.insert(id.clone(), Stored { version, state: put.state, index: put.index });
+            before.push((id, replaced));
+        }
+        for Check { table, id, version } in deletes {
+            self.expect(&table, &id, version)?;
+            let id = (table, id);
+            let removed = self.rows.remove(&id);
+            before.push((id, removed));
+        }
+        Ok(())
+    }
+
     fn apply(&mut self, batch: Batch) -> Result<Committed, CommitError> {
         if let Some(write) = &batch.answer
             && let Some(stored) = self.answers.get(&(write.principal.clone(), write.key.clone()))
         {
             return Err(CommitError::Replayed(stored.clone()));
         }
-        for Check { table, id, version } in &batch.checks {
-            self.expect(table, id, *version)?;
-        }
-        for put in batch.puts {
-            self.expect(&put.table, &put.id, put.expected)?;
-            let version = match put.expected {
-                Version::Absent => 1,
-                Version::Is(before) => before + 1,
-            };
-            self.rows.insert((put.table, put.id), Stored { version, state: put.state, index: put.index });
-        }
-        for Check { table, id, version } in batch.deletes {
-            self.expect(&table, &id, version)?;
-            self.rows.remove(&(table, id));
-        }
+        self.write_rows(&batch.checks, batch.puts, batch.deletes)?;
+        // Nothing below can be refused.
         let at = batch.at.unwrap_or(Timestamp::EPOCH);
         let mut committed = Committed::default();
         for write in batch.journal {
@@ -98,13 +140,13 @@ impl State {
             committed.appended.push(stream.len() as u64);
             stream.push(append.bytes);
         }
+        for done in batch.jobs_done {
+            self.jobs.remove(&done);
+        }
         for job in batch.jobs {
             let stored =
                 StoredJob { run_at: job.run_at, lease_until: Timestamp::EPOCH, attempts: 0, payload: job.payload };
             self.jobs.insert((job.queue, job.id), stored);
-        }
-        for done in batch.jobs_done {
-            self.jobs.remove(&done);
         }
         if let Some(write) = batch.answer {
             self.answers.insert((write.principal, write.key), write.answer);
@@ -114,19 +156,14 @@ impl State {
 }
 
 fn page_limit(limit: u32) -> usize {
-    limit.min(PAGE_ROWS_MAX) as usize
+    limits::page(limit) as usize
 }
 
 #[async_trait::async_trait]
 impl Engine for MemoryEngine {
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
-        crate::limits::check(&batch)?;
-        let mut state = self.state();
-        // All or nothing: the batch runs on a copy.
-        let mut next = state.clone();
-        let committed = next.apply(batch)?;
-        *state = next;
-        Ok(committed)
+        limits::check(&batch)?;
+        self.state().apply(batch)
     }
 
     async fn get(&self, table: &str, id: &[u8]) -> Result<Option<Row>, StoreError> {
@@ -136,6 +173,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn list(&self, query: ListQuery) -> Result<Page, StoreError> {
+        let stretch = Stretch::new(&query.prefix, query.cursor.as_deref());
         let state = self.state();
         let mut found: Vec<(Vec<u8>, Row)> = state
             .rows
@@ -143,25 +181,26 @@ impl Engine for MemoryEngine {
             .filter(|((table, _), _)| *table == query.table)
             .filter_map(|((_, id), r)| {
                 let key = if query.index.is_empty() { id.clone() } else { r.index.get(&query.index)?.clone() };
-                key.starts_with(&query.prefix)
+                (key.starts_with(&query.prefix) && stretch.contains(&key, id))
                     .then(|| (key, Row { id: id.clone(), version: r.version, state: r.state.clone() }))
             })
             .collect();
         found.sort_by(|(a, ra), (b, rb)| (a, &ra.id).cmp(&(b, &rb.id)));
-        if let (Some(key), Some(id)) = cursor::read(query.cursor.as_deref()) {
-            found.retain(|(k, r)| (k, &r.id) > (&key, &id));
-        }
-        let limit = query.limit.clamp(1, PAGE_ROWS_MAX) as usize;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = if more { found.last().map(|(key, row)| cursor::write(key, &row.id)) } else { None };
-        Ok(Page { rows: found.into_iter().map(|(_, row)| row).collect(), next })
+        Ok(page(found, query.limit.clamp(1, PAGE_ROWS_MAX)))
     }
 
     async fn read_stream(&self, stream: &str, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, StoreError> {
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         let state = self.state();
-        Ok(state.streams.get(stream).into_iter().flatten().skip(from).take(limit as usize).cloned().collect())
+        Ok(state
+            .streams
+            .get(stream)
+            .into_iter()
+            .flatten()
+            .skip(from)
+            .take(limits::stretch(limit) as usize)
+            .cloned()
+            .collect())
     }
 
     async fn stream_len(&self, stream: &str) -> Result<u64, StoreError> {
@@ -187,12 +226,9 @@ impl Engine for MemoryEngine {
     async fn claim(&self, queue: &str, now: Timestamp, lease: Duration, limit: u32) -> Result<Vec<Job>, StoreError> {
         let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
         let mut state = self.state();
-        let mut due: Vec<(&Id, &mut StoredJob)> = state
-            .jobs
-            .iter_mut()
-            .filter(|((q, _), job)| q == queue && job.run_at <= now && job.lease_until <= now)
-            .collect();
-        due.sort_by_key(|((_, id), job)| (job.run_at, id.clone()));
+        let mut due: Vec<(&Id, &mut StoredJob)> =
+            state.jobs.iter_mut().filter(|((q, _), job)| q == queue && job.ready() <= now).collect();
+        due.sort_by_key(|((_, id), job)| (job.ready(), id.clone()));
         Ok(due
             .into_iter()
             .take(page_limit(limit))
@@ -213,7 +249,7 @@ impl Engine for MemoryEngine {
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>, StoreError> {
         let state = self.state();
         let of_queue = state.jobs.iter().filter(|((q, _), _)| q == queue);
-        Ok(of_queue.map(|(_, job)| job.run_at.max(job.lease_until)).min())
+        Ok(of_queue.map(|(_, job)| job.ready()).min())
     }
 
     async fn replay(&self, principal: &str, key: &str) -> Result<Option<StoredAnswer>, StoreError> {

@@ -5,29 +5,22 @@
 //! and see committed data only.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parcelshelf_core::time::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::apply;
 use crate::migrate;
-use crate::{
-    Batch, CommitError, Committed, Engine, Job, JournalEntry, ListQuery, PAGE_ROWS_MAX, Page, Row, StoreError,
-    StoredAnswer,
-};
-
-/// A batch and who waits for it.
-type Waiting = (Box<Batch>, oneshot::Sender<Result<Committed, CommitError>>);
+use crate::writer::{Task, Work, Writer};
+use crate::{Batch, CommitError, Committed, Engine, Job, JournalEntry, ListQuery, Page, Row, StoreError, StoredAnswer};
 
 /// Batches that may wait for the writer; beyond it, committers wait for a place.
 const QUEUE: usize = 1024;
-/// Batches in one transaction. Above, latency grows and throughput does not.
-const GROUP_MAX: usize = 256;
 /// Connections for reading.
 const READERS: usize = 4;
 /// Another process may hold the file's lock for a moment (a backup); longer is an error.
@@ -68,25 +61,9 @@ impl fmt::Debug for SqliteEngine {
     }
 }
 
-enum Work {
-    Commit(Box<Batch>, oneshot::Sender<Result<Committed, CommitError>>),
-    Claim {
-        queue: String,
-        now: Timestamp,
-        lease: Duration,
-        limit: u32,
-        answer: oneshot::Sender<Result<Vec<Job>, StoreError>>,
-    },
-    Forget {
-        before: Timestamp,
-        answer: oneshot::Sender<Result<u64, StoreError>>,
-    },
-    Close,
-}
-
 struct Readers {
     idle: Mutex<Vec<Connection>>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 impl SqliteEngine {
@@ -102,17 +79,26 @@ impl SqliteEngine {
         let (writer, work) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name(String::from("store-writer"))
-            .spawn(move || Writer { connection, options }.run(work))
+            .spawn(move || Writer::new(connection, options.on_step).run(work))
             .map_err(|e| StoreError::Engine(Box::new(e)))?;
         Ok(Self {
             writer,
             thread: Mutex::new(Some(thread)),
-            readers: Arc::new(Readers { idle: Mutex::new(readers), places: Semaphore::new(READERS) }),
+            readers: Arc::new(Readers { idle: Mutex::new(readers), places: Arc::new(Semaphore::new(READERS)) }),
         })
     }
 
-    /// Waits until everything queued is committed, then closes.
+    /// Lets running reads end, commits everything queued, then closes the file. Later calls answer
+    /// [`StoreError::Closed`].
     pub async fn close(&self) {
+        // Readers go first, so that the writer is the last connection and folds its log into the file.
+        for _ in 0..READERS {
+            if let Ok(place) = self.readers.places.acquire().await {
+                place.forget();
+            }
+        }
+        self.readers.places.close();
+        self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let _ = self.writer.send(Work::Close).await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
@@ -124,22 +110,35 @@ impl SqliteEngine {
         &self,
         what: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let _place = self.readers.places.acquire().await.map_err(|_| StoreError::Closed)?;
+        let place = Arc::clone(&self.readers.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let readers = Arc::clone(&self.readers);
         tokio::task::spawn_blocking(move || {
             let take = || readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let connection = take().pop().ok_or(StoreError::Closed)?;
             let result = what(&connection);
             take().push(connection);
+            // Freed only now: a caller that stops waiting leaves its read running, and the connection is in use until then.
+            drop(place);
             result.map_err(engine)
         })
         .await
         .map_err(|e| StoreError::Engine(Box::new(e)))?
     }
 
-    async fn ask<T>(&self, work: Work, answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
-        self.writer.send(work).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+    /// Runs `what` in a savepoint of the next transaction; returns its result after that transaction's `COMMIT`.
+    async fn write<T, E>(
+        &self,
+        journal_kinds: Vec<String>,
+        what: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, result) = oneshot::channel();
+        let task = Task::new(journal_kinds, what, answer);
+        self.writer.send(Work::Run(Box::new(task))).await.map_err(|_| StoreError::Closed)?;
+        result.await.map_err(|_| StoreError::Closed)?
     }
 }
 
@@ -158,8 +157,7 @@ pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
 
 fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreError> {
     let access = if read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
-    let connection =
-        Connection::open_with_flags(PathBuf::from(path), access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(engine)?;
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(engine)?;
     connection.busy_timeout(BUSY).map_err(engine)?;
     connection.set_prepared_statement_cache_capacity(64);
     if !read_only {
@@ -176,107 +174,22 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-struct Writer {
-    connection: Connection,
-    options: Options,
-}
-
-impl Writer {
-    fn run(mut self, mut work: mpsc::Receiver<Work>) {
-        while let Some(first) = work.blocking_recv() {
-            let mut batches = Vec::new();
-            let mut next = Some(first);
-            let mut closing = false;
-            while let Some(now) = next.take() {
-                match now {
-                    Work::Commit(batch, answer) => batches.push((batch, answer)),
-                    Work::Claim { queue, now, lease, limit, answer } => {
-                        let _ =
-                            answer.send(apply::claim(&mut self.connection, &queue, now, lease, limit).map_err(engine));
-                    }
-                    Work::Forget { before, answer } => {
-                        let _ = answer.send(apply::forget(&self.connection, before).map_err(engine));
-                    }
-                    Work::Close => closing = true,
-                }
-                if !closing && batches.len() < GROUP_MAX {
-                    next = work.try_recv().ok();
-                }
-            }
-            self.commit(batches);
-            if closing {
-                return;
-            }
-        }
-    }
-
-    /// One transaction for all batches; everybody is answered after the commit.
-    fn commit(&mut self, batches: Vec<Waiting>) {
-        if batches.is_empty() {
-            return;
-        }
-        let (batches, answers): (Vec<_>, Vec<_>) = batches.into_iter().unzip();
-        let results = self.transact(&batches);
-        match results {
-            Ok(results) => {
-                for (answer, result) in answers.into_iter().zip(results) {
-                    let _ = answer.send(result);
-                }
-            }
-            Err(error) => {
-                tracing::error!(error = %error, "the store could not commit");
-                let error = Arc::new(error);
-                for answer in answers {
-                    let _ = answer.send(Err(StoreError::Engine(Box::new(Arc::clone(&error))).into()));
-                }
-            }
-        }
-    }
-
-    fn transact(&mut self, batches: &[Box<Batch>]) -> rusqlite::Result<Vec<Result<Committed, CommitError>>> {
-        let mut transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut results = Vec::with_capacity(batches.len());
-        let mut kinds = Vec::new();
-        for batch in batches {
-            let savepoint = transaction.savepoint()?;
-            let result = apply::batch(&savepoint, batch);
-            if result.is_ok() {
-                savepoint.commit()?;
-                kinds.extend(batch.journal.iter().map(|j| j.kind.clone()));
-            } else {
-                // Dropped without commit: rolled back to where it began.
-                savepoint.finish()?;
-            }
-            results.push(result);
-        }
-        if let Some(on_step) = &self.options.on_step {
-            on_step(Step::BeforeCommit { journal_kinds: &kinds });
-        }
-        transaction.commit()?;
-        if let Some(on_step) = &self.options.on_step {
-            on_step(Step::AfterCommit { journal_kinds: &kinds });
-        }
-        Ok(results)
-    }
+/// Whether nothing of a transaction with this failed `COMMIT` can ever show up, so that the writer may go on.
+pub(crate) fn harmless(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy))
 }
 
 #[async_trait::async_trait]
 impl Engine for SqliteEngine {
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         crate::limits::check(&batch)?;
-        let (answer, result) = oneshot::channel();
-        self.writer.send(Work::Commit(Box::new(batch), answer)).await.map_err(|_| StoreError::Closed)?;
-        result.await.map_err(|_| StoreError::Closed)?
+        let kinds = batch.journal.iter().map(|j| j.kind.clone()).collect();
+        self.write(kinds, move |c| apply::batch(c, &batch)).await
     }
 
     async fn get(&self, table: &str, id: &[u8]) -> Result<Option<Row>, StoreError> {
         let (table, id) = (table.to_owned(), id.to_vec());
-        self.read(move |c| {
-            c.prepare_cached("SELECT version, state FROM rows WHERE tab = ?1 AND id = ?2")?
-                .query_row(params![table, id], |r| Ok(Row { id: id.clone(), version: r.get(0)?, state: r.get(1)? }))
-                .optional()
-        })
-        .await
+        self.read(move |c| apply::row(c, &table, &id)).await
     }
 
     async fn list(&self, query: ListQuery) -> Result<Page, StoreError> {
@@ -285,12 +198,7 @@ impl Engine for SqliteEngine {
 
     async fn read_stream(&self, stream: &str, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, StoreError> {
         let stream = stream.to_owned();
-        self.read(move |c| {
-            c.prepare_cached("SELECT bytes FROM streams WHERE stream = ?1 AND pos >= ?2 ORDER BY pos LIMIT ?3")?
-                .query_map(params![stream, from, limit], |r| r.get(0))?
-                .collect()
-        })
-        .await
+        self.read(move |c| apply::stream(c, &stream, from, limit)).await
     }
 
     async fn stream_len(&self, stream: &str) -> Result<u64, StoreError> {
@@ -306,42 +214,21 @@ impl Engine for SqliteEngine {
         limit: u32,
     ) -> Result<Vec<JournalEntry>, StoreError> {
         let (table, id) = (table.to_owned(), id.to_vec());
-        self.read(move |c| {
-            c.prepare_cached(
-                "SELECT seq, tab, id, kind, event, at_ms FROM journal \
-                 WHERE tab = ?1 AND id = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4",
-            )?
-            .query_map(params![table, id, after_seq, limit.min(PAGE_ROWS_MAX)], apply::journal_entry)?
-            .collect()
-        })
-        .await
+        self.read(move |c| apply::journal(c, &table, &id, after_seq, limit)).await
     }
 
     async fn journal_all(&self, after_seq: u64, limit: u32) -> Result<Vec<JournalEntry>, StoreError> {
-        self.read(move |c| {
-            c.prepare_cached(
-                "SELECT seq, tab, id, kind, event, at_ms FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-            )?
-            .query_map(params![after_seq, limit.min(PAGE_ROWS_MAX)], apply::journal_entry)?
-            .collect()
-        })
-        .await
+        self.read(move |c| apply::journal_all(c, after_seq, limit)).await
     }
 
     async fn claim(&self, queue: &str, now: Timestamp, lease: Duration, limit: u32) -> Result<Vec<Job>, StoreError> {
-        let (answer, result) = oneshot::channel();
-        self.ask(Work::Claim { queue: queue.to_owned(), now, lease, limit, answer }, result).await
+        let queue = queue.to_owned();
+        self.write(Vec::new(), move |c| apply::claim(c, &queue, now, lease, limit).map_err(engine)).await
     }
 
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>, StoreError> {
         let queue = queue.to_owned();
-        self.read(move |c| {
-            let earliest: Option<i64> = c
-                .prepare_cached("SELECT MIN(MAX(run_at_ms, lease_until_ms)) FROM jobs WHERE queue = ?1")?
-                .query_row(params![queue], |r| r.get(0))?;
-            Ok(earliest.map(Timestamp::from_unix_millis))
-        })
-        .await
+        self.read(move |c| apply::next_due(c, &queue)).await
     }
 
     async fn replay(&self, principal: &str, key: &str) -> Result<Option<StoredAnswer>, StoreError> {
@@ -350,7 +237,6 @@ impl Engine for SqliteEngine {
     }
 
     async fn forget_answers(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let (answer, result) = oneshot::channel();
-        self.ask(Work::Forget { before, answer }, result).await
+        self.write(Vec::new(), move |c| apply::forget(c, before).map_err(engine)).await
     }
 }

@@ -1,0 +1,158 @@
+//! The one writer: a thread that runs whatever queued up as one transaction, each piece in a savepoint of its own, and
+//! answers everybody after the `COMMIT`.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::StoreError;
+use crate::sqlite::{OnStep, Step, harmless};
+
+/// Pieces in one transaction. Above, latency grows and throughput does not.
+const GROUP_MAX: usize = 256;
+
+pub(crate) enum Work {
+    Run(Box<dyn Piece>),
+    Close,
+}
+
+/// A piece of a transaction.
+pub(crate) trait Piece: Send {
+    /// Whether it is kept; otherwise it is rolled back. Runs once.
+    fn run(&mut self, c: &Connection) -> bool;
+    fn journal_kinds(&self) -> &[String];
+    /// Answers with the result of `run`, or with the failure of the whole transaction.
+    fn answer(self: Box<Self>, failed: Option<StoreError>);
+}
+
+pub(crate) struct Task<T, E, F> {
+    journal_kinds: Vec<String>,
+    what: Option<F>,
+    result: Option<Result<T, E>>,
+    to: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Task<T, E, F> {
+    pub(crate) const fn new(journal_kinds: Vec<String>, what: F, to: oneshot::Sender<Result<T, E>>) -> Self {
+        Self { journal_kinds, what: Some(what), result: None, to }
+    }
+}
+
+impl<T, E, F> Piece for Task<T, E, F>
+where
+    T: Send,
+    E: From<StoreError> + Send,
+    F: FnOnce(&Connection) -> Result<T, E> + Send,
+{
+    fn run(&mut self, c: &Connection) -> bool {
+        self.result = self.what.take().map(|what| what(c));
+        matches!(self.result, Some(Ok(_)))
+    }
+
+    fn journal_kinds(&self) -> &[String] {
+        &self.journal_kinds
+    }
+
+    fn answer(self: Box<Self>, failed: Option<StoreError>) {
+        let result = match (failed, self.result) {
+            (Some(failed), _) => Err(failed.into()),
+            (None, Some(result)) => result,
+            (None, None) => Err(StoreError::Closed.into()),
+        };
+        // Nobody may be waiting any more; the piece is committed all the same.
+        let _ = self.to.send(result);
+    }
+}
+
+/// Why a transaction failed as a whole.
+struct Failed {
+    error: rusqlite::Error,
+    /// Whether the writer must stop: after a failed flush nobody knows what is on the disk, and only recovery at the next
+    /// start can tell.
+    fatal: bool,
+}
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self { error, fatal: false }
+    }
+}
+
+pub(crate) struct Writer {
+    connection: Connection,
+    on_step: Option<OnStep>,
+}
+
+impl Writer {
+    pub(crate) const fn new(connection: Connection, on_step: Option<OnStep>) -> Self {
+        Self { connection, on_step }
+    }
+
+    /// Until the queue is closed, `Work::Close` comes, or a commit fails in a way that only a restart can mend.
+    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Work>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut group = Vec::new();
+            let mut next = Some(first);
+            let mut closing = false;
+            while let Some(work) = next.take() {
+                match work {
+                    Work::Run(piece) => group.push(piece),
+                    Work::Close => closing = true,
+                }
+                if !closing && group.len() < GROUP_MAX {
+                    next = queue.try_recv().ok();
+                }
+            }
+            let alive = self.commit(group);
+            if closing || !alive {
+                return;
+            }
+        }
+    }
+
+    /// One transaction for all pieces; everybody is answered after the commit. Returns whether the writer may go on.
+    fn commit(&mut self, mut group: Vec<Box<dyn Piece>>) -> bool {
+        if group.is_empty() {
+            return true;
+        }
+        match self.transact(&mut group) {
+            Ok(()) => {
+                for piece in group {
+                    piece.answer(None);
+                }
+                true
+            }
+            Err(Failed { error, fatal }) => {
+                tracing::error!(error = %error, fatal, "the store could not commit");
+                let error = Arc::new(error);
+                for piece in group {
+                    piece.answer(Some(StoreError::Engine(Box::new(Arc::clone(&error)))));
+                }
+                !fatal
+            }
+        }
+    }
+
+    fn transact(&mut self, group: &mut [Box<dyn Piece>]) -> Result<(), Failed> {
+        let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut kinds = Vec::new();
+        for piece in group {
+            let savepoint = transaction.savepoint()?;
+            if piece.run(&savepoint) {
+                savepoint.commit()?;
+                kinds.extend_from_slice(piece.journal_kinds());
+            } else {
+                // Finished without commit: rolled back to where it began.
+                savepoint.finish()?;
+            }
+        }
+        if let Some(on_step) = &self.on_step {
+            on_step(Step::BeforeCommit { journal_kinds: &kinds });
+        }
+        transaction.commit().map_err(|error| Failed { fatal: !harmless(&error), error })?;
+        if let Some(on_step) = &self.on_step {
+            on_step(Step::AfterCommit { journal_kinds: &kinds });
+        }
+        Ok(())
+    }
+}

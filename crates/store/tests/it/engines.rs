@@ -1,0 +1,18 @@
+//! One suite, two engines.
+
+use parcelshelf_store::conformance;
+use parcelshelf_store::memory::MemoryEngine;
+use parcelshelf_store::sqlite::{Options, SqliteEngine};
+
+#[tokio::test]
+async fn the_embedded_engine_conforms() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = SqliteEngine::open(&folder.path().join("store.db"), Options::default()).expect("opens");
+    conformance::all(&engine).await;
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn the_memory_engine_conforms() {
+    conformance::all(&MemoryEngine::default()).await;
+}
