@@ -22,7 +22,6 @@ pub const WRAPPED_BYTES_MAX: usize = 512;
 const APPLICATION_ID: i32 = 0x5053_4b31;
 
 /// A store of wrapped data keys.
-#[expect(clippy::len_without_is_empty, reason = "the number is for reports; nobody asks whether there is none")]
 #[async_trait::async_trait]
 pub trait KeyStore: Send + Sync + 'static {
     /// Stores a new key; durable when this returns. Returns whether it is new: an existing key is never replaced.
