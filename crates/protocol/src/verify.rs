@@ -1,9 +1,13 @@
 //! The chain: grant, delegation, proof, checked in one fixed order that fails closed.
 //!
-//! 1. sizes and strict parsing of all links; 2. link 0 by its header key, then its audience, time and the passkey's
-//! assertion; 3. the certificate path, link 1 by its key, parent and narrowing; 4. the device's certificate;
-//! 5. the proof by that device, for this token, request and action. Then the caller looks for a proof seen before
-//! ([`VerifiedChain::proof`]), asks for freshness ([`VerifiedChain::fresh`]), and judges conditions.
+//! 1. sizes and strict parsing of all links;
+//! 2. link 0 by its header key, then its audience, time and the passkey's assertion;
+//! 3. the certificate path, link 1 by its key, parent and narrowing;
+//! 4. the device's certificate;
+//! 5. the proof by that device, for this token, request and action.
+//!
+//! Then the caller looks for a proof seen before ([`VerifiedChain::proof`]), asks for freshness
+//! ([`VerifiedChain::fresh`]), and judges conditions.
 
 use parcelshelf_core::id::{AccessPointId, DeliveryId};
 use parcelshelf_core::reason::Action;
