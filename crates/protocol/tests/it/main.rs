@@ -5,6 +5,7 @@
 
 mod case;
 mod chain;
+mod docs;
 mod laws;
 mod others;
 mod support;
