@@ -50,7 +50,7 @@ macro_rules! fixed {
             /// Reads base64url in its only spelling; `None` for any other text.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
-                if text.len() != ($n * 4_usize).div_ceil(3) { return None; }
+                if text.len() != usize::div_ceil($n * 4, 3) { return None; }
                 from_b64(text)?.try_into().ok().map(Self)
             }
         }

@@ -1,9 +1,11 @@
 //! The protocol's tests in one program: stories, laws, vectors, and other people's implementations.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests; what fails here must stop the test")]
+#![allow(clippy::type_complexity, reason = "tables of (name, expected code, change)")]
 
 mod case;
 mod chain;
+mod docs;
 mod laws;
 mod others;
 mod support;

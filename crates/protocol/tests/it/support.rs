@@ -49,7 +49,7 @@ pub struct TestKey {
 impl TestKey {
     pub fn new(name: &str) -> Self {
         let key = p256::ecdsa::SigningKey::from_slice(&published(name)).unwrap();
-        let public = VerifyingKey::from_point(&key.verifying_key().to_sec1_point(false).as_bytes()).unwrap();
+        let public = VerifyingKey::from_point(key.verifying_key().to_sec1_point(false).as_bytes()).unwrap();
         Self { key, public }
     }
     pub fn thumb(&self) -> Thumbprint {
@@ -432,6 +432,20 @@ pub struct Case {
 impl Case {
     /// The whole order of checks through the public interface.
     pub fn verify(&self) -> Result<VerifiedChain, Refused> {
+        let verified = self.with_facts(chain)?;
+        if !self.any_time {
+            let key = NonceKey::from_bytes(from_b64(&self.nonce_key).unwrap().try_into().unwrap());
+            let mut used: BTreeSet<[u8; 16]> =
+                self.used_nonces.iter().map(|n| from_b64(n).unwrap().try_into().unwrap()).collect();
+            verified.fresh(&key, Timestamp::from_unix_millis(self.now_ms))?.spend(&mut used)?;
+        }
+        Ok(verified)
+    }
+    /// Hands on what the keyholder has when a proof comes in: its certificates are verified here, the links are not.
+    pub fn with_facts<T>(
+        &self,
+        then: impl FnOnce(&ChainInput<'_>, &ChainFacts<'_>, Moment) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
         let now = Timestamp::from_unix_millis(self.now_ms);
         let moment = if self.any_time { Moment::Any } else { Moment::Used(now) };
         let operator = VerifyingKey::parse_jwk(self.operator.as_bytes())?;
@@ -466,14 +480,7 @@ impl Case {
             action: Action::parse(&self.action).unwrap(),
             request: HttpRequest { method: &self.method, url: &self.url, body: &body },
         };
-        let verified = chain(&input, &facts, moment)?;
-        if !self.any_time {
-            let key = NonceKey::from_bytes(from_b64(&self.nonce_key).unwrap().try_into().unwrap());
-            let mut used: BTreeSet<[u8; 16]> =
-                self.used_nonces.iter().map(|n| from_b64(n).unwrap().try_into().unwrap()).collect();
-            verified.fresh(&key, now)?.spend(&mut used)?;
-        }
-        Ok(verified)
+        then(&input, &facts, moment)
     }
     /// `ok` or the code of the refusal.
     pub fn code(&self) -> &'static str {
