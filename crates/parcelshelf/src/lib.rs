@@ -6,6 +6,8 @@
 //! The three types to know: [`Stage`](stage::Stage) (all parties running), [`Owner`](people::Owner) and
 //! [`Courier`](people::Courier) (people who play on it).
 
+#![allow(clippy::print_stdout, reason = "a program of the command line speaks to people")]
+
 pub mod cli;
 pub mod demo;
 pub mod doctor;

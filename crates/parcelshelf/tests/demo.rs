@@ -1,6 +1,7 @@
 //! The demo as a user runs it, and the same with somebody tampering.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "what was counted is printed")]
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -3,6 +3,7 @@
 //! without an alarm, nothing lost that was acknowledged, and the delivery ends.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "what was counted is printed")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -209,7 +209,13 @@ fn field(schema: &Value, base: &Value, path: &str) -> Vec<Mutation> {
         ("bare word", b"yes".to_vec()),
     ];
     // Other types than its own.
-    for (kind, raw) in [("text", "\"§ no such value §\""), ("number", "-7"), ("boolean", "true"), ("list", "[[]]"), ("object", "{\"x\":{}}")] {
+    for (kind, raw) in [
+        ("text", "\"§ no such value §\""),
+        ("number", "-7"),
+        ("boolean", "true"),
+        ("list", "[[]]"),
+        ("object", "{\"x\":{}}"),
+    ] {
         let same = match original {
             Value::Bool(_) => kind == "boolean",
             // A wrong text in a text field, a wrong number in a number field: out of its range.
