@@ -21,6 +21,8 @@ use crate::{Front, sessions};
 
 /// Largest body that is relayed.
 pub(crate) const BODY_MAX: usize = 256 * 1024;
+/// Longest address: what proofs and calls can sign.
+const URL_MAX: usize = 512;
 /// Largest answer: a sealed bundle, encoded twice.
 const ANSWER_MAX: usize = 1 << 20;
 const WALLET: HeaderName = HeaderName::from_static("parcelshelf-wallet");
@@ -83,6 +85,9 @@ async fn pass_on(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
+    if public.url.len() > URL_MAX {
+        return Err(Problem::new(414, "url_too_long", "no address here is that long"));
+    }
     let bytes = if parts.method == Method::GET { Bytes::new() } else { strict(&parts.headers, body).await? };
     let tail = parts.uri.path_and_query().map_or("/", |p| p.as_str());
     let mut passed = HeaderMap::new();

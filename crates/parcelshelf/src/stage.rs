@@ -85,7 +85,7 @@ impl Stage {
             maker_base: proxy.as_ref().map_or_else(|| sim_base.clone(), Proxy::base),
         };
         let layout = init::write(&args, &system)?;
-        let taps = if setting.tapped { tap(&layout, port).await? } else { Vec::new() };
+        let taps = if setting.tapped { tap(&layout, port, &args.maker_base).await? } else { Vec::new() };
         if let Some(level) = setting.log_level {
             for file in ["keyholder/keyholder.toml", "gateway/gateway.toml", "carrier/carrier.toml"] {
                 edit(&layout.dir.join(file), "log_level = \"info\"", &format!("log_level = \"{level}\""))?;
@@ -109,14 +109,10 @@ impl Stage {
         Ok(Self { scene, sim, keyholder, gateway, carrier, taps, _proxy: proxy })
     }
 
-    /// Everything that crossed the recorded sockets.
+    /// Everything that crossed the sockets of carrier and front, and of the keyholder to the maker's cloud.
     #[must_use]
     pub fn recorded(&self) -> Vec<(&'static str, Vec<u8>)> {
-        ["socket into the carrier", "socket into the front"]
-            .into_iter()
-            .zip(&self.taps)
-            .map(|(name, tap)| (name, tap.recorded()))
-            .collect()
+        TAPPED.into_iter().zip(&self.taps).map(|(name, tap)| (name, tap.recorded())).collect()
     }
 
     /// Stops every party, the last hop last but one: it finishes open trunks.
@@ -217,16 +213,32 @@ fn edit(file: &Path, from: &str, to: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Moves carrier and front behind recording proxies: clients keep their addresses.
-async fn tap(layout: &Layout, port: u16) -> anyhow::Result<Vec<Wiretap>> {
+/// What is recorded on a stage with taps; the last one is for finding out what must not be in the others.
+const TAPPED: [&str; 4] = [
+    "socket into the carrier",
+    "socket into the front",
+    "socket from the front to the keyholder",
+    "socket to the maker",
+];
+
+/// Moves everybody behind recording proxies: clients keep their addresses.
+async fn tap(layout: &Layout, port: u16, maker: &str) -> anyhow::Result<Vec<Wiretap>> {
     let hidden = free_ports()?;
     let local = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
     let listen = |port: u16| format!("listen = \"127.0.0.1:{port}\"");
     edit(&layout.dir.join("carrier/carrier.toml"), &listen(port + 1), &listen(hidden + 1))?;
-    edit(&layout.dir.join("gateway/gateway.toml"), &listen(port), &listen(hidden))?;
+    let gateway_toml = layout.dir.join("gateway/gateway.toml");
+    edit(&gateway_toml, &listen(port), &listen(hidden))?;
     let (carrier, _) = Wiretap::tcp(local(port + 1), local(hidden + 1)).await?;
     let (gateway, _) = Wiretap::tcp(local(port), local(hidden)).await?;
-    Ok(vec![carrier, gateway])
+    let socket = layout.dir.join("keyholder/keyholder.sock");
+    let tapped = layout.dir.join("keyholder/tapped.sock");
+    edit(&gateway_toml, &path(&socket), &path(&tapped))?;
+    let keyholder = Wiretap::unix(&tapped, &socket).await?;
+    let there: SocketAddr = maker.trim_start_matches("http://").parse()?;
+    let (cloud, address) = Wiretap::tcp(local(0), there).await?;
+    edit(&layout.dir.join("keyholder/keyholder.toml"), maker, &format!("http://{address}"))?;
+    Ok(vec![carrier, gateway, keyholder, cloud])
 }
 
 /// Where a stage keeps what the carrier and the front stored and logged.

@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::print_stdout, reason = "what was counted is printed")]
 
+#[path = "support/play.rs"]
+mod play;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,21 +16,17 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use futures_util::StreamExt as _;
 use parcelshelf::judge::{Seen, judge};
-use parcelshelf::people::{AtStop, Courier, Owner, carrier_says, order, persist, until};
+use parcelshelf::people::{Courier, Owner, until};
 use parcelshelf::stage::{Scene, Setting, Stage};
-use parcelshelf_client::Failure;
-use parcelshelf_client::wallet::Granted;
 use parcelshelf_core::area::Position;
 use parcelshelf_protocol::bundle::Anchors;
 use parcelshelf_simulator::volvo::{CarFile, WorldFile};
-use serde_json::{Value, json};
+use play::{Played, play};
+use serde_json::Value;
 
 const LOGIN: &str = "kim@example.org";
-const LABEL: &str = "FJB12345678";
 /// Stages at once: each is four processes that mostly wait.
 const AT_ONCE: usize = 6;
-/// How long a courier tries a handle that does not give.
-const PATIENCE_AT_THE_CAR: u32 = 60;
 
 fn place() -> Position {
     Position::new(57.725_374, 11.849_843, 10.0).unwrap()
@@ -54,92 +53,6 @@ async fn ready(dir: &Path, traced: bool) -> anyhow::Result<Ready> {
     let owner = Owner::enrol(&stage.scene, LOGIN, vin, place(), "KLM 482").await?;
     let courier = Courier::hire(&stage.scene, "Sam Rivera", "hire-0001").await?;
     Ok(Ready { stage, owner, courier })
-}
-
-/// What was acknowledged to somebody, and how it ended.
-struct Played {
-    granted: Granted,
-    /// The carrier's last word.
-    end: String,
-    placed: bool,
-}
-
-/// One delivery by people who keep trying: the same request again when nobody answered.
-async fn play(scene: &Scene, owner: &Owner, courier: &Courier) -> anyhow::Result<Played> {
-    let order = order(scene.host.now(), LABEL)?;
-    let (merchant, dispatch) = (scene.merchant()?, scene.dispatch()?);
-    let ordered = persist("the shipment", async || merchant.ship(&order, "ship-0001").await).await?;
-    let granted = owner.allow(scene, &ordered).await?;
-    let id = ordered.delivery;
-    carrier_says(&dispatch, id, &["accepted"]).await?;
-    persist("the load", async || dispatch.load(id, courier.id, "load-0001").await).await?;
-    let url = persist("the leg", async || courier.shipping.start_leg(id, "leg-00001").await).await?;
-    let at = AtStop::open(scene, courier, owner, &url, place().moved(45.0, 20.0)).await?;
-    at.locate().await?;
-    at.describe().await?;
-    let step = async |name: &str, key: &str, body: Value| {
-        persist(name, async || courier.shipping.step(id, name, key, &body).await).await
-    };
-    step("arrived", "arrived-1", json!({})).await?;
-    let attempt = at.ask_to_open(&[at.scan(LABEL)?]).await?;
-    let placed = put_in(owner, &at, attempt).await?;
-    if placed {
-        let to = owner.wallet.seal_key_of(granted.id)?;
-        let photo = at.photograph(attempt, &to, b"a closed lid").await?;
-        at.close(Some(photo)).await?;
-        at.follow(attempt, |s| s["ended"] == json!(true) || s["state"] == "alarm").await?;
-        let path = format!("/v1/wallet/deliveries/{id}/photos/{photo}");
-        persist("the photo that was acknowledged", async || owner.wallet.get(&path).await).await?;
-    }
-    let parcel = ordered.parcels.first().context("a parcel")?;
-    let outcome =
-        if placed { json!({"outcome": "done"}) } else { json!({"outcome": "not_done", "reason": "did_not_open"}) };
-    step(&format!("parcels/{parcel}/outcome"), "outcome-1", outcome).await?;
-    step("finish", "finish-01", json!({})).await?;
-    if !placed {
-        step("fallback-done", "fallback1", json!({ "parcel": parcel })).await?;
-    }
-    let end = carrier_says(&dispatch, id, &["ended"]).await?;
-    let journal = persist("the journal", async || dispatch.journal(id).await).await?;
-    let kinds: Vec<&str> =
-        journal["entries"].as_array().into_iter().flatten().filter_map(|e| e["kind"].as_str()).collect();
-    // Every answer that somebody got stands in the journal, once.
-    for acknowledged in ["requested", "accepted", "loaded", "leg_started", "arrived"] {
-        let times = kinds.iter().filter(|k| **k == acknowledged).count();
-        ensure!(times == 1, "{acknowledged} stands {times} times in the journal: {kinds:?}");
-    }
-    Ok(Played { granted, end: end["end"].as_str().unwrap_or_default().to_owned(), placed })
-}
-
-/// Pulls the handle while there is hope; true if the parcel is in and the lid shut.
-async fn put_in(owner: &Owner, at: &AtStop<'_>, attempt: parcelshelf_core::id::AttemptId) -> anyhow::Result<bool> {
-    for _ in 0..PATIENCE_AT_THE_CAR {
-        let seen = match at.page.attempt(attempt, 0).await {
-            Ok(seen) => seen,
-            Err(failure) if failure.is_passing() => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-            Err(other) => return Err(other.into()),
-        };
-        let state = seen["state"].as_str().unwrap_or_default();
-        if matches!(state, "locking" | "locked" | "did_not_happen" | "alarm") {
-            return Ok(false);
-        }
-        if matches!(state, "ready" | "open" | "unknown") {
-            match owner.hands.act(&json!({"action": "open_tailgate"})).await {
-                Ok(_) => {
-                    owner.hands.act(&json!({"action": "close_tailgate"})).await?;
-                    return Ok(true);
-                }
-                // Locked: it does not give.
-                Err(Failure::Problem { status: 409, .. }) => {}
-                Err(other) => return Err(other.into()),
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Ok(false)
 }
 
 /// What must hold afterwards, by the simulator's own record.
