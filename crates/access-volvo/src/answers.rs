@@ -163,3 +163,6 @@ pub(crate) fn abilities(body: &[u8]) -> Result<Abilities, Unreadable> {
     };
     Ok(Abilities { unlock: has("UNLOCK"), lock: has("LOCK"), flash: has("FLASH") })
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,3 +137,6 @@ fn unknown(times: Times, retry_after: Option<Duration>) -> Sent {
         retry_after,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,3 +94,6 @@ fn fits_a_header(token: &str) -> bool {
 fn whole_seconds(told: f64) -> i64 {
     told.clamp(0.0, ACCESS_S_MAX as f64) as i64
 }
+
+#[cfg(test)]
+mod tests;
