@@ -29,7 +29,7 @@ use crate::Keyholder;
 use crate::db::{ChainOf, Change, Index, Stored, delivery_key};
 use crate::failure::{Failure, broken};
 use crate::rows::{AttemptRow, GrantRow, NonceRow};
-use crate::{car, convert};
+use crate::{car, convert, housekeeping};
 
 /// A stop waits at most this long for open trunks; then the next start takes them over.
 const DRAIN: Duration = Duration::from_secs(240);
@@ -144,11 +144,17 @@ pub(crate) fn no_attempt() -> Problem {
     Problem::new(404, "attempt_unknown", "there is no such attempt")
 }
 
-/// Takes over every attempt that a crash or a stop left behind.
+/// Takes over every attempt that a crash or a stop left behind. One that cannot be read must not keep the others from
+/// being locked: it is an alarm of the operator's.
 pub(crate) async fn recover_all(k: &Arc<Keyholder>) -> Result<(), Failure> {
     for row in k.db.list::<AttemptRow>("live", &[1]).await? {
-        let driver = Driver::from_row(k, row).await?;
-        driver.start(Some(Event::Recovered), None);
+        let name = b64(&row.id);
+        match Driver::from_row(k, row).await {
+            Ok(driver) => driver.start(Some(Event::Recovered), None),
+            Err(failure) => {
+                tracing::error!(attempt = name, error = %failure, "alarm: an attempt cannot be taken over; look at the car");
+            }
+        }
     }
     Ok(())
 }
@@ -488,7 +494,7 @@ impl Driver {
                         &proof.nonce.id,
                         Version::Absent,
                         &NonceRow { v: 1, expires_ms: proof.nonce.expires_at.unix_millis() },
-                        Index::new(),
+                        housekeeping::nonce_index(&proof.nonce),
                     );
                     let event =
                         Recorded::OpenIntended { delivery, attempt, command: u32::from(n), proof: proof.hash() };

@@ -87,23 +87,38 @@ impl Db {
         read.ok()
     }
 
-    /// Every row whose key in `index` begins with `prefix`, at most one page of 500.
+    /// Every row whose key in `index` begins with `prefix`, in the order of the keys.
     pub async fn list<T: RowType>(&self, index: &str, prefix: &[u8]) -> Result<Vec<Stored<T>>, StoreError> {
-        let query = ListQuery {
+        let (mut all, mut cursor) = (Vec::new(), None);
+        loop {
+            let Page { rows, next } = self.engine.list(Self::query::<T>(index, prefix, cursor)).await?;
+            all.extend(rows.into_iter().filter_map(|row| self.stored(row)));
+            match next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// The first of them, one page at most.
+    pub async fn first<T: RowType>(&self, index: &str, prefix: &[u8]) -> Result<Vec<Stored<T>>, StoreError> {
+        let page = self.engine.list(Self::query::<T>(index, prefix, None)).await?;
+        Ok(page.rows.into_iter().filter_map(|row| self.stored(row)).collect())
+    }
+
+    fn query<T: RowType>(index: &str, prefix: &[u8], cursor: Option<Vec<u8>>) -> ListQuery {
+        ListQuery {
             table: T::TABLE.to_owned(),
             index: index.to_owned(),
             prefix: prefix.to_vec(),
-            cursor: None,
+            cursor,
             limit: parcelshelf_store::PAGE_ROWS_MAX,
-        };
-        let Page { rows, .. } = self.engine.list(query).await?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|row| {
-                let version = row.expected();
-                self.read::<T>(&row.id, &row.state).map(|value| Stored { value, id: row.id, version })
-            })
-            .collect())
+        }
+    }
+
+    fn stored<T: RowType>(&self, row: parcelshelf_store::Row) -> Option<Stored<T>> {
+        let version = row.expected();
+        self.read::<T>(&row.id, &row.state).map(|value| Stored { value, id: row.id, version })
     }
 
     /// A write of a row.

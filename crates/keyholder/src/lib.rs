@@ -19,6 +19,7 @@ mod convert;
 mod db;
 mod failure;
 mod grants;
+mod housekeeping;
 mod http;
 pub mod keys;
 mod linking;
@@ -122,13 +123,14 @@ pub async fn run(
     keyholder.begin().await.map_err(|e| Broken::Start(e.to_string()))?;
     attempts::recover_all(&keyholder).await.map_err(|e| Broken::Start(e.to_string()))?;
     let sequencer = tokio::spawn(logbook::sequence(Arc::clone(&keyholder), stop.clone()));
+    let sweeping = tokio::spawn(housekeeping::sweep(Arc::clone(&keyholder), stop.clone()));
     let listener = Listener::unix(&keyholder.config.socket)?;
     let router = http::router(Arc::clone(&keyholder));
     ready(&keyholder.config.socket);
     serve::serve(listener, router, stop).await?;
     // Nobody is left alone with an open trunk: the attempts go on until everything is locked.
     keyholder.attempts.drain().await;
-    let _ = sequencer.await;
+    let _ = tokio::join!(sequencer, sweeping);
     keyholder.db.close().await;
     Ok(())
 }

@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::Keyholder;
 use crate::db::{Change, Index, Stored, wallet_key};
 use crate::failure::Failure;
+use crate::housekeeping::expires_at;
 use crate::rows::{AccountRow, LinkRow, VehicleRow};
 
 /// A login at the maker that takes longer starts again.
@@ -80,7 +81,7 @@ impl Keyholder {
             expires_ms: change.now().plus_seconds(LINK_MINUTES * 60).unix_millis(),
             done: false,
         };
-        change.put(link.as_bytes(), Version::Absent, &row, Index::new());
+        change.put(link.as_bytes(), Version::Absent, &row, expires_at(row.expires_ms));
         change.journal("link", link.as_bytes(), "link_started", &json!({}));
         change.commit().await?;
         Ok((link, access.authorize_url(&link.to_string(), &verifier)))
@@ -101,7 +102,7 @@ impl Keyholder {
         // A code serves once: whoever comes second finds the linking done.
         row.value.done = true;
         let mut change = Change::new(&self.db, &self.host);
-        change.update(&row, Index::new());
+        change.update(&row, expires_at(row.value.expires_ms));
         change.journal("link", link.as_bytes(), "link_code_taken", &json!({}));
         change.commit().await?;
 

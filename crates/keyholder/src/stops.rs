@@ -30,9 +30,10 @@ use crate::car::{self, CarNow};
 use crate::carriers::Caller;
 use crate::chain::{Held, Shown};
 use crate::convert;
-use crate::db::{Change, Index, Stored, delivery_key, wallet_key};
+use crate::db::{Change, Stored, delivery_key, wallet_key};
 use crate::failure::{Failure, again, broken};
 use crate::grants::{no_grant, wallet_of};
+use crate::housekeeping;
 use crate::linking::Reached;
 use crate::rows::{AttemptRow, GrantRow, LocatedPart, NonceRow, VehicleRow};
 
@@ -374,7 +375,7 @@ impl Keyholder {
         self.record_proof(&mut change, &mut grant, held, event).await?;
         change.check(&owner);
         let nonce = NonceRow { v: 1, expires_ms: proof.nonce.expires_at.unix_millis() };
-        change.put(&proof.nonce.id, Version::Absent, &nonce, Index::new());
+        change.put(&proof.nonce.id, Version::Absent, &nonce, housekeeping::nonce_index(&proof.nonce));
         change.put(attempt_id.as_bytes(), Version::Absent, &row, attempt_index(&ids, &row));
         change.update(&grant, self.grant_index(&grant)?);
         change.commit().await?;
