@@ -71,7 +71,13 @@ impl Carrier {
         if status.is_server_error() || status.as_u16() == 429 {
             return Err(NotDone::Later);
         }
-        Err(NotDone::Refused(json["code"].as_str().unwrap_or("refused").to_owned()))
+        let code = json["code"].as_str().unwrap_or("refused");
+        // Our own signature or clock is in trouble, not the delivery: nothing is given up for that.
+        if status.as_u16() == 401 || code.starts_with("call_") || code.starts_with("cert_") {
+            tracing::error!(code, "the gateway does not take our signature; look at clock and certificates");
+            return Err(NotDone::Later);
+        }
+        Err(NotDone::Refused(code.to_owned()))
     }
 
     /// The acceptance of a delivery's grant, verified; waits up to 20 s for it.

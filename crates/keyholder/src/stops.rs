@@ -264,22 +264,40 @@ impl Keyholder {
         phone: &str,
     ) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Open, shown, Moment::Used(self.host.now())).await?;
-        if let Some(known) = self.by_proof(held.chain.proof().hash()).await? {
+        let proof = held.chain.proof().hash();
+        if let Some(known) = self.by_proof(proof).await? {
             return Ok(accepted_attempt(&known));
         }
-        let proof = FreshProof { jws: shown.proof.clone(), nonce: self.fresh(&held)? };
+        match self.open_with(&held, shown, labels, phone).await {
+            Ok(answer) => Ok(answer),
+            // The same bytes may have come twice at the same time: whoever was second gets the first one's attempt.
+            Err(failure) => match self.by_proof(proof).await? {
+                Some(known) => Ok(accepted_attempt(&known)),
+                None => Err(failure),
+            },
+        }
+    }
+
+    async fn open_with(
+        self: &Arc<Self>,
+        held: &Held,
+        shown: &Shown,
+        labels: &[Hash],
+        phone: &str,
+    ) -> Result<Value, Failure> {
+        let proof = FreshProof { jws: shown.proof.clone(), nonce: self.fresh(held)? };
         if let Some(delegation) = held.chain.delegation() {
             delegation.claims().check_scanned(labels)?;
         }
-        let living = self.living(&held).await?;
-        let facts = self.facts(&held, phone).await?;
+        let living = self.living(held).await?;
+        let facts = self.facts(held, phone).await?;
         if let Some(living) = living {
-            return self.open_again(&held, &facts, &living, proof).await;
+            return self.open_again(held, &facts, &living, proof).await;
         }
-        let begun = again!(self.intend(&held, &facts, &proof))?;
+        let begun = again!(self.intend(held, &facts, &proof))?;
         let answer = json!({"attempt": begun.ids.attempt.to_string(), "state": "intended"});
         self.log.ring();
-        self.bells.ring(delivery.as_bytes());
+        self.bells.ring(held.delivery.as_bytes());
         attempts::begin(self, begun);
         self.step("before:answer_open");
         Ok(answer)

@@ -1,0 +1,276 @@
+//! What must not happen, and what must always be possible, played on a running stage.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "support/play.rs"]
+#[expect(dead_code, reason = "only the label is needed here")]
+mod play;
+
+use std::time::Duration;
+
+use parcelshelf::judge::Seen;
+use parcelshelf::people::{AtStop, Courier, Owner, carrier_says, order};
+use parcelshelf::stage::{Setting, Stage};
+use parcelshelf_client::Failure;
+use parcelshelf_client::courier::{Device, StopPage};
+use parcelshelf_client::wallet::Granted;
+use parcelshelf_core::area::Position;
+use parcelshelf_core::id::DeliveryId;
+use parcelshelf_core::reason::Action;
+use parcelshelf_simulator::volvo::{CarFile, WorldFile};
+use play::LABEL;
+use serde_json::json;
+
+/// One stage with a car for each story: commands are counted per owner.
+struct Theatre {
+    stage: Stage,
+    owner: Owner,
+    courier: Courier,
+    _dir: tempfile::TempDir,
+}
+
+fn place() -> Position {
+    Position::new(57.725_374, 11.849_843, 10.0).unwrap()
+}
+
+async fn theatre() -> Theatre {
+    let dir = tempfile::tempdir().unwrap();
+    let mut car = CarFile::of("kim@example.org");
+    (car.latitude, car.longitude, car.relock_after_s) = (place().latitude_deg(), place().longitude_deg(), 0);
+    let world = WorldFile { cars: vec![car], ..WorldFile::demo() };
+    let stage = Stage::start(dir.path(), &world, Setting::default()).await.unwrap();
+    let cars = parcelshelf_client::Http::new(&stage.scene.sim_base).unwrap().get("/__sim/cars", &[]).await.unwrap();
+    let vin = cars["cars"][0]["vin"].as_str().unwrap();
+    let owner = Owner::enrol(&stage.scene, "kim@example.org", vin, place(), "KLM 482").await.unwrap();
+    let courier = Courier::hire(&stage.scene, "Sam Rivera", "hire-0001").await.unwrap();
+    Theatre { stage, owner, courier, _dir: dir }
+}
+
+impl Theatre {
+    /// Shipped, allowed, loaded, under way: the stop page's address.
+    async fn under_way(&self) -> (Granted, String) {
+        let scene = &self.stage.scene;
+        let order = order(scene.host.now(), LABEL).unwrap();
+        let ordered = scene.merchant().unwrap().ship(&order, "ship-0001").await.unwrap();
+        let granted = self.owner.allow(scene, &ordered).await.unwrap();
+        let dispatch = scene.dispatch().unwrap();
+        carrier_says(&dispatch, ordered.delivery, &["accepted"]).await.unwrap();
+        dispatch.load(ordered.delivery, self.courier.id, "load-0001").await.unwrap();
+        let url = self.courier.shipping.start_leg(ordered.delivery, "leg-00001").await.unwrap();
+        (granted, url)
+    }
+    async fn at(&self, url: &str) -> AtStop<'_> {
+        AtStop::open(&self.stage.scene, &self.courier, &self.owner, url, place().moved(45.0, 20.0)).await.unwrap()
+    }
+    async fn seen(&self) -> Seen {
+        Seen::of(&self.stage.scene.seen_of(&self.owner.hands.vin).await.unwrap())
+    }
+}
+
+fn code<T: std::fmt::Debug>(refused: Result<T, Failure>) -> String {
+    refused.unwrap_err().code().unwrap_or("no problem").to_owned()
+}
+
+#[tokio::test]
+async fn nothing_opens_before_it_was_located_nor_from_afar_nor_for_another_label_nor_another_device() {
+    let t = theatre().await;
+    let (_, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    let (page, stop, device) = (&at.page, &at.stop, &t.courier.device);
+    let label = at.scan(LABEL).unwrap();
+
+    assert_eq!(code(page.ask_to_open(device, stop, at.phone, &[label]).await), "conditions_not_met");
+    let far = place().moved(0.0, 9_000.0);
+    let refused = page.locate(device, stop, far).await.unwrap_err();
+    assert_eq!(refused.code(), Some("conditions_not_met"), "from nine kilometres away");
+    page.locate(device, stop, at.phone).await.unwrap();
+    let down_the_road = place().moved(0.0, 400.0);
+    assert_eq!(code(page.ask_to_open(device, stop, down_the_road, &[label]).await), "conditions_not_met");
+    let other = at.scan("ZZZ99999999").unwrap();
+    assert_eq!(code(page.ask_to_open(device, stop, at.phone, &[other]).await), "label_not_listed");
+    let stranger = Device::create(&t.stage.scene.host).unwrap();
+    assert_eq!(code(page.locate(&stranger, stop, at.phone).await), "proof_wrong_device");
+    // A proof of one action is none of another, and a changed body is another request.
+    let prepared = page.prepare(device, stop, Action::Locate, at.phone, json!({})).await.unwrap();
+    let (link, proof, body) = prepared.parts();
+    let headers = [("authorization", link), ("dpop", proof)];
+    let elsewhere = format!("/v1/stops/{}/describe", stop.delivery);
+    let sent = page.http().send(reqwest::Method::POST, &elsewhere, &headers, Some(body.to_vec())).await;
+    assert_eq!(code(sent), "proof_wrong_url");
+    let spaced = [body, b" "].concat();
+    let sent = page.http().send(reqwest::Method::POST, prepared.path(), &headers, Some(spaced)).await;
+    assert_eq!(code(sent), "proof_wrong_body");
+    assert_eq!(t.seen().await.unlock_commands, 0);
+}
+
+#[tokio::test]
+async fn a_request_sent_twice_opens_once_and_a_spent_grant_never_again() {
+    let mut t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let label = at.scan(LABEL).unwrap();
+    let body = json!({"labels": [label.to_string()]});
+    let prepared = at.page.prepare(&t.courier.device, &at.stop, Action::Open, at.phone, body).await.unwrap();
+    // The answer was lost on the way: the same bytes again, four at a time.
+    let four = futures_util::future::join_all((0..4).map(|_| at.page.send(&prepared))).await;
+    let attempts: Vec<_> = four.into_iter().map(|a| StopPage::attempt_of(&a.unwrap()).unwrap()).collect();
+    assert!(attempts.iter().all(|a| *a == attempts[0]), "{attempts:?}");
+    let again = StopPage::attempt_of(&at.page.send(&prepared).await.unwrap()).unwrap();
+    assert_eq!(again, attempts[0]);
+    // A fresh proof joins what lives, and sends nothing.
+    let joined = at.page.ask_to_open(&t.courier.device, &at.stop, at.phone, &[label]).await.unwrap();
+    assert_eq!(joined, attempts[0]);
+
+    at.follow(again, |s| s["state"] == "ready").await.unwrap();
+    t.owner.hands.act(&json!({"action": "open_tailgate"})).await.unwrap();
+    at.follow(again, |s| s["state"] == "open").await.unwrap();
+    t.owner.hands.act(&json!({"action": "close_tailgate"})).await.unwrap();
+    at.close(None).await.unwrap();
+    let end = at.follow(again, |s| s["ended"] == json!(true)).await.unwrap();
+    assert_eq!(end["lock_proof"], "observed");
+    assert_eq!(code(at.page.ask_to_open(&t.courier.device, &at.stop, at.phone, &[label]).await), "grant_spent");
+    assert_eq!(t.seen().await.unlock_commands, 1);
+    // Locking is never refused to the device that opened, not even now.
+    at.page.lock(&t.courier.device, &at.stop, at.phone).await.unwrap();
+    assert!(t.seen().await.shut_and_locked);
+    // And what the owner signed is accepted once: the same delivery cannot be granted in other words.
+    assert!(t.owner.wallet.bundle(DeliveryId::from_bytes([1; 16])).await.is_err());
+    let timeline = t.owner.wallet.timeline(granted.delivery).await.unwrap().to_string();
+    assert_eq!(timeline.matches("\"open_intended\"").count(), 1, "{timeline}");
+    assert_eq!(timeline.matches("\"joined\"").count(), 1, "{timeline}");
+    t.stage.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_block_nothing_is_shown_and_nothing_opens_and_the_carrier_learns_only_that() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    assert!(t.owner.wallet.block(granted.delivery).await.unwrap(), "no command was in flight");
+    let device = &t.courier.device;
+    assert_eq!(code(at.page.locate(device, &at.stop, at.phone).await), "conditions_not_met");
+    let label = at.scan(LABEL).unwrap();
+    assert_eq!(code(at.page.ask_to_open(device, &at.stop, at.phone, &[label]).await), "conditions_not_met");
+    assert_eq!(t.seen().await.unlock_commands, 0);
+    let dispatch = t.stage.scene.dispatch().unwrap();
+    let stopped = carrier_says(&dispatch, granted.delivery, &["falling_back"]).await.unwrap();
+    assert_eq!(stopped["parcels"][0]["reason"], "blocked_by_owner");
+}
+
+#[tokio::test]
+async fn blocked_while_it_stands_ready_it_is_locked_at_once() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    assert!(!t.owner.wallet.block(granted.delivery).await.unwrap(), "a window is open: it is not settled yet");
+    let end = at.follow(attempt, |s| s["lock_proof"] == "observed" || s["state"] == "did_not_happen").await.unwrap();
+    assert!(t.seen().await.shut_and_locked, "{end}");
+    assert_eq!(t.owner.hands.act(&json!({"action": "open_tailgate"})).await.unwrap_err().code(), Some(""));
+}
+
+#[tokio::test]
+async fn after_a_reassignment_the_first_courier_can_do_nothing_but_lock() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let second = Courier::hire(&t.stage.scene, "Kim Berg", "hire-0002").await.unwrap();
+    let dispatch = t.stage.scene.dispatch().unwrap();
+    dispatch.step(granted.delivery, "unload", "unload-01", &json!({})).await.unwrap();
+    dispatch.load(granted.delivery, second.id, "load-0002").await.unwrap();
+    let url = second.shipping.start_leg(granted.delivery, "leg-00002").await.unwrap();
+    let now = AtStop::open(&t.stage.scene, &second, &t.owner, &url, at.phone).await.unwrap();
+    assert_eq!(code(at.page.locate(&t.courier.device, &at.stop, at.phone).await), "delegation_superseded");
+    now.locate().await.unwrap();
+    let attempt = now.ask_to_open(&[now.scan(LABEL).unwrap()]).await.unwrap();
+    now.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    assert_eq!(t.seen().await.unlock_commands, 1);
+}
+
+#[tokio::test]
+async fn a_keyholder_that_is_told_to_stop_first_sees_the_open_trunk_locked() {
+    let mut t = theatre().await;
+    let (_, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    t.owner.hands.act(&json!({"action": "open_tailgate"})).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "open").await.unwrap();
+    let hands = t.owner.hands.clone();
+    let shut = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        hands.act(&json!({"action": "close_tailgate"})).await
+    });
+    t.stage.keyholder.stop().await.unwrap();
+    shut.await.unwrap().unwrap();
+    assert!(t.seen().await.shut_and_locked, "it stopped with the trunk unlocked");
+}
+
+#[tokio::test]
+async fn the_gateway_answers_for_its_own_hosts_only_and_sessions_live_on_the_wallets() {
+    let t = theatre().await;
+    let l = &t.stage.scene.layout;
+    let http = parcelshelf_edge::client::network(Duration::from_secs(5)).unwrap();
+    let asked = |host: &'static str| http.get(format!("{}/v1/keys", l.gateway_origin)).header("host", host).send();
+    assert_eq!(asked("evil.example").await.unwrap().status(), 421);
+    let session = t.owner.wallet.session().to_owned();
+    let cars = |origin: &str| http.get(format!("{origin}/v1/wallet/vehicles")).header("authorization", &session).send();
+    assert_eq!(cars(&l.wallet_origin).await.unwrap().status(), 200);
+    assert_eq!(cars(&l.stop_origin).await.unwrap().status(), 404);
+    assert_eq!(cars(&l.gateway_origin).await.unwrap().status(), 404);
+    // Whoever says who is logged in is not believed.
+    let forged = http.get(format!("{}/v1/wallet/vehicles", l.wallet_origin));
+    let forged = forged.header("parcelshelf-wallet", t.owner.wallet.id().to_string()).send().await.unwrap();
+    assert_eq!(forged.status(), 401);
+    // The keys of the carrier's interface do what their role allows.
+    let ship = parcelshelf_client::shipping::Shipping::new(&l.carrier_origin, &l.dispatch_key).unwrap();
+    let order = order(t.stage.scene.host.now(), LABEL).unwrap();
+    assert_eq!(code(ship.ship(&order, "ship-0009").await), "not_allowed");
+    let nobody = parcelshelf_client::shipping::Shipping::new(&l.carrier_origin, "not-a-key-of-anybody").unwrap();
+    assert_eq!(code(nobody.ship(&order, "ship-0009").await), "key_unknown");
+    let merchant = t.stage.scene.merchant().unwrap();
+    let first = merchant.ship(&order, "ship-0010").await.unwrap();
+    assert_eq!(merchant.ship(&order, "ship-0010").await.unwrap().delivery, first.delivery, "the same answer again");
+}
+
+#[tokio::test]
+async fn the_log_is_served_and_holds_what_its_checkpoint_says() {
+    use parcelshelf_log::note::{Checkpoint, LogVerifier};
+    use parcelshelf_log::tile::{FromTiles, TileId, TileKind, Tiles};
+    use parcelshelf_log::tree;
+    struct One(Vec<u8>);
+    impl Tiles for One {
+        fn hashes(&self, level: u8, number: u64) -> Option<Vec<u8>> {
+            (level == 0 && number == 0).then(|| self.0.clone())
+        }
+    }
+    let t = theatre().await;
+    let (granted, _) = t.under_way().await;
+    let http = parcelshelf_edge::client::network(Duration::from_secs(5)).unwrap();
+    let get = async |path: &str| {
+        let answer = http.get(format!("{}/log/{path}", t.stage.scene.layout.gateway_origin)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.bytes().await.unwrap().to_vec()
+    };
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let note = String::from_utf8(get("checkpoint").await).unwrap();
+    let log = LogVerifier::parse(&t.owner.wallet.pinned().claims().log).unwrap();
+    let checkpoint = Checkpoint::verify_alone(&note, &log).unwrap();
+    let width = u16::try_from(checkpoint.size).unwrap();
+    let hashes = get(&TileId { kind: TileKind::Hashes { level: 0 }, number: 0, width }.path()).await;
+    let entries = get(&TileId { kind: TileKind::Entries, number: 0, width }.path()).await;
+    let entries = parcelshelf_log::tile::unbundled(&entries).unwrap();
+    assert_eq!(entries.len(), usize::from(width));
+    let tiles = One(hashes);
+    assert_eq!(tree::root_of(&FromTiles(&tiles), checkpoint.size).unwrap(), checkpoint.root);
+    let accepted: [u8; 32] = granted.accepted.claims().leaf.clone().try_into().unwrap();
+    let index = entries.iter().position(|e| *e == accepted).expect("the leaf that the acceptance names") as u64;
+    let path = tree::inclusion_proof(&FromTiles(&tiles), index, checkpoint.size).unwrap();
+    assert!(tree::verify_inclusion(&tree::leaf_hash(&accepted), index, checkpoint.size, &path, &checkpoint.root));
+}
