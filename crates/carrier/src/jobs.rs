@@ -23,12 +23,35 @@ const LEASE: Duration = Duration::from_secs(45);
 const EVERY: Duration = Duration::from_millis(100);
 /// Long polls under way at once.
 const AT_ONCE: usize = 256;
+/// A phone without signal repeats a request within a day, or never.
+const ANSWERS_KEPT_S: i64 = 86_400;
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// After the gateway did not answer.
 const BACK_OFF: Duration = Duration::from_secs(2);
 
 /// Starts a worker per queue.
 pub(crate) fn start(carrier: &Arc<Carrier>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
-    [ACCEPT, WATCH, WINDOW].map(|queue| tokio::spawn(work(Arc::clone(carrier), queue, stop.clone()))).into()
+    let mut all: Vec<_> =
+        [ACCEPT, WATCH, WINDOW].map(|queue| tokio::spawn(work(Arc::clone(carrier), queue, stop.clone()))).into();
+    all.push(tokio::spawn(forget(Arc::clone(carrier), stop.clone())));
+    all
+}
+
+/// Answers that were kept for repeated requests go after a day.
+async fn forget(carrier: Arc<Carrier>, mut stop: watch::Receiver<bool>) {
+    loop {
+        let before = carrier.host.now().plus_seconds(-ANSWERS_KEPT_S);
+        if let Err(error) = carrier.engine.forget_answers(before).await {
+            tracing::warn!(%error, "old answers could not be removed now");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(FORGET_EVERY) => {}
+            stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
+                tracing::debug!(stopped, "nothing more is forgotten");
+                return;
+            }
+        }
+    }
 }
 
 async fn work(carrier: Arc<Carrier>, queue: &'static str, mut stop: watch::Receiver<bool>) {

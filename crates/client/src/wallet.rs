@@ -14,7 +14,7 @@ use parcelshelf_protocol::jws::{Moment, SigningKey, VerifyingKey};
 use parcelshelf_protocol::keys::{Keys, VerifiedKeys};
 use parcelshelf_protocol::request::Ticket;
 use parcelshelf_protocol::seal::{self, Context, Purpose as Sealed, SealKeyPair, SealPublicKey};
-use parcelshelf_protocol::statement::{self, Said, Statement};
+use parcelshelf_protocol::statement::{self, Covered, Said, Statement};
 use parcelshelf_protocol::{owner_keys, webauthn::Assertion};
 use serde_json::{Value, json};
 
@@ -380,6 +380,15 @@ impl Wallet {
         let body = json!({"scope": "delivery", "id": delivery.to_string()});
         let answer = self.post("/v1/wallet/blocks", &body).await?;
         answer["settled"].as_bool().ok_or(Failure::Unexpected("whether it is settled is missing"))
+    }
+
+    /// Lifts the block of one delivery: a passkey's word.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn unblock(&self, delivery: DeliveryId) -> Result<(), Failure> {
+        let covered = Covered::Delivery(delivery);
+        self.say("/v1/wallet/unblocks", Said::Unblock { wallet: self.id, covered }).await.map(drop)
     }
 
     /// What happened, as the keyholder recorded it.

@@ -36,6 +36,15 @@ pub(crate) struct Vigil<'a> {
     id: [u8; 16],
     end: Pin<Box<tokio::time::Sleep>>,
 }
+impl Drop for Vigil<'_> {
+    /// Nobody else waits: the entry goes, so that asking for what does not exist fills no memory.
+    fn drop(&mut self) {
+        let mut all = self.bells.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.get(&self.id).is_some_and(|bell| Arc::strong_count(bell) == 1) {
+            all.remove(&self.id);
+        }
+    }
+}
 impl Vigil<'_> {
     /// Registers before looking, so that no ring is missed in between.
     pub fn listen(&self) -> Pin<Box<OwnedNotified>> {
@@ -49,5 +58,31 @@ impl Vigil<'_> {
             () = rung => true,
             () = &mut self.end => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_listens_is_woken_and_who_has_gone_leaves_nothing_behind() {
+        let (bells, id) = (Bells::default(), [7; 16]);
+        let mut vigil = bells.vigil(&id, Duration::from_secs(20));
+        let rung = vigil.listen();
+        // Rung between listening and resting: not missed.
+        bells.ring(&id);
+        assert!(vigil.rest(rung).await);
+        let rung = vigil.listen();
+        drop((rung, vigil));
+        assert!(bells.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_by_itself() {
+        let bells = Bells::default();
+        let mut vigil = bells.vigil(&[1; 16], Duration::from_millis(1));
+        let rung = vigil.listen();
+        assert!(!vigil.rest(rung).await);
     }
 }

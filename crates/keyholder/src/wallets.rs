@@ -15,7 +15,7 @@ use parcelshelf_protocol::envelope::Envelope;
 use parcelshelf_protocol::jws::VerifyingKey;
 use parcelshelf_protocol::records::{Event, Word};
 use parcelshelf_protocol::seal::{self, Context, Purpose, SealPublicKey};
-use parcelshelf_protocol::statement::{Said, Statement, VerifiedStatement};
+use parcelshelf_protocol::statement::{Covered as Scope, Said, Statement, VerifiedStatement};
 use parcelshelf_protocol::webauthn::{Assertion, Passkey};
 use parcelshelf_store::Version;
 use serde_json::{Value, json};
@@ -331,8 +331,10 @@ impl Keyholder {
         Ok(reserved)
     }
 
-    /// Lifts a block for what is asked from now on.
-    pub(crate) async fn unblock(&self, wallet: WalletId, scope: &Scope) -> Result<(), Failure> {
+    /// Lifts a block for what is asked from now on: only a passkey can, whoever holds a session.
+    pub(crate) async fn unblock(&self, s: &VerifiedStatement) -> Result<(), Failure> {
+        let Said::Unblock { wallet, covered: scope } = s.said() else { return Err(wrong_statement().into()) };
+        let wallet = *wallet;
         if !matches!(scope, Scope::Delivery(_)) {
             again!(self.unblock_wallet(wallet, scope))?;
         }
@@ -385,23 +387,6 @@ impl Keyholder {
     /// The latest attempt of a delivery.
     pub(crate) async fn latest_attempt(&self, delivery: DeliveryId) -> Result<Option<Stored<AttemptRow>>, Failure> {
         Ok(self.db.list::<AttemptRow>("delivery", delivery.as_bytes()).await?.pop())
-    }
-}
-
-/// What a block covers.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Scope {
-    Delivery(DeliveryId),
-    Carrier(Thumbprint),
-    All,
-}
-impl Scope {
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Delivery(_) => "delivery",
-            Self::Carrier(_) => "carrier",
-            Self::All => "all",
-        }
     }
 }
 

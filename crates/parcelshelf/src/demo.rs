@@ -89,6 +89,24 @@ async fn stay_up(stage: &Scene) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What each party has learned by now, and what it has not.
+fn learned() {
+    for (who, what) in [
+        ("merchant", "that it was delivered"),
+        (
+            "carrier",
+            "name and fallback address, the parcel, an area; times rounded to 15 minutes. No car, no plate, no place",
+        ),
+        ("courier", "the place and the plate, on one device, for this stop; wiped with it"),
+        ("front", "that sealed bytes passed, how many and when"),
+        ("keyholder", "the place, in one request's memory; that this grant was used"),
+        ("car maker", "what it knows anyway: its customer's car was unlocked and locked"),
+        ("log readers", "hashes, and their order"),
+    ] {
+        tell(&format!("             {who:12} {what}"));
+    }
+}
+
 fn tell(line: &str) {
     println!("{line}");
 }
@@ -282,6 +300,8 @@ impl Play<'_> {
             "owner      exports the case; verified offline, and compared with what the car itself recorded: {}",
             if finding.violations.is_empty() { String::from("they agree") } else { finding.violations.join(", ") }
         ));
+        tell("           what each party has learned:");
+        learned();
         Ok(json!({
             "maker": "volvo",
             "outcome": outcome,

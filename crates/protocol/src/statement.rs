@@ -1,20 +1,59 @@
 //! What an owner confirms with a passkey besides grants: exact bytes of strict JSON, and an assertion whose challenge
 //! is `H("psh-statement-v1", bytes)`.
 
-use parcelshelf_core::id::{VehicleId, WalletId};
+use parcelshelf_core::id::{DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 
-use crate::encoding::{Hash, b64, domain_hash};
+use crate::encoding::{Hash, Thumbprint, b64, domain_hash};
 use crate::json::{self, Members, Object};
 use crate::jws::VerifyingKey;
 use crate::nonce::{self, NonceKey};
 use crate::refused::{Fault, Kind, Refused};
 use crate::seal::SealPublicKey;
-use crate::text::{audience, is_word, token};
+use crate::text::{audience, is_token, is_word, token};
 use crate::webauthn::{self, Assertion, CREDENTIAL_ID_MAX, Passkey, RelyingParty};
 
 /// Most bytes of a statement.
 pub const STATEMENT_MAX: usize = 4 * 1024;
+
+/// What a block or its end covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Covered {
+    Delivery(DeliveryId),
+    /// Everything of a carrier, by its root's thumbprint.
+    Carrier(Thumbprint),
+    All,
+}
+impl Covered {
+    /// `delivery`, `carrier` or `all`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Delivery(_) => "delivery",
+            Self::Carrier(_) => "carrier",
+            Self::All => "all",
+        }
+    }
+    /// The id beside the code; none for `all`.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        match self {
+            Self::Delivery(id) => Some(id.to_string()),
+            Self::Carrier(root) => Some(root.to_string()),
+            Self::All => None,
+        }
+    }
+    /// From [`Covered::code`] and [`Covered::id`]; `None` for a combination that does not exist.
+    #[must_use]
+    pub fn parse(code: &str, id: Option<&str>) -> Option<Self> {
+        match (code, id) {
+            ("delivery", Some(id)) => DeliveryId::parse(id).ok().map(Self::Delivery),
+            ("carrier", Some(id)) => Thumbprint::parse(id).map(Self::Carrier),
+            ("all", None) => Some(Self::All),
+            _ => None,
+        }
+    }
+}
 
 /// What is stated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +72,8 @@ pub enum Said {
     },
     /// One more passkey for a wallet, confirmed by one it has.
     Passkey { wallet: WalletId, passkey: Passkey },
+    /// Lift a block. Blocking needs a session only; who has no more than that must not undo it.
+    Unblock { wallet: WalletId, covered: Covered },
 }
 impl Said {
     /// The `typ` member.
@@ -43,6 +84,7 @@ impl Said {
             Self::Link { .. } => "link",
             Self::Consents { .. } => "consents",
             Self::Passkey { .. } => "passkey",
+            Self::Unblock { .. } => "unblock",
         }
     }
     /// The wallet that says it; none for a new one.
@@ -50,7 +92,10 @@ impl Said {
     pub const fn wallet(&self) -> Option<WalletId> {
         match self {
             Self::Wallet { .. } => None,
-            Self::Link { wallet, .. } | Self::Consents { wallet, .. } | Self::Passkey { wallet, .. } => Some(*wallet),
+            Self::Link { wallet, .. }
+            | Self::Consents { wallet, .. }
+            | Self::Passkey { wallet, .. }
+            | Self::Unblock { wallet, .. } => Some(*wallet),
         }
     }
 }
@@ -119,6 +164,9 @@ impl Statement {
                 .bool("parked_inferred", *parked_inferred)
                 .bool("tailgate_with_cabin", *tailgate_with_cabin),
             Said::Passkey { wallet, passkey } => passkey_to(o.text("wallet", wallet), passkey),
+            Said::Unblock { wallet, covered } => {
+                o.text("wallet", wallet).text("scope", covered.code()).opt("id", covered.id())
+            }
         }
         .end()
         .into_bytes()
@@ -152,6 +200,12 @@ impl Statement {
                 tailgate_with_cabin: m.bool("tailgate_with_cabin")?,
             },
             "passkey" => Said::Passkey { wallet: wallet(&mut m)?, passkey: passkey_from(&mut m)? },
+            "unblock" => {
+                let wallet = wallet(&mut m)?;
+                let scope = m.parsed("scope", |t| is_word(t, 16).then(|| t.to_owned()))?;
+                let id = m.opt_parsed("id", |t| is_token(t, 64).then(|| t.to_owned()))?;
+                Said::Unblock { wallet, covered: Covered::parse(&scope, id.as_deref()).ok_or_else(|| m.wrong())? }
+            }
             _ => return Err(m.fault(Fault::WrongType)),
         };
         m.end()?;

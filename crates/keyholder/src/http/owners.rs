@@ -7,7 +7,7 @@ use parcelshelf_edge::json::{Nothing, StrictJson, StrictPath};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::{Thumbprint, from_b64};
 use parcelshelf_protocol::nonce;
-use parcelshelf_protocol::statement::{Said, VerifiedStatement};
+use parcelshelf_protocol::statement::{Covered, Said, VerifiedStatement};
 use serde_json::Value;
 
 use super::bodies::{
@@ -18,7 +18,6 @@ use super::{Answer, Session, State, problem};
 use crate::Keyholder;
 use crate::failure::{Failure, again};
 use crate::grants::Handed;
-use crate::wallets::Scope;
 
 pub(super) fn delivery_of(text: &str) -> Answer<DeliveryId> {
     DeliveryId::parse(text).map_err(|_| Problem::new(404, "delivery_unknown", "there is no such delivery"))
@@ -182,14 +181,14 @@ pub(super) async fn grant(
     Ok((StatusCode::CREATED, Json(AcceptedOut { accepted: Some(accepted) })))
 }
 
-fn scope_of(what: &What) -> Answer<Scope> {
-    let wrong = || Problem::new(422, "body_wrong_member", "the id does not fit the scope");
-    match (what.scope, what.id.as_deref()) {
-        (ScopeWord::Delivery, Some(id)) => DeliveryId::parse(id).map(Scope::Delivery).map_err(|_| wrong()),
-        (ScopeWord::Carrier, Some(id)) => Thumbprint::parse(id).map(Scope::Carrier).ok_or_else(wrong),
-        (ScopeWord::All, None) => Ok(Scope::All),
-        _ => Err(wrong()),
-    }
+fn scope_of(what: &What) -> Answer<Covered> {
+    let code = match what.scope {
+        ScopeWord::Delivery => "delivery",
+        ScopeWord::Carrier => "carrier",
+        ScopeWord::All => "all",
+    };
+    Covered::parse(code, what.id.as_deref())
+        .ok_or_else(|| Problem::new(422, "body_wrong_member", "the id does not fit the scope"))
 }
 
 /// Stops at once: nothing opens from here on.
@@ -204,14 +203,13 @@ pub(super) async fn block(
 }
 
 /// Lifts a block for what is asked from now on.
-#[utoipa::path(post, path = "/v1/wallet/unblocks", request_body = What, security(("session" = [])),
-    responses((status = 200, body = Done)))]
+#[utoipa::path(post, path = "/v1/wallet/unblocks", request_body = Confirmed, responses((status = 200, body = Done)))]
 pub(super) async fn unblock(
     axum::extract::State(k): State,
-    Session(wallet): Session,
-    StrictJson { value, .. }: StrictJson<What>,
+    StrictJson { value, .. }: StrictJson<Confirmed>,
 ) -> Answer<Json<Done>> {
-    k.unblock(wallet, &scope_of(&value)?).await.map_err(problem)?;
+    let statement = stated(&k, &value).await.map_err(problem)?;
+    k.unblock(&statement).await.map_err(problem)?;
     Ok(Json(Done { done: true }))
 }
 

@@ -1,6 +1,6 @@
 //! Messages outside the chain, each verified alone.
 
-use parcelshelf_core::id::{VehicleId, WalletId};
+use parcelshelf_core::id::{DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_log::note::LogVerifier;
 use parcelshelf_protocol::Refused;
@@ -14,7 +14,7 @@ use parcelshelf_protocol::keys::{Keys, KeysClaims};
 use parcelshelf_protocol::proof::HttpRequest;
 use parcelshelf_protocol::request::Ticket;
 use parcelshelf_protocol::seal::{Context, Purpose, SealKeyPair};
-use parcelshelf_protocol::statement::{self, Said, Statement};
+use parcelshelf_protocol::statement::{self, Covered, Said, Statement};
 use parcelshelf_protocol::webauthn::{Assertion, Passkey, RelyingParty};
 use serde_json::{Value, json};
 
@@ -201,6 +201,7 @@ fn statements(cases: &mut Vec<Value>) {
             tailgate_with_cabin: false,
         },
         Said::Passkey { wallet, passkey: second },
+        Said::Unblock { wallet, covered: Covered::Delivery(DeliveryId::from_bytes([5; 16])) },
     ];
     let input = |bytes: &[u8], edit: &dyn Fn(&str, &mut Parts)| {
         let assertion = w.assertion(&statement::challenge(bytes), edit);
