@@ -21,9 +21,10 @@ use std::sync::Arc;
 
 use parcelshelf_edge::Host;
 use parcelshelf_edge::serve::{self, Listener};
+use parcelshelf_edge::steps::{self, Steps};
 use parcelshelf_protocol::encoding::{Thumbprint, from_b64};
 use parcelshelf_protocol::jws::{SigningKey, VerifyingKey};
-use parcelshelf_store::sqlite::{OnStep, Options, SqliteEngine, Step};
+use parcelshelf_store::sqlite::{Options, SqliteEngine};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -81,9 +82,6 @@ pub enum Role {
     Dispatch,
 }
 
-/// Hears of every durable step, by name. For tests; `None` in production.
-pub type Steps = Option<Arc<dyn Fn(&str) + Send + Sync>>;
-
 /// What the shell gives to a carrier.
 #[derive(Clone)]
 pub struct Shell {
@@ -130,18 +128,6 @@ pub(crate) struct Carrier {
 impl Carrier {
     fn open(config: Config, shell: &Shell) -> Result<Self, Broken> {
         std::fs::create_dir_all(&config.data_dir)?;
-        let on_step: Option<OnStep> = shell.steps.clone().map(|steps| {
-            let hook: OnStep = Arc::new(move |step: Step<'_>| {
-                let (word, kinds) = match step {
-                    Step::BeforeCommit { journal_kinds } => ("before", journal_kinds),
-                    Step::AfterCommit { journal_kinds } => ("after", journal_kinds),
-                };
-                for kind in kinds {
-                    steps(&format!("{word}:{kind}"));
-                }
-            });
-            hook
-        });
         let root = VerifyingKey::parse_jwk(text(&config.root)?.as_bytes())
             .map_err(|_| Broken::Config(format!("{} is not a P-256 key", config.root.display())))?;
         let delegation_key = SigningKey::from_scalar(&*key(&config.delegation_key)?)
@@ -154,7 +140,10 @@ impl Carrier {
                 delegation_key,
             },
             vault: seal::Vault::new(&*key(&config.storage_key)?, Arc::clone(&shell.host.entropy)),
-            engine: SqliteEngine::open(&config.data_dir.join("carrier.db"), Options { on_step })?,
+            engine: SqliteEngine::open(
+                &config.data_dir.join("carrier.db"),
+                Options { on_step: steps::on_step(&shell.steps) },
+            )?,
             gateway: parcelshelf_edge::client::network(gateway::DEADLINE)?,
             host: shell.host.clone(),
             config,

@@ -136,3 +136,62 @@ fn parcel(p: &ParcelPart) -> Option<(ParcelId, Direction, ParcelState)> {
     };
     Some((ParcelId::parse(&p.parcel).ok()?, Direction::parse(&p.direction)?, state))
 }
+
+#[cfg(test)]
+mod tests {
+    use parcelshelf_delivery::delivery::Event;
+
+    use super::*;
+
+    /// Every state on the way survives its row.
+    #[test]
+    fn a_delivery_comes_back_from_its_row_as_it_was() {
+        let noon = Timestamp::from_unix_seconds(1_800_000_000);
+        let asked = Window::new(noon, noon.plus_seconds(4 * 3_600)).unwrap();
+        let (id, parcel) = (DeliveryId::from_bytes([1; 16]), ParcelId::from_bytes([2; 16]));
+        let (courier, delegation) = (CourierId::from_bytes([3; 16]), DelegationId::from_bytes([4; 16]));
+        let until = noon.plus_seconds(1_800);
+        let mut row = DeliveryPart {
+            phase: String::new(),
+            start_ms: noon.unix_millis(),
+            end_ms: asked.end().unix_millis(),
+            access_start_ms: None,
+            access_end_ms: None,
+            courier: None,
+            delegation: None,
+            until_ms: None,
+            end: None,
+            fallbacks: vec!["address".into(), "return".into()],
+            parcels: vec![ParcelPart {
+                parcel: parcel.to_string(),
+                direction: "put".into(),
+                state: "planned".into(),
+                reason: None,
+                fallback: None,
+                label: String::new(),
+                size_mm: [1, 1, 1],
+            }],
+        };
+        let fallbacks = vec![Fallback::Address, Fallback::Return];
+        let mut machine = Delivery::request(id, asked, vec![(parcel, Direction::Put)], fallbacks, noon).unwrap();
+        let not_done = Event::ParcelNotDone { parcel, reason: Reason::DidNotOpen, to: None };
+        for event in [
+            Event::Accepted { window: asked },
+            Event::Loaded { courier },
+            Event::LegStarted { courier, delegation, until },
+            Event::Arrived,
+            not_done,
+            Event::FallbackDone { parcel },
+        ] {
+            machine = machine.handle(event, noon.plus_seconds(60)).unwrap().0;
+            row.update(machine.clone());
+            // Written and read, as the store does.
+            let text = serde_json::to_string(&row).unwrap();
+            let read: DeliveryPart = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.machine(id).as_ref(), Some(&machine), "after {}", event.code());
+        }
+        assert_eq!((row.phase.as_str(), row.end.as_deref()), ("ended", Some("fallback")));
+        row.end = Some("delivered".into());
+        assert_eq!(row.machine(id), None, "a row that contradicts itself is none");
+    }
+}

@@ -19,6 +19,7 @@ pub mod json;
 pub mod logging;
 pub mod problem;
 pub mod serve;
+pub mod steps;
 
 use std::sync::Arc;
 

@@ -23,9 +23,10 @@ use axum::response::Response;
 use parcelshelf_edge::Host;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_edge::serve::{self, Listener};
+use parcelshelf_edge::steps::{self, Steps};
 use parcelshelf_protocol::nonce::NonceKey;
 use parcelshelf_protocol::webauthn::RelyingParty;
-use parcelshelf_store::sqlite::{OnStep, Options, SqliteEngine, Step};
+use parcelshelf_store::sqlite::{Options, SqliteEngine};
 use parcelshelf_store::{Batch, CommitError, Engine};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -65,9 +66,6 @@ pub struct Config {
 fn info() -> String {
     String::from("info")
 }
-
-/// Hears of every durable step, by name. For tests; `None` in production.
-pub type Steps = Option<Arc<dyn Fn(&str) + Send + Sync>>;
 
 /// What the shell gives to a front.
 #[derive(Clone)]
@@ -205,19 +203,8 @@ pub async fn run(
 ) -> Result<(), Broken> {
     serve::start_metrics();
     std::fs::create_dir_all(&config.data_dir)?;
-    let on_step: Option<OnStep> = shell.steps.clone().map(|steps| {
-        let hook: OnStep = Arc::new(move |step: Step<'_>| {
-            let (word, kinds) = match step {
-                Step::BeforeCommit { journal_kinds } => ("before", journal_kinds),
-                Step::AfterCommit { journal_kinds } => ("after", journal_kinds),
-            };
-            for kind in kinds {
-                steps(&format!("{word}:{kind}"));
-            }
-        });
-        hook
-    });
-    let engine = SqliteEngine::open(&config.data_dir.join("gateway.db"), Options { on_step })?;
+    let engine =
+        SqliteEngine::open(&config.data_dir.join("gateway.db"), Options { on_step: steps::on_step(&shell.steps) })?;
     let front = Arc::new(Front {
         sites: Sites::new(&config).map_err(Broken::Config)?,
         rp: RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] },

@@ -35,9 +35,10 @@ use std::sync::Arc;
 use parcelshelf_access::Access;
 use parcelshelf_edge::Host;
 use parcelshelf_edge::serve::{self, Listener};
+use parcelshelf_edge::steps::{self, Steps};
 use parcelshelf_protocol::webauthn::RelyingParty;
 use parcelshelf_store::keys::KeyFile;
-use parcelshelf_store::sqlite::{OnStep, Options, SqliteEngine, Step};
+use parcelshelf_store::sqlite::{Options, SqliteEngine};
 use tokio::sync::watch;
 
 use crate::attempts::Attempts;
@@ -47,10 +48,6 @@ use crate::keys::KeyRing;
 use crate::vault::Vault;
 
 pub use http::openapi;
-
-/// Hears of every durable step and every command to a maker, by name: `before:KIND` and `after:KIND`. For tests that kill
-/// the process at an exact point; `None` in production.
-pub type Steps = Option<Arc<dyn Fn(&str) + Send + Sync>>;
 
 /// What the shell gives to a keyholder.
 #[derive(Clone)]
@@ -138,19 +135,10 @@ pub async fn run(
 fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
     std::fs::create_dir_all(&config.data_dir)?;
     let keys = KeyRing::load(&config.key_dir, &config.log_origin).map_err(Broken::Keys)?;
-    let on_step: Option<OnStep> = shell.steps.clone().map(|steps| {
-        let hook: OnStep = Arc::new(move |step: Step<'_>| {
-            let (word, kinds) = match step {
-                Step::BeforeCommit { journal_kinds } => ("before", journal_kinds),
-                Step::AfterCommit { journal_kinds } => ("after", journal_kinds),
-            };
-            for kind in kinds {
-                steps(&format!("{word}:{kind}"));
-            }
-        });
-        hook
-    });
-    let engine = Arc::new(SqliteEngine::open(&config.data_dir.join("keyholder.db"), Options { on_step })?);
+    let engine = Arc::new(SqliteEngine::open(
+        &config.data_dir.join("keyholder.db"),
+        Options { on_step: steps::on_step(&shell.steps) },
+    )?);
     let data_keys = Arc::new(KeyFile::open(&config.data_dir.join("keyholder-keys.db"))?);
     let vault = Arc::new(Vault::new(&keys.storage, data_keys, Arc::clone(&shell.host.entropy)));
     let rp = RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] };

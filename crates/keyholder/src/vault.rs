@@ -125,3 +125,50 @@ fn mac_input(table: &str, id: &[u8], content: &[u8]) -> Vec<u8> {
     let id_len = u32::try_from(id.len()).unwrap_or(u32::MAX).to_be_bytes();
     [table.as_bytes(), &[0], &id_len, id, content].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use parcelshelf_edge::clock::SystemEntropy;
+    use parcelshelf_store::keys::MemoryKeys;
+
+    use super::*;
+
+    fn vault(keys: &Arc<MemoryKeys>, storage: u8) -> Vault {
+        let keys: Arc<dyn KeyStore> = Arc::<MemoryKeys>::clone(keys);
+        Vault::new(&[storage; 32], keys, Arc::new(SystemEntropy))
+    }
+
+    #[tokio::test]
+    async fn what_is_sealed_opens_for_its_owner_and_purpose_only() {
+        let keys = Arc::new(MemoryKeys::default());
+        let v = vault(&keys, 1);
+        let sealed = v.seal("wallet/a", "car", b"a VIN").await.unwrap();
+        v.seal("wallet/b", "car", b"another").await.unwrap();
+        assert_eq!(v.open("wallet/a", "car", &sealed).await.unwrap().unwrap().as_slice(), b"a VIN");
+        assert!(v.open("wallet/b", "car", &sealed).await.unwrap().is_none());
+        assert!(v.open("wallet/a", "token", &sealed).await.unwrap().is_none());
+        assert!(v.open("wallet/nobody", "car", &sealed).await.unwrap().is_none());
+        for at in 0..sealed.len() {
+            let mut other = sealed.clone().into_bytes();
+            other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+            let other = String::from_utf8(other).unwrap();
+            if other != sealed {
+                assert!(v.open("wallet/a", "car", &other).await.unwrap().is_none(), "character {at}");
+            }
+        }
+        // The same keys without the storage key are nothing.
+        assert!(vault(&keys, 2).open("wallet/a", "car", &sealed).await.is_ok_and(|o| o.is_none()));
+    }
+
+    #[test]
+    fn a_row_of_another_table_or_id_or_content_is_not_ours() {
+        let v = vault(&Arc::new(MemoryKeys::default()), 1);
+        let mac = v.row_mac("grant", b"id", b"content");
+        assert!(v.row_is_ours("grant", b"id", b"content", &mac));
+        for (table, id, content) in
+            [("wallet", &b"id"[..], &b"content"[..]), ("grant", b"i", b"dcontent"), ("grant", b"id", b"content2")]
+        {
+            assert!(!v.row_is_ours(table, id, content, &mac));
+        }
+    }
+}

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use parcelshelf_access::Access;
 use parcelshelf_access_volvo::{Volvo, VolvoConfig};
 use parcelshelf_core::secret::Redacted;
+use parcelshelf_edge::steps::Steps;
 use parcelshelf_edge::{Host, logging, serve};
 use parcelshelf_gateway as gateway;
 use parcelshelf_keyholder as keyholder;
@@ -65,8 +66,6 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("{} is not a configuration of this service", path.display()))
 }
-
-type Steps = Option<Arc<dyn Fn(&str) + Send + Sync>>;
 
 /// Hooks for tests that kill this process at an exact step.
 fn steps(args: &Serve) -> Steps {
