@@ -143,6 +143,105 @@ async fn a_request_sent_twice_opens_once_and_a_spent_grant_never_again() {
 }
 
 #[tokio::test]
+async fn the_second_parcel_that_was_forgotten_opens_it_once_more_under_its_own_record() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let label = at.scan(LABEL).unwrap();
+    let device = &t.courier.device;
+    let attempt = at.ask_to_open(&[label]).await.unwrap();
+    for round in 1..=2 {
+        at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+        t.owner.hands.act(&json!({"action": "open_tailgate"})).await.unwrap();
+        at.follow(attempt, |s| s["state"] == "open").await.unwrap();
+        t.owner.hands.act(&json!({"action": "close_tailgate"})).await.unwrap();
+        at.page.close(device, &at.stop, at.phone, None, round == 2).await.unwrap();
+        at.follow(attempt, |s| s["state"] == "locked").await.unwrap();
+        if round == 1 {
+            let again = at.page.ask_to_open(device, &at.stop, at.phone, &[label]).await.unwrap();
+            assert_eq!(again, attempt, "the same attempt, with a command of its own");
+        }
+    }
+    // A third time is too much: it joins or is refused, and sends nothing.
+    let third = at.page.ask_to_open(device, &at.stop, at.phone, &[label]).await;
+    assert!(third.is_err() || third.is_ok_and(|a| a == attempt));
+    let seen = t.seen().await;
+    assert_eq!(seen.unlock_commands, 2);
+    assert!(seen.shut_and_locked);
+    at.follow(attempt, |s| s["ended"] == json!(true)).await.unwrap();
+    let bundle =
+        parcelshelf::people::until("the case bundle", async || match t.owner.wallet.bundle(granted.delivery).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
+            Err(other) => Err(other),
+        });
+    let verdict = parcelshelf_protocol::bundle::verify(&bundle.await.unwrap(), None).unwrap();
+    assert_eq!((verdict.openings, verdict.unknown), (2, 0));
+    assert_eq!(verdict.lock_proof.map(|p| p.code()), Some("observed"));
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_after_the_car_acted_is_no_failure_and_no_reason_to_send_again() {
+    let t = theatre().await;
+    let (_, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    t.owner.hands.plan_fault("unlock", "connection_drop_acted").await.unwrap();
+    t.owner.hands.plan_fault("lock", "timeout_acted").await.unwrap();
+    let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "unknown").await.unwrap();
+    // The courier looks at the lid: it gives.
+    t.owner.hands.act(&json!({"action": "open_tailgate"})).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "open").await.unwrap();
+    t.owner.hands.act(&json!({"action": "close_tailgate"})).await.unwrap();
+    at.close(None).await.unwrap();
+    let end = at.follow(attempt, |s| s["ended"] == json!(true)).await.unwrap();
+    assert_eq!(end["lock_proof"], "observed");
+    let seen = t.seen().await;
+    assert!(seen.unlock_commands == 1 && seen.shut_and_locked, "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_bolt_that_does_not_engage_ends_in_an_alarm_that_the_owner_acknowledges() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    t.owner.hands.act(&json!({"action": "open_tailgate"})).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "open").await.unwrap();
+    t.owner.hands.act(&json!({"action": "jam_lock"})).await.unwrap();
+    t.owner.hands.act(&json!({"action": "close_tailgate"})).await.unwrap();
+    at.close(None).await.unwrap();
+    // Five tries with pauses between them, then a person is called.
+    let mut alarm = json!(null);
+    for _ in 0..4 {
+        if let Ok(seen) = at.follow(attempt, |s| s["state"] == "alarm").await {
+            alarm = seen;
+            break;
+        }
+    }
+    assert_eq!(alarm["alarm"], "lock_failed", "{alarm}");
+    assert!(alarm["lock_proof"].is_null() && !t.seen().await.shut_and_locked);
+    let dispatch = t.stage.scene.dispatch().unwrap();
+    parcelshelf::people::until("the carrier's knowledge of it", async || {
+        Ok((dispatch.delivery(granted.delivery).await?["access"]["state"] == "alarm").then_some(()))
+    })
+    .await
+    .unwrap();
+    t.owner.wallet.post(&format!("/v1/wallet/deliveries/{}/acknowledge", granted.delivery), &json!({})).await.unwrap();
+    let timeline = t.owner.wallet.timeline(granted.delivery).await.unwrap().to_string();
+    assert!(timeline.contains("\"alarm\"") && timeline.contains("\"alarm_acknowledged\""), "{timeline}");
+    // Whoever mends the bolt lets the next try succeed: locking is never given up.
+    t.owner.hands.act(&json!({"action": "free_lock"})).await.unwrap();
+    t.owner.wallet.post(&format!("/v1/wallet/deliveries/{}/lock", granted.delivery), &json!({})).await.unwrap();
+    let locked = at.follow(attempt, |s| s["lock_proof"] == "observed").await.unwrap();
+    assert!(t.seen().await.shut_and_locked, "{locked}");
+}
+
+#[tokio::test]
 async fn after_a_block_nothing_is_shown_and_nothing_opens_and_the_carrier_learns_only_that() {
     let t = theatre().await;
     let (granted, url) = t.under_way().await;
