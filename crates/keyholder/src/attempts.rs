@@ -136,7 +136,9 @@ async fn deliver(k: &Arc<Keyholder>, id: AttemptId, message: Message) -> Result<
     // It is over, or this process never knew it: back from the store, without the right to open.
     let row = k.db.get::<AttemptRow>(id.as_bytes()).await?.ok_or_else(no_attempt)?;
     let driver = Driver::from_row(k, row).await?;
-    driver.start(None, Some(message));
+    // One that is not over was passed over at the start of this process: it is taken over now.
+    let first = if driver.attempt().ended() { None } else { Some(Event::Recovered) };
+    driver.start(first, Some(message));
     Ok(())
 }
 

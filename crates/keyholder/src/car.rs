@@ -42,12 +42,15 @@ fn unless_fatal<T>(answer: Result<T, AccessError>) -> Result<Option<T>, Failure>
 }
 
 impl Keyholder {
-    /// Asks the maker for everything that *locate* and *open* need, at once.
-    pub(crate) async fn look(&self, car: &Reached) -> Result<CarNow, Failure> {
+    /// Asks the maker for everything that is needed, at once. The place only where it is: `with_place`.
+    pub(crate) async fn look(&self, car: &Reached, with_place: bool) -> Result<CarNow, Failure> {
+        let place = async {
+            if with_place { car.access.locate(&car.session, &car.vin).await } else { Err(AccessError::NotSupported) }
+        };
         let (reach, closures, located) = tokio::join!(
             car.access.reachability(&car.session, &car.vin),
             car.access.closures(&car.session, &car.vin),
-            car.access.locate(&car.session, &car.vin),
+            place,
         );
         let facts = car.access.facts();
         Ok(CarNow {

@@ -70,11 +70,17 @@ impl Keyholder {
         Ok(held.chain.fresh(&self.keys.nonce, self.host.now())?)
     }
 
+    /// Asks the maker, and for a place only while the grant is live: what is blocked or used up is refused before.
     async fn facts(&self, held: &Held, sealed_phone: &str) -> Result<Facts, Failure> {
         let phone = self.phone(held, sealed_phone)?;
+        let owner = self.wallet(wallet_of(&held.grant.value)?).await?;
+        self.not_blocked(&owner.value, &held.grant.value)?;
+        if held.grant.value.proofs >= PROOFS_MAX {
+            return Err(too_many_proofs().into());
+        }
         let vehicle = self.granted_vehicle(&held.grant).await?;
         let reached = self.reach(wallet_of(&held.grant.value)?, &vehicle).await?;
-        let car = self.look(&reached).await?;
+        let car = self.look(&reached, true).await?;
         let parking = car.parking(self, held.delivery.as_bytes());
         Ok(Facts { now: self.host.now(), phone, car, reached, vehicle, parking })
     }
@@ -155,7 +161,7 @@ impl Keyholder {
         event: Event,
     ) -> Result<(), Failure> {
         if grant.value.proofs >= PROOFS_MAX {
-            return Err(Problem::new(429, "too_many_proofs", "this stop has been asked for too often").into());
+            return Err(too_many_proofs().into());
         }
         grant.value.proofs += 1;
         let chain = self.chain_of(grant)?;
@@ -578,13 +584,19 @@ impl Keyholder {
         if let Some(said) = asked(&grant.value, question) {
             return Ok(said);
         }
+        // The maker is asked for what the question needs, and for a place only inside the window of a live grant.
+        let state = self.grant_state(&grant)?;
+        let now = self.host.now();
+        let owner = self.wallet(wallet_of(&grant.value)?).await?;
+        let live = self.not_blocked(&owner.value, &grant.value).is_ok() && !state.is_used_up(now);
+        let with_place = question != Question::EveningBefore && state.window().contains(now);
         let vehicle = self.granted_vehicle(&grant).await?;
         let known = match self.reach(wallet_of(&grant.value)?, &vehicle).await {
-            Ok(reached) => Some(self.look(&reached).await),
+            Ok(reached) if live => Some(self.look(&reached, with_place).await),
             Err(Failure::Conflict) => return Err(Failure::Conflict),
-            Err(Failure::Problem(_)) => None,
+            Ok(_) | Err(Failure::Problem(_)) => None,
         };
-        let facts = self.readiness_facts(&grant, known.as_ref())?;
+        let facts = self.readiness_facts(&grant, live, known.as_ref())?;
         drop(known);
         let word = readiness::judge(question, &facts).word.code();
         again!(self.keep_asked(delivery, question, word))?;
@@ -595,16 +607,16 @@ impl Keyholder {
     fn readiness_facts(
         &self,
         grant: &Stored<GrantRow>,
+        live: bool,
         known: Option<&Result<CarNow, Failure>>,
     ) -> Result<ReadinessFacts, Failure> {
         use parcelshelf_access::Reachability as R;
-        let state = self.grant_state(grant)?;
         let claims = parcelshelf_protocol::grant::Grant::verify(&grant.value.grant)?;
         let car = known.and_then(|k| k.as_ref().ok());
         let in_area = car.and_then(|c| c.located.as_ref()).map(|l| claims.claims().area.contains(&l.position));
         let reach = car.map_or(R::Unknown, |c| c.reachability);
         Ok(ReadinessFacts {
-            granted: state.blocked_at().is_none() && !state.is_used_up(self.host.now()),
+            granted: live,
             permitted: Fact::observed(known.map(Result::is_ok)),
             reachable: Fact::observed(match reach {
                 R::Available | R::Asleep | R::InUse => Some(true),
@@ -638,6 +650,10 @@ impl Keyholder {
 fn asked(grant: &GrantRow, question: Question) -> Option<&'static str> {
     let said = grant.ready_asked.iter().find_map(|a| a.strip_prefix(question.code())?.strip_prefix(':'))?;
     readiness::Word::parse(said).map(readiness::Word::code)
+}
+
+fn too_many_proofs() -> Problem {
+    Problem::new(429, "too_many_proofs", "this stop has been asked for too often")
 }
 
 /// The parking that this device has located under this link.

@@ -248,11 +248,14 @@ async fn after_a_block_nothing_is_shown_and_nothing_opens_and_the_carrier_learns
     let at = t.at(&url).await;
     at.locate().await.unwrap();
     assert!(t.owner.wallet.block(granted.delivery).await.unwrap(), "no command was in flight");
+    let reads = async || t.stage.scene.seen_of(&t.owner.hands.vin).await.unwrap()["position_reads"].as_u64().unwrap();
+    let read_before = reads().await;
     let device = &t.courier.device;
     assert_eq!(code(at.page.locate(device, &at.stop, at.phone).await), "conditions_not_met");
     let label = at.scan(LABEL).unwrap();
     assert_eq!(code(at.page.ask_to_open(device, &at.stop, at.phone, &[label]).await), "conditions_not_met");
     assert_eq!(t.seen().await.unlock_commands, 0);
+    assert_eq!(reads().await, read_before, "the maker was asked for a place without a live grant");
     let dispatch = t.stage.scene.dispatch().unwrap();
     let stopped = carrier_says(&dispatch, granted.delivery, &["falling_back"]).await.unwrap();
     assert_eq!(stopped["parcels"][0]["reason"], "blocked_by_owner");
