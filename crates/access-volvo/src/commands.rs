@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use parcelshelf_access::Sent;
 use parcelshelf_core::actuation::{Confirmation, Outcome, Refusal};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
-use reqwest::StatusCode;
 
-use crate::http::{Answer, Silence};
 use crate::json::Json;
+use crate::wire::{Answer, Silence};
 
 /// An unanswered command may still act so long after it was sent.
 pub(crate) const UNANSWERED_MAY_ACT_FOR: Duration = Duration::from_secs(60);
@@ -49,7 +49,7 @@ pub(crate) fn sent(asked: Asked, vin: &Vin, times: Times, came_back: Result<Answ
         Err(Silence::NeverSent) => return did_not_happen(Refusal::MakerRefused, None),
         Err(Silence::Lost) => return unknown(times, None),
     };
-    let wait = answer.retry_after;
+    let wait = answer.retry_after();
     match answer.status {
         StatusCode::OK => match answer.body.as_deref() {
             Some(body) => invoked(asked, vin, times, body),

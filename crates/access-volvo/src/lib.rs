@@ -4,12 +4,12 @@
 //! policy and no state, keeps no token, repeats nothing, and logs no address, for this maker writes the VIN into it.
 //! The README beside it says what the maker promises and how to get access.
 //!
-//! The three things to know: [`Volvo`] (the adapter), [`VolvoConfig`] (who we are there), [`client`] (the HTTP client it
-//! wants: no redirects, no repeats, half a minute).
+//! The three things to know: [`Volvo`] (the adapter), [`VolvoConfig`] (who we are there), [`MAKER`] (its name in
+//! configuration and reports).
 //!
 //! ```
 //! use parcelshelf_access::Access as _;
-//! use parcelshelf_access_volvo::{Volvo, VolvoConfig, client};
+//! use parcelshelf_access_volvo::{Volvo, VolvoConfig};
 //! use parcelshelf_core::secret::Redacted;
 //!
 //! let config = VolvoConfig {
@@ -20,36 +20,39 @@
 //!     vcc_api_key: Redacted::new("key".into()),
 //!     redirect_uri: "https://wallet.example.org/link/volvo".into(),
 //! };
-//! let volvo = Volvo::new(config, client().unwrap()).unwrap();
+//! let host = parcelshelf_edge::Host::system();
+//! let client = parcelshelf_exchange::Client::network(host.clock.clone()).unwrap();
+//! let volvo = Volvo::new(config, client, host.clock).unwrap();
 //! assert!(volvo.facts().opening_is_a_window);
 //! ```
 
 mod answers;
 mod commands;
 mod config;
-mod http;
 mod json;
 mod prepared;
 mod tokens;
+mod wire;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Method, StatusCode};
 use parcelshelf_access::{
     Access, AccessError, Closures, Command, Facts, Located, Prepared, Reachability, Reconciled, Sent, Session, Tokens,
     VehicleFindings,
 };
 use parcelshelf_core::actuation::{AccessClass, Outcome, Refusal, Source};
-use parcelshelf_core::time::Timestamp;
+use parcelshelf_core::time::{Timer, Timestamp, within};
 use parcelshelf_core::vehicle::Vin;
-use reqwest::{Method, StatusCode};
+use parcelshelf_exchange::Client;
 use url::Url;
 
 pub use config::{ConfigError, VolvoConfig};
-pub use http::client;
 
 use commands::{Asked, Times};
 use config::Checked;
-use http::{Answer, CALL_DEADLINE, Operation, Silence};
+use wire::{Answer, CALL_DEADLINE, Operation};
 
 /// Short name in configuration and reports.
 pub const MAKER: &str = "volvo";
@@ -83,7 +86,8 @@ static FACTS: Facts = Facts {
 /// The adapter. Cheap to share; holds credentials of the application, none of an owner.
 pub struct Volvo {
     checked: Checked,
-    http: reqwest::Client,
+    client: Client,
+    timer: Arc<dyn Timer>,
     deadline: Duration,
 }
 impl std::fmt::Debug for Volvo {
@@ -96,12 +100,10 @@ impl std::fmt::Debug for Volvo {
 type Body = Vec<u8>;
 
 impl Volvo {
-    /// `http` should come from [`client`]; another one must follow no redirect and repeat nothing.
-    ///
     /// # Errors
     /// [`ConfigError`] names what is wrong, never its value.
-    pub fn new(config: VolvoConfig, http: reqwest::Client) -> Result<Self, ConfigError> {
-        Ok(Self { checked: Checked::new(config)?, http, deadline: CALL_DEADLINE })
+    pub fn new(config: VolvoConfig, client: Client, timer: Arc<dyn Timer>) -> Result<Self, ConfigError> {
+        Ok(Self { checked: Checked::new(config)?, client, timer, deadline: CALL_DEADLINE })
     }
     /// Waits less than the half minute that a command may take; a longer time changes nothing. What is given up on is
     /// unknown, not failed.
@@ -129,19 +131,23 @@ impl Volvo {
 
     async fn read(&self, operation: Operation, session: &Session, url: &Url) -> Result<Body, AccessError> {
         let key = self.checked.config.vcc_api_key.expose();
-        let request = http::api_request(&self.http, Method::GET, url, &session.access_token, key);
-        let answer = http::call(operation, url, request, self.deadline).await.map_err(|_| AccessError::Unreachable)?;
+        let request = wire::api_request(Method::GET, url, &session.access_token, key);
+        let request = request.ok_or(AccessError::OwnerActionNeeded(TOKEN_REFUSED))?;
+        let answer = wire::call(&self.client, operation, request, self.deadline).await;
+        let answer = answer.map_err(|_| AccessError::Unreachable)?;
         readable(answer)
     }
 
     async fn command(&self, asked: Asked, session: &Session, vin: &Vin) -> Sent {
         let url = self.vehicle_url(Some(vin), &format!("commands/{}", asked.path()));
         let key = self.checked.config.vcc_api_key.expose();
-        let request = http::api_request(&self.http, Method::POST, &url, &session.access_token, key);
-        let started = tokio::time::Instant::now();
-        let came_back = http::call(Operation(asked.path()), &url, request, self.deadline).await;
+        let Some(request) = wire::api_request(Method::POST, &url, &session.access_token, key) else {
+            return commands::did_not_happen(Refusal::OwnerActionNeeded, None);
+        };
+        let started = self.timer.uptime();
+        let came_back = wire::call(&self.client, Operation(asked.path()), request, self.deadline).await;
         // The window is counted from the answer, which may come half a minute after the question.
-        let took = i64::try_from(started.elapsed().as_millis()).unwrap_or(0);
+        let took = i64::try_from((self.timer.uptime() - started).as_millis()).unwrap_or(0);
         let times = Times { sent: session.now, answered: session.now.plus_millis(took) };
         commands::sent(asked, vin, times, came_back)
     }
@@ -150,11 +156,9 @@ impl Volvo {
         let mut url = self.checked.identity.clone();
         url.set_path("/as/token.oauth2");
         let config = &self.checked.config;
-        let request =
-            self.http.post(url.clone()).basic_auth(&config.client_id, Some(config.client_secret.expose())).form(form);
-        http::call(Operation("token"), &url, request, self.deadline).await.map_err(|silence| match silence {
-            Silence::NeverSent | Silence::Lost => AccessError::Unreachable,
-        })
+        let request = tokens::request(&url, &config.client_id, config.client_secret.expose(), form);
+        let request = request.ok_or(AccessError::Credentials)?;
+        wire::call(&self.client, Operation("token"), request, self.deadline).await.map_err(|_| AccessError::Unreachable)
     }
 
     async fn findings(&self, session: &Session, vin: Vin) -> Result<VehicleFindings, AccessError> {
@@ -213,11 +217,11 @@ impl Missing {
 
 fn readable(answer: Answer) -> Result<Body, AccessError> {
     match answer.status {
-        StatusCode::OK => answer.body.ok_or(AccessError::Malformed("body")),
+        StatusCode::OK => answer.body.map(Vec::from).ok_or(AccessError::Malformed("body")),
         StatusCode::UNAUTHORIZED => Err(AccessError::OwnerActionNeeded(TOKEN_REFUSED)),
         StatusCode::FORBIDDEN => Err(AccessError::OwnerActionNeeded(PERMISSION_REFUSED)),
         StatusCode::NOT_FOUND => Err(AccessError::NotSupported),
-        StatusCode::TOO_MANY_REQUESTS => Err(AccessError::RateLimited { retry_after: answer.retry_after }),
+        StatusCode::TOO_MANY_REQUESTS => Err(AccessError::RateLimited { retry_after: answer.retry_after() }),
         status if status.is_server_error() => Err(AccessError::Unreachable),
         _ => Err(AccessError::Malformed("status")),
     }
@@ -259,7 +263,7 @@ impl Access for Volvo {
             }
             Ok(found)
         };
-        within(self.deadline, all).await
+        within(&*self.timer, self.deadline, all).await.unwrap_or(Err(AccessError::Unreachable))
     }
     async fn reachability(&self, session: &Session, vin: &Vin) -> Result<Reachability, AccessError> {
         let url = self.vehicle_url(Some(vin), "command-accessibility");
@@ -304,8 +308,4 @@ impl Access for Volvo {
     ) -> Result<Reconciled, AccessError> {
         Ok(Reconciled::AskTheCar)
     }
-}
-
-async fn within<T>(deadline: Duration, work: impl Future<Output = Result<T, AccessError>>) -> Result<T, AccessError> {
-    tokio::time::timeout(deadline, work).await.unwrap_or(Err(AccessError::Unreachable))
 }

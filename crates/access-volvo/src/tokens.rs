@@ -1,16 +1,19 @@
 //! OAuth 2.0 with PKCE (RFC 6749, RFC 7636) as this maker runs it. Pure.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Request, StatusCode};
 use parcelshelf_access::{AccessError, Tokens};
 use parcelshelf_core::time::Timestamp;
-use reqwest::StatusCode;
+use parcelshelf_exchange::secret_header;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use crate::config::Checked;
-use crate::http::Answer;
 use crate::json::Json;
+use crate::wire::Answer;
 
 /// What the owner is asked for; nothing that the product does not use.
 pub(crate) const SCOPES: [&str; 9] = [
@@ -49,6 +52,25 @@ pub(crate) fn authorize_url(checked: &Checked, state: &str, pkce_verifier: &str)
     url
 }
 
+/// A form for the token endpoint, with the application's credentials as RFC 6749 §2.3.1 has them. `None` when they have
+/// characters that no header can carry.
+pub(crate) fn request(
+    url: &Url,
+    client_id: &str,
+    client_secret: &str,
+    form: &[(&str, &str)],
+) -> Option<Request<Bytes>> {
+    let basic = STANDARD.encode(format!("{client_id}:{client_secret}"));
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    Request::builder()
+        .method("POST")
+        .uri(url.as_str())
+        .header(AUTHORIZATION, secret_header(&format!("Basic {basic}"))?)
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(body.into())
+        .ok()
+}
+
 /// Tokens from the answer of the token endpoint. `before`: the refresh token that was sent, for a server that keeps it.
 pub(crate) fn tokens(answer: &Answer, before: Option<&str>, now: Timestamp) -> Result<Tokens, AccessError> {
     let json = answer.body.as_deref().and_then(Json::parse);
@@ -82,7 +104,7 @@ fn refused(answer: &Answer, error: Option<&str>) -> AccessError {
             // A stale refresh token or a used code; the maker says no more than 400.
             _ => AccessError::OwnerActionNeeded("the grant has ended; consent again"),
         },
-        StatusCode::TOO_MANY_REQUESTS => AccessError::RateLimited { retry_after: answer.retry_after },
+        StatusCode::TOO_MANY_REQUESTS => AccessError::RateLimited { retry_after: answer.retry_after() },
         status if status.is_server_error() => AccessError::Unreachable,
         _ => AccessError::Malformed("token status"),
     }

@@ -1,6 +1,6 @@
 //! Rows, and changes that commit with their journal entry, their jobs and the answer to an idempotency key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parcelshelf_core::id::{CourierId, DeliveryId};
 use parcelshelf_core::time::Timestamp;
@@ -232,7 +232,11 @@ impl<'a> Change<'a> {
         self.batch.answer = key.map(|k| k.answer(status, body.to_string().into_bytes(), at));
     }
     pub async fn commit(self) -> Result<(), Failure> {
+        let queues: BTreeSet<String> = self.batch.jobs.iter().map(|j| j.queue.clone()).collect();
         self.carrier.engine.commit(self.batch).await?;
+        for queue in queues {
+            self.carrier.bells.ring(&queue);
+        }
         Ok(())
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Method, Request};
 use parcelshelf_core::id::DeliveryId;
-use parcelshelf_edge::client::read_bounded;
+use parcelshelf_exchange::Answer;
 use parcelshelf_protocol::accepted::{Accepted, VerifiedAccepted};
 use parcelshelf_protocol::call::Call;
 use parcelshelf_protocol::encoding::TokenId;
@@ -11,7 +13,6 @@ use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::keys::{Keys, VerifiedKeys};
 use parcelshelf_protocol::proof::HttpRequest;
 use parcelshelf_store::{Engine as _, Version};
-use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -50,20 +51,16 @@ impl Carrier {
         let jti = TokenId::from_bytes(self.host.random());
         let call = Call::sign(papers.root, &self.config.aud, jti, &request, now, &papers.delegation_key)
             .map_err(|r| NotDone::Refused(r.code().to_owned()))?;
-        let mut sent = self
-            .gateway
-            .request(method, &url)
+        let mut sent = Request::builder()
+            .method(method)
+            .uri(&url)
             .header("authorization", format!("Bearer {call}"))
             .header("parcelshelf-certificate", &papers.delegation_cert);
         if body.is_some() {
-            sent = sent.header("content-type", "application/json").body(bytes);
+            sent = sent.header("content-type", "application/json");
         }
-        let answer = sent.send().await.map_err(|e| {
-            tracing::warn!(connect = e.is_connect(), timeout = e.is_timeout(), "the gateway does not answer");
-            NotDone::Later
-        })?;
-        let status = answer.status();
-        let bytes = read_bounded(answer, ANSWER_MAX).await.ok().flatten().ok_or(NotDone::Later)?;
+        let Answer { status, body, .. } = self.ask_gateway(sent.body(bytes.into())).await.ok_or(NotDone::Later)?;
+        let bytes = body.ok_or(NotDone::Later)?;
         let json: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         if status.is_success() {
             return Ok(json);
@@ -78,6 +75,12 @@ impl Carrier {
             return Err(NotDone::Later);
         }
         Err(NotDone::Refused(code.to_owned()))
+    }
+
+    /// One question; `None` when there is no answer.
+    async fn ask_gateway(&self, request: Result<Request<Bytes>, http::Error>) -> Option<Answer> {
+        let sent = self.gateway.send(request.ok()?, DEADLINE, ANSWER_MAX).await;
+        sent.inspect_err(|silence| tracing::warn!(%silence, "the gateway does not answer")).ok()
     }
 
     /// The acceptance of a delivery's grant, verified; waits up to 20 s for it.
@@ -115,8 +118,8 @@ impl Carrier {
         let unavailable =
             || parcelshelf_edge::problem::Problem::unavailable("gateway_unavailable", "the gateway does not answer", 5);
         let url = format!("{}/v1/keys", self.config.gateway);
-        let answer = self.gateway.get(url).send().await.map_err(|_| unavailable())?;
-        let bytes = read_bounded(answer, ANSWER_MAX).await.ok().flatten().ok_or_else(unavailable)?;
+        let answer = self.ask_gateway(parcelshelf_exchange::get(&url)).await.ok_or_else(unavailable)?;
+        let bytes = answer.body.ok_or_else(unavailable)?;
         let json: Value = serde_json::from_slice(&bytes).map_err(|_| unavailable())?;
         let jws = json["keys"].as_str().ok_or_else(unavailable)?;
         let log = match &stored {

@@ -1,6 +1,7 @@
 //! What goes on without anybody asking: waiting for owners, following legs, ending windows. Every job is a row: a process
 //! that dies leaves its jobs to the next, when their leases are over.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use parcelshelf_core::time::Timestamp;
 use parcelshelf_delivery::delivery::Event;
 use parcelshelf_store::{Engine as _, Job};
 use serde_json::json;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::Carrier;
@@ -20,7 +21,9 @@ use crate::gateway::NotDone;
 /// A job's worker is taken for dead after this long; calls end after 35 s.
 const LEASE: Duration = Duration::from_secs(45);
 /// Looking for due jobs.
-const EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Shortest pause between two looks that nothing has asked for.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Long polls under way at once.
 const AT_ONCE: usize = 256;
 /// A phone without signal repeats a request within a day, or never.
@@ -45,11 +48,32 @@ async fn forget(carrier: Arc<Carrier>, mut stop: watch::Receiver<bool>) {
             tracing::warn!(%error, "old answers could not be removed now");
         }
         tokio::select! {
-            () = tokio::time::sleep(FORGET_EVERY) => {}
+            () = carrier.host.sleep(FORGET_EVERY) => {}
             stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
                 tracing::debug!(stopped, "nothing more is forgotten");
                 return;
             }
+        }
+    }
+}
+
+/// Tells workers that there may be something to do before they would look by themselves.
+#[derive(Debug, Default)]
+pub(crate) struct Bells(BTreeMap<&'static str, Notify>);
+impl Bells {
+    pub fn new() -> Self {
+        Self([ACCEPT, WATCH, WINDOW].map(|queue| (queue, Notify::new())).into())
+    }
+    /// A job of this queue was written, or a place is free again.
+    pub fn ring(&self, queue: &str) {
+        if let Some(bell) = self.0.get(queue) {
+            bell.notify_one();
+        }
+    }
+    async fn rung(&self, queue: &str) {
+        match self.0.get(queue) {
+            Some(bell) => bell.notified().await,
+            None => std::future::pending().await,
         }
     }
 }
@@ -68,10 +92,17 @@ async fn work(carrier: Arc<Carrier>, queue: &'static str, mut stop: watch::Recei
             tokio::spawn(async move {
                 carrier.do_job(queue, &job).await;
                 drop(place);
+                carrier.bells.ring(queue);
             });
         }
+        let next = match places.available_permits() {
+            0 => None,
+            _ => carrier.engine.next_due(queue).await.ok().flatten(),
+        };
+        let pause = next.map_or(LOOK_EVERY, |at| carrier.host.now().until(at).clamp(PAUSE_MIN, LOOK_EVERY));
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+            () = carrier.bells.rung(queue) => {}
+            () = carrier.host.sleep(pause) => {}
             stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
                 tracing::debug!(queue, stopped, "no more jobs are taken");
                 return;
@@ -96,7 +127,7 @@ impl Carrier {
     /// When a poll that brought nothing is asked again; kept times are rounded, so that this is at once.
     async fn poll_again(&self, queue: &str, id: DeliveryId, later: bool) -> Result<(), Failure> {
         if later {
-            tokio::time::sleep(BACK_OFF).await;
+            self.host.sleep(BACK_OFF).await;
         }
         let mut change = Change::new(self);
         change.job(queue, id.as_bytes(), self.kept_now());

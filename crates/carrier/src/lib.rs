@@ -22,6 +22,7 @@ use std::sync::Arc;
 use parcelshelf_edge::Host;
 use parcelshelf_edge::serve::{self, Listener};
 use parcelshelf_edge::steps::{self, Steps};
+use parcelshelf_exchange::Client;
 use parcelshelf_protocol::encoding::{Thumbprint, from_b64};
 use parcelshelf_protocol::jws::{SigningKey, VerifyingKey};
 use parcelshelf_store::sqlite::{Options, SqliteEngine};
@@ -104,7 +105,7 @@ pub enum Broken {
     #[error("the listener")]
     Listener(#[from] std::io::Error),
     #[error("the client for the gateway")]
-    Client(#[from] reqwest::Error),
+    Client(#[from] parcelshelf_exchange::BadSetUp),
 }
 
 /// Keys and certificates, read once.
@@ -122,7 +123,8 @@ pub(crate) struct Carrier {
     pub engine: SqliteEngine,
     pub papers: Papers,
     pub vault: seal::Vault,
-    pub gateway: reqwest::Client,
+    pub gateway: Client,
+    pub bells: jobs::Bells,
 }
 
 impl Carrier {
@@ -144,7 +146,8 @@ impl Carrier {
                 &config.data_dir.join("carrier.db"),
                 Options { on_step: steps::on_step(&shell.steps) },
             )?,
-            gateway: parcelshelf_edge::client::network(gateway::DEADLINE)?,
+            bells: jobs::Bells::new(),
+            gateway: Client::network(Arc::clone(&shell.host.clock))?,
             host: shell.host.clone(),
             config,
         })

@@ -1,5 +1,6 @@
 //! A courier's phone on the stop page: two keys, proofs over the keyholder's nonces, and the place of one stop.
 
+use http::Method;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::id::{AttemptId, DeliveryId, GrantId};
 use parcelshelf_core::reason::Action;
@@ -12,7 +13,6 @@ use parcelshelf_protocol::jws::{Moment, Sign as _, SigningKey, VerifyingKey};
 use parcelshelf_protocol::keys::{Keys, VerifiedKeys};
 use parcelshelf_protocol::proof::{HttpRequest, Proof, ProofClaims};
 use parcelshelf_protocol::seal::{self, Context, Purpose as Sealed, SealKeyPair, SealPublicKey};
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::http::text;
@@ -101,7 +101,7 @@ impl StopPage {
     /// # Errors
     /// [`Failure`].
     pub async fn open(origin: &str, pinned: &VerifiedKeys, host: &Host) -> Result<Self, Failure> {
-        let http = Http::new(origin)?;
+        let http = Http::new(origin, &host.client);
         let answer = http.get("/v1/keys", &[]).await?;
         let claims = pinned.claims();
         let pinned = Keys::verify(&text(&answer, "keys")?, &claims.log, &claims.iss, Moment::Used(host.now()))?;

@@ -1,14 +1,12 @@
 //! JSON over HTTP: bounded, with the server's problem as the error.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use parcelshelf_core::time::Timestamp;
+use parcelshelf_exchange::{Answer, Client, Silence};
 use parcelshelf_protocol::Refused;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 /// Long polls wait 20 s; nothing waits much longer.
@@ -25,7 +23,7 @@ pub enum Failure {
     Problem { status: u16, code: String, detail: String },
     /// No answer. What was asked may or may not have happened.
     #[error("no answer: {0}")]
-    NoAnswer(String),
+    NoAnswer(Silence),
     /// An answer that is not what the interface promises.
     #[error("unexpected answer: {0}")]
     Unexpected(&'static str),
@@ -58,28 +56,23 @@ impl Failure {
 #[derive(Clone, Debug)]
 pub struct Http {
     base: String,
-    client: reqwest::Client,
+    client: Client,
 }
 
 impl Http {
     /// `base` is scheme and authority, such as `http://wallet.localhost:8470`.
-    ///
-    /// # Errors
-    /// [`Failure::Unexpected`] when the machine's TLS set-up is broken.
-    pub fn new(base: &str) -> Result<Self, Failure> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(PATIENCE)
-            .no_proxy()
-            .dns_resolver(Arc::new(Localhost))
-            .build()
-            .map_err(|_| Failure::Unexpected("the HTTP client cannot be set up"))?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), client })
+    #[must_use]
+    pub fn new(base: &str, client: &Client) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), client: client.clone() }
     }
 
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    async fn answer(&self, request: Request<Bytes>) -> Result<Answer, Failure> {
+        self.client.send(request, PATIENCE, ANSWER_BYTES_MAX).await.map_err(Failure::NoAnswer)
     }
 
     /// Sends JSON bytes as they are and reads JSON.
@@ -93,28 +86,19 @@ impl Http {
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> Result<Value, Failure> {
-        let mut all = HeaderMap::new();
+        let mut request = Request::builder().method(method).uri(self.url(path));
         for (name, value) in headers {
             let name: HeaderName = name.parse().map_err(|_| Failure::Unexpected("a header has no such name"))?;
-            all.insert(
-                name,
-                HeaderValue::from_str(value).map_err(|_| Failure::Unexpected("a header has no such value"))?,
-            );
+            let value = HeaderValue::from_str(value).map_err(|_| Failure::Unexpected("a header has no such value"))?;
+            request = request.header(name, value);
         }
-        let mut request = self.client.request(method, self.url(path)).headers(all);
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body);
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
         }
-        let mut answer = request.send().await.map_err(|e| Failure::NoAnswer(e.without_url().to_string()))?;
-        let status = answer.status();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|e| Failure::NoAnswer(e.without_url().to_string()))? {
-            if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(Failure::Unexpected("an answer is too long"));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        read(status, &bytes)
+        let request = request.body(body.unwrap_or_default().into()).map_err(|_| Failure::Unexpected("not a URL"))?;
+        let answer = self.answer(request).await?;
+        let bytes = answer.body.ok_or(Failure::Unexpected("an answer is too long or broke off"))?;
+        read(answer.status, &bytes)
     }
 
     /// # Errors
@@ -134,9 +118,8 @@ impl Http {
     /// # Errors
     /// [`Failure`].
     pub async fn server_time(&self, path: &str) -> Result<Timestamp, Failure> {
-        let answer = self.client.get(self.url(path)).send().await;
-        let answer = answer.map_err(|e| Failure::NoAnswer(e.without_url().to_string()))?;
-        let time = answer.headers().get("server-time").and_then(|t| t.to_str().ok());
+        let answer = self.answer(get(&self.url(path))?).await?;
+        let time = answer.headers.get("server-time").and_then(|t| t.to_str().ok());
         time.and_then(|t| Timestamp::parse_rfc3339(t).ok()).ok_or(Failure::Unexpected("the answer tells no time"))
     }
 
@@ -148,18 +131,21 @@ impl Http {
         const HOPS_MAX: usize = 5;
         let mut next = url.to_owned();
         for _ in 0..HOPS_MAX {
-            let answer =
-                self.client.get(&next).send().await.map_err(|e| Failure::NoAnswer(e.without_url().to_string()))?;
-            if !answer.status().is_redirection() {
-                return Ok(answer.status().as_u16());
+            let answer = self.answer(get(&next)?).await?;
+            if !answer.status.is_redirection() {
+                return Ok(answer.status.as_u16());
             }
-            let to = answer.headers().get("location").and_then(|l| l.to_str().ok());
+            let to = answer.headers.get("location").and_then(|l| l.to_str().ok());
             let to = to.ok_or(Failure::Unexpected("a redirect leads nowhere"))?;
             let here = url::Url::parse(&next).map_err(|_| Failure::Unexpected("not a URL"))?;
             next = here.join(to).map_err(|_| Failure::Unexpected("not a URL"))?.into();
         }
         Err(Failure::Unexpected("too many redirects"))
     }
+}
+
+fn get(url: &str) -> Result<Request<Bytes>, Failure> {
+    parcelshelf_exchange::get(url).map_err(|_| Failure::Unexpected("not a URL"))
 }
 
 fn read(status: StatusCode, bytes: &[u8]) -> Result<Value, Failure> {
@@ -170,25 +156,6 @@ fn read(status: StatusCode, bytes: &[u8]) -> Result<Value, Failure> {
     let json = json.unwrap_or(Value::Null);
     let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
     Err(Failure::Problem { status: status.as_u16(), code: text("code"), detail: text("detail") })
-}
-
-/// Names under `localhost` mean this machine (RFC 6761 §6.3); the system's resolver often knows only `localhost`.
-#[derive(Debug)]
-struct Localhost;
-
-impl Resolve for Localhost {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let host = name.as_str().to_owned();
-            if host == "localhost" || host.ends_with(".localhost") {
-                let here: Addrs = Box::new(std::iter::once(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)));
-                return Ok(here);
-            }
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
-            let found: Addrs = Box::new(found.into_iter());
-            Ok(found)
-        })
-    }
 }
 
 /// A text member of an answer.

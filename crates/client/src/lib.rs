@@ -25,15 +25,17 @@ pub mod wallet;
 
 use std::sync::Arc;
 
-use parcelshelf_core::time::{Clock, Entropy, Timestamp};
+use parcelshelf_core::time::{Entropy, Timer, Timestamp};
+use parcelshelf_exchange::Client;
 
 pub use http::{Failure, Http};
 
-/// Clock and randomness of whoever uses this crate.
+/// Clock, randomness and network of whoever uses this crate.
 #[derive(Clone)]
 pub struct Host {
-    pub clock: Arc<dyn Clock>,
+    pub clock: Arc<dyn Timer>,
     pub entropy: Arc<dyn Entropy>,
+    pub client: Client,
 }
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,13 +1,13 @@
 //! The carrier's interface: merchants post shipments, dispatch loads vans, couriers start legs and say outcomes.
 
+use http::Method;
 use parcelshelf_core::id::{CourierId, DeliveryId};
 use parcelshelf_core::time::Window;
 use parcelshelf_protocol::encoding::Thumbprint;
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::http::text;
-use crate::{Failure, Http};
+use crate::{Failure, Host, Http};
 
 /// One principal at a carrier.
 #[derive(Debug, Clone)]
@@ -50,10 +50,10 @@ pub struct Ordered {
 }
 
 impl Shipping {
-    /// # Errors
-    /// [`Failure`].
-    pub fn new(base: &str, key: &str) -> Result<Self, Failure> {
-        Ok(Self { http: Http::new(base)?, bearer: format!("Bearer {key}") })
+    /// `key` is a merchant's, dispatch's or a courier's key of the carrier at `base`.
+    #[must_use]
+    pub fn new(base: &str, key: &str, host: &Host) -> Self {
+        Self { http: Http::new(base, &host.client), bearer: format!("Bearer {key}") }
     }
 
     async fn call(&self, path: &str, key: &str, body: &Value) -> Result<Value, Failure> {

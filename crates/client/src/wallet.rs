@@ -40,7 +40,12 @@ impl WalletSite {
     pub fn new(origin: &str, host: &Host) -> Result<Self, Failure> {
         let url = url::Url::parse(origin).map_err(|_| Failure::Unexpected("not an origin"))?;
         let rp_id = url.host_str().ok_or(Failure::Unexpected("not an origin"))?.to_owned();
-        Ok(Self { http: Http::new(origin)?, origin: url.origin().ascii_serialization(), rp_id, host: host.clone() })
+        Ok(Self {
+            http: Http::new(origin, &host.client),
+            origin: url.origin().ascii_serialization(),
+            rp_id,
+            host: host.clone(),
+        })
     }
 
     /// The keyholder's keys, as published; pinned by whoever sees them first.

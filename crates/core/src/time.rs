@@ -1,9 +1,12 @@
 //! Time as the domain counts it: milliseconds since 1970-01-01T00:00:00Z, and windows of it.
 //!
-//! Nothing here reads a clock. The shell's clock implements [`Clock`]; real elapsed time (for measuring) is another
+//! Nothing here reads a clock. The shell's clock implements [`Clock`] and [`Timer`]; real elapsed time (for measuring) is another
 //! type on purpose and lives where it is used.
 
 use core::fmt;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::Poll;
 use core::time::Duration;
 
 /// A moment in domain time, whole milliseconds since the Unix epoch, between the years 1970 and 9999.
@@ -145,6 +148,29 @@ impl Window {
 /// [`Timestamp`] instead.
 pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
+}
+
+/// A wait that has begun.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A clock that one can wait by. Every wait and every deadline of ours goes through one, so that a whole day can be
+/// simulated without any timeout shrinking.
+pub trait Timer: Clock {
+    /// Ends when `span` has passed in domain time.
+    fn sleep(&self, span: Duration) -> Sleep;
+    /// Since some fixed moment of this process. Never goes back, whatever happens to the machine's date.
+    fn uptime(&self) -> Duration;
+}
+
+/// The result of `work`, or `None` when it is not there after `span`; what it was doing is then dropped.
+pub async fn within<T>(timer: &dyn Timer, span: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let mut end = timer.sleep(span);
+    let mut work = pin!(work);
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => end.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }
 
 /// Where random bytes come from. Implemented by the shell and by tests; pure functions take the bytes.

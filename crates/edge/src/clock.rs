@@ -2,11 +2,18 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use parcelshelf_core::time::{Clock, Entropy, Timestamp};
+use parcelshelf_core::time::{Clock, Entropy, Sleep, Timer, Timestamp};
 
 /// The machine's clock, as domain time.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    started: Stopwatch,
+}
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self { started: Stopwatch::start() }
+    }
+}
 
 impl Clock for SystemClock {
     #[expect(
@@ -16,6 +23,15 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Timestamp::from_unix_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+impl Timer for SystemClock {
+    fn sleep(&self, span: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(span))
+    }
+    fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 }
 

@@ -12,7 +12,6 @@
 //! assert_eq!(problem.code(), "wrong_state");
 //! ```
 
-pub mod client;
 pub mod clock;
 pub mod idempotency;
 pub mod json;
@@ -22,13 +21,14 @@ pub mod serve;
 pub mod steps;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use parcelshelf_core::time::{Clock, Entropy, Timestamp};
+use parcelshelf_core::time::{Entropy, Timer, Timestamp};
 
 /// Clock and randomness of a process.
 #[derive(Clone)]
 pub struct Host {
-    pub clock: Arc<dyn Clock>,
+    pub clock: Arc<dyn Timer>,
     pub entropy: Arc<dyn Entropy>,
 }
 impl std::fmt::Debug for Host {
@@ -40,7 +40,7 @@ impl Host {
     /// This machine's.
     #[must_use]
     pub fn system() -> Self {
-        Self { clock: Arc::new(clock::SystemClock), entropy: Arc::new(clock::SystemEntropy) }
+        Self { clock: Arc::new(clock::SystemClock::default()), entropy: Arc::new(clock::SystemEntropy) }
     }
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -53,6 +53,15 @@ impl Host {
     }
     /// Waits until `at` in domain time.
     pub async fn sleep_until(&self, at: Timestamp) {
-        tokio::time::sleep(self.now().until(at)).await;
+        self.sleep(self.now().until(at)).await;
+    }
+    /// Waits for `span` of domain time.
+    pub async fn sleep(&self, span: Duration) {
+        self.clock.sleep(span).await;
+    }
+    /// Real or simulated, since some fixed moment of this process; whole milliseconds.
+    #[must_use]
+    pub fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.clock.uptime().as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -24,6 +24,7 @@ use parcelshelf_edge::Host;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_edge::serve::{self, Listener};
 use parcelshelf_edge::steps::{self, Steps};
+use parcelshelf_exchange::Client;
 use parcelshelf_protocol::nonce::NonceKey;
 use parcelshelf_protocol::webauthn::RelyingParty;
 use parcelshelf_store::sqlite::{Options, SqliteEngine};
@@ -91,7 +92,7 @@ pub enum Broken {
     #[error("the listener")]
     Listener(#[from] std::io::Error),
     #[error("the client for the keyholder's socket")]
-    Client(#[from] reqwest::Error),
+    Client(#[from] parcelshelf_exchange::BadSetUp),
 }
 
 /// Everything a request needs.
@@ -99,7 +100,7 @@ pub(crate) struct Front {
     pub config: Config,
     pub host: Host,
     pub engine: SqliteEngine,
-    pub keyholder: reqwest::Client,
+    pub keyholder: Client,
     pub sites: Sites,
     pub rp: RelyingParty,
     pub nonces: NonceKey,
@@ -209,7 +210,7 @@ pub async fn run(
         sites: Sites::new(&config).map_err(Broken::Config)?,
         rp: RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] },
         nonces: NonceKey::from_bytes(read_key(&config.nonce_key).map_err(Broken::Config)?),
-        keyholder: parcelshelf_edge::client::unix(&config.keyholder, KEYHOLDER_DEADLINE)?,
+        keyholder: Client::unix(&config.keyholder, Arc::clone(&shell.host.clock))?,
         host: shell.host,
         engine,
         config,

@@ -11,13 +11,12 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, on};
 use parcelshelf_core::id::WalletId;
-use parcelshelf_edge::client::read_bounded;
 use parcelshelf_edge::json;
 use parcelshelf_edge::problem::Problem;
 use utoipa::openapi::PathItem;
 
 use crate::sites::{Public, Site};
-use crate::{Front, sessions};
+use crate::{Front, KEYHOLDER_DEADLINE, sessions};
 
 /// Largest body that is relayed.
 pub(crate) const BODY_MAX: usize = 256 * 1024;
@@ -152,20 +151,24 @@ pub(crate) async fn send(
         headers.insert(WALLET, wallet.to_string().parse().map_err(bad)?);
     }
     let unavailable = || Problem::unavailable("keyholder_unavailable", "the keyholder does not answer now", 2);
-    let request = front.keyholder.request(method, format!("http://keyholder{tail}")).headers(headers).body(body);
-    let answer = request.send().await.map_err(|e| {
-        tracing::warn!(connect = e.is_connect(), timeout = e.is_timeout(), "the keyholder does not answer");
+    let mut request = axum::http::Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = format!("http://keyholder{tail}")
+        .parse()
+        .map_err(|_| Problem::new(400, "url_not_usable", "the address has characters that no request can carry"))?;
+    *request.headers_mut() = headers;
+    let answer = front.keyholder.send(request, KEYHOLDER_DEADLINE, ANSWER_MAX).await.map_err(|silence| {
+        tracing::warn!(%silence, "the keyholder does not answer");
         unavailable()
     })?;
-    let status = answer.status();
     let mut back = HeaderMap::new();
     for name in RETURNED {
-        if let Some(value) = answer.headers().get(&name) {
+        if let Some(value) = answer.headers.get(&name) {
             back.insert(name, value.clone());
         }
     }
-    let body = read_bounded(answer, ANSWER_MAX).await.ok().flatten().ok_or_else(unavailable)?;
-    Ok(Answer { status, headers: back, body })
+    let body = answer.body.ok_or_else(unavailable)?;
+    Ok(Answer { status: answer.status, headers: back, body })
 }
 
 /// Ready when the keyholder is.

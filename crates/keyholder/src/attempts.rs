@@ -14,6 +14,7 @@ use parcelshelf_core::actuation::{Outcome, Refusal};
 use parcelshelf_core::id::{AccessPointId, AttemptId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
+use parcelshelf_edge::Host;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_opening::attempt::{Attempt, Effect, Event, Notice, Phase, RecordKind};
 use parcelshelf_opening::conditions::OpenPermit;
@@ -88,12 +89,12 @@ impl Attempts {
         self.map().values().any(|l| l.busy.load(Ordering::Acquire))
     }
     /// Waits until nothing is open any more, at most four minutes.
-    pub async fn drain(&self) {
-        let end = tokio::time::sleep(DRAIN);
+    pub async fn drain(&self, host: &Host) {
+        let end = host.sleep(DRAIN);
         tokio::pin!(end);
         while self.busy() {
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+                () = host.sleep(Duration::from_millis(100)) => {}
                 () = &mut end => {
                     tracing::warn!("stopped while something may be open; the next start watches it on");
                     return;
@@ -414,7 +415,7 @@ impl Driver {
                 Err(Failure::Conflict) => {}
                 Err(Failure::Problem(problem)) => {
                     tracing::error!(code = problem.code(), "an attempt could not be stored and is tried again");
-                    tokio::time::sleep(STORE_PAUSE).await;
+                    self.k.host.sleep(STORE_PAUSE).await;
                 }
             }
         }

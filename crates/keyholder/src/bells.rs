@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parcelshelf_core::time::{Sleep, Timer};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
@@ -25,8 +26,8 @@ impl Bells {
         }
     }
     /// Begins to wait for news of a row, at most for `wait`.
-    pub fn vigil(&self, id: &[u8; 16], wait: Duration) -> Vigil<'_> {
-        Vigil { bells: self, id: *id, end: Box::pin(tokio::time::sleep(wait.min(WAIT_MAX))) }
+    pub fn vigil(&self, id: &[u8; 16], wait: Duration, timer: &dyn Timer) -> Vigil<'_> {
+        Vigil { bells: self, id: *id, end: timer.sleep(wait.min(WAIT_MAX)) }
     }
 }
 
@@ -34,7 +35,7 @@ impl Bells {
 pub(crate) struct Vigil<'a> {
     bells: &'a Bells,
     id: [u8; 16],
-    end: Pin<Box<tokio::time::Sleep>>,
+    end: Sleep,
 }
 impl Drop for Vigil<'_> {
     /// Nobody else waits: the entry goes, so that asking for what does not exist fills no memory.
@@ -63,12 +64,14 @@ impl Vigil<'_> {
 
 #[cfg(test)]
 mod tests {
+    use parcelshelf_edge::Host;
+
     use super::*;
 
     #[tokio::test]
     async fn who_listens_is_woken_and_who_has_gone_leaves_nothing_behind() {
         let (bells, id) = (Bells::default(), [7; 16]);
-        let mut vigil = bells.vigil(&id, Duration::from_secs(20));
+        let mut vigil = bells.vigil(&id, Duration::from_secs(20), &*Host::system().clock);
         let rung = vigil.listen();
         // Rung between listening and resting: not missed.
         bells.ring(&id);
@@ -81,7 +84,7 @@ mod tests {
     #[tokio::test]
     async fn a_wait_ends_by_itself() {
         let bells = Bells::default();
-        let mut vigil = bells.vigil(&[1; 16], Duration::from_millis(1));
+        let mut vigil = bells.vigil(&[1; 16], Duration::from_millis(1), &*Host::system().clock);
         let rung = vigil.listen();
         assert!(!vigil.rest(rung).await);
     }

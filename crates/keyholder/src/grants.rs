@@ -229,7 +229,7 @@ impl Keyholder {
         delivery: DeliveryId,
         wait: Duration,
     ) -> Result<Option<String>, Failure> {
-        let mut vigil = self.bells.vigil(delivery.as_bytes(), wait);
+        let mut vigil = self.bells.vigil(delivery.as_bytes(), wait, &*self.host.clock);
         loop {
             let rung = vigil.listen();
             let row = self.db.get::<GrantRow>(delivery.as_bytes()).await?;
@@ -248,7 +248,7 @@ impl Keyholder {
         after: u64,
         wait: Duration,
     ) -> Result<StatusPart, Failure> {
-        let mut vigil = self.bells.vigil(delivery.as_bytes(), wait);
+        let mut vigil = self.bells.vigil(delivery.as_bytes(), wait, &*self.host.clock);
         loop {
             let rung = vigil.listen();
             let row = self.grant(delivery).await?.value;

@@ -35,7 +35,7 @@ pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+            () = k.host.sleep(EVERY) => {}
             stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
                 tracing::debug!(stopped, "nothing more is swept");
                 return;

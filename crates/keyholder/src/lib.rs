@@ -126,7 +126,7 @@ pub async fn run(
     ready(&keyholder.config.socket);
     serve::serve(listener, router, stop).await?;
     // Nobody is left alone with an open trunk: the attempts go on until everything is locked.
-    keyholder.attempts.drain().await;
+    keyholder.attempts.drain(&keyholder.host).await;
     let _ = tokio::join!(sequencer, sweeping);
     keyholder.db.close().await;
     Ok(())

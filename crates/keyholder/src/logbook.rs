@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parcelshelf_edge::clock::Stopwatch;
 use parcelshelf_log::note::Checkpoint;
 use parcelshelf_log::sequencer::{Pacer, plan};
 use parcelshelf_log::tile::{FromTiles, TileId, TileKind, Tiles};
@@ -187,6 +186,15 @@ impl Keyholder {
         Ok(true)
     }
 
+    /// Integrates all that waits and signs for it.
+    async fn catch_up(&self, pacer: &mut Pacer) -> Result<(), Failure> {
+        while self.integrate().await? {}
+        if self.sign_checkpoint().await? {
+            pacer.signed(self.host.uptime_ms());
+        }
+        Ok(())
+    }
+
     /// Signs a checkpoint if the tree has grown since the last one.
     async fn sign_checkpoint(&self) -> Result<bool, Failure> {
         let mut tree = self.tree().await?;
@@ -209,31 +217,43 @@ impl Keyholder {
     }
 }
 
+/// Entries come in bunches; a moment's rest lets one step take them together.
+const GATHER: Duration = Duration::from_millis(5);
+/// A step that failed is tried again after this.
+const RETRY: Duration = Duration::from_secs(1);
+/// Nothing waits: somebody rings when that changes.
+const REST: Duration = Duration::from_secs(600);
+
 /// Runs until `stop`; then integrates what waits and signs once more.
+///
+/// Nobody needs an entry before a checkpoint covers it, so that entries are integrated at the pace of checkpoints: one
+/// set of tiles for everything that came in a second.
 pub(crate) async fn sequence(keyholder: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
-    let watch = Stopwatch::start();
+    let host = keyholder.host.clone();
     let mut pacer = Pacer::default();
     loop {
-        while matches!(keyholder.integrate().await.inspect_err(complain), Ok(true)) {}
-        if pacer.wait_ms(watch.elapsed_ms()) == 0
-            && matches!(keyholder.sign_checkpoint().await.inspect_err(complain), Ok(true))
-        {
-            pacer.signed(watch.elapsed_ms());
-        }
-        let pause = Duration::from_millis(pacer.wait_ms(watch.elapsed_ms()).clamp(20, 1_000));
+        let pause = match keyholder.catch_up(&mut pacer).await.inspect_err(complain) {
+            Ok(()) => REST,
+            Err(_) => RETRY,
+        };
         tokio::select! {
-            () = keyholder.log.waiting.notified() => tokio::time::sleep(Duration::from_millis(5)).await,
-            () = tokio::time::sleep(pause) => {}
+            () = keyholder.log.waiting.notified() => {
+                let due = Duration::from_millis(pacer.wait_ms(host.uptime_ms()));
+                tokio::select! {
+                    () = host.sleep(due.max(GATHER)) => {}
+                    _ = stop.wait_for(|s| *s) => {}
+                }
+            }
+            () = host.sleep(pause) => {}
             stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
                 tracing::debug!(stopped, "the log is finished");
                 break;
             }
         }
     }
-    while matches!(keyholder.integrate().await.inspect_err(complain), Ok(true)) {}
     // The last checkpoint may be due only in a moment.
-    tokio::time::sleep(Duration::from_millis(pacer.wait_ms(watch.elapsed_ms()))).await;
-    let _ = keyholder.sign_checkpoint().await.inspect_err(complain);
+    host.sleep(Duration::from_millis(pacer.wait_ms(host.uptime_ms()))).await;
+    let _ = keyholder.catch_up(&mut pacer).await.inspect_err(complain);
 }
 
 fn complain(failure: &Failure) {

@@ -531,7 +531,7 @@ impl Keyholder {
 
     /// How an attempt stands, once it is newer than `after`.
     pub(crate) async fn wait_attempt(&self, id: AttemptId, after: u64, wait: Duration) -> Result<Value, Failure> {
-        let mut vigil = self.bells.vigil(id.as_bytes(), wait);
+        let mut vigil = self.bells.vigil(id.as_bytes(), wait, &*self.host.clock);
         loop {
             let rung = vigil.listen();
             let seen = self.attempt_json(id).await?;

@@ -156,12 +156,12 @@ impl Play<'_> {
         let now = stage.host.now();
         let label = format!("FJB{:08}", 70_000_000 + self.n);
         let order = order(now, &label)?;
-        let merchant = stage.merchant()?;
+        let merchant = stage.merchant();
         let ordered = merchant.ship(&order, &self.key("ship")).await.context("to ship")?;
         tell("merchant   posts one parcel; the carrier checks its rules and signs a request to the owner");
         let granted = owner.allow(stage, &ordered).await?;
         tell("owner      reads the request, and allows it with a passkey: this car, this window, this area, once");
-        let dispatch = stage.dispatch()?;
+        let dispatch = stage.dispatch();
         carrier_says(&dispatch, ordered.delivery, &["accepted"]).await?;
         tell(
             "carrier    learns: allowed, in an area of about five square kilometres per cell. Not which car, not where",
@@ -215,7 +215,7 @@ impl Play<'_> {
     }
 
     async fn enrol(&self) -> anyhow::Result<Owner> {
-        let cars = parcelshelf_client::Http::new(&self.stage.sim_base)?.get("/__sim/cars", &[]).await?;
+        let cars = self.stage.sim().get("/__sim/cars", &[]).await?;
         let car = &cars["cars"][self.n];
         let vin = car["vin"].as_str().context("a car without a VIN")?;
         let plate = PLATES[self.n % PLATES.len()];

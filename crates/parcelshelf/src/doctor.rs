@@ -126,7 +126,7 @@ fn look_at_keyholder(file: &KeyholderFile, f: &mut Findings) {
         "keyholder: the socket's path has more than 107 bytes; choose a shorter folder",
     );
     match &file.volvo {
-        Some(volvo) => match volvo.access() {
+        Some(volvo) => match volvo.access(&Host::system()) {
             Ok(_) => f.good("keyholder: the maker's configuration can be used"),
             Err(e) => f.bad(format!("keyholder: [volvo] {e:#}")),
         },
@@ -243,21 +243,22 @@ async fn online(path: &Path, host: &Host, f: &mut Findings) {
         ("gateway", read::<parcelshelf_gateway::Config>(&gateway).map(|c| c.origin)),
         ("carrier", read::<parcelshelf_carrier::Config>(&carrier).map(|c| format!("http://{}", c.listen))),
     ];
+    let client = match parcelshelf_exchange::Client::network(host.clock.clone()) {
+        Ok(client) => client,
+        Err(e) => return f.bad(format!("this machine: {e}")),
+    };
     for (name, origin) in origins {
         let Ok(origin) = origin else { continue };
-        match Http::new(&origin) {
-            Ok(http) => match http.server_time("/healthz").await {
-                Ok(there) => {
-                    let off = host.now().millis_since(there).abs();
-                    f.check(
-                        off <= CLOCK_OFF_MAX_MS,
-                        format!("{name}: answers, its clock is {off} ms off"),
-                        format!("{name}: its clock is {off} ms off; let both machines use NTP"),
-                    );
-                }
-                Err(e) => f.bad(format!("{name}: does not answer at {origin}: {e}")),
-            },
-            Err(e) => f.bad(format!("{name}: {e}")),
+        match Http::new(&origin, &client).server_time("/healthz").await {
+            Ok(there) => {
+                let off = host.now().millis_since(there).abs();
+                f.check(
+                    off <= CLOCK_OFF_MAX_MS,
+                    format!("{name}: answers, its clock is {off} ms off"),
+                    format!("{name}: its clock is {off} ms off; let both machines use NTP"),
+                );
+            }
+            Err(e) => f.bad(format!("{name}: does not answer at {origin}: {e}")),
         }
     }
 }

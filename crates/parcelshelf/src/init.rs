@@ -121,7 +121,7 @@ pub fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
 }
 
 fn certificates(args: &Init, layout: &Layout, keys: &Authorities, host: &Host) -> anyhow::Result<()> {
-    let host = &client_host(host);
+    let host = &client_host(host)?;
     let dir = &layout.dir;
     let aud = &layout.gateway_origin;
     let domain =
@@ -223,6 +223,10 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
 
 /// The same clock and randomness, for the client crate.
 #[must_use]
-pub fn client_host(host: &Host) -> parcelshelf_client::Host {
-    parcelshelf_client::Host { clock: host.clock.clone(), entropy: host.entropy.clone() }
+///
+/// # Errors
+/// When the machine's TLS library cannot be set up.
+pub fn client_host(host: &Host) -> Result<parcelshelf_client::Host, parcelshelf_exchange::BadSetUp> {
+    let client = parcelshelf_exchange::Client::network(host.clock.clone())?;
+    Ok(parcelshelf_client::Host { clock: host.clock.clone(), entropy: host.entropy.clone(), client })
 }

@@ -58,10 +58,9 @@ pub struct Hands {
 }
 
 impl Hands {
-    /// # Errors
-    /// When the client cannot be made.
-    pub fn new(scene: &Scene, vin: &str) -> anyhow::Result<Self> {
-        Ok(Self { sim: Http::new(&scene.sim_base)?, vin: vin.to_owned() })
+    #[must_use]
+    pub fn new(scene: &Scene, vin: &str) -> Self {
+        Self { sim: scene.sim(), vin: vin.to_owned() }
     }
     /// # Errors
     /// When the car does not let it.
@@ -133,7 +132,7 @@ impl Owner {
             records_video: false,
         };
         wallet.describe(vehicle, &description).await.context("to describe the car")?;
-        let owner = Self { wallet, vehicle, hands: Hands::new(scene, vin)?, place, plate: plate.to_owned(), class };
+        let owner = Self { wallet, vehicle, hands: Hands::new(scene, vin), place, plate: plate.to_owned(), class };
         owner.prove_possession().await.context("to prove possession")?;
         Ok(owner)
     }
@@ -217,12 +216,12 @@ impl Courier {
     /// # Errors
     /// When any step is refused.
     pub async fn hire(scene: &Scene, name: &str, key: &str) -> anyhow::Result<Self> {
-        let dispatch = scene.dispatch()?;
+        let dispatch = scene.dispatch();
         let (id, token) = dispatch.hire(name, &format!("{key}-hire")).await.context("to hire a courier")?;
         let device = Device::create(&scene.host)?;
-        scene.depot.enrol(&scene.gateway_http()?, &device, &scene.host).await.context("to enrol a device")?;
+        scene.depot.enrol(&scene.gateway_http(), &device, &scene.host).await.context("to enrol a device")?;
         dispatch.assign_device(id, device.thumbprint(), &format!("{key}-device")).await?;
-        Ok(Self { id, device, shipping: scene.courier(&token)? })
+        Ok(Self { id, device, shipping: scene.courier(&token) })
     }
 }
 

@@ -45,7 +45,7 @@ impl std::fmt::Debug for VolvoFile {
 impl VolvoFile {
     /// # Errors
     /// When the configuration cannot be used; no value is repeated.
-    pub fn access(&self) -> anyhow::Result<Arc<dyn Access>> {
+    pub fn access(&self, host: &Host) -> anyhow::Result<Arc<dyn Access>> {
         let config = VolvoConfig {
             api_base: self.api_base.clone(),
             identity_base: self.identity_base.clone(),
@@ -54,7 +54,8 @@ impl VolvoFile {
             vcc_api_key: Redacted::new(self.vcc_api_key.clone()),
             redirect_uri: self.redirect_uri.clone(),
         };
-        Ok(Arc::new(Volvo::new(config, parcelshelf_access_volvo::client()?)?))
+        let client = parcelshelf_exchange::Client::network(host.clock.clone())?;
+        Ok(Arc::new(Volvo::new(config, client, host.clock.clone())?))
     }
 }
 
@@ -103,7 +104,8 @@ pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
     let file: KeyholderFile = read(&args.config)?;
     logging::init(&file.keyholder.log_level);
     let Some(volvo) = &file.volvo else { bail!("no maker is configured: add a section [volvo]") };
-    let shell = keyholder::Shell { host: Host::system(), accesses: vec![volvo.access()?], steps: steps(args) };
+    let host = Host::system();
+    let shell = keyholder::Shell { accesses: vec![volvo.access(&host)?], host, steps: steps(args) };
     let stop = serve::stop_signal()?;
     keyholder::run(file.keyholder, shell, stop, |socket| ready("keyholder", socket.display())).await?;
     Ok(())

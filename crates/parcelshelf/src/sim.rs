@@ -1,10 +1,7 @@
 //! Simulated clouds alone.
 
-use std::sync::Arc;
-
 use anyhow::Context as _;
-use parcelshelf_edge::clock::{SystemClock, SystemEntropy};
-use parcelshelf_edge::serve;
+use parcelshelf_edge::{Host, serve};
 use parcelshelf_simulator::volvo::{self, WORLD_BYTES_MAX, WorldFile};
 use tokio::net::TcpListener;
 
@@ -30,6 +27,7 @@ pub async fn volvo(args: SimVolvo) -> anyhow::Result<()> {
     let until = async move {
         let _ = stop.wait_for(|s| *s).await;
     };
-    volvo::serve(listener, world, Arc::new(SystemClock), Arc::new(SystemEntropy), until).await?;
+    let host = Host::system();
+    volvo::serve(listener, world, host.clock, host.entropy, until).await?;
     Ok(())
 }

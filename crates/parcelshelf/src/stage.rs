@@ -91,7 +91,7 @@ impl Stage {
                 edit(&layout.dir.join(file), "log_level = \"info\"", &format!("log_level = \"{level}\""))?;
             }
         }
-        let host = client_host(&system);
+        let host = client_host(&system)?;
         let service = |name: &str| {
             let mut all = vec![name.to_owned(), "-c".to_owned(), path(&layout.dir.join(format!("{name}/{name}.toml")))];
             if setting.traced {
@@ -131,38 +131,35 @@ impl Scene {
     /// The operator has signed the carrier's certificate; the gateway learns of it.
     async fn admit_carrier(&self) -> anyhow::Result<()> {
         let cert = fs::read_to_string(self.layout.dir.join("carrier/carrier.cert"))?;
-        let gateway = Http::new(&self.layout.gateway_origin)?;
+        let gateway = self.gateway_http();
         gateway.post("/v1/carriers", &[], &serde_json::json!({ "cert": cert.trim() })).await?;
         Ok(())
     }
 
     /// A merchant's hand at the carrier.
-    ///
-    /// # Errors
-    /// When the client cannot be made.
-    pub fn merchant(&self) -> anyhow::Result<Shipping> {
-        Ok(Shipping::new(&self.layout.carrier_origin, &self.layout.merchant_key)?)
+    #[must_use]
+    pub fn merchant(&self) -> Shipping {
+        Shipping::new(&self.layout.carrier_origin, &self.layout.merchant_key, &self.host)
     }
     /// Dispatch's hand at the carrier.
-    ///
-    /// # Errors
-    /// When the client cannot be made.
-    pub fn dispatch(&self) -> anyhow::Result<Shipping> {
-        Ok(Shipping::new(&self.layout.carrier_origin, &self.layout.dispatch_key)?)
+    #[must_use]
+    pub fn dispatch(&self) -> Shipping {
+        Shipping::new(&self.layout.carrier_origin, &self.layout.dispatch_key, &self.host)
     }
     /// A courier's hand at the carrier.
-    ///
-    /// # Errors
-    /// When the client cannot be made.
-    pub fn courier(&self, token: &str) -> anyhow::Result<Shipping> {
-        Ok(Shipping::new(&self.layout.carrier_origin, token)?)
+    #[must_use]
+    pub fn courier(&self, token: &str) -> Shipping {
+        Shipping::new(&self.layout.carrier_origin, token, &self.host)
     }
     /// The gateway as depots and carriers see it.
-    ///
-    /// # Errors
-    /// When the client cannot be made.
-    pub fn gateway_http(&self) -> anyhow::Result<Http> {
-        Ok(Http::new(&self.layout.gateway_origin)?)
+    #[must_use]
+    pub fn gateway_http(&self) -> Http {
+        Http::new(&self.layout.gateway_origin, &self.host.client)
+    }
+    /// The simulated maker's control paths.
+    #[must_use]
+    pub fn sim(&self) -> Http {
+        Http::new(&self.sim_base, &self.host.client)
     }
 
     /// What the simulator itself has seen of one car.
@@ -170,7 +167,7 @@ impl Scene {
     /// # Errors
     /// When it does not answer.
     pub async fn seen_of(&self, vin: &str) -> anyhow::Result<Value> {
-        let summary = Http::new(&self.sim_base)?.get("/__sim/summary", &[]).await?;
+        let summary = self.sim().get("/__sim/summary", &[]).await?;
         let cars = summary["cars"].as_array().cloned().unwrap_or_default();
         cars.into_iter().find(|c| c["vin"] == vin).context("the simulator does not know this car")
     }

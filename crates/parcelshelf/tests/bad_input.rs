@@ -224,14 +224,14 @@ async fn nothing_bad_gets_in_and_nothing_is_half_written() {
     let mut stage = Stage::start(dir.path(), &WorldFile::demo(), Setting::default()).await.unwrap();
     let scene = &stage.scene;
     let place = Position::new(57.708_87, 11.974_56, 10.0).unwrap();
-    let cars = parcelshelf_client::Http::new(&scene.sim_base).unwrap().get("/__sim/cars", &[]).await.unwrap();
+    let cars = scene.sim().get("/__sim/cars", &[]).await.unwrap();
     let vin = cars["cars"][0]["vin"].as_str().unwrap();
     let owner = Owner::enrol(scene, "alex@example.org", vin, place, "KLM 482").await.unwrap();
     let courier = Courier::hire(scene, "Sam Rivera", "hire-0001").await.unwrap();
     // A delivery that exists and is over, so that identifiers lead somewhere.
-    let dispatch = scene.dispatch().unwrap();
+    let dispatch = scene.dispatch();
     let order = order(scene.host.now(), "FJB12345678").unwrap();
-    let ordered = scene.merchant().unwrap().ship(&order, "ship-0001").await.unwrap();
+    let ordered = scene.merchant().ship(&order, "ship-0001").await.unwrap();
     owner.allow(scene, &ordered).await.unwrap();
     parcelshelf::people::carrier_says(&dispatch, ordered.delivery, &["accepted"]).await.unwrap();
     let cancelled = json!({"reason": "carrier_late"});
@@ -252,7 +252,7 @@ async fn nothing_bad_gets_in_and_nothing_is_half_written() {
         ("parcel", parcel),
         ("path", "0/000".to_owned()),
     ]);
-    let network = || parcelshelf_edge::client::network(Duration::from_secs(60)).unwrap();
+    let network = || parcelshelf_exchange::bare(None).unwrap();
     let socket = parties.join("keyholder/keyholder.sock");
     let l = &scene.layout;
     let targets = [
@@ -267,7 +267,7 @@ async fn nothing_bad_gets_in_and_nothing_is_half_written() {
         },
         Target {
             name: "keyholder",
-            client: parcelshelf_edge::client::unix(&socket, Duration::from_secs(60)).unwrap(),
+            client: parcelshelf_exchange::bare(Some(&socket)).unwrap(),
             base: "http://keyholder".to_owned(),
             session_base: "http://keyholder".to_owned(),
             headers: vec![

@@ -47,7 +47,7 @@ async fn carrier_and_front_never_hold_vin_plate_place_or_token() {
     let setting = Setting { tapped: true, log_level: Some("trace"), ..Setting::default() };
     let mut stage = Stage::start(dir.path(), &world, setting).await.unwrap();
     let scene = std::sync::Arc::clone(&stage.scene);
-    let cars = parcelshelf_client::Http::new(&scene.sim_base).unwrap().get("/__sim/cars", &[]).await.unwrap();
+    let cars = scene.sim().get("/__sim/cars", &[]).await.unwrap();
     let vin = cars["cars"][0]["vin"].as_str().unwrap().to_owned();
     let owner = Owner::enrol(&scene, LOGIN, &vin, place, PLATE).await.unwrap();
     let courier = Courier::hire(&scene, "Sam Rivera", "hire-0001").await.unwrap();

@@ -77,13 +77,13 @@ async fn no_acknowledgement_of_a_service_precedes_its_flush() {
     let mut stage = Stage::start(dir.path(), &WorldFile::demo(), Setting::default()).await.unwrap();
     let scene = std::sync::Arc::clone(&stage.scene);
     let place = Position::new(57.708_87, 11.974_56, 10.0).unwrap();
-    let cars = parcelshelf_client::Http::new(&scene.sim_base).unwrap().get("/__sim/cars", &[]).await.unwrap();
+    let cars = scene.sim().get("/__sim/cars", &[]).await.unwrap();
     let vin = cars["cars"][0]["vin"].as_str().unwrap();
     let owner = Owner::enrol(&scene, "alex@example.org", vin, place, "KLM 482").await.unwrap();
     let traces = ["carrier", "keyholder"].map(|name| dir.path().join(format!("{name}.strace")));
     let straces =
         [attach(stage.carrier.pid().unwrap(), &traces[0]), attach(stage.keyholder.pid().unwrap(), &traces[1])];
-    let merchant = scene.merchant().unwrap();
+    let merchant = scene.merchant();
     for n in 0..8 {
         let order = order(scene.host.now(), &format!("FJB1234567{n}")).unwrap();
         let ordered = merchant.ship(&order, &format!("ship-{n:04}")).await.unwrap();

@@ -48,7 +48,7 @@ struct Ready {
 
 async fn ready(dir: &Path, traced: bool) -> anyhow::Result<Ready> {
     let stage = Stage::start(dir, &world(), Setting { traced, ..Setting::default() }).await?;
-    let cars = parcelshelf_client::Http::new(&stage.scene.sim_base)?.get("/__sim/cars", &[]).await?;
+    let cars = stage.scene.sim().get("/__sim/cars", &[]).await?;
     let vin = cars["cars"][0]["vin"].as_str().context("a VIN")?;
     let owner = Owner::enrol(&stage.scene, LOGIN, vin, place(), "KLM 482").await?;
     let courier = Courier::hire(&stage.scene, "Sam Rivera", "hire-0001").await?;
@@ -58,7 +58,7 @@ async fn ready(dir: &Path, traced: bool) -> anyhow::Result<Ready> {
 /// What must hold afterwards, by the simulator's own record.
 async fn check(scene: &Scene, owner: &Owner, played: &Played) -> anyhow::Result<()> {
     let seen = until("a car that is shut and locked, or an alarm", async || {
-        let car = parcelshelf_client::Http::new(&scene.sim_base)?.get("/__sim/summary", &[]).await?;
+        let car = scene.sim().get("/__sim/summary", &[]).await?;
         let seen = Seen::of(&car["cars"][0]);
         Ok(seen.shut_and_locked.then_some(seen))
     });

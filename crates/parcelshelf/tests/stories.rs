@@ -39,7 +39,7 @@ async fn theatre() -> Theatre {
     (car.latitude, car.longitude, car.relock_after_s) = (place().latitude_deg(), place().longitude_deg(), 0);
     let world = WorldFile { cars: vec![car], ..WorldFile::demo() };
     let stage = Stage::start(dir.path(), &world, Setting::default()).await.unwrap();
-    let cars = parcelshelf_client::Http::new(&stage.scene.sim_base).unwrap().get("/__sim/cars", &[]).await.unwrap();
+    let cars = stage.scene.sim().get("/__sim/cars", &[]).await.unwrap();
     let vin = cars["cars"][0]["vin"].as_str().unwrap();
     let owner = Owner::enrol(&stage.scene, "kim@example.org", vin, place(), "KLM 482").await.unwrap();
     let courier = Courier::hire(&stage.scene, "Sam Rivera", "hire-0001").await.unwrap();
@@ -51,9 +51,9 @@ impl Theatre {
     async fn under_way(&self) -> (Granted, String) {
         let scene = &self.stage.scene;
         let order = order(scene.host.now(), LABEL).unwrap();
-        let ordered = scene.merchant().unwrap().ship(&order, "ship-0001").await.unwrap();
+        let ordered = scene.merchant().ship(&order, "ship-0001").await.unwrap();
         let granted = self.owner.allow(scene, &ordered).await.unwrap();
-        let dispatch = scene.dispatch().unwrap();
+        let dispatch = scene.dispatch();
         carrier_says(&dispatch, ordered.delivery, &["accepted"]).await.unwrap();
         dispatch.load(ordered.delivery, self.courier.id, "load-0001").await.unwrap();
         let url = self.courier.shipping.start_leg(ordered.delivery, "leg-00001").await.unwrap();
@@ -225,7 +225,7 @@ async fn a_bolt_that_does_not_engage_ends_in_an_alarm_that_the_owner_acknowledge
     }
     assert_eq!(alarm["alarm"], "lock_failed", "{alarm}");
     assert!(alarm["lock_proof"].is_null() && !t.seen().await.shut_and_locked);
-    let dispatch = t.stage.scene.dispatch().unwrap();
+    let dispatch = t.stage.scene.dispatch();
     parcelshelf::people::until("the carrier's knowledge of it", async || {
         Ok((dispatch.delivery(granted.delivery).await?["access"]["state"] == "alarm").then_some(()))
     })
@@ -256,7 +256,7 @@ async fn after_a_block_nothing_is_shown_and_nothing_opens_and_the_carrier_learns
     assert_eq!(code(at.page.ask_to_open(device, &at.stop, at.phone, &[label]).await), "conditions_not_met");
     assert_eq!(t.seen().await.unlock_commands, 0);
     assert_eq!(reads().await, read_before, "the maker was asked for a place without a live grant");
-    let dispatch = t.stage.scene.dispatch().unwrap();
+    let dispatch = t.stage.scene.dispatch();
     let stopped = carrier_says(&dispatch, granted.delivery, &["falling_back"]).await.unwrap();
     assert_eq!(stopped["parcels"][0]["reason"], "blocked_by_owner");
     // A session blocks; only the passkey lifts it.
@@ -278,7 +278,7 @@ async fn blocked_while_it_stands_ready_it_is_locked_at_once() {
     assert!(!t.owner.wallet.block(granted.delivery).await.unwrap(), "a window is open: it is not settled yet");
     // The lock leaves at once; the attempt itself ends only when the window is over, for no maker says that a lock ends it.
     parcelshelf::people::until("a locked car", async || {
-        let car = parcelshelf_client::Http::new(&t.stage.scene.sim_base)?.get("/__sim/summary", &[]).await?;
+        let car = t.stage.scene.sim().get("/__sim/summary", &[]).await?;
         Ok(Seen::of(&car["cars"][0]).shut_and_locked.then_some(()))
     })
     .await
@@ -294,7 +294,7 @@ async fn after_a_reassignment_the_first_courier_can_do_nothing_but_lock() {
     let at = t.at(&url).await;
     at.locate().await.unwrap();
     let second = Courier::hire(&t.stage.scene, "Kim Berg", "hire-0002").await.unwrap();
-    let dispatch = t.stage.scene.dispatch().unwrap();
+    let dispatch = t.stage.scene.dispatch();
     dispatch.step(granted.delivery, "unload", "unload-01", &json!({})).await.unwrap();
     dispatch.load(granted.delivery, second.id, "load-0002").await.unwrap();
     let url = second.shipping.start_leg(granted.delivery, "leg-00002").await.unwrap();
@@ -330,7 +330,7 @@ async fn a_keyholder_that_is_told_to_stop_first_sees_the_open_trunk_locked() {
 async fn the_gateway_answers_for_its_own_hosts_only_and_sessions_live_on_the_wallets() {
     let t = theatre().await;
     let l = &t.stage.scene.layout;
-    let http = parcelshelf_edge::client::network(Duration::from_secs(5)).unwrap();
+    let http = parcelshelf_exchange::bare(None).unwrap();
     let asked = |host: &'static str| http.get(format!("{}/v1/keys", l.gateway_origin)).header("host", host).send();
     assert_eq!(asked("evil.example").await.unwrap().status(), 421);
     let session = t.owner.wallet.session().to_owned();
@@ -343,12 +343,13 @@ async fn the_gateway_answers_for_its_own_hosts_only_and_sessions_live_on_the_wal
     let forged = forged.header("parcelshelf-wallet", t.owner.wallet.id().to_string()).send().await.unwrap();
     assert_eq!(forged.status(), 401);
     // The keys of the carrier's interface do what their role allows.
-    let ship = parcelshelf_client::shipping::Shipping::new(&l.carrier_origin, &l.dispatch_key).unwrap();
+    let ship = parcelshelf_client::shipping::Shipping::new(&l.carrier_origin, &l.dispatch_key, &t.stage.scene.host);
     let order = order(t.stage.scene.host.now(), LABEL).unwrap();
     assert_eq!(code(ship.ship(&order, "ship-0009").await), "not_allowed");
-    let nobody = parcelshelf_client::shipping::Shipping::new(&l.carrier_origin, "not-a-key-of-anybody").unwrap();
+    let nobody =
+        parcelshelf_client::shipping::Shipping::new(&l.carrier_origin, "not-a-key-of-anybody", &t.stage.scene.host);
     assert_eq!(code(nobody.ship(&order, "ship-0009").await), "key_unknown");
-    let merchant = t.stage.scene.merchant().unwrap();
+    let merchant = t.stage.scene.merchant();
     let first = merchant.ship(&order, "ship-0010").await.unwrap();
     assert_eq!(merchant.ship(&order, "ship-0010").await.unwrap().delivery, first.delivery, "the same answer again");
 }
@@ -366,7 +367,7 @@ async fn the_log_is_served_and_holds_what_its_checkpoint_says() {
     }
     let t = theatre().await;
     let (granted, _) = t.under_way().await;
-    let http = parcelshelf_edge::client::network(Duration::from_secs(5)).unwrap();
+    let http = parcelshelf_exchange::bare(None).unwrap();
     let get = async |path: &str| {
         let answer = http.get(format!("{}/log/{path}", t.stage.scene.layout.gateway_origin)).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");

@@ -1,6 +1,7 @@
 //! Simulated makers' clouds, the people around a car, and the tools that judge a run from outside.
 
 pub mod canary;
+pub mod clock;
 pub mod sabotage;
 pub mod volvo;
 pub mod wiretap;

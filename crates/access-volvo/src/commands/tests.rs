@@ -8,11 +8,8 @@ const TIMES: Times = Times { sent: SENT, answered: Timestamp::from_unix_seconds(
 const ALL: [Asked; 3] = [Asked::Unlock, Asked::Lock, Asked::Flash];
 
 fn answered(asked: Asked, status: u16, body: Option<&str>) -> Sent {
-    let answer = Answer {
-        status: StatusCode::from_u16(status).unwrap(),
-        retry_after: None,
-        body: body.map(|b| b.as_bytes().to_vec()),
-    };
+    let body = body.map(|b| b.to_owned().into());
+    let answer = Answer { status: StatusCode::from_u16(status).unwrap(), headers: http::HeaderMap::new(), body };
     sent(asked, &Vin::parse(VIN).unwrap(), TIMES, Ok(answer))
 }
 fn told(asked: Asked, body: &str) -> Sent {
@@ -129,7 +126,8 @@ fn silence_is_no_failure() {
 fn a_time_to_wait_is_handed_on() {
     let wait = Some(Duration::from_secs(30));
     for code in [429, 503] {
-        let answer = Answer { status: StatusCode::from_u16(code).unwrap(), retry_after: wait, body: None };
+        let headers = [(http::header::RETRY_AFTER, http::HeaderValue::from_static("30"))].into_iter().collect();
+        let answer = Answer { status: StatusCode::from_u16(code).unwrap(), headers, body: None };
         assert_eq!(sent(Asked::Unlock, &Vin::parse(VIN).unwrap(), TIMES, Ok(answer)).retry_after, wait, "{code}");
     }
 }

@@ -12,7 +12,7 @@ const GOOD: &str =
 
 fn answer(status: u16, body: Option<&str>) -> Answer {
     let status = StatusCode::from_u16(status).unwrap();
-    Answer { status, retry_after: None, body: body.map(|b| b.as_bytes().to_vec()) }
+    Answer { status, headers: http::HeaderMap::new(), body: body.map(|b| b.to_owned().into()) }
 }
 fn read(body: &str, before: Option<&str>) -> Result<Tokens, AccessError> {
     tokens(&answer(200, Some(body)), before, NOW)
@@ -132,7 +132,8 @@ fn refusals_tell_who_must_act() {
         assert_eq!(kind(tokens(&answer(status, Some(body)), Some("kept"), NOW)), expected, "{status} {body}");
     }
     let wait = Some(std::time::Duration::from_secs(30));
-    let slow = Answer { retry_after: wait, ..answer(429, None) };
+    let mut slow = answer(429, None);
+    slow.headers.insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("30"));
     assert!(matches!(tokens(&slow, None, NOW), Err(AccessError::RateLimited { retry_after }) if retry_after == wait));
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parcelshelf_access::conformance::Rig as _;
 use parcelshelf_access::{Access as _, AccessError, Command, Session};
-use parcelshelf_access_volvo::{PERMISSION_REFUSED, Volvo, client};
+use parcelshelf_access_volvo::PERMISSION_REFUSED;
 use parcelshelf_core::actuation::{AccessClass, Confirmation, Outcome, Refusal};
 use parcelshelf_core::secret::Redacted;
 use parcelshelf_simulator::volvo::{DEMO_OWNER, ReadyAs};
@@ -12,7 +12,7 @@ use serde_json::json;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::rig::{VERIFIER, VolvoRig, config, consent};
+use crate::rig::{VERIFIER, VolvoRig, config, consent, volvo};
 
 const OPEN: Command = Command::Open(AccessClass::TailgateWithCabin);
 
@@ -110,11 +110,11 @@ async fn linking_needs_our_own_verifier_and_our_own_secret() {
     assert!(matches!(stolen, Err(AccessError::OwnerActionNeeded(_))), "a stolen code is worth nothing");
     let mut wrong = config(&rig.base);
     wrong.client_secret = Redacted::new("not-the-secret".into());
-    let wrong = Volvo::new(wrong, client().unwrap()).unwrap();
+    let wrong = volvo(wrong);
     assert_eq!(wrong.refresh(&rig.tokens, now).await, Err(AccessError::Credentials));
     let mut wrong = config(&rig.base);
     wrong.vcc_api_key = Redacted::new("not-the-key".into());
-    let wrong = Volvo::new(wrong, client().unwrap()).unwrap();
+    let wrong = volvo(wrong);
     assert!(wrong.closures(&rig.session().await, &rig.vin).await.is_err());
 }
 
@@ -162,8 +162,7 @@ async fn an_impatient_caller_hears_unknown_while_the_car_acts() {
     let rig = VolvoRig::new().await;
     let path = format!("/__sim/cars/{}/faults", rig.vin.expose());
     rig.post(&path, json!({"command": "unlock", "fault": "slow", "slow_s": 2})).await;
-    let impatient =
-        Volvo::new(config(&rig.base), client().unwrap()).unwrap().waiting_at_most(Duration::from_millis(200));
+    let impatient = volvo(config(&rig.base)).waiting_at_most(Duration::from_millis(200));
     let session = rig.session().await;
     let sent = impatient.send(&session, &impatient.prepare(OPEN, &rig.vin, [1; 16], session.now)).await;
     assert_eq!(sent.outcome, Outcome::Unknown);
@@ -176,7 +175,7 @@ async fn an_impatient_caller_hears_unknown_while_the_car_acts() {
 async fn hostile(answer: ResponseTemplate) -> (Outcome, Result<(), AccessError>, u64) {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(answer).mount(&server).await;
-    let volvo = Volvo::new(config(&server.uri()), client().unwrap()).unwrap();
+    let volvo = volvo(config(&server.uri()));
     let session =
         Session { access_token: "t".into(), now: parcelshelf_core::time::Timestamp::from_unix_seconds(1_795_446_000) };
     let vin = parcelshelf_core::vehicle::Vin::parse("YV1XZ16B0N2100001").unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parcelshelf_access::conformance::{Fault, Hand, Rig};
 use parcelshelf_access::{Access, Command, Session, Tokens};
-use parcelshelf_access_volvo::{Volvo, VolvoConfig, client};
+use parcelshelf_access_volvo::{Volvo, VolvoConfig};
 use parcelshelf_core::secret::Redacted;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
@@ -37,6 +37,13 @@ pub fn config(base: &str) -> VolvoConfig {
     }
 }
 
+/// The adapter with the machine's clock and network.
+pub fn volvo(config: VolvoConfig) -> Volvo {
+    let timer = parcelshelf_edge::Host::system().clock;
+    let client = parcelshelf_exchange::Client::network(timer.clone()).expect("a client");
+    Volvo::new(config, client, timer).expect("a good configuration")
+}
+
 impl VolvoRig {
     pub async fn new() -> Self {
         Self::with(|_| {}).await
@@ -50,7 +57,7 @@ impl VolvoRig {
         let hands = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         let cars = get(&hands, &format!("{base}/__sim/cars")).await;
         let vin = Vin::parse(cars["cars"][0]["vin"].as_str().expect("a VIN")).expect("a VIN");
-        let volvo = Volvo::new(config(&base), client().expect("a client")).expect("a good configuration");
+        let volvo = volvo(config(&base));
         let code = consent(&hands, &volvo.authorize_url("state-1", VERIFIER), DEMO_OWNER).await;
         let now = clock(&hands, &base).await;
         let tokens = volvo.exchange_code(&code, VERIFIER, now).await.expect("tokens");
@@ -166,8 +173,7 @@ impl Rig for VolvoRig {
     }
     fn unplugged(&self) -> Box<dyn Access> {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-        let volvo = Volvo::new(config(&format!("http://127.0.0.1:{port}")), client().expect("a client"));
-        Box::new(volvo.expect("a good configuration"))
+        Box::new(volvo(config(&format!("http://127.0.0.1:{port}"))))
     }
     async fn commands_arrived(&self) -> u64 {
         self.record().await["commands"].as_u64().expect("a number")

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use parcelshelf_core::time::Timestamp;
+use parcelshelf_core::time::{Timer as _, Timestamp};
 use parcelshelf_core::vehicle::Vin;
 use serde_json::{Map, Value, json};
 
@@ -118,7 +118,7 @@ pub async fn handle(
             ([(header::CONTENT_TYPE, "application/json")], "{\"data\":{\"invokeStatus\":").into_response()
         }
         Reply::Later(data, seconds) => {
-            tokio::time::sleep(std::time::Duration::from_secs(u64::from(seconds))).await;
+            cloud.clock.sleep(std::time::Duration::from_secs(u64::from(seconds))).await;
             ok(&data)
         }
     };

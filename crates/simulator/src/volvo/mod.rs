@@ -23,8 +23,7 @@ mod identity;
 mod oauth;
 mod pages;
 pub mod record;
-pub mod shell;
-mod wire;
+pub mod wire;
 mod world;
 
 use std::net::SocketAddr;
@@ -34,10 +33,12 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get, post};
-use parcelshelf_core::time::{Clock, Entropy, Timestamp};
+use parcelshelf_core::time::{Clock as _, Entropy, Timer, Timestamp};
+use parcelshelf_edge::Host;
+
+use crate::clock::AdjustableClock;
 use tokio::net::TcpListener;
 
-pub use shell::{AdjustableClock, MachineClock, MachineEntropy};
 pub use world::{
     BadWorld, CarFile, ClientFile, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_OWNER, DEMO_VCC_API_KEY, FaultFile, Limits,
     OwnerFile, ReadyAs, WORLD_BYTES_MAX, WorldFile,
@@ -71,7 +72,7 @@ impl Cloud {
 pub async fn serve(
     listener: TcpListener,
     file: WorldFile,
-    clock: Arc<dyn Clock>,
+    clock: Arc<dyn Timer>,
     entropy: Arc<dyn Entropy>,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
@@ -124,10 +125,11 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         // Built once here so that a bad world is an error of this call.
-        world::World::build(file.clone(), MachineClock.now())?;
+        let host = Host::system();
+        world::World::build(file.clone(), host.now())?;
         let serving = tokio::spawn(async move {
             let forever = std::future::pending();
-            let _ = serve(listener, file, Arc::new(MachineClock), Arc::new(MachineEntropy), forever).await;
+            let _ = serve(listener, file, host.clock, host.entropy, forever).await;
         });
         Ok(Self { address, serving })
     }

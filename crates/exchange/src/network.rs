@@ -1,0 +1,87 @@
+//! Real sockets.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::{Answer, Silence, Way};
+
+/// A connection that is not made by then is none. Real time: it is about a real socket.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// The machine's TLS library cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot be set up")]
+pub struct BadSetUp(#[source] reqwest::Error);
+
+/// The client below, bare: for tools and tests that send what this crate's own form does not allow. It has no deadline.
+///
+/// # Errors
+/// [`BadSetUp`] when TLS cannot be set up.
+pub fn bare(socket: Option<&Path>) -> Result<reqwest::Client, BadSetUp> {
+    let base = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_MAX)
+        .no_proxy();
+    let built = match socket {
+        Some(path) => base.unix_socket(path.to_path_buf()).build(),
+        None => base.dns_resolver(Arc::new(Localhost)).build(),
+    };
+    built.map_err(BadSetUp)
+}
+
+pub(crate) struct Net(reqwest::Client);
+
+impl Net {
+    pub fn new(socket: Option<&Path>) -> Result<Self, BadSetUp> {
+        bare(socket).map(Self)
+    }
+}
+
+#[async_trait::async_trait]
+impl Way for Net {
+    async fn carry(&self, request: Request<Bytes>, max_bytes: usize) -> Result<Answer, Silence> {
+        let request = reqwest::Request::try_from(request).map_err(|_| Silence::NeverSent)?;
+        let sent = self.0.execute(request).await;
+        let response =
+            sent.map_err(|e| if e.is_connect() || e.is_builder() { Silence::NeverSent } else { Silence::Lost })?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Answer { status, headers, body: bounded(response, max_bytes).await })
+    }
+}
+
+async fn bounded(mut response: reqwest::Response, max_bytes: usize) -> Option<Bytes> {
+    let mut all = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        if all.len() + chunk.len() > max_bytes {
+            return None;
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Some(all.into())
+}
+
+/// Names under `localhost` mean this machine (RFC 6761 §6.3); the system's resolver often knows only `localhost`.
+#[derive(Debug)]
+struct Localhost;
+
+impl Resolve for Localhost {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            if host == "localhost" || host.ends_with(".localhost") {
+                let here: Addrs = Box::new(std::iter::once(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)));
+                return Ok(here);
+            }
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
+            let found: Addrs = Box::new(found.into_iter());
+            Ok(found)
+        })
+    }
+}
