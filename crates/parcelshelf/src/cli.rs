@@ -89,6 +89,9 @@ pub struct Serve {
     /// Print every durable step
     #[arg(long, hide = true)]
     pub trace_steps: bool,
+    /// Take the time from a board that somebody else moves (file and slot), with wake-ups on standard input
+    #[arg(long, hide = true, num_args = 2, value_names = ["BOARD", "SLOT"])]
+    pub driven: Option<Vec<String>>,
 }
 
 #[derive(Args, Debug)]

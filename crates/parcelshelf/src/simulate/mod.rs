@@ -1,0 +1,4 @@
+//! A whole day over real HTTP.
+
+pub mod conductor;
+pub mod quiet;
