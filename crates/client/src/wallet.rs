@@ -144,13 +144,14 @@ impl Wallet {
     pub const fn http(&self) -> &Http {
         &self.site.http
     }
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.site.host
+    }
     /// Header value that says who is logged in.
     #[must_use]
     pub fn session(&self) -> &str {
         &self.session
-    }
-    const fn host(&self) -> &Host {
-        &self.site.host
     }
     fn message_key(&self) -> &VerifyingKey {
         &self.pinned.claims().message

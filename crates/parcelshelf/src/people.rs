@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use parcelshelf_client::courier::{Device, Stop, StopPage};
 use parcelshelf_client::shipping::{Order, Ordered, ParcelOrder, Shipping};
 use parcelshelf_client::wallet::{Consent, Granted, Wallet, WalletSite};
-use parcelshelf_client::{Failure, Http};
+use parcelshelf_client::{Failure, Host, Http};
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::area::{Area, Cell, Position};
 use parcelshelf_core::id::{AttemptId, CourierId, DeliveryId, VehicleId};
@@ -29,7 +29,11 @@ const PATIENCE_LOOKS: u32 = 400;
 ///
 /// # Errors
 /// When it does not come, or looking fails for good.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>) -> anyhow::Result<T> {
+pub async fn until<T>(
+    host: &Host,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>,
+) -> anyhow::Result<T> {
     for _ in 0..PATIENCE_LOOKS {
         match look().await {
             Ok(Some(seen)) => return Ok(seen),
@@ -37,7 +41,7 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T
             Err(failure) if failure.is_passing() => {}
             Err(other) => return Err(other).with_context(|| format!("while waiting for {what}")),
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        host.clock.sleep(LOOK_EVERY).await;
     }
     bail!("{what} did not come")
 }
@@ -46,8 +50,12 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T
 ///
 /// # Errors
 /// When it is refused, or nobody ever answers.
-pub async fn persist<T>(what: &str, mut act: impl AsyncFnMut() -> Result<T, Failure>) -> anyhow::Result<T> {
-    until(what, async || act().await.map(Some)).await
+pub async fn persist<T>(
+    host: &Host,
+    what: &str,
+    mut act: impl AsyncFnMut() -> Result<T, Failure>,
+) -> anyhow::Result<T> {
+    until(host, what, async || act().await.map(Some)).await
 }
 
 /// Hands at one simulated car.
@@ -144,7 +152,7 @@ impl Owner {
         for _ in 0..6 {
             self.hands.open_and_shut(&door).await?;
             let asked = door.clone();
-            let next = until("the next door", async || {
+            let next = until(self.wallet.host(), "the next door", async || {
                 let next = self.wallet.next_door(self.vehicle).await?;
                 Ok(if next.as_ref() == Some(&asked) { None } else { Some(next) })
             });
@@ -195,10 +203,11 @@ impl Owner {
     pub async fn allow(&self, scene: &Scene, ordered: &Ordered) -> anyhow::Result<Granted> {
         let ticket = self.wallet.read_ticket(&ordered.consent_url, &scene.operator)?;
         let asked = ticket.request.claims();
-        let access_point = persist("an access point", async || self.wallet.access_point(asked.iss).await).await?;
+        let access_point =
+            persist(&scene.host, "an access point", async || self.wallet.access_point(asked.iss).await).await?;
         let consent = self.consent(asked.window, access_point)?;
         let signed = self.wallet.sign(&ticket, &consent)?;
-        persist("the acceptance", async || self.wallet.hand_in(&signed).await).await
+        persist(&scene.host, "the acceptance", async || self.wallet.hand_in(&signed).await).await
     }
 }
 
@@ -272,7 +281,7 @@ impl<'a> AtStop<'a> {
         phone: Position,
     ) -> anyhow::Result<Self> {
         let stop = Stop::parse(stop_url)?;
-        let page = persist("the stop page", async || {
+        let page = persist(&scene.host, "the stop page", async || {
             StopPage::open(&scene.layout.stop_origin, owner.wallet.pinned(), &scene.host).await
         });
         Ok(Self { page: page.await?, stop, courier, phone })
@@ -283,15 +292,20 @@ impl<'a> AtStop<'a> {
     /// # Errors
     /// When a condition does not hold.
     pub async fn locate(&self) -> anyhow::Result<Place> {
-        persist("the place", async || self.page.locate(&self.courier.device, &self.stop, self.phone).await).await
+        persist(self.page.host(), "the place", async || {
+            self.page.locate(&self.courier.device, &self.stop, self.phone).await
+        })
+        .await
     }
     /// Plate and words.
     ///
     /// # Errors
     /// When a condition does not hold.
     pub async fn describe(&self) -> anyhow::Result<Description> {
-        persist("the description", async || self.page.describe(&self.courier.device, &self.stop, self.phone).await)
-            .await
+        persist(self.page.host(), "the description", async || {
+            self.page.describe(&self.courier.device, &self.stop, self.phone).await
+        })
+        .await
     }
     /// The salted hash of a scanned label.
     ///
@@ -310,7 +324,7 @@ impl<'a> AtStop<'a> {
         let labels: Vec<String> = labels.iter().map(Hash::to_string).collect();
         let act = parcelshelf_core::reason::Action::Open;
         for _ in 0..8 {
-            let prepared = persist("a nonce", async || {
+            let prepared = persist(self.page.host(), "a nonce", async || {
                 let body = json!({ "labels": labels });
                 self.page.prepare(&self.courier.device, &self.stop, act, self.phone, body).await
             });
@@ -318,7 +332,7 @@ impl<'a> AtStop<'a> {
             for _ in 0..40 {
                 match self.page.send(&prepared).await {
                     Ok(answer) => return Ok(StopPage::attempt_of(&answer)?),
-                    Err(failure) if failure.is_passing() => tokio::time::sleep(LOOK_EVERY).await,
+                    Err(failure) if failure.is_passing() => self.page.host().clock.sleep(LOOK_EVERY).await,
                     Err(failure) if failure.code().is_some_and(|c| c.starts_with("nonce_")) => break,
                     Err(other) => return Err(other.into()),
                 }
@@ -333,7 +347,7 @@ impl<'a> AtStop<'a> {
     /// When it does not come.
     pub async fn follow(&self, attempt: AttemptId, enough: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
         let mut after = 0;
-        until("news of the attempt", async || {
+        until(self.page.host(), "news of the attempt", async || {
             let seen = self.page.attempt(attempt, after).await?;
             after = seen["seq"].as_u64().unwrap_or(after);
             Ok(enough(&seen).then_some(seen))
@@ -347,7 +361,9 @@ impl<'a> AtStop<'a> {
     /// When it is refused.
     pub async fn photograph(&self, attempt: AttemptId, to: &SealPublicKey, photo: &[u8]) -> anyhow::Result<Hash> {
         let device = &self.courier.device;
-        let left = persist("a photo", async || self.page.leave_photo(device, &self.stop, attempt, to, photo).await);
+        let left = persist(self.page.host(), "a photo", async || {
+            self.page.leave_photo(device, &self.stop, attempt, to, photo).await
+        });
         Ok(left.await?.0)
     }
 
@@ -357,7 +373,10 @@ impl<'a> AtStop<'a> {
     /// When it is refused.
     pub async fn close(&self, photo: Option<Hash>) -> anyhow::Result<Value> {
         let device = &self.courier.device;
-        persist("the close", async || self.page.close(device, &self.stop, self.phone, photo, true).await).await
+        persist(self.page.host(), "the close", async || {
+            self.page.close(device, &self.stop, self.phone, photo, true).await
+        })
+        .await
     }
 }
 
@@ -366,7 +385,7 @@ impl<'a> AtStop<'a> {
 /// # Errors
 /// When it does not come.
 pub async fn carrier_says(at: &Shipping, delivery: DeliveryId, states: &[&str]) -> anyhow::Result<Value> {
-    until(&format!("the state {}", states.join(" or ")), async || {
+    until(at.host(), &format!("the state {}", states.join(" or ")), async || {
         let seen = at.delivery(delivery).await?;
         let state = seen["state"].as_str().unwrap_or_default();
         Ok(states.contains(&state).then_some(seen))

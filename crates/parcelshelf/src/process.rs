@@ -146,7 +146,11 @@ impl Service {
         if let Some(pid) = child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
-        match tokio::time::timeout(STOP_PATIENCE, child.wait()).await {
+        let ended = tokio::time::timeout(STOP_PATIENCE, child.wait()).await;
+        if let Some((conductor, slot)) = &self.conductor {
+            conductor.leave(*slot);
+        }
+        match ended {
             Ok(status) => status.map(drop).context("failed to wait for the child"),
             Err(_) => {
                 child.kill().await?;
