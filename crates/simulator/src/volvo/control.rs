@@ -89,7 +89,7 @@ async fn add_car(State(cloud): State<Cloud>, headers: HeaderMap, body: Bytes) ->
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Hand {
+pub(super) struct Hand {
     action: String,
     closure: Option<String>,
     door: Option<String>,
@@ -99,7 +99,7 @@ struct Hand {
     heading: u16,
 }
 impl Hand {
-    fn event(&self) -> Option<Event> {
+    pub(super) fn event(&self) -> Option<Event> {
         let any = || self.closure.as_deref().and_then(Closure::parse);
         let door = || self.door.as_deref().and_then(|d| Closure::parse(&format!("{d}_door")));
         Some(match self.action.as_str() {

@@ -314,6 +314,20 @@ pub struct World {
     next_serial: u32,
 }
 
+/// An invented car's VIN with a check digit that holds; `serial` has at most six digits.
+///
+/// # Errors
+/// [`BadWorld`] for a model year before 1980 or a serial number that is too long.
+pub fn vin_of(model_year: u16, serial: u32) -> Result<Vin, BadWorld> {
+    // ISO 3779 and 49 CFR 565: letters without I, O, Q, U, Z, then 1 to 9; 30 years.
+    const CODES: &[u8; 30] = b"ABCDEFGHJKLMNPRSTVWXY123456789";
+    let years = model_year.checked_sub(1980).ok_or_else(|| bad("model year before 1980"))?;
+    let year = char::from(CODES[usize::from(years) % CODES.len()]);
+    let draft = format!("YV1XZ16B0{year}2{serial:06}");
+    let digit = Vin::parse(&draft).map_err(|e| bad(e.to_string()))?.check_digit();
+    Vin::parse(&format!("YV1XZ16B{digit}{year}2{serial:06}")).map_err(|e| bad(e.to_string()))
+}
+
 /// What the cloud tells the caller of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandAnswer {
@@ -435,18 +449,12 @@ impl World {
 
     /// `YV1`, an invented type, a check digit that holds, the model-year code and a serial number.
     fn invent_vin(&mut self, model_year: u16) -> Result<Vin, BadWorld> {
-        // ISO 3779 and 49 CFR 565: letters without I, O, Q, U, Z, then 1 to 9; 30 years.
-        const CODES: &[u8; 30] = b"ABCDEFGHJKLMNPRSTVWXY123456789";
-        let years = model_year.checked_sub(1980).ok_or_else(|| bad("model year before 1980"))?;
-        let year = char::from(CODES[usize::from(years) % CODES.len()]);
         loop {
             let serial = self.next_serial;
             self.next_serial += 1;
-            let draft = format!("YV1XZ16B0{year}2{serial:06}");
-            let digit = Vin::parse(&draft).map_err(|e| bad(e.to_string()))?.check_digit();
-            let text = format!("YV1XZ16B{digit}{year}2{serial:06}");
-            if !self.cars.contains_key(&text) {
-                return Vin::parse(&text).map_err(|e| bad(e.to_string()));
+            let vin = vin_of(model_year, serial)?;
+            if !self.cars.contains_key(vin.expose()) {
+                return Ok(vin);
             }
             if serial >= 999_999 {
                 return Err(bad("no serial number left"));
