@@ -57,6 +57,11 @@ impl Shipping {
         Self { http: Http::new(base, &host.client), host: host.clone(), bearer: format!("Bearer {key}") }
     }
 
+    /// The same principal over another network and clock: a phone's.
+    #[must_use]
+    pub fn over(&self, host: &Host) -> Self {
+        Self { http: self.http.over(&host.client), host: host.clone(), bearer: self.bearer.clone() }
+    }
     #[must_use]
     pub const fn host(&self) -> &Host {
         &self.host

@@ -397,6 +397,14 @@ impl Wallet {
         self.say("/v1/wallet/unblocks", Said::Unblock { wallet: self.id, covered }).await.map(drop)
     }
 
+    /// Says that the alarm of a delivery was seen and somebody has looked.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn acknowledge(&self, delivery: DeliveryId) -> Result<Value, Failure> {
+        self.post(&format!("/v1/wallet/deliveries/{delivery}/acknowledge"), &json!({})).await
+    }
+
     /// What happened, as the keyholder recorded it.
     ///
     /// # Errors

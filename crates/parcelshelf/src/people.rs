@@ -1,5 +1,6 @@
 //! People on the stage: owners with real passkeys and cars with doors, couriers with real devices and hands.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -16,6 +17,7 @@ use parcelshelf_protocol::encoding::Hash;
 use parcelshelf_protocol::grant::Disclose;
 use parcelshelf_protocol::label;
 use parcelshelf_protocol::seal::SealPublicKey;
+use parcelshelf_simulator::garage::Garage;
 use serde_json::{Value, json};
 
 use crate::stage::Scene;
@@ -58,27 +60,44 @@ pub async fn persist<T>(
     until(host, what, async || act().await.map(Some)).await
 }
 
-/// Hands at one simulated car.
-#[derive(Debug, Clone)]
+/// Hands at one simulated car, over the control path or inside the simulating process.
+#[derive(Clone)]
 pub struct Hands {
-    sim: Http,
+    sim: Result<Http, Arc<dyn Garage>>,
     pub vin: String,
+}
+impl std::fmt::Debug for Hands {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hands({})", self.vin)
+    }
 }
 
 impl Hands {
     #[must_use]
     pub fn new(scene: &Scene, vin: &str) -> Self {
-        Self { sim: scene.sim(), vin: vin.to_owned() }
+        Self { sim: Ok(scene.sim()), vin: vin.to_owned() }
+    }
+    /// Hands inside the simulating process.
+    #[must_use]
+    pub fn near(garage: Arc<dyn Garage>, vin: &str) -> Self {
+        Self { sim: Err(garage), vin: vin.to_owned() }
     }
     /// # Errors
     /// When the car does not let it.
     pub async fn act(&self, action: &Value) -> Result<Value, Failure> {
-        self.sim.post(&format!("/__sim/cars/{}/hand", self.vin), &[], action).await
+        match &self.sim {
+            Ok(sim) => sim.post(&format!("/__sim/cars/{}/hand", self.vin), &[], action).await,
+            Err(garage) if garage.hand(&self.vin, action) => Ok(Value::Null),
+            Err(_) => Err(Failure::Unexpected("the car does not let it")),
+        }
+    }
+    fn over_http(&self) -> Result<&Http, Failure> {
+        self.sim.as_ref().map_err(|_| Failure::Unexpected("these hands have no control path"))
     }
     /// # Errors
     /// When the simulator does not answer.
     pub async fn look(&self) -> Result<Value, Failure> {
-        self.sim.get(&format!("/__sim/cars/{}", self.vin), &[]).await
+        self.over_http()?.get(&format!("/__sim/cars/{}", self.vin), &[]).await
     }
     /// Something goes wrong with the car's cloud at the next command of this kind.
     ///
@@ -86,7 +105,7 @@ impl Hands {
     /// When the simulator does not take it.
     pub async fn plan_fault(&self, command: &str, fault: &str) -> Result<(), Failure> {
         let body = json!({"command": command, "fault": fault});
-        self.sim.post(&format!("/__sim/cars/{}/faults", self.vin), &[], &body).await.map(drop)
+        self.over_http()?.post(&format!("/__sim/cars/{}/faults", self.vin), &[], &body).await.map(drop)
     }
     /// Opens and shuts a door as the possession proof names it.
     ///
@@ -119,9 +138,24 @@ impl Owner {
     /// # Errors
     /// When any step is refused.
     pub async fn enrol(scene: &Scene, login: &str, vin: &str, place: Position, plate: &str) -> anyhow::Result<Self> {
+        Self::enrol_at(scene, "volvo", login, Hands::new(scene, vin), place, plate).await
+    }
+
+    /// As [`Owner::enrol`], with a car of this maker.
+    ///
+    /// # Errors
+    /// When any step is refused.
+    pub async fn enrol_at(
+        scene: &Scene,
+        maker: &str,
+        login: &str,
+        hands: Hands,
+        place: Position,
+        plate: &str,
+    ) -> anyhow::Result<Self> {
         let site = WalletSite::new(&scene.layout.wallet_origin, &scene.host)?;
         let wallet = Wallet::register(site, &scene.host).await.context("to sign up")?;
-        let url = wallet.link("volvo").await.context("to begin linking")?;
+        let url = wallet.link(maker).await.context("to begin linking")?;
         let status =
             wallet.http().browse(&format!("{url}&login_hint={login}")).await.context("to log in at the maker")?;
         ensure!(status == 200, "the linking page answered {status}");
@@ -140,7 +174,7 @@ impl Owner {
             records_video: false,
         };
         wallet.describe(vehicle, &description).await.context("to describe the car")?;
-        let owner = Self { wallet, vehicle, hands: Hands::new(scene, vin), place, plate: plate.to_owned(), class };
+        let owner = Self { wallet, vehicle, hands, place, plate: plate.to_owned(), class };
         owner.prove_possession().await.context("to prove possession")?;
         Ok(owner)
     }
