@@ -21,7 +21,7 @@ use crate::db::{Change, Failure, Index};
 
 /// Long polls wait 20 s.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(35);
-const ANSWER_MAX: usize = 64 * 1024;
+const ANSWER_MAX: usize = 1 << 20;
 const KEYS: &str = "keys";
 
 /// Why the gateway did not do it.
@@ -83,21 +83,33 @@ impl Carrier {
         sent.inspect_err(|silence| tracing::warn!(%silence, "the gateway does not answer")).ok()
     }
 
-    /// The acceptance of a delivery's grant, verified; waits up to 20 s for it.
+    /// The acceptance of a delivery's grant, verified, if there is one yet.
     pub(crate) async fn ask_accepted(&self, delivery: DeliveryId) -> Result<Option<VerifiedAccepted>, NotDone> {
-        let answer = self.call(Method::GET, &format!("/v1/deliveries/{delivery}/accepted?wait=20"), None).await?;
-        let Some(jws) = answer["accepted"].as_str() else { return Ok(None) };
+        let answer = self.call(Method::GET, &format!("/v1/deliveries/{delivery}/accepted"), None).await?;
+        match answer["accepted"].as_str() {
+            Some(jws) => self.verified(delivery, jws).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The keyholder's word that this delivery is granted.
+    pub(crate) async fn verified(&self, delivery: DeliveryId, jws: &str) -> Result<VerifiedAccepted, NotDone> {
         let keys = self.keyholder_keys().await.map_err(|_| NotDone::Later)?;
         let wrong = |code: &'static str| NotDone::Refused(code.to_owned());
         let root = self.papers.root;
         let accepted = Accepted::verify(jws, &keys.claims().message, &self.config.aud, root, Moment::Any)
             .map_err(|r| wrong(r.code()))?;
-        if accepted.claims().delivery == delivery { Ok(Some(accepted)) } else { Err(wrong("accepted_wrong_delivery")) }
+        if accepted.claims().delivery == delivery { Ok(accepted) } else { Err(wrong("accepted_wrong_delivery")) }
     }
 
-    /// What the gateway says of a delivery, once it is newer than `after`; waits up to 20 s.
-    pub(crate) async fn ask_status(&self, delivery: DeliveryId, after: u64) -> Result<Value, NotDone> {
-        self.call(Method::GET, &format!("/v1/deliveries/{delivery}/status?after={after}&wait=20"), None).await
+    /// What the gateway says of a delivery.
+    pub(crate) async fn ask_status(&self, delivery: DeliveryId) -> Result<Value, NotDone> {
+        self.call(Method::GET, &format!("/v1/deliveries/{delivery}/status"), None).await
+    }
+
+    /// Which of our deliveries have changed after this position; waits up to 20 s.
+    pub(crate) async fn ask_changes(&self, after: &str) -> Result<Value, NotDone> {
+        self.call(Method::GET, &format!("/v1/changes?after={after}&wait=20"), None).await
     }
 
     /// Hands in a delegation. The same bytes again change nothing there.

@@ -10,13 +10,13 @@ use parcelshelf_core::reason::Reason;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_delivery::delivery::Event;
 use parcelshelf_store::{Engine as _, Job};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::Carrier;
 use crate::db::{ACCEPT, Change, DELIVERIES, Failure, WATCH, WINDOW, again, apply};
 use crate::gateway::NotDone;
+use crate::{Carrier, feed};
 
 /// A job's worker is taken for dead after this long; calls end after 35 s.
 const LEASE: Duration = Duration::from_secs(45);
@@ -30,6 +30,10 @@ const AT_ONCE: usize = 256;
 const ANSWERS_KEPT_S: i64 = 86_400;
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// After the gateway did not answer.
+/// Whether an owner has answered is asked this often, besides the feed.
+pub(crate) const ASK_ACCEPTED_S: i64 = 3_600;
+/// How a leg stands is asked this often, besides the feed.
+const ASK_STATUS_S: i64 = 900;
 const BACK_OFF: Duration = Duration::from_secs(2);
 
 /// Starts a worker per queue.
@@ -37,6 +41,7 @@ pub(crate) fn start(carrier: &Arc<Carrier>, stop: &watch::Receiver<bool>) -> Vec
     let mut all: Vec<_> =
         [ACCEPT, WATCH, WINDOW].map(|queue| tokio::spawn(work(Arc::clone(carrier), queue, stop.clone()))).into();
     all.push(tokio::spawn(forget(Arc::clone(carrier), stop.clone())));
+    all.push(tokio::spawn(feed::read(Arc::clone(carrier), stop.clone())));
     all
 }
 
@@ -82,11 +87,14 @@ async fn work(carrier: Arc<Carrier>, queue: &'static str, mut stop: watch::Recei
     let places = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         let free = u32::try_from(places.available_permits()).unwrap_or(0).min(64);
-        let due = match free {
-            0 => Vec::new(),
-            _ => carrier.engine.claim(queue, carrier.host.now(), LEASE, free).await.unwrap_or_default(),
+        let due = carrier.engine.next_due(queue).await.ok().flatten();
+        let is_due = due.is_some_and(|at| at <= carrier.host.now());
+        let jobs = match is_due && free > 0 {
+            true => carrier.engine.claim(queue, carrier.host.now(), LEASE, free).await.unwrap_or_default(),
+            false => Vec::new(),
         };
-        for job in due {
+        let claimed = !jobs.is_empty();
+        for job in jobs {
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
             let carrier = Arc::clone(&carrier);
             tokio::spawn(async move {
@@ -95,11 +103,12 @@ async fn work(carrier: Arc<Carrier>, queue: &'static str, mut stop: watch::Recei
                 carrier.bells.ring(queue);
             });
         }
-        let next = match places.available_permits() {
-            0 => None,
-            _ => carrier.engine.next_due(queue).await.ok().flatten(),
+        let pause = match due {
+            // More may be due than was claimed at once.
+            _ if claimed => Duration::ZERO,
+            Some(at) if free > 0 => carrier.host.now().until(at).clamp(PAUSE_MIN, LOOK_EVERY),
+            _ => LOOK_EVERY,
         };
-        let pause = next.map_or(LOOK_EVERY, |at| carrier.host.now().until(at).clamp(PAUSE_MIN, LOOK_EVERY));
         tokio::select! {
             () = carrier.bells.rung(queue) => {}
             () = carrier.host.sleep(pause) => {}
@@ -124,11 +133,17 @@ impl Carrier {
         }
     }
 
-    /// When a poll that brought nothing is asked again; kept times are rounded, so that this is at once.
-    async fn poll_again(&self, queue: &str, id: DeliveryId, later: bool) -> Result<(), Failure> {
-        if later {
-            self.host.sleep(BACK_OFF).await;
-        }
+    /// When a poll that brought nothing is asked again: the feed brings news sooner. Kept times are rounded, except where
+    /// a leg ends.
+    async fn poll_again(&self, queue: &str, id: DeliveryId, leg_ends: Option<Timestamp>) -> Result<(), Failure> {
+        let by_itself = self.kept_now().plus_seconds(if queue == ACCEPT { ASK_ACCEPTED_S } else { ASK_STATUS_S });
+        let mut change = Change::new(self);
+        change.job(queue, id.as_bytes(), leg_ends.map_or(by_itself, |end| end.min(by_itself)));
+        change.commit().await
+    }
+    /// Nobody answered: again in a moment.
+    async fn soon_again(&self, queue: &str, id: DeliveryId) -> Result<(), Failure> {
+        self.host.sleep(BACK_OFF).await;
         let mut change = Change::new(self);
         change.job(queue, id.as_bytes(), self.kept_now());
         change.commit().await
@@ -146,17 +161,18 @@ impl Carrier {
         }
         match self.ask_accepted(id).await {
             Ok(Some(accepted)) => again!(self.take_acceptance(id, accepted.jws(), accepted.claims().window)),
-            Ok(None) => again!(self.poll_again(ACCEPT, id, false)),
-            Err(NotDone::Later) => again!(self.poll_again(ACCEPT, id, true)),
+            Ok(None) => again!(self.poll_again(ACCEPT, id, None)),
+            Err(NotDone::Later) => again!(self.soon_again(ACCEPT, id)),
             Err(NotDone::Refused(code)) => {
                 // A carrier that is not admitted yet is told so here; it does not get better by asking fast.
                 tracing::warn!(code, "the gateway does not say whether the owner has answered");
-                again!(self.poll_again(ACCEPT, id, true))
+                again!(self.poll_again(ACCEPT, id, None))
             }
         }
     }
 
-    async fn take_acceptance(
+    /// Keeps the owner's answer.
+    pub(crate) async fn take_acceptance(
         &self,
         id: DeliveryId,
         jws: &str,
@@ -177,7 +193,8 @@ impl Carrier {
         change.commit().await
     }
 
-    /// Follows one leg: hands its delegation in if need be, then asks what is new, until nothing can be.
+    /// Follows one leg: hands its delegation in if need be, and asks how it stands now and then, in case the feed has
+    /// told nothing, until nothing more can come.
     async fn follow(&self, id: DeliveryId) -> Result<(), parcelshelf_edge::problem::Problem> {
         let stored = again!(self.delivery(id))?;
         let over = matches!(stored.value.access.state.as_str(), "ended" | "blocked");
@@ -185,33 +202,38 @@ impl Carrier {
         if over || (!on_the_way && !may_be_open(&stored.value.access.state)) {
             return again!(self.no_more(WATCH, id));
         }
-        if stored.value.leg.as_ref().is_some_and(|l| !l.posted) {
-            // Refusals end the leg inside; patience comes back here.
-            if let Err(problem) = self.hand_in(id, None).await {
-                tracing::warn!(code = problem.code(), "a leg could not be handed in");
-                return again!(self.poll_again(WATCH, id, true));
-            }
+        let unposted = stored.value.leg.as_ref().is_some_and(|l| !l.posted);
+        // Whoever signed it is handing it in at this moment.
+        if unposted && self.posting.is_under_way(id) {
+            return again!(self.soon_again(WATCH, id));
         }
-        let passed = stored.value.state.until_ms.is_some_and(|ms| self.host.now() > Timestamp::from_unix_millis(ms));
+        if unposted && let Err(problem) = self.hand_in(id, None).await {
+            // Refusals have ended the leg inside; patience comes back here.
+            tracing::warn!(code = problem.code(), "a leg could not be handed in");
+            return again!(self.soon_again(WATCH, id));
+        }
+        let leg_ends = stored.value.state.until_ms.map(Timestamp::from_unix_millis);
+        let passed = leg_ends.is_some_and(|end| self.host.now() > end);
         if passed && stored.value.state.phase == "leg" {
             again!(self.end_leg(id))?;
         }
-        match self.ask_status(id, stored.value.access.seq).await {
+        match self.ask_status(id).await {
             Ok(said) => {
-                let (seq, state) = (said["seq"].as_u64().unwrap_or(0), said["state"].as_str().unwrap_or_default());
-                let reason = said["reason"].as_str();
-                again!(self.take_status(id, seq, state, reason))?;
-                again!(self.poll_again(WATCH, id, false))
+                again!(self.take_status(id, &said))?;
+                again!(self.poll_again(WATCH, id, leg_ends.filter(|_| !passed).map(|end| end.plus_millis(1))))
             }
-            Err(NotDone::Later) => again!(self.poll_again(WATCH, id, true)),
+            Err(NotDone::Later) => again!(self.soon_again(WATCH, id)),
             Err(NotDone::Refused(code)) => {
                 tracing::warn!(code, "the gateway does not say how a leg stands");
-                again!(self.poll_again(WATCH, id, true))
+                again!(self.poll_again(WATCH, id, None))
             }
         }
     }
 
-    async fn take_status(&self, id: DeliveryId, seq: u64, state: &str, reason: Option<&str>) -> Result<(), Failure> {
+    /// Keeps what the gateway says of a delivery, if it is news.
+    pub(crate) async fn take_status(&self, id: DeliveryId, said: &Value) -> Result<(), Failure> {
+        let (seq, state) = (said["seq"].as_u64().unwrap_or(0), said["state"].as_str().unwrap_or_default());
+        let reason = said["reason"].as_str();
         let mut stored = self.delivery(id).await?;
         if seq <= stored.value.access.seq {
             return Ok(());

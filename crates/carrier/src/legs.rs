@@ -20,6 +20,7 @@ impl Carrier {
     /// The courier sets out: signs, stores, hands in, and answers the stop page's address. Asking again gets the same
     /// delegation while it lives.
     pub(crate) async fn start_leg(&self, id: DeliveryId, courier: CourierId, key: &Key) -> Result<Value, Problem> {
+        let _posting = self.posting.begin(id);
         again!(self.sign_leg(id, courier))?;
         self.hand_in(id, Some(key)).await
     }

@@ -7,6 +7,7 @@
 //! The three types to know: [`Config`], [`Shell`], and `Carrier` (everything a request needs).
 
 mod db;
+mod feed;
 mod gateway;
 mod http;
 mod jobs;
@@ -125,6 +126,7 @@ pub(crate) struct Carrier {
     pub vault: seal::Vault,
     pub gateway: Client,
     pub bells: jobs::Bells,
+    pub posting: feed::Posting,
 }
 
 impl Carrier {
@@ -147,6 +149,7 @@ impl Carrier {
                 Options { on_step: steps::on_step(&shell.steps) },
             )?,
             bells: jobs::Bells::new(),
+            posting: feed::Posting::default(),
             gateway: Client::network(Arc::clone(&shell.host.clock))?,
             host: shell.host.clone(),
             config,

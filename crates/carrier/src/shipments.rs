@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::Carrier;
 use crate::db::{ACCEPT, AccessPart, Change, DELIVERIES, DeliveryRow, Failure, Personal, WINDOW, delivery_index};
 use crate::http::bodies::{NewParcel, NewShipment};
+use crate::jobs::ASK_ACCEPTED_S;
 use crate::model::{DeliveryPart, ParcelPart};
 
 /// A request can be answered for this long, and never after its window.
@@ -89,7 +90,8 @@ impl Carrier {
         let mut change = Change::new(self);
         change.put(DELIVERIES, delivery.as_bytes(), Version::Absent, &row, delivery_index(&row));
         change.journal(DELIVERIES, delivery.as_bytes(), "requested", &json!({}));
-        change.job(ACCEPT, delivery.as_bytes(), self.kept_now());
+        // The feed brings the answer; this asks once more in case it does not.
+        change.job(ACCEPT, delivery.as_bytes(), self.kept_now().plus_seconds(ASK_ACCEPTED_S));
         change.job(WINDOW, delivery.as_bytes(), window.end());
         change.answer(Some(key), 201, &answer);
         change.commit().await?;

@@ -423,6 +423,7 @@ impl Driver {
 
     async fn commit(&mut self, effects: &mut Vec<Effect>) -> Result<(), Failure> {
         let mut grant = self.k.grant(self.ids.delivery).await?;
+        let said_before = grant.value.status.seq;
         self.withdraw_if_blocked(&grant, effects);
         let parts = self.attempt().parts();
         let state = convert::attempt_part(parts);
@@ -451,6 +452,9 @@ impl Driver {
         change.journal("attempt", self.ids.attempt.as_bytes(), &kind, &json!({"seq": row.value.seq}));
         change.update(&row, attempt_index(&self.ids, &row.value));
         change.commit().await?;
+        if grant.value.status.seq != said_before {
+            k.tell_carrier(&grant.value, self.ids.delivery);
+        }
         if let Version::Is(version) = row.version {
             row.version = Version::Is(version + 1);
         }
@@ -582,7 +586,6 @@ impl Driver {
         let busy = !attempt.ended() && !matches!(attempt.phase(), Phase::Locked(_) | Phase::DidNotHappen(_));
         self.busy.store(busy, Ordering::Release);
         self.k.bells.ring(self.ids.attempt.as_bytes());
-        self.k.bells.ring(self.ids.delivery.as_bytes());
         self.k.log.ring();
     }
 

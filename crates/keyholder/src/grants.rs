@@ -17,12 +17,14 @@ use parcelshelf_protocol::request::Request;
 use parcelshelf_protocol::seal::{self, Context, Purpose, SealPublicKey};
 use parcelshelf_protocol::webauthn::Assertion;
 use parcelshelf_store::Version;
+use serde_json::{Value, json};
 
 use crate::Keyholder;
 use crate::carriers::Caller;
 use crate::convert;
 use crate::db::{ChainOf, Change, Index, Stored, delivery_key};
 use crate::failure::{Failure, broken};
+use crate::feeds::Position;
 use crate::rows::{DelegationPart, GrantRow, StatusPart, VehicleRow};
 use crate::wallets::wallet_index;
 
@@ -150,7 +152,7 @@ impl Keyholder {
         change.put(delivery.as_bytes(), Version::Absent, &row, wallet_index(wallet));
         change.commit().await?;
         self.log.ring();
-        self.bells.ring(delivery.as_bytes());
+        self.tell_carrier(&row, delivery);
         Ok(row.accepted)
     }
 
@@ -222,42 +224,47 @@ impl Keyholder {
         Ok((Some(request.to_owned()), Some(delegation.to_owned())))
     }
 
-    /// Whether and how a delivery was granted, for the carrier it was granted to; waits for it.
-    pub(crate) async fn wait_accepted(
-        &self,
-        caller: &Caller,
-        delivery: DeliveryId,
-        wait: Duration,
-    ) -> Result<Option<String>, Failure> {
-        let mut vigil = self.bells.vigil(delivery.as_bytes(), wait, &*self.host.clock);
-        loop {
-            let rung = vigil.listen();
-            let row = self.db.get::<GrantRow>(delivery.as_bytes()).await?;
-            let accepted = row.filter(|r| r.value.cnf == caller.root.to_string()).map(|r| r.value.accepted);
-            if accepted.is_some() || !vigil.rest(rung).await {
-                return Ok(accepted);
-            }
-        }
+    /// Whether and how a delivery was granted, for the carrier it was granted to.
+    pub(crate) async fn accepted(&self, caller: &Caller, delivery: DeliveryId) -> Result<Option<String>, Failure> {
+        let row = self.db.get::<GrantRow>(delivery.as_bytes()).await?;
+        Ok(row.filter(|r| r.value.cnf == caller.root.to_string()).map(|r| r.value.accepted))
     }
 
-    /// What a carrier may know of a delivery, once it is newer than `after`.
-    pub(crate) async fn wait_status(
-        &self,
-        caller: &Caller,
-        delivery: DeliveryId,
-        after: u64,
-        wait: Duration,
-    ) -> Result<StatusPart, Failure> {
-        let mut vigil = self.bells.vigil(delivery.as_bytes(), wait, &*self.host.clock);
-        loop {
-            let rung = vigil.listen();
-            let row = self.grant(delivery).await?.value;
-            if row.cnf != caller.root.to_string() {
-                return Err(no_grant().into());
-            }
-            if row.status.seq > after || !vigil.rest(rung).await {
-                return Ok(row.status);
-            }
+    /// What a carrier may know of a delivery.
+    pub(crate) async fn status(&self, caller: &Caller, delivery: DeliveryId) -> Result<StatusPart, Failure> {
+        let row = self.grant(delivery).await?.value;
+        if row.cnf == caller.root.to_string() { Ok(row.status) } else { Err(no_grant().into()) }
+    }
+
+    /// What has changed for a carrier after this position, each delivery with how it stands now; waits for it.
+    pub(crate) async fn changes(&self, caller: &Caller, after: &str, wait: Duration) -> Result<Value, Failure> {
+        let from = match after {
+            "" => None,
+            text => Some(Position::parse(text).ok_or_else(|| {
+                Problem::new(400, "position_unknown", "this is no position of a list of changes")
+                    .detail("begin without one; the answer then says to ask for each open delivery")
+            })?),
+        };
+        let news = self.feeds.news(caller.root, from, wait, &*self.host.clock).await;
+        let mut changes = Vec::with_capacity(news.changed.len());
+        for delivery in news.changed {
+            let Some(row) = self.db.get::<GrantRow>(delivery.as_bytes()).await? else { continue };
+            let status = row.value.status;
+            let accepted = (status.state == "granted").then_some(row.value.accepted);
+            changes.push(json!({
+                "delivery": delivery.to_string(), "accepted": accepted,
+                "seq": status.seq, "state": status.state, "reason": status.reason,
+            }));
+        }
+        Ok(json!({"next": news.next.to_string(), "resync": news.resync, "changes": changes}))
+    }
+
+    /// A grant's status has changed, durably. Rehearsals concern no carrier.
+    pub(crate) fn tell_carrier(&self, grant: &GrantRow, delivery: DeliveryId) {
+        if grant.delegation_cert.is_some()
+            && let Some(carrier) = Thumbprint::parse(&grant.cnf)
+        {
+            self.feeds.changed(carrier, delivery);
         }
     }
 
@@ -310,7 +317,7 @@ impl Keyholder {
         change.update(&row, index);
         change.commit().await?;
         self.log.ring();
-        self.bells.ring(delivery.as_bytes());
+        self.tell_carrier(&row.value, delivery);
         Ok(())
     }
 

@@ -57,6 +57,7 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::acknowledge))
         .routes(routes!(carriers::admit))
         .routes(routes!(carriers::enrol))
+        .routes(routes!(carriers::changes))
         .routes(routes!(carriers::accepted))
         .routes(routes!(carriers::delegate))
         .routes(routes!(carriers::status))

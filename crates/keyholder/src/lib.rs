@@ -18,6 +18,7 @@ pub mod config;
 mod convert;
 mod db;
 mod failure;
+mod feeds;
 mod grants;
 mod housekeeping;
 mod http;
@@ -33,6 +34,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parcelshelf_access::Access;
+use parcelshelf_core::time::Timer;
 use parcelshelf_edge::Host;
 use parcelshelf_edge::serve::{self, Listener};
 use parcelshelf_edge::steps::{self, Steps};
@@ -53,6 +55,8 @@ pub use http::openapi;
 #[derive(Clone)]
 pub struct Shell {
     pub host: Host,
+    /// Paces the log's checkpoints. Real time also where `host`'s time is simulated.
+    pub log_timer: Arc<dyn Timer>,
     pub accesses: Vec<Arc<dyn Access>>,
     pub steps: Steps,
 }
@@ -72,8 +76,11 @@ pub(crate) struct Keyholder {
     pub accesses: Vec<Arc<dyn Access>>,
     pub attempts: Attempts,
     pub bells: bells::Bells,
+    pub feeds: feeds::Feeds,
     pub tokens: linking::TokenLocks,
     pub log: logbook::Logbook,
+    /// What the log is paced by.
+    pub log_timer: Arc<dyn Timer>,
     pub steps: Steps,
 }
 
@@ -149,8 +156,10 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
         accesses: shell.accesses,
         attempts: Attempts::default(),
         bells: bells::Bells::default(),
+        feeds: feeds::Feeds::new(shell.host.random()),
         tokens: linking::TokenLocks::default(),
         log: logbook::Logbook::default(),
+        log_timer: shell.log_timer,
         host: shell.host,
         steps: shell.steps,
         config,

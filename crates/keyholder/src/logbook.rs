@@ -190,7 +190,7 @@ impl Keyholder {
     async fn catch_up(&self, pacer: &mut Pacer) -> Result<(), Failure> {
         while self.integrate().await? {}
         if self.sign_checkpoint().await? {
-            pacer.signed(self.host.uptime_ms());
+            pacer.signed(ms(self.log_timer.uptime()));
         }
         Ok(())
     }
@@ -227,9 +227,10 @@ const REST: Duration = Duration::from_secs(600);
 /// Runs until `stop`; then integrates what waits and signs once more.
 ///
 /// Nobody needs an entry before a checkpoint covers it, so that entries are integrated at the pace of checkpoints: one
-/// set of tiles for everything that came in a second.
+/// set of tiles for everything that came in a second. That second is real time also in a simulated day, for it bounds
+/// work, not waiting: hence a timer of its own.
 pub(crate) async fn sequence(keyholder: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
-    let host = keyholder.host.clone();
+    let timer = Arc::clone(&keyholder.log_timer);
     let mut pacer = Pacer::default();
     loop {
         let pause = match keyholder.catch_up(&mut pacer).await.inspect_err(complain) {
@@ -238,13 +239,13 @@ pub(crate) async fn sequence(keyholder: Arc<Keyholder>, mut stop: watch::Receive
         };
         tokio::select! {
             () = keyholder.log.waiting.notified() => {
-                let due = Duration::from_millis(pacer.wait_ms(host.uptime_ms()));
+                let due = Duration::from_millis(pacer.wait_ms(ms(timer.uptime())));
                 tokio::select! {
-                    () = host.sleep(due.max(GATHER)) => {}
+                    () = timer.sleep(due.max(GATHER)) => {}
                     _ = stop.wait_for(|s| *s) => {}
                 }
             }
-            () = host.sleep(pause) => {}
+            () = timer.sleep(pause) => {}
             stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
                 tracing::debug!(stopped, "the log is finished");
                 break;
@@ -252,10 +253,13 @@ pub(crate) async fn sequence(keyholder: Arc<Keyholder>, mut stop: watch::Receive
         }
     }
     // The last checkpoint may be due only in a moment.
-    host.sleep(Duration::from_millis(pacer.wait_ms(host.uptime_ms()))).await;
+    timer.sleep(Duration::from_millis(pacer.wait_ms(ms(timer.uptime())))).await;
     let _ = keyholder.catch_up(&mut pacer).await.inspect_err(complain);
 }
 
+fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
 fn complain(failure: &Failure) {
     tracing::error!(error = %failure, "the log could not be continued now");
 }

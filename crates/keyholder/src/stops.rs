@@ -113,7 +113,7 @@ impl Keyholder {
         let facts = self.facts(&held, phone).await?;
         again!(self.keep_located(&held, &facts))?;
         self.log.ring();
-        self.bells.ring(delivery.as_bytes());
+        self.tell_carrier(&held.grant.value, delivery);
         let located = facts.car.located.ok_or_else(|| broken("located without a place"))?;
         let place = Place {
             position: located.position,
@@ -303,7 +303,7 @@ impl Keyholder {
         let begun = again!(self.intend(held, &facts, &proof))?;
         let answer = json!({"attempt": begun.ids.attempt.to_string(), "state": "intended"});
         self.log.ring();
-        self.bells.ring(held.delivery.as_bytes());
+        self.tell_carrier(&held.grant.value, held.delivery);
         attempts::begin(self, begun);
         self.step("before:answer_open");
         Ok(answer)

@@ -283,7 +283,7 @@ impl Keyholder {
                 continue;
             }
             let reserved = again!(self.block_grant(wallet, delivery, scope))?;
-            self.bells.ring(delivery.as_bytes());
+            self.tell_carrier(&grant.value, delivery);
             for attempt in reserved {
                 let Told { may_act_until } = attempts::tell(self, attempt, AttemptEvent::Blocked).await?;
                 if may_act_until.is_some() {
@@ -347,7 +347,7 @@ impl Keyholder {
             };
             if covered && grant.value.use_state.blocked_ms.is_some() {
                 again!(self.unblock_grant(wallet, delivery, scope))?;
-                self.bells.ring(delivery.as_bytes());
+                self.tell_carrier(&grant.value, delivery);
             }
         }
         self.log.ring();

@@ -222,7 +222,6 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
 }
 
 /// The same clock and randomness, for the client crate.
-#[must_use]
 ///
 /// # Errors
 /// When the machine's TLS library cannot be set up.

@@ -127,7 +127,12 @@ pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
     logging::init(&file.keyholder.log_level);
     let Some(volvo) = &file.volvo else { bail!("no maker is configured: add a section [volvo]") };
     let host = host(args)?;
-    let shell = keyholder::Shell { accesses: vec![volvo.access(&host)?], host, steps: steps(args) };
+    let shell = keyholder::Shell {
+        accesses: vec![volvo.access(&host)?],
+        host,
+        log_timer: Host::system().clock,
+        steps: steps(args),
+    };
     let stop = serve::stop_signal()?;
     keyholder::run(file.keyholder, shell, stop, |socket| ready("keyholder", socket.display())).await?;
     Ok(())

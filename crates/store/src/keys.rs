@@ -5,10 +5,10 @@
 //! file has no write-ahead log and no free pages with old content (`journal_mode=TRUNCATE`, `secure_delete`), and a key is
 //! durable before the first row that uses it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -42,8 +42,21 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn count(&self) -> Result<u64, StoreError>;
 }
 
+/// Wrapped keys kept in memory besides: every open row asks for one, and the file's lock may be waiting for the disk.
+const KEPT_MAX: usize = 8_192;
+
 /// Keys in a file.
-pub struct KeyFile(Arc<Mutex<Connection>>);
+pub struct KeyFile {
+    file: Arc<Mutex<Connection>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    keys: HashMap<Vec<u8>, Vec<u8>>,
+    /// How many keys were destroyed: what was read before one went is not kept after it.
+    destroyed: u64,
+}
 impl fmt::Debug for KeyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyFile")
@@ -71,18 +84,33 @@ impl KeyFile {
                  CREATE TABLE IF NOT EXISTS keys (id BLOB PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;",
             )
             .map_err(engine)?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        Ok(Self { file: Arc::new(Mutex::new(connection)), kept: Mutex::default() })
     }
 
+    /// On another thread: writes here wait for the disk.
     async fn with<T: Send + 'static>(
         &self,
         what: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let connection = Arc::clone(&self.0);
+        let connection = Arc::clone(&self.file);
         tokio::task::spawn_blocking(move || what(&connection.lock().unwrap_or_else(PoisonError::into_inner)))
             .await
             .map_err(|e| StoreError::Engine(Box::new(e)))?
             .map_err(engine)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn keep(&self, id: &[u8], wrapped: &[u8], destroyed_before: u64) {
+        let mut kept = self.kept();
+        if kept.destroyed != destroyed_before {
+            return;
+        }
+        if kept.keys.len() >= KEPT_MAX {
+            kept.keys.clear();
+        }
+        kept.keys.insert(id.to_vec(), wrapped.to_vec());
     }
 }
 
@@ -97,25 +125,48 @@ const fn bounded(id: &[u8], wrapped: &[u8]) -> Result<(), StoreError> {
 impl KeyStore for KeyFile {
     async fn put_new(&self, id: &[u8], wrapped: &[u8]) -> Result<bool, StoreError> {
         bounded(id, wrapped)?;
-        let (id, wrapped) = (id.to_vec(), wrapped.to_vec());
-        self.with(move |c| {
+        let (row, stored, destroyed) = (id.to_vec(), wrapped.to_vec(), self.kept().destroyed);
+        let new = self.with(move |c| {
             c.prepare_cached("INSERT INTO keys (id, wrapped) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-                .execute(params![id, wrapped])
+                .execute(params![row, stored])
                 .map(|n| n == 1)
-        })
-        .await
+        });
+        let new = new.await?;
+        if new {
+            self.keep(id, wrapped, destroyed);
+        }
+        Ok(new)
     }
     async fn get(&self, id: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let id = id.to_vec();
-        self.with(move |c| {
-            c.prepare_cached("SELECT wrapped FROM keys WHERE id = ?1")?.query_row(params![id], |r| r.get(0)).optional()
-        })
-        .await
+        let destroyed = {
+            let kept = self.kept();
+            if let Some(wrapped) = kept.keys.get(id) {
+                return Ok(Some(wrapped.clone()));
+            }
+            kept.destroyed
+        };
+        let row = id.to_vec();
+        let found: Option<Vec<u8>> = self
+            .with(move |c| {
+                c.prepare_cached("SELECT wrapped FROM keys WHERE id = ?1")?
+                    .query_row(params![row], |r| r.get(0))
+                    .optional()
+            })
+            .await?;
+        if let Some(wrapped) = &found {
+            self.keep(id, wrapped, destroyed);
+        }
+        Ok(found)
     }
     async fn destroy(&self, id: &[u8]) -> Result<bool, StoreError> {
-        let id = id.to_vec();
-        self.with(move |c| c.prepare_cached("DELETE FROM keys WHERE id = ?1")?.execute(params![id]).map(|n| n == 1))
-            .await
+        let row = id.to_vec();
+        let gone = self
+            .with(move |c| c.prepare_cached("DELETE FROM keys WHERE id = ?1")?.execute(params![row]).map(|n| n == 1))
+            .await;
+        let mut kept = self.kept();
+        kept.destroyed += 1;
+        kept.keys.remove(id);
+        gone
     }
     async fn count(&self) -> Result<u64, StoreError> {
         self.with(|c| c.query_row("SELECT COUNT(*) FROM keys", [], |r| r.get(0))).await

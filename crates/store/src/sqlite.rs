@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ impl fmt::Debug for Options {
 pub struct SqliteEngine {
     writer: mpsc::Sender<Work>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    readers: Arc<Readers>,
+    readers: Readers,
 }
 impl fmt::Debug for SqliteEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,7 +63,12 @@ impl fmt::Debug for SqliteEngine {
 
 struct Readers {
     idle: Mutex<Vec<Connection>>,
-    places: Arc<Semaphore>,
+    places: Semaphore,
+}
+impl Readers {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl SqliteEngine {
@@ -84,7 +89,7 @@ impl SqliteEngine {
         Ok(Self {
             writer,
             thread: Mutex::new(Some(thread)),
-            readers: Arc::new(Readers { idle: Mutex::new(readers), places: Arc::new(Semaphore::new(READERS)) }),
+            readers: Readers { idle: Mutex::new(readers), places: Semaphore::new(READERS) },
         })
     }
 
@@ -98,7 +103,7 @@ impl SqliteEngine {
             }
         }
         self.readers.places.close();
-        self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.readers.idle().clear();
         let _ = self.writer.send(Work::Close).await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
@@ -106,23 +111,14 @@ impl SqliteEngine {
         }
     }
 
-    async fn read<T: Send + 'static>(
-        &self,
-        what: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let place = Arc::clone(&self.readers.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
-        let readers = Arc::clone(&self.readers);
-        tokio::task::spawn_blocking(move || {
-            let take = || readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            let connection = take().pop().ok_or(StoreError::Closed)?;
-            let result = what(&connection);
-            take().push(connection);
-            // Freed only now: a caller that stops waiting leaves its read running, and the connection is in use until then.
-            drop(place);
-            result.map_err(engine)
-        })
-        .await
-        .map_err(|e| StoreError::Engine(Box::new(e)))?
+    /// Reads on the caller's thread: a bounded read from the page cache takes less than handing it to another thread and
+    /// back, which was the largest part of what a delivery cost.
+    async fn read<T>(&self, what: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let _place = self.readers.places.acquire().await.map_err(|_| StoreError::Closed)?;
+        let connection = self.readers.idle().pop().ok_or(StoreError::Closed)?;
+        let result = what(&connection);
+        self.readers.idle().push(connection);
+        result.map_err(engine)
     }
 
     /// Runs `what` in a savepoint of the next transaction; returns its result after that transaction's `COMMIT`.
@@ -188,22 +184,19 @@ impl Engine for SqliteEngine {
     }
 
     async fn get(&self, table: &str, id: &[u8]) -> Result<Option<Row>, StoreError> {
-        let (table, id) = (table.to_owned(), id.to_vec());
-        self.read(move |c| apply::row(c, &table, &id)).await
+        self.read(|c| apply::row(c, table, id)).await
     }
 
     async fn list(&self, query: ListQuery) -> Result<Page, StoreError> {
-        self.read(move |c| apply::list(c, &query)).await
+        self.read(|c| apply::list(c, &query)).await
     }
 
     async fn read_stream(&self, stream: &str, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, StoreError> {
-        let stream = stream.to_owned();
-        self.read(move |c| apply::stream(c, &stream, from, limit)).await
+        self.read(|c| apply::stream(c, stream, from, limit)).await
     }
 
     async fn stream_len(&self, stream: &str) -> Result<u64, StoreError> {
-        let stream = stream.to_owned();
-        self.read(move |c| apply::stream_len(c, &stream)).await
+        self.read(|c| apply::stream_len(c, stream)).await
     }
 
     async fn journal(
@@ -213,12 +206,11 @@ impl Engine for SqliteEngine {
         after_seq: u64,
         limit: u32,
     ) -> Result<Vec<JournalEntry>, StoreError> {
-        let (table, id) = (table.to_owned(), id.to_vec());
-        self.read(move |c| apply::journal(c, &table, &id, after_seq, limit)).await
+        self.read(|c| apply::journal(c, table, id, after_seq, limit)).await
     }
 
     async fn journal_all(&self, after_seq: u64, limit: u32) -> Result<Vec<JournalEntry>, StoreError> {
-        self.read(move |c| apply::journal_all(c, after_seq, limit)).await
+        self.read(|c| apply::journal_all(c, after_seq, limit)).await
     }
 
     async fn claim(&self, queue: &str, now: Timestamp, lease: Duration, limit: u32) -> Result<Vec<Job>, StoreError> {
@@ -227,13 +219,11 @@ impl Engine for SqliteEngine {
     }
 
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>, StoreError> {
-        let queue = queue.to_owned();
-        self.read(move |c| apply::next_due(c, &queue)).await
+        self.read(|c| apply::next_due(c, queue)).await
     }
 
     async fn replay(&self, principal: &str, key: &str) -> Result<Option<StoredAnswer>, StoreError> {
-        let (principal, key) = (principal.to_owned(), key.to_owned());
-        self.read(move |c| apply::answer(c, &principal, &key)).await
+        self.read(|c| apply::answer(c, principal, key)).await
     }
 
     async fn forget_answers(&self, before: Timestamp) -> Result<u64, StoreError> {

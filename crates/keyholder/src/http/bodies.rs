@@ -210,6 +210,40 @@ impl Wait {
     }
 }
 
+/// Where a carrier has read to.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ChangesAfter {
+    /// `next` of the last answer.
+    #[serde(default)]
+    #[param(max_length = 40)]
+    pub after: String,
+    /// Seconds, at most 25.
+    #[serde(default)]
+    #[param(maximum = 25)]
+    pub wait: u64,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ChangesOut {
+    /// Ask after this next.
+    pub next: String,
+    /// The position was not known: ask for each open delivery once.
+    pub resync: bool,
+    pub changes: Vec<ChangeOut>,
+}
+/// One delivery as it stands now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ChangeOut {
+    pub delivery: String,
+    /// `psh-accepted+jwt`, while nothing has followed the owner's answer.
+    pub accepted: Option<String>,
+    pub seq: u64,
+    /// As in the delivery's own status.
+    pub state: String,
+    pub reason: Option<String>,
+}
+
 /// Every signed message in a body, before anything else is done with it.
 pub(crate) const fn fits(jws: &str) -> bool {
     jws.len() <= JWS

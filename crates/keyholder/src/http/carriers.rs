@@ -1,5 +1,7 @@
 //! Routes of carriers and depots.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
@@ -9,10 +11,11 @@ use parcelshelf_edge::json::{StrictJson, StrictPath, StrictQuery};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_opening::readiness::Question;
 use parcelshelf_protocol::proof::HttpRequest;
+use serde_json::Value;
 
 use super::bodies::{
-    AcceptedOut, CarrierCert, CarrierOut, DeviceOut, Done, NewDelegation, NewDevice, ReadyOut, Slot, SlotWord,
-    StatusOut, Wait, fits,
+    AcceptedOut, CarrierCert, CarrierOut, ChangesAfter, ChangesOut, DeviceOut, Done, NewDelegation, NewDevice,
+    ReadyOut, Slot, SlotWord, StatusOut, fits,
 };
 use super::owners::{delivery_of, thumb_of};
 use super::{Answer, PublicUrl, State, header, problem};
@@ -61,19 +64,34 @@ pub(super) async fn enrol(
     Ok((StatusCode::CREATED, Json(DeviceOut { device: device.to_string() })))
 }
 
-/// The acceptance of a delivery's grant; waits for it.
-#[utoipa::path(get, path = "/v1/deliveries/{delivery}/accepted", params(("delivery" = String, Path), Wait),
+/// Which deliveries have changed since a position, each with how it stands now; waits for the first one.
+///
+/// Begin without a position, and after `resync` ask for each open delivery once.
+#[utoipa::path(get, path = "/v1/changes", params(ChangesAfter), security(("call" = [])),
+    responses((status = 200, body = ChangesOut)))]
+pub(super) async fn changes(
+    axum::extract::State(k): State,
+    signed: Signed,
+    url: PublicUrl,
+    StrictQuery(query): StrictQuery<ChangesAfter>,
+) -> Answer<Json<Value>> {
+    let caller = caller(&k, &signed, &Method::GET, &url, b"").await?;
+    let wait = Duration::from_secs(query.wait.min(25));
+    Ok(Json(k.changes(&caller, &query.after, wait).await.map_err(problem)?))
+}
+
+/// The acceptance of a delivery's grant, if there is one yet.
+#[utoipa::path(get, path = "/v1/deliveries/{delivery}/accepted", params(("delivery" = String, Path)),
     security(("call" = [])), responses((status = 200, body = AcceptedOut)))]
 pub(super) async fn accepted(
     axum::extract::State(k): State,
     signed: Signed,
     url: PublicUrl,
     StrictPath(delivery): StrictPath<String>,
-    StrictQuery(wait): StrictQuery<Wait>,
 ) -> Answer<Json<AcceptedOut>> {
     let caller = caller(&k, &signed, &Method::GET, &url, b"").await?;
     let delivery = delivery_of(&delivery)?;
-    let accepted = k.wait_accepted(&caller, delivery, wait.duration()).await.map_err(problem)?;
+    let accepted = k.accepted(&caller, delivery).await.map_err(problem)?;
     Ok(Json(AcceptedOut { accepted }))
 }
 
@@ -95,18 +113,17 @@ pub(super) async fn delegate(
 }
 
 /// What the carrier may know: no time, no place, no reason that helps to guess one.
-#[utoipa::path(get, path = "/v1/deliveries/{delivery}/status", params(("delivery" = String, Path), Wait),
+#[utoipa::path(get, path = "/v1/deliveries/{delivery}/status", params(("delivery" = String, Path)),
     security(("call" = [])), responses((status = 200, body = StatusOut)))]
 pub(super) async fn status(
     axum::extract::State(k): State,
     signed: Signed,
     url: PublicUrl,
     StrictPath(delivery): StrictPath<String>,
-    StrictQuery(wait): StrictQuery<Wait>,
 ) -> Answer<Json<StatusOut>> {
     let caller = caller(&k, &signed, &Method::GET, &url, b"").await?;
     let delivery = delivery_of(&delivery)?;
-    let s = k.wait_status(&caller, delivery, wait.after, wait.duration()).await.map_err(problem)?;
+    let s = k.status(&caller, delivery).await.map_err(problem)?;
     Ok(Json(StatusOut { seq: s.seq, state: s.state, reason: s.reason }))
 }
 

@@ -81,12 +81,12 @@ impl Kills {
     }
 
     /// Kills at moments spread over the day.
-    pub async fn all_day(self: &Self, day: &Day, day_s: u64) {
+    pub async fn all_day(&self, day: &Day, day_s: u64) {
         let mut moments: Vec<(u64, usize)> = Vec::new();
-        for which in 0..NAMES.len() {
+        for (which, name) in NAMES.into_iter().enumerate() {
             let count = if which == 2 { self.anywhere - (self.anywhere * 3).div_ceil(4) } else { self.anywhere };
             for n in 0..count {
-                moments.push((self.dice.between(NAMES[which], u64::from(n), 60, day_s), which));
+                moments.push((self.dice.between(name, u64::from(n), 60, day_s), which));
             }
         }
         moments.sort_unstable();

@@ -25,6 +25,12 @@ pub struct Net {
     sent: AtomicU64,
 }
 
+impl std::fmt::Debug for Net {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Net({})", self.about)
+    }
+}
+
 impl Net {
     /// A phone's client. `about` names phone and stop, for the draws.
     #[must_use]
@@ -75,6 +81,11 @@ impl Way for Net {
 pub struct Off {
     pub inner: Arc<dyn Timer>,
     pub by_s: i64,
+}
+impl std::fmt::Debug for Off {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Off({} s)", self.by_s)
+    }
 }
 impl Clock for Off {
     fn now(&self) -> Timestamp {

@@ -5,6 +5,7 @@
 //! moment: a thread that slept in both and was not run in between slept at every moment between them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 
@@ -46,15 +47,15 @@ impl Watcher {
                 }
                 seen += 1;
                 let key = (*process, id);
-                if !self.threads.contains_key(&key) {
-                    if !first {
-                        return None;
-                    }
+                let thread = match self.threads.entry(key) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(_) if !first => return None,
                     // It ended in this very moment: whoever heard of that is looked at, too.
-                    let Some(thread) = Thread::open(*process, id) else { continue };
-                    self.threads.insert(key, thread);
-                }
-                let thread = self.threads.get_mut(&key)?;
+                    Entry::Vacant(new) => match Thread::open(*process, id) {
+                        Some(thread) => new.insert(thread),
+                        None => continue,
+                    },
+                };
                 match thread.asleep(first) {
                     Some(true) => {}
                     Some(false) => return None,
