@@ -143,30 +143,28 @@ fn authorize(call: &Call<'_>, world: &mut World, entropy: &dyn Entropy) -> Respo
     }
 }
 
-/// The address if it is the client's own.
-fn own_address(client: &ClientFile, uri: &str) -> Option<Url> {
+/// The address if it is the client's own. A registered one stays as it is spelled: an app's scheme has capital letters.
+fn own_address(client: &ClientFile, uri: &str) -> Option<String> {
     let url = Url::parse(uri).ok().filter(|u| u.fragment().is_none())?;
-    let own = if client.redirect_uris.is_empty() {
-        matches!(url.scheme(), "http" | "https")
-            && match url.host()? {
-                url::Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
-                url::Host::Ipv4(ip) => ip.is_loopback(),
-                url::Host::Ipv6(ip) => ip.is_loopback(),
-            }
-    } else {
-        client.redirect_uris.iter().any(|u| u == uri)
-    };
-    own.then_some(url)
-}
-fn back(mut address: Url, state: Option<&str>, parameters: &[(&str, &str)]) -> Response {
-    {
-        let mut pairs = address.query_pairs_mut();
-        pairs.extend_pairs(parameters);
-        if let Some(state) = state {
-            pairs.append_pair("state", state);
-        }
+    if !client.redirect_uris.is_empty() {
+        return client.redirect_uris.iter().find(|u| *u == uri).cloned();
     }
-    let headers = [(header::LOCATION, String::from(address)), (header::CACHE_CONTROL, "no-store".to_owned())];
+    let own = matches!(url.scheme(), "http" | "https")
+        && match url.host()? {
+            url::Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+            url::Host::Ipv4(ip) => ip.is_loopback(),
+            url::Host::Ipv6(ip) => ip.is_loopback(),
+        };
+    own.then(|| url.into())
+}
+fn back(mut address: String, state: Option<&str>, parameters: &[(&str, &str)]) -> Response {
+    let state = state.map(|state| ("state", state));
+    let query: String = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(parameters.iter().copied().chain(state))
+        .finish();
+    address.push(if address.contains('?') { '&' } else { '?' });
+    address.push_str(&query);
+    let headers = [(header::LOCATION, address), (header::CACHE_CONTROL, "no-store".to_owned())];
     (StatusCode::FOUND, headers).into_response()
 }
 
