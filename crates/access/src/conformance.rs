@@ -17,8 +17,8 @@ use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
 
 use crate::{
-    Access, AccessError, Closures, Command, Facts, LidState, LockState, Prepared, Reachability, Reconciled, Sent, Session,
-    Tokens,
+    Access, AccessError, Closures, Command, Facts, LidState, LockState, Prepared, Reachability, Reconciled, Sent,
+    Session, Tokens,
 };
 
 /// What can be done to the car from outside the cloud.
