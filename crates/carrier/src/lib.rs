@@ -179,7 +179,7 @@ pub async fn run(
     let (listener, address) = Listener::tcp(carrier.config.listen).await?;
     let router = http::router(Arc::clone(&carrier));
     ready(address);
-    serve::serve(listener, router, stop).await?;
+    serve::serve(listener, router, &carrier.host, stop).await?;
     for worker in working {
         let _ = worker.await;
     }

@@ -112,6 +112,10 @@ impl StopPage {
     pub const fn http(&self) -> &Http {
         &self.http
     }
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
 
     /// A nonce for one action.
     ///

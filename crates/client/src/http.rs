@@ -66,6 +66,12 @@ impl Http {
         Self { base: base.trim_end_matches('/').to_owned(), client: client.clone() }
     }
 
+    /// The same server over another network.
+    #[must_use]
+    pub fn over(&self, client: &Client) -> Self {
+        Self { base: self.base.clone(), client: client.clone() }
+    }
+
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)

@@ -13,6 +13,7 @@ use crate::{Failure, Host, Http};
 #[derive(Debug, Clone)]
 pub struct Shipping {
     http: Http,
+    host: Host,
     bearer: String,
 }
 
@@ -53,7 +54,17 @@ impl Shipping {
     /// `key` is a merchant's, dispatch's or a courier's key of the carrier at `base`.
     #[must_use]
     pub fn new(base: &str, key: &str, host: &Host) -> Self {
-        Self { http: Http::new(base, &host.client), bearer: format!("Bearer {key}") }
+        Self { http: Http::new(base, &host.client), host: host.clone(), bearer: format!("Bearer {key}") }
+    }
+
+    /// The same principal over another network and clock: a phone's.
+    #[must_use]
+    pub fn over(&self, host: &Host) -> Self {
+        Self { http: self.http.over(&host.client), host: host.clone(), bearer: self.bearer.clone() }
+    }
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
     }
 
     async fn call(&self, path: &str, key: &str, body: &Value) -> Result<Value, Failure> {

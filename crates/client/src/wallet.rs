@@ -144,13 +144,14 @@ impl Wallet {
     pub const fn http(&self) -> &Http {
         &self.site.http
     }
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.site.host
+    }
     /// Header value that says who is logged in.
     #[must_use]
     pub fn session(&self) -> &str {
         &self.session
-    }
-    const fn host(&self) -> &Host {
-        &self.site.host
     }
     fn message_key(&self) -> &VerifyingKey {
         &self.pinned.claims().message
@@ -394,6 +395,14 @@ impl Wallet {
     pub async fn unblock(&self, delivery: DeliveryId) -> Result<(), Failure> {
         let covered = Covered::Delivery(delivery);
         self.say("/v1/wallet/unblocks", Said::Unblock { wallet: self.id, covered }).await.map(drop)
+    }
+
+    /// Says that the alarm of a delivery was seen and somebody has looked.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn acknowledge(&self, delivery: DeliveryId) -> Result<Value, Failure> {
+        self.post(&format!("/v1/wallet/deliveries/{delivery}/acknowledge"), &json!({})).await
     }
 
     /// What happened, as the keyholder recorded it.

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod clock;
+pub mod driven;
 pub mod idempotency;
 pub mod json;
 pub mod logging;

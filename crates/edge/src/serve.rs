@@ -9,14 +9,17 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::ListenerExt as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use parcelshelf_core::time::within;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 
 use crate::Host;
 use crate::problem::{self, Problem};
@@ -67,7 +70,7 @@ pub fn with_basics<S: Clone + Send + Sync + 'static>(router: Router<S>, host: &H
         .fallback(async || Problem::new(404, "not_found", "there is no such route"))
         .method_not_allowed_fallback(async || Problem::new(405, "method_not_allowed", "this route has other methods"))
         .layer(axum::middleware::from_fn(crate::logging::request))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, REQUEST_MAX))
+        .layer(axum::middleware::from_fn_with_state(host.clone(), limited))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(axum::middleware::map_response(move |mut response: Response| {
             let now = clock.now().to_rfc3339();
@@ -79,6 +82,12 @@ pub fn with_basics<S: Clone + Send + Sync + 'static>(router: Router<S>, host: &H
                 response
             }
         }))
+}
+
+/// Nothing is answered later than [`REQUEST_MAX`].
+async fn limited(State(host): State<Host>, request: Request, next: Next) -> Response {
+    let answered = within(&*host.clock, REQUEST_MAX, next.run(request)).await;
+    answered.unwrap_or_else(|| StatusCode::GATEWAY_TIMEOUT.into_response())
 }
 
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
@@ -108,18 +117,24 @@ fn metrics_text() -> String {
 ///
 /// # Errors
 /// When accepting fails for good.
-pub async fn serve(listener: Listener, router: Router, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+pub async fn serve(listener: Listener, router: Router, host: &Host, mut stop: watch::Receiver<bool>) -> io::Result<()> {
     let mut drain = stop.clone();
     let stopped = async move {
         let _ = stop.wait_for(|s| *s).await;
     };
     let serving: std::pin::Pin<Box<dyn Future<Output = io::Result<()>> + Send>> = match listener {
-        Listener::Tcp(l) => Box::pin(axum::serve(l, router).with_graceful_shutdown(stopped).into_future()),
+        // Answers are small and awaited: nothing is gained by holding the last segment back.
+        Listener::Tcp(l) => {
+            let l = l.tap_io(|connection| {
+                let _ = connection.set_nodelay(true);
+            });
+            Box::pin(axum::serve(l, router).with_graceful_shutdown(stopped).into_future())
+        }
         Listener::Unix(l) => Box::pin(axum::serve(l, router).with_graceful_shutdown(stopped).into_future()),
     };
     tokio::select! {
         done = serving => done,
-        () = async { let _ = drain.wait_for(|s| *s).await; tokio::time::sleep(DRAIN).await } => Ok(()),
+        () = async { let _ = drain.wait_for(|s| *s).await; host.sleep(DRAIN).await } => Ok(()),
     }
 }
 

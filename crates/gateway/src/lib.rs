@@ -218,7 +218,7 @@ pub async fn run(
     let (listener, address) = Listener::tcp(front.config.listen).await?;
     let router = router(&front, shell.relayed);
     ready(address);
-    serve::serve(listener, router, stop).await?;
+    serve::serve(listener, router, &front.host, stop).await?;
     front.engine.close().await;
     Ok(())
 }

@@ -124,7 +124,7 @@ pub async fn run(
     let listener = Listener::unix(&keyholder.config.socket)?;
     let router = http::router(Arc::clone(&keyholder));
     ready(&keyholder.config.socket);
-    serve::serve(listener, router, stop).await?;
+    serve::serve(listener, router, &keyholder.host, stop).await?;
     // Nobody is left alone with an open trunk: the attempts go on until everything is locked.
     keyholder.attempts.drain(&keyholder.host).await;
     let _ = tokio::join!(sequencer, sweeping);

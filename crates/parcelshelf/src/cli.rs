@@ -40,6 +40,10 @@ pub enum Command {
     /// One maker's cloud alone, simulated, with cars that behave physically
     #[command(subcommand)]
     Sim(Sim),
+    /// A whole city's day over real HTTP, with simulated time: routes, cars, couriers, owners, faults, and a judge
+    ///
+    /// Prints a table and exits with status 1 if anything was opened, located or left open that should not have been.
+    Simulate(Simulate),
     /// Checks a case bundle offline. Exit status 0 only if every signature, hash and rule in it holds
     Verify(Verify),
     /// Prints the services' OpenAPI documents, or writes them into a folder
@@ -78,6 +82,57 @@ pub enum Sabotage {
     LeafLeftOut,
 }
 
+/// How much goes wrong.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Faults {
+    /// Nothing.
+    None,
+    /// As owners and couriers report it: sleeping cars, one to three commands in a hundred that time out, lost answers.
+    Ordinary,
+    /// A fifth to two fifths of everything: answers lost after acting, "success" while nothing moved, locks that jam,
+    /// wrong clocks, a cloud that is down for minutes.
+    Hostile,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Simulate {
+    /// Stops as CSV: id,latitude,longitude; the row `depot` is where vans start
+    #[arg(long, value_name = "FILE")]
+    pub stops: PathBuf,
+    /// Deliveries into cars, each into a car of its own
+    #[arg(long, default_value_t = 200)]
+    pub deliveries: usize,
+    /// Couriers; each has 100 to 150 stops, cars among them
+    #[arg(long, default_value_t = 10)]
+    pub couriers: usize,
+    #[arg(long, value_enum, default_value = "ordinary")]
+    pub faults: Faults,
+    /// Decides routes, people, cars and everything that goes wrong
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write a page with plots (HTML)
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
+    /// Write what happened to every delivery, line by line
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Play only this delivery's stop (its number as in the trace); the day around it stays the same
+    #[arg(long, value_name = "DELIVERY")]
+    pub only: Option<usize>,
+    /// Kill each service so often with SIGKILL; the keyholder three times out of four between intent and result
+    #[arg(long, default_value_t = 0)]
+    pub kills: u32,
+    /// Where stores and logs go; must be empty or absent. Without it they are removed afterwards
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Tamper with the world from outside, to see that the judge notices (for tests)
+    #[arg(long, hide = true)]
+    pub sabotage: Option<Sabotage>,
+}
+
 #[derive(Args, Debug)]
 pub struct Serve {
     /// Configuration file (TOML); `parcelshelf init` writes one
@@ -89,6 +144,9 @@ pub struct Serve {
     /// Print every durable step
     #[arg(long, hide = true)]
     pub trace_steps: bool,
+    /// Take the time from a board that somebody else moves (file and slot), with wake-ups on standard input
+    #[arg(long, hide = true, num_args = 2, value_names = ["BOARD", "SLOT"])]
+    pub driven: Option<Vec<String>>,
 }
 
 #[derive(Args, Debug)]

@@ -169,8 +169,10 @@ impl Play<'_> {
 
         let courier = Courier::hire(stage, "Sam Rivera", &self.key("courier")).await?;
         dispatch.load(ordered.delivery, courier.id, &self.key("load")).await?;
-        let url =
-            persist("the leg", async || courier.shipping.start_leg(ordered.delivery, &self.key("leg")).await).await?;
+        let url = persist(&stage.host, "the leg", async || {
+            courier.shipping.start_leg(ordered.delivery, &self.key("leg")).await
+        })
+        .await?;
         tell("courier    sets out; the carrier passes the permission on to this one device, for this one hour");
         let phone = self.place.moved(45.0, 25.0);
         let at = AtStop::open(stage, &courier, &owner, &url, phone).await?;
@@ -242,7 +244,7 @@ impl Play<'_> {
         let attempt = page.ask_to_open(&device, &stop, self.place, &[]).await.context("to rehearse")?;
         let mut after = 0;
         let mut follow = async |state: &str| {
-            until(&format!("{state} in the rehearsal"), async || {
+            until(&stage.host, &format!("{state} in the rehearsal"), async || {
                 let seen = page.attempt(attempt, after).await?;
                 after = seen["seq"].as_u64().unwrap_or(after);
                 Ok((seen["state"] == state).then_some(()))
@@ -271,11 +273,12 @@ impl Play<'_> {
     }
 
     async fn judged(&self, owner: &Owner, granted: &Granted, before: Seen, done: &Value) -> anyhow::Result<Value> {
-        let bytes = until("the case bundle", async || match owner.wallet.bundle(granted.delivery).await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
-            Err(other) => Err(other),
-        });
+        let bytes =
+            until(&self.stage.host, "the case bundle", async || match owner.wallet.bundle(granted.delivery).await {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
+                Err(other) => Err(other),
+            });
         let mut bytes = bytes.await?;
         if self.sabotage == Some(Sabotage::LeafLeftOut) {
             let mut bundle = Bundle::parse_canonical(&bytes)?;

@@ -18,5 +18,6 @@ pub mod people;
 pub mod process;
 pub mod services;
 pub mod sim;
+pub mod simulate;
 pub mod stage;
 pub mod verify;

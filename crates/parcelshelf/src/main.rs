@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
-use parcelshelf::{demo, doctor, init, openapi, services, sim, verify};
+use parcelshelf::{demo, doctor, init, openapi, services, sim, simulate, verify};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -17,6 +17,7 @@ async fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Sim(Sim::Volvo(args)) => sim::volvo(args).await,
+        Command::Simulate(args) => simulate::run(args).await,
         Command::Verify(args) => verify::run(&args),
         Command::Openapi(args) => openapi::run(&args),
     };

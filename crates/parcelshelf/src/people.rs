@@ -1,12 +1,13 @@
 //! People on the stage: owners with real passkeys and cars with doors, couriers with real devices and hands.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use parcelshelf_client::courier::{Device, Stop, StopPage};
 use parcelshelf_client::shipping::{Order, Ordered, ParcelOrder, Shipping};
 use parcelshelf_client::wallet::{Consent, Granted, Wallet, WalletSite};
-use parcelshelf_client::{Failure, Http};
+use parcelshelf_client::{Failure, Host, Http};
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::area::{Area, Cell, Position};
 use parcelshelf_core::id::{AttemptId, CourierId, DeliveryId, VehicleId};
@@ -16,6 +17,7 @@ use parcelshelf_protocol::encoding::Hash;
 use parcelshelf_protocol::grant::Disclose;
 use parcelshelf_protocol::label;
 use parcelshelf_protocol::seal::SealPublicKey;
+use parcelshelf_simulator::garage::Garage;
 use serde_json::{Value, json};
 
 use crate::stage::Scene;
@@ -29,7 +31,11 @@ const PATIENCE_LOOKS: u32 = 400;
 ///
 /// # Errors
 /// When it does not come, or looking fails for good.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>) -> anyhow::Result<T> {
+pub async fn until<T>(
+    host: &Host,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>,
+) -> anyhow::Result<T> {
     for _ in 0..PATIENCE_LOOKS {
         match look().await {
             Ok(Some(seen)) => return Ok(seen),
@@ -37,7 +43,7 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T
             Err(failure) if failure.is_passing() => {}
             Err(other) => return Err(other).with_context(|| format!("while waiting for {what}")),
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        host.clock.sleep(LOOK_EVERY).await;
     }
     bail!("{what} did not come")
 }
@@ -46,31 +52,52 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T
 ///
 /// # Errors
 /// When it is refused, or nobody ever answers.
-pub async fn persist<T>(what: &str, mut act: impl AsyncFnMut() -> Result<T, Failure>) -> anyhow::Result<T> {
-    until(what, async || act().await.map(Some)).await
+pub async fn persist<T>(
+    host: &Host,
+    what: &str,
+    mut act: impl AsyncFnMut() -> Result<T, Failure>,
+) -> anyhow::Result<T> {
+    until(host, what, async || act().await.map(Some)).await
 }
 
-/// Hands at one simulated car.
-#[derive(Debug, Clone)]
+/// Hands at one simulated car, over the control path or inside the simulating process.
+#[derive(Clone)]
 pub struct Hands {
-    sim: Http,
+    sim: Result<Http, Arc<dyn Garage>>,
     pub vin: String,
+}
+impl std::fmt::Debug for Hands {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hands({})", self.vin)
+    }
 }
 
 impl Hands {
     #[must_use]
     pub fn new(scene: &Scene, vin: &str) -> Self {
-        Self { sim: scene.sim(), vin: vin.to_owned() }
+        Self { sim: Ok(scene.sim()), vin: vin.to_owned() }
+    }
+    /// Hands inside the simulating process.
+    #[must_use]
+    pub fn near(garage: Arc<dyn Garage>, vin: &str) -> Self {
+        Self { sim: Err(garage), vin: vin.to_owned() }
     }
     /// # Errors
     /// When the car does not let it.
     pub async fn act(&self, action: &Value) -> Result<Value, Failure> {
-        self.sim.post(&format!("/__sim/cars/{}/hand", self.vin), &[], action).await
+        match &self.sim {
+            Ok(sim) => sim.post(&format!("/__sim/cars/{}/hand", self.vin), &[], action).await,
+            Err(garage) if garage.hand(&self.vin, action) => Ok(Value::Null),
+            Err(_) => Err(Failure::Unexpected("the car does not let it")),
+        }
+    }
+    fn over_http(&self) -> Result<&Http, Failure> {
+        self.sim.as_ref().map_err(|_| Failure::Unexpected("these hands have no control path"))
     }
     /// # Errors
     /// When the simulator does not answer.
     pub async fn look(&self) -> Result<Value, Failure> {
-        self.sim.get(&format!("/__sim/cars/{}", self.vin), &[]).await
+        self.over_http()?.get(&format!("/__sim/cars/{}", self.vin), &[]).await
     }
     /// Something goes wrong with the car's cloud at the next command of this kind.
     ///
@@ -78,7 +105,7 @@ impl Hands {
     /// When the simulator does not take it.
     pub async fn plan_fault(&self, command: &str, fault: &str) -> Result<(), Failure> {
         let body = json!({"command": command, "fault": fault});
-        self.sim.post(&format!("/__sim/cars/{}/faults", self.vin), &[], &body).await.map(drop)
+        self.over_http()?.post(&format!("/__sim/cars/{}/faults", self.vin), &[], &body).await.map(drop)
     }
     /// Opens and shuts a door as the possession proof names it.
     ///
@@ -111,9 +138,24 @@ impl Owner {
     /// # Errors
     /// When any step is refused.
     pub async fn enrol(scene: &Scene, login: &str, vin: &str, place: Position, plate: &str) -> anyhow::Result<Self> {
+        Self::enrol_at(scene, "volvo", login, Hands::new(scene, vin), place, plate).await
+    }
+
+    /// As [`Owner::enrol`], with a car of this maker.
+    ///
+    /// # Errors
+    /// When any step is refused.
+    pub async fn enrol_at(
+        scene: &Scene,
+        maker: &str,
+        login: &str,
+        hands: Hands,
+        place: Position,
+        plate: &str,
+    ) -> anyhow::Result<Self> {
         let site = WalletSite::new(&scene.layout.wallet_origin, &scene.host)?;
         let wallet = Wallet::register(site, &scene.host).await.context("to sign up")?;
-        let url = wallet.link("volvo").await.context("to begin linking")?;
+        let url = wallet.link(maker).await.context("to begin linking")?;
         let status =
             wallet.http().browse(&format!("{url}&login_hint={login}")).await.context("to log in at the maker")?;
         ensure!(status == 200, "the linking page answered {status}");
@@ -132,7 +174,7 @@ impl Owner {
             records_video: false,
         };
         wallet.describe(vehicle, &description).await.context("to describe the car")?;
-        let owner = Self { wallet, vehicle, hands: Hands::new(scene, vin), place, plate: plate.to_owned(), class };
+        let owner = Self { wallet, vehicle, hands, place, plate: plate.to_owned(), class };
         owner.prove_possession().await.context("to prove possession")?;
         Ok(owner)
     }
@@ -144,7 +186,7 @@ impl Owner {
         for _ in 0..6 {
             self.hands.open_and_shut(&door).await?;
             let asked = door.clone();
-            let next = until("the next door", async || {
+            let next = until(self.wallet.host(), "the next door", async || {
                 let next = self.wallet.next_door(self.vehicle).await?;
                 Ok(if next.as_ref() == Some(&asked) { None } else { Some(next) })
             });
@@ -195,10 +237,11 @@ impl Owner {
     pub async fn allow(&self, scene: &Scene, ordered: &Ordered) -> anyhow::Result<Granted> {
         let ticket = self.wallet.read_ticket(&ordered.consent_url, &scene.operator)?;
         let asked = ticket.request.claims();
-        let access_point = persist("an access point", async || self.wallet.access_point(asked.iss).await).await?;
+        let access_point =
+            persist(&scene.host, "an access point", async || self.wallet.access_point(asked.iss).await).await?;
         let consent = self.consent(asked.window, access_point)?;
         let signed = self.wallet.sign(&ticket, &consent)?;
-        persist("the acceptance", async || self.wallet.hand_in(&signed).await).await
+        persist(&scene.host, "the acceptance", async || self.wallet.hand_in(&signed).await).await
     }
 }
 
@@ -272,7 +315,7 @@ impl<'a> AtStop<'a> {
         phone: Position,
     ) -> anyhow::Result<Self> {
         let stop = Stop::parse(stop_url)?;
-        let page = persist("the stop page", async || {
+        let page = persist(&scene.host, "the stop page", async || {
             StopPage::open(&scene.layout.stop_origin, owner.wallet.pinned(), &scene.host).await
         });
         Ok(Self { page: page.await?, stop, courier, phone })
@@ -283,15 +326,20 @@ impl<'a> AtStop<'a> {
     /// # Errors
     /// When a condition does not hold.
     pub async fn locate(&self) -> anyhow::Result<Place> {
-        persist("the place", async || self.page.locate(&self.courier.device, &self.stop, self.phone).await).await
+        persist(self.page.host(), "the place", async || {
+            self.page.locate(&self.courier.device, &self.stop, self.phone).await
+        })
+        .await
     }
     /// Plate and words.
     ///
     /// # Errors
     /// When a condition does not hold.
     pub async fn describe(&self) -> anyhow::Result<Description> {
-        persist("the description", async || self.page.describe(&self.courier.device, &self.stop, self.phone).await)
-            .await
+        persist(self.page.host(), "the description", async || {
+            self.page.describe(&self.courier.device, &self.stop, self.phone).await
+        })
+        .await
     }
     /// The salted hash of a scanned label.
     ///
@@ -310,7 +358,7 @@ impl<'a> AtStop<'a> {
         let labels: Vec<String> = labels.iter().map(Hash::to_string).collect();
         let act = parcelshelf_core::reason::Action::Open;
         for _ in 0..8 {
-            let prepared = persist("a nonce", async || {
+            let prepared = persist(self.page.host(), "a nonce", async || {
                 let body = json!({ "labels": labels });
                 self.page.prepare(&self.courier.device, &self.stop, act, self.phone, body).await
             });
@@ -318,7 +366,7 @@ impl<'a> AtStop<'a> {
             for _ in 0..40 {
                 match self.page.send(&prepared).await {
                     Ok(answer) => return Ok(StopPage::attempt_of(&answer)?),
-                    Err(failure) if failure.is_passing() => tokio::time::sleep(LOOK_EVERY).await,
+                    Err(failure) if failure.is_passing() => self.page.host().clock.sleep(LOOK_EVERY).await,
                     Err(failure) if failure.code().is_some_and(|c| c.starts_with("nonce_")) => break,
                     Err(other) => return Err(other.into()),
                 }
@@ -333,7 +381,7 @@ impl<'a> AtStop<'a> {
     /// When it does not come.
     pub async fn follow(&self, attempt: AttemptId, enough: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
         let mut after = 0;
-        until("news of the attempt", async || {
+        until(self.page.host(), "news of the attempt", async || {
             let seen = self.page.attempt(attempt, after).await?;
             after = seen["seq"].as_u64().unwrap_or(after);
             Ok(enough(&seen).then_some(seen))
@@ -347,7 +395,9 @@ impl<'a> AtStop<'a> {
     /// When it is refused.
     pub async fn photograph(&self, attempt: AttemptId, to: &SealPublicKey, photo: &[u8]) -> anyhow::Result<Hash> {
         let device = &self.courier.device;
-        let left = persist("a photo", async || self.page.leave_photo(device, &self.stop, attempt, to, photo).await);
+        let left = persist(self.page.host(), "a photo", async || {
+            self.page.leave_photo(device, &self.stop, attempt, to, photo).await
+        });
         Ok(left.await?.0)
     }
 
@@ -357,7 +407,10 @@ impl<'a> AtStop<'a> {
     /// When it is refused.
     pub async fn close(&self, photo: Option<Hash>) -> anyhow::Result<Value> {
         let device = &self.courier.device;
-        persist("the close", async || self.page.close(device, &self.stop, self.phone, photo, true).await).await
+        persist(self.page.host(), "the close", async || {
+            self.page.close(device, &self.stop, self.phone, photo, true).await
+        })
+        .await
     }
 }
 
@@ -366,7 +419,7 @@ impl<'a> AtStop<'a> {
 /// # Errors
 /// When it does not come.
 pub async fn carrier_says(at: &Shipping, delivery: DeliveryId, states: &[&str]) -> anyhow::Result<Value> {
-    until(&format!("the state {}", states.join(" or ")), async || {
+    until(at.host(), &format!("the state {}", states.join(" or ")), async || {
         let seen = at.delivery(delivery).await?;
         let state = seen["state"].as_str().unwrap_or_default();
         Ok(states.contains(&state).then_some(seen))

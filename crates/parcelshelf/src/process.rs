@@ -2,12 +2,17 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::process::{Child, Command};
+
+use crate::simulate::conductor::Conductor;
 
 /// A child that was asked to stop and has not is killed after this; services drain for at most 30 s.
 const STOP_PATIENCE: Duration = Duration::from_secs(35);
@@ -25,6 +30,8 @@ pub struct Service {
     child: Option<Child>,
     /// Length of the log when this run began, so that a restart does not find the last run's line.
     began_at: u64,
+    /// Whoever moves the clock of a simulation, and the child's slot on the board.
+    conductor: Option<(Arc<Conductor>, u16)>,
 }
 
 impl Service {
@@ -34,7 +41,20 @@ impl Service {
     /// # Errors
     /// When the program cannot be started, ends early, or is not ready in time; the end of its log is in the error.
     pub async fn start(name: &'static str, arguments: Vec<String>, log: &Path) -> anyhow::Result<Self> {
-        let mut service = Self { name, arguments, log: log.to_owned(), child: None, began_at: 0 };
+        Self::start_driven(name, arguments, log, None).await
+    }
+
+    /// As [`Service::start`], with a clock that a conductor moves.
+    ///
+    /// # Errors
+    /// As for [`Service::start`].
+    pub async fn start_driven(
+        name: &'static str,
+        arguments: Vec<String>,
+        log: &Path,
+        conductor: Option<(Arc<Conductor>, u16)>,
+    ) -> anyhow::Result<Self> {
+        let mut service = Self { name, arguments, log: log.to_owned(), child: None, began_at: 0, conductor };
         service.restart(&[]).await?;
         Ok(service)
     }
@@ -44,6 +64,7 @@ impl Service {
     /// # Errors
     /// As for [`Service::start`].
     pub async fn restart(&mut self, extra: &[String]) -> anyhow::Result<()> {
+        let _hold = self.conductor.as_ref().map(|(c, _)| c.hold());
         self.spawn(extra)?;
         self.wait_for(&format!("\"ready\":\"{}\"", self.name), READY_PATIENCE).await.map(drop)
     }
@@ -53,15 +74,24 @@ impl Service {
         self.began_at = output.metadata()?.len();
         let program = std::env::current_exe().context("failed to find this program")?;
         let program = program_beside(program);
-        let child = Command::new(&program)
-            .args(&self.arguments)
-            .args(extra)
-            .stdin(Stdio::null())
+        let mut command = Command::new(&program);
+        command.args(&self.arguments).args(extra).stdin(Stdio::null());
+        let mut bell = None;
+        if let Some((conductor, slot)) = &self.conductor {
+            let (ours, theirs) = UnixStream::pair()?;
+            command.args(["--driven", &conductor.board().to_string_lossy(), &slot.to_string()]);
+            command.stdin(Stdio::from(OwnedFd::from(theirs))).env("TOKIO_WORKER_THREADS", "1");
+            bell = Some(ours);
+        }
+        let child = command
             .stdout(output.try_clone()?)
             .stderr(output)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("failed to start {}", program.display()))?;
+        if let (Some((conductor, slot)), Some(bell), Some(pid)) = (&self.conductor, bell, child.id()) {
+            conductor.join(*slot, pid, bell);
+        }
         self.child = Some(child);
         Ok(())
     }
@@ -98,7 +128,11 @@ impl Service {
     /// When the signal cannot be sent.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.take() {
+            let _hold = self.conductor.as_ref().map(|(c, _)| c.hold());
             child.kill().await.with_context(|| format!("failed to kill {}", self.name))?;
+            if let Some((conductor, slot)) = &self.conductor {
+                conductor.leave(*slot);
+            }
         }
         Ok(())
     }
@@ -112,7 +146,11 @@ impl Service {
         if let Some(pid) = child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
-        match tokio::time::timeout(STOP_PATIENCE, child.wait()).await {
+        let ended = tokio::time::timeout(STOP_PATIENCE, child.wait()).await;
+        if let Some((conductor, slot)) = &self.conductor {
+            conductor.leave(*slot);
+        }
+        match ended {
             Ok(status) => status.map(drop).context("failed to wait for the child"),
             Err(_) => {
                 child.kill().await?;

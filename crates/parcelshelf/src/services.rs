@@ -1,6 +1,7 @@
 //! Running one service from its configuration file.
 
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use anyhow::{Context as _, bail};
 use parcelshelf_access::Access;
 use parcelshelf_access_volvo::{Volvo, VolvoConfig};
 use parcelshelf_core::secret::Redacted;
+use parcelshelf_edge::driven::Driven;
 use parcelshelf_edge::steps::Steps;
 use parcelshelf_edge::{Host, logging, serve};
 use parcelshelf_gateway as gateway;
@@ -15,6 +17,7 @@ use parcelshelf_keyholder as keyholder;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::io::AsyncReadExt as _;
 
 use crate::cli::Serve;
 
@@ -87,6 +90,25 @@ fn steps(args: &Serve) -> Steps {
     }))
 }
 
+/// The machine's clock, or in a simulation the board's.
+fn host(args: &Serve) -> anyhow::Result<Host> {
+    let Some([board, slot]) = args.driven.as_deref() else { return Ok(Host::system()) };
+    let clock = Driven::on_board(Path::new(board), slot.parse().context("not a slot")?)?;
+    let bell = std::os::unix::net::UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    bell.set_nonblocking(true)?;
+    let mut bell = tokio::net::UnixStream::from_std(bell)?;
+    let woken = clock.clone();
+    tokio::spawn(async move {
+        let mut bytes = [0; 64];
+        while let Ok(1..) = bell.read(&mut bytes).await {
+            woken.wake();
+        }
+        // Whoever moved the clock is gone: time would stand still for ever.
+        std::process::exit(1);
+    });
+    Ok(Host { clock: Arc::new(clock), ..Host::system() })
+}
+
 /// One line on standard output, at once.
 fn say(line: &serde_json::Value) {
     let mut out = std::io::stdout().lock();
@@ -104,7 +126,7 @@ pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
     let file: KeyholderFile = read(&args.config)?;
     logging::init(&file.keyholder.log_level);
     let Some(volvo) = &file.volvo else { bail!("no maker is configured: add a section [volvo]") };
-    let host = Host::system();
+    let host = host(args)?;
     let shell = keyholder::Shell { accesses: vec![volvo.access(&host)?], host, steps: steps(args) };
     let stop = serve::stop_signal()?;
     keyholder::run(file.keyholder, shell, stop, |socket| ready("keyholder", socket.display())).await?;
@@ -116,7 +138,7 @@ pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
 pub async fn gateway(args: &Serve) -> anyhow::Result<()> {
     let config: gateway::Config = read(&args.config)?;
     logging::init(&config.log_level);
-    let shell = gateway::Shell { host: Host::system(), steps: steps(args), relayed: keyholder::openapi() };
+    let shell = gateway::Shell { host: host(args)?, steps: steps(args), relayed: keyholder::openapi() };
     let stop = serve::stop_signal()?;
     gateway::run(config, shell, stop, |address| ready("gateway", address)).await?;
     Ok(())
@@ -127,7 +149,7 @@ pub async fn gateway(args: &Serve) -> anyhow::Result<()> {
 pub async fn carrier(args: &Serve) -> anyhow::Result<()> {
     let config: parcelshelf_carrier::Config = read(&args.config)?;
     logging::init(&config.log_level);
-    let shell = parcelshelf_carrier::Shell { host: Host::system(), steps: steps(args) };
+    let shell = parcelshelf_carrier::Shell { host: host(args)?, steps: steps(args) };
     let stop = serve::stop_signal()?;
     parcelshelf_carrier::run(config, shell, stop, |address| ready("carrier", address)).await?;
     Ok(())

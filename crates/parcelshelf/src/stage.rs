@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::cli::Init;
 use crate::init::{self, Layout, client_host, signing_key};
 use crate::process::Service;
+use crate::simulate::conductor::Conductor;
 
 /// How a stage differs from an ordinary one.
 #[derive(Debug, Default, Clone, Copy)]
@@ -48,7 +49,8 @@ pub struct Scene {
 #[derive(Debug)]
 pub struct Stage {
     pub scene: Arc<Scene>,
-    pub sim: Service,
+    /// The maker's cloud, if it is a process of its own.
+    pub sim: Option<Service>,
     pub keyholder: Service,
     pub gateway: Service,
     pub carrier: Service,
@@ -56,22 +58,49 @@ pub struct Stage {
     _proxy: Option<Proxy>,
 }
 
+/// Whose time it is on a stage.
+#[derive(Debug, Clone)]
+pub struct Clockwork {
+    pub host: System,
+    /// Whoever moves the children's clocks; `None`: the machine's clock.
+    pub conductor: Option<Arc<Conductor>>,
+}
+
+/// Slots of the services on a conductor's board.
+const SLOTS: [(&str, u16); 3] = [("carrier", 1), ("gateway", 2), ("keyholder", 3)];
+
 impl Stage {
     /// Writes keys and configurations below `dir` and starts every party.
     ///
     /// # Errors
     /// When a party does not become ready; its log's end is in the error.
     pub async fn start(dir: &Path, world: &WorldFile, setting: Setting) -> anyhow::Result<Self> {
-        let system = System::system();
         fs::create_dir_all(dir.join("log"))?;
-        let log = |name: &str| dir.join(format!("log/{name}.log"));
         let world_file = dir.join("world.json");
         fs::write(&world_file, serde_json::to_vec(world)?)?;
         let sim = ["sim", "volvo", "--listen", "127.0.0.1:0", "--world"].map(str::to_owned);
         let arguments = sim.into_iter().chain([path(&world_file)]).collect();
-        let mut sim = Service::start("sim", arguments, &log("sim")).await?;
+        let mut sim = Service::start("sim", arguments, &dir.join("log/sim.log")).await?;
         let line = sim.wait_for("\"ready\":\"sim\"", std::time::Duration::from_secs(1)).await?;
         let sim_base = address(&line)?;
+        let clockwork = Clockwork { host: System::system(), conductor: None };
+        let mut stage = Self::start_parties(dir, sim_base, setting, clockwork).await?;
+        stage.sim = Some(sim);
+        Ok(stage)
+    }
+
+    /// Starts everybody but the maker's cloud, which answers at `sim_base`.
+    ///
+    /// # Errors
+    /// When a party does not become ready; its log's end is in the error.
+    pub async fn start_parties(
+        dir: &Path,
+        sim_base: String,
+        setting: Setting,
+        clockwork: Clockwork,
+    ) -> anyhow::Result<Self> {
+        fs::create_dir_all(dir.join("log"))?;
+        let log = |name: &str| dir.join(format!("log/{name}.log"));
         let proxy = match setting.tampering {
             Some(tampering) => Some(Proxy::start(sim_base.clone(), tampering).await?),
             None => None,
@@ -84,14 +113,14 @@ impl Stage {
             carrier_name: String::from("Northwind Parcels"),
             maker_base: proxy.as_ref().map_or_else(|| sim_base.clone(), Proxy::base),
         };
-        let layout = init::write(&args, &system)?;
+        let layout = init::write(&args, &clockwork.host)?;
         let taps = if setting.tapped { tap(&layout, port, &args.maker_base).await? } else { Vec::new() };
         if let Some(level) = setting.log_level {
             for file in ["keyholder/keyholder.toml", "gateway/gateway.toml", "carrier/carrier.toml"] {
                 edit(&layout.dir.join(file), "log_level = \"info\"", &format!("log_level = \"{level}\""))?;
             }
         }
-        let host = client_host(&system)?;
+        let host = client_host(&clockwork.host)?;
         let service = |name: &str| {
             let mut all = vec![name.to_owned(), "-c".to_owned(), path(&layout.dir.join(format!("{name}/{name}.toml")))];
             if setting.traced {
@@ -99,14 +128,19 @@ impl Stage {
             }
             all
         };
-        let keyholder = Service::start("keyholder", service("keyholder"), &log("keyholder")).await?;
-        let gateway = Service::start("gateway", service("gateway"), &log("gateway")).await?;
-        let carrier = Service::start("carrier", service("carrier"), &log("carrier")).await?;
+        let start = async |name: &'static str| {
+            let slot = SLOTS.iter().find(|(n, _)| *n == name).map_or(0, |(_, slot)| *slot);
+            let conductor = clockwork.conductor.clone().map(|c| (c, slot));
+            Service::start_driven(name, service(name), &log(name), conductor).await
+        };
+        let keyholder = start("keyholder").await?;
+        let gateway = start("gateway").await?;
+        let carrier = start("carrier").await?;
         let operator = signing_key(&layout.dir.join("operator/operator.key"))?.verifying_key().clone();
         let depot = depot(&layout, &host)?;
         let scene = Arc::new(Scene { layout, host, sim_base, operator, depot });
         scene.admit_carrier().await?;
-        Ok(Self { scene, sim, keyholder, gateway, carrier, taps, _proxy: proxy })
+        Ok(Self { scene, sim: None, keyholder, gateway, carrier, taps, _proxy: proxy })
     }
 
     /// Everything that crossed the sockets of carrier and front, and of the keyholder to the maker's cloud.
@@ -123,7 +157,10 @@ impl Stage {
         self.carrier.stop().await?;
         self.gateway.stop().await?;
         self.keyholder.stop().await?;
-        self.sim.stop().await
+        match &mut self.sim {
+            Some(sim) => sim.stop().await,
+            None => Ok(()),
+        }
     }
 }
 

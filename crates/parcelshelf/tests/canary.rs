@@ -54,7 +54,7 @@ async fn carrier_and_front_never_hold_vin_plate_place_or_token() {
     let played = play(&scene, &owner, &courier).await.unwrap();
     assert!(played.placed && played.end == "delivered");
     owner.wallet.timeline(played.granted.delivery).await.unwrap();
-    until("the case bundle", async || match owner.wallet.bundle(played.granted.delivery).await {
+    until(&scene.host, "the case bundle", async || match owner.wallet.bundle(played.granted.delivery).await {
         Ok(bytes) => Ok(Some(bytes)),
         Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
         Err(other) => Err(other),

@@ -57,7 +57,7 @@ async fn ready(dir: &Path, traced: bool) -> anyhow::Result<Ready> {
 
 /// What must hold afterwards, by the simulator's own record.
 async fn check(scene: &Scene, owner: &Owner, played: &Played) -> anyhow::Result<()> {
-    let seen = until("a car that is shut and locked, or an alarm", async || {
+    let seen = until(&scene.host, "a car that is shut and locked, or an alarm", async || {
         let car = scene.sim().get("/__sim/summary", &[]).await?;
         let seen = Seen::of(&car["cars"][0]);
         Ok(seen.shut_and_locked.then_some(seen))
@@ -76,11 +76,12 @@ async fn check(scene: &Scene, owner: &Owner, played: &Played) -> anyhow::Result<
     ensure!(matches!(played.end.as_str(), "delivered" | "fallback"), "the delivery ended as {}", played.end);
     // The acceptance that the owner was given is the one that stands.
     if played.placed {
-        let bundle = until("the case bundle", async || match owner.wallet.bundle(played.granted.delivery).await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
-            Err(other) => Err(other),
-        });
+        let bundle =
+            until(&scene.host, "the case bundle", async || match owner.wallet.bundle(played.granted.delivery).await {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
+                Err(other) => Err(other),
+            });
         let keys = owner.wallet.pinned().claims();
         let anchors = Anchors {
             aud: keys.iss.clone(),

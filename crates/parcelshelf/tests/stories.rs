@@ -170,12 +170,13 @@ async fn the_second_parcel_that_was_forgotten_opens_it_once_more_under_its_own_r
     assert_eq!(seen.unlock_commands, 2);
     assert!(seen.shut_and_locked);
     at.follow(attempt, |s| s["ended"] == json!(true)).await.unwrap();
-    let bundle =
-        parcelshelf::people::until("the case bundle", async || match t.owner.wallet.bundle(granted.delivery).await {
+    let bundle = parcelshelf::people::until(&t.stage.scene.host, "the case bundle", async || {
+        match t.owner.wallet.bundle(granted.delivery).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
             Err(other) => Err(other),
-        });
+        }
+    });
     let verdict = parcelshelf_protocol::bundle::verify(&bundle.await.unwrap(), None).unwrap();
     assert_eq!((verdict.openings, verdict.unknown), (2, 0));
     assert_eq!(verdict.lock_proof.map(|p| p.code()), Some("observed"));
@@ -226,7 +227,7 @@ async fn a_bolt_that_does_not_engage_ends_in_an_alarm_that_the_owner_acknowledge
     assert_eq!(alarm["alarm"], "lock_failed", "{alarm}");
     assert!(alarm["lock_proof"].is_null() && !t.seen().await.shut_and_locked);
     let dispatch = t.stage.scene.dispatch();
-    parcelshelf::people::until("the carrier's knowledge of it", async || {
+    parcelshelf::people::until(&t.stage.scene.host, "the carrier's knowledge of it", async || {
         Ok((dispatch.delivery(granted.delivery).await?["access"]["state"] == "alarm").then_some(()))
     })
     .await
@@ -277,7 +278,7 @@ async fn blocked_while_it_stands_ready_it_is_locked_at_once() {
     at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
     assert!(!t.owner.wallet.block(granted.delivery).await.unwrap(), "a window is open: it is not settled yet");
     // The lock leaves at once; the attempt itself ends only when the window is over, for no maker says that a lock ends it.
-    parcelshelf::people::until("a locked car", async || {
+    parcelshelf::people::until(&t.stage.scene.host, "a locked car", async || {
         let car = t.stage.scene.sim().get("/__sim/summary", &[]).await?;
         Ok(Seen::of(&car["cars"][0]).shut_and_locked.then_some(()))
     })

@@ -25,17 +25,17 @@ pub struct Played {
 pub async fn play(scene: &Scene, owner: &Owner, courier: &Courier) -> anyhow::Result<Played> {
     let order = order(scene.host.now(), LABEL)?;
     let (merchant, dispatch) = (scene.merchant(), scene.dispatch());
-    let ordered = persist("the shipment", async || merchant.ship(&order, "ship-0001").await).await?;
+    let ordered = persist(&scene.host, "the shipment", async || merchant.ship(&order, "ship-0001").await).await?;
     let granted = owner.allow(scene, &ordered).await?;
     let id = ordered.delivery;
     carrier_says(&dispatch, id, &["accepted"]).await?;
-    persist("the load", async || dispatch.load(id, courier.id, "load-0001").await).await?;
-    let url = persist("the leg", async || courier.shipping.start_leg(id, "leg-00001").await).await?;
+    persist(&scene.host, "the load", async || dispatch.load(id, courier.id, "load-0001").await).await?;
+    let url = persist(&scene.host, "the leg", async || courier.shipping.start_leg(id, "leg-00001").await).await?;
     let at = AtStop::open(scene, courier, owner, &url, owner.place.moved(45.0, 20.0)).await?;
     at.locate().await?;
     at.describe().await?;
     let step = async |name: &str, key: &str, body: Value| {
-        persist(name, async || courier.shipping.step(id, name, key, &body).await).await
+        persist(&scene.host, name, async || courier.shipping.step(id, name, key, &body).await).await
     };
     step("arrived", "arrived-1", json!({})).await?;
     let attempt = at.ask_to_open(&[at.scan(LABEL)?]).await?;
@@ -46,7 +46,7 @@ pub async fn play(scene: &Scene, owner: &Owner, courier: &Courier) -> anyhow::Re
         at.close(Some(photo)).await?;
         at.follow(attempt, |s| s["ended"] == json!(true) || s["state"] == "alarm").await?;
         let path = format!("/v1/wallet/deliveries/{id}/photos/{photo}");
-        persist("the photo that was acknowledged", async || owner.wallet.get(&path).await).await?;
+        persist(&scene.host, "the photo that was acknowledged", async || owner.wallet.get(&path).await).await?;
     }
     let parcel = ordered.parcels.first().context("a parcel")?;
     let outcome =
@@ -57,7 +57,7 @@ pub async fn play(scene: &Scene, owner: &Owner, courier: &Courier) -> anyhow::Re
         step("fallback-done", "fallback1", json!({ "parcel": parcel })).await?;
     }
     let end = carrier_says(&dispatch, id, &["ended"]).await?;
-    let journal = persist("the journal", async || dispatch.journal(id).await).await?;
+    let journal = persist(&scene.host, "the journal", async || dispatch.journal(id).await).await?;
     let kinds: Vec<&str> =
         journal["entries"].as_array().into_iter().flatten().filter_map(|e| e["kind"].as_str()).collect();
     // Every answer that somebody got stands in the journal, once.

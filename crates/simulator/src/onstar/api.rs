@@ -87,12 +87,15 @@ pub async fn handle(
 ) -> Response {
     let origin = reached_by(&headers, &cloud.origin);
     let now = cloud.now();
+    if now < cloud.world().down_until {
+        return empty(503, None);
+    }
     if let Some(asked) = login::route(uri.path()) {
         let query = uri.query().unwrap_or_default();
         let call = login::Call { method: &method, query, headers: &headers, body: &body, origin: &origin, now };
         return login::answer(asked, &call, &mut cloud.world(), &*cloud.entropy);
     }
-    let reply = {
+    let (reply, held_ms) = {
         let mut world = cloud.world();
         world.record.requests += 1;
         let call = Call {
@@ -104,8 +107,16 @@ pub async fn handle(
             now,
             entropy: &*cloud.entropy,
         };
-        decide(&mut world, &call)
+        let reply = decide(&mut world, &call);
+        let held_ms = match route(uri.path()) {
+            Some((asked, vin)) => world.hold_back(vin, matches!(asked, Asked::Command(..))),
+            None => 0,
+        };
+        (reply, held_ms)
     };
+    if held_ms > 0 {
+        cloud.clock.sleep(std::time::Duration::from_millis(held_ms)).await;
+    }
     match reply {
         Reply::Data(data) => axum::Json(data).into_response(),
         Reply::Empty(status, retry_after_s) => empty(status, retry_after_s),

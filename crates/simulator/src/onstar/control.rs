@@ -32,6 +32,7 @@ pub fn routes() -> Router<Cloud> {
         .route("/__sim/owners/{login}/revoke", post(revoke))
         .route("/__sim/clock", get(clock))
         .route("/__sim/clock/advance", post(advance))
+        .route("/__sim/outage", post(outage))
         .route("/__sim/record", get(record))
         .route("/__sim/summary", get(summary))
 }
@@ -85,14 +86,14 @@ async fn add_car(State(cloud): State<Cloud>, headers: HeaderMap, body: Bytes) ->
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Hand {
+pub(super) struct Hand {
     action: String,
     door: Option<String>,
     latitude: Option<f64>,
     longitude: Option<f64>,
 }
 impl Hand {
-    fn event(&self) -> Option<Event> {
+    pub(super) fn event(&self) -> Option<Event> {
         let door = || self.door.as_deref().and_then(|d| Closure::parse(&format!("{d}_door")));
         Some(match self.action.as_str() {
             "open_trunk" => Event::Open(Closure::Trunk),
@@ -188,6 +189,17 @@ async fn advance(State(cloud): State<Cloud>, headers: HeaderMap, body: Bytes) ->
     axum::Json(json!({"now": now.to_rfc3339(), "ahead_ms": cloud.clock.ahead_ms()})).into_response()
 }
 
+/// From now on, for so many seconds, every request to the maker's cloud is answered with 503.
+async fn outage(State(cloud): State<Cloud>, headers: HeaderMap, body: Bytes) -> Response {
+    let step: Advance = match parse(&headers, &body) {
+        Ok(step) => step,
+        Err(response) => return response,
+    };
+    let until = cloud.now().plus_seconds(i64::from(step.seconds.min(ADVANCE_S_MAX)));
+    cloud.world().down_until = until;
+    axum::Json(json!({"down_until": until.to_rfc3339()})).into_response()
+}
+
 async fn record(State(cloud): State<Cloud>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let wanted = |name: &str| {
@@ -220,7 +232,8 @@ async fn summary(State(cloud): State<Cloud>) -> Response {
                 "locks": tally.locks,
                 "commands": tally.commands,
                 "position_reads": tally.position_reads,
-                "last_position_read_at": tally.last_position_read_at.map(|t| t.to_rfc3339()),
+                "position_reads_at": tally.position_reads_at.iter().map(|t| t.to_rfc3339()).collect::<Vec<_>>(),
+                "trunk_opened_at": tally.trunk_opened_at.iter().map(|t| t.to_rfc3339()).collect::<Vec<_>>(),
                 "last_opened_at": tally.last_opened_at.map(|t| t.to_rfc3339()),
                 "last_locked_at": tally.last_locked_at.map(|t| t.to_rfc3339()),
                 "shut": entry.car.shut(),

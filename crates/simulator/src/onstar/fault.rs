@@ -219,13 +219,16 @@ pub fn strike(faults: &mut Vec<Fault>, asked: Target, seed: u64, vin: &str, atte
     Some(effect)
 }
 
-/// A number in [0, 1) that depends on these values only.
 fn share(seed: u64, vin: &str, asked: Target, index: usize, attempt: u64) -> f64 {
+    drawn(seed, vin, &format!("{} {index}", asked.code()), attempt)
+}
+
+/// A number in [0, 1) that depends on these values only.
+pub fn drawn(seed: u64, vin: &str, what: &str, attempt: u64) -> f64 {
     let mut hash = Sha256::new();
     hash.update(seed.to_be_bytes());
     hash.update(vin.as_bytes());
-    hash.update(asked.code().as_bytes());
-    hash.update((index as u64).to_be_bytes());
+    hash.update(what.as_bytes());
     hash.update(attempt.to_be_bytes());
     let head = hash.finalize().iter().take(6).fold(0_u64, |n, byte| (n << 8) | u64::from(*byte));
     // 48 bits fit a double exactly.

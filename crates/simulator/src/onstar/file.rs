@@ -1,5 +1,6 @@
 //! The world file: who and what exists when a simulated cloud begins.
 
+use parcelshelf_core::vehicle::Vin;
 use serde::{Deserialize, Serialize};
 
 use super::car::Place;
@@ -21,6 +22,7 @@ pub struct WorldFile {
     /// Decides every fault that has a rate.
     pub seed: u64,
     pub limits: Limits,
+    pub latency: Latency,
     pub clients: Vec<ClientFile>,
     /// Owners without a car; an owner named by a car need not stand here.
     pub owners: Vec<OwnerFile>,
@@ -38,6 +40,15 @@ impl Default for Limits {
     fn default() -> Self {
         Self { reads_per_minute: 120, commands_per_minute: 10 }
     }
+}
+
+/// How long the cloud takes to answer, simulated milliseconds; each answer takes 50 to 150 % of it, drawn from the seed. What
+/// the car takes is a member of the car.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Latency {
+    pub read_ms: u32,
+    pub command_ms: u32,
 }
 
 /// A client application. It has no secret.
@@ -253,6 +264,7 @@ impl Default for WorldFile {
         Self {
             seed: 0,
             limits: Limits::default(),
+            latency: Latency::default(),
             clients: vec![ClientFile { client_id: DEMO_CLIENT_ID.into(), redirect_uris: Vec::new() }],
             owners: Vec::new(),
             cars: Vec::new(),
@@ -281,6 +293,20 @@ impl WorldFile {
 pub struct BadWorld(pub String);
 pub(super) fn bad(why: impl Into<String>) -> BadWorld {
     BadWorld(why.into())
+}
+
+/// An invented car's VIN with a check digit that holds; `serial` has at most six digits.
+///
+/// # Errors
+/// [`BadWorld`] for a model year before 1980 or a serial number that is too long.
+pub fn vin_of(make: Make, model_year: u16, serial: u32) -> Result<Vin, BadWorld> {
+    // ISO 3779 and 49 CFR 565: letters without I, O, Q, U, Z, then 1 to 9; 30 years.
+    const CODES: &[u8; 30] = b"ABCDEFGHJKLMNPRSTVWXY123456789";
+    let years = model_year.checked_sub(1980).ok_or_else(|| bad("model year before 1980"))?;
+    let year = char::from(CODES[usize::from(years) % CODES.len()]);
+    let spell = |digit: char| Vin::parse(&format!("{}FZ6S0{digit}{year}4{serial:06}", make.identifier()));
+    let digit = spell('0').map_err(|e| bad(e.to_string()))?.check_digit();
+    spell(digit).map_err(|e| bad(e.to_string()))
 }
 
 /// # Errors

@@ -26,6 +26,7 @@ mod identity;
 mod login;
 mod pages;
 pub mod record;
+mod staged;
 mod world;
 
 use std::net::SocketAddr;
@@ -43,23 +44,59 @@ use crate::clock::AdjustableClock;
 use crate::volvo::wire;
 
 pub use file::{
-    BadWorld, CarFile, ClientFile, DEMO_CLIENT_ID, DEMO_OWNER, FaultFile, Limits, Make, OwnerFile, WORLD_BYTES_MAX,
-    WorldFile,
+    BadWorld, CarFile, ClientFile, DEMO_CLIENT_ID, DEMO_OWNER, FaultFile, Latency, Limits, Make, OwnerFile,
+    WORLD_BYTES_MAX, WorldFile, vin_of,
 };
 pub use login::{EXCHANGE_PATH, LOGIN_PATH};
 
 /// Bytes of one request's body; nothing that is asked here is longer.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// What every handler holds.
+/// A simulated cloud: what every handler holds. Cheap to clone.
 #[derive(Clone)]
-struct Cloud {
+pub struct Cloud {
     world: Arc<Mutex<world::World>>,
     clock: AdjustableClock,
     entropy: Arc<dyn Entropy>,
     origin: Arc<str>,
 }
+impl std::fmt::Debug for Cloud {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cloud({})", self.origin)
+    }
+}
 impl Cloud {
+    /// A world in a cloud that will answer at `origin`.
+    ///
+    /// # Errors
+    /// [`BadWorld`] when it cannot be.
+    pub fn new(
+        file: WorldFile,
+        clock: Arc<dyn Timer>,
+        entropy: Arc<dyn Entropy>,
+        origin: &str,
+    ) -> Result<Self, BadWorld> {
+        let clock = AdjustableClock::new(clock);
+        let world = world::World::build(file, clock.now())?;
+        Ok(Self { world: Arc::new(Mutex::new(world)), clock, entropy, origin: origin.into() })
+    }
+    /// Everything that the cloud answers, for whoever serves it over another way than [`Cloud::serve`]; each request needs
+    /// [`wire::Scissors`] as its `ConnectInfo`.
+    pub fn router(&self) -> Router {
+        router(self.clone())
+    }
+    /// Serves until `until` is ready. Connections that are open then are answered to their end.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        until: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let app = self.router().into_make_service_with_connect_info::<wire::Scissors>();
+        axum::serve(wire::Listener(listener), app).with_graceful_shutdown(until).await
+    }
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -81,12 +118,8 @@ pub async fn serve(
     until: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
-    let clock = AdjustableClock::new(clock);
-    let world = world::World::build(file, clock.now())?;
-    let cloud =
-        Cloud { world: Arc::new(Mutex::new(world)), clock, entropy, origin: format!("http://{address}").into() };
-    let app = router(cloud).into_make_service_with_connect_info::<wire::Scissors>();
-    axum::serve(wire::Listener(listener), app).with_graceful_shutdown(until).await?;
+    let cloud = Cloud::new(file, clock, entropy, &format!("http://{address}"))?;
+    cloud.serve(listener, until).await?;
     Ok(())
 }
 

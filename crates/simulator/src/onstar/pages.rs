@@ -118,6 +118,7 @@ POST /__sim/cars/VIN/faults           {{"command":"unlockTrunk","fault":"timeout
 DELETE /__sim/cars/VIN/faults
 POST /__sim/owners/LOGIN/revoke       the owner withdraws every consent
 GET  /__sim/clock                     POST /__sim/clock/advance {{"seconds":120}}
+POST /__sim/outage                    {{"seconds":300}}: every request to the cloud is answered with 503
 GET  /__sim/record?after=0&limit=1000&vin=VIN    every lid, lock, command and reading of a place, in order
 GET  /__sim/summary                   per car: openings, locks, commands by kind, position reads, shut and locked now
 

@@ -9,6 +9,8 @@ use super::car::{Closure, Happening, Lid, Lock};
 
 /// Entries kept in full; older ones are dropped and counted. The tallies count everything.
 pub const ENTRIES_MAX: usize = 100_000;
+/// Times kept of one kind for one car.
+const TIMES_MAX: usize = 256;
 /// Entries in one answer.
 pub const PAGE_MAX: usize = 1_000;
 
@@ -45,7 +47,10 @@ pub struct Tally {
     /// counts twice.
     pub commands: BTreeMap<&'static str, u64>,
     pub position_reads: u64,
-    pub last_position_read_at: Option<Timestamp>,
+    /// When, the first 256 of them.
+    pub position_reads_at: Vec<Timestamp>,
+    /// When the trunk was opened, the first 256 times.
+    pub trunk_opened_at: Vec<Timestamp>,
     pub last_opened_at: Option<Timestamp>,
     pub last_locked_at: Option<Timestamp>,
 }
@@ -98,7 +103,9 @@ impl Record {
     pub fn position_read(&mut self, at: Timestamp, vin: &str, owner: &str) {
         let tally = self.tally_of(vin);
         tally.position_reads += 1;
-        tally.last_position_read_at = Some(at);
+        if tally.position_reads_at.len() < TIMES_MAX {
+            tally.position_reads_at.push(at);
+        }
         self.push(at, vin, "position_read", json!({ "owner": owner }));
     }
     /// A car entered the world: parked, shut and locked.
@@ -127,6 +134,9 @@ impl Record {
             Happening::Lid { closure, value: Lid::Open } => {
                 if closure == Closure::Trunk {
                     tally.trunk_openings += 1;
+                    if tally.trunk_opened_at.len() < TIMES_MAX {
+                        tally.trunk_opened_at.push(at);
+                    }
                 }
                 tally.lid_openings += 1;
                 tally.last_opened_at = Some(at);

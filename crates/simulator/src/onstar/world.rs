@@ -8,12 +8,12 @@ use parcelshelf_core::vehicle::Vin;
 
 use super::car::{Answer, Build, Car, Closure, Event, Order, Place, Trip};
 use super::fault::{self, Acts, Command, Effect, FAULTS_PER_CAR_MAX, Fault, Hears, Says, Target};
-use super::file::{BadWorld, CarFile, ClientFile, Limits, WorldFile, bad, parse_fault, place};
+use super::file::{BadWorld, CarFile, ClientFile, Latency, Limits, WorldFile, bad, parse_fault, place, vin_of};
 use super::identity::Identity;
 use super::record::{CommandSeen, Record};
 
-pub const CARS_MAX: usize = 10_000;
-pub const OWNERS_MAX: usize = 10_000;
+pub const CARS_MAX: usize = 50_000;
+pub const OWNERS_MAX: usize = 50_000;
 pub const CLIENTS_MAX: usize = 100;
 /// Requests that can be asked about; the oldest are forgotten.
 const REQUESTS_MAX: usize = 50_000;
@@ -119,6 +119,7 @@ pub struct Fix {
 #[derive(Clone, Debug, Default)]
 pub struct Owner {
     pub without_vehs: bool,
+    vins: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -136,11 +137,17 @@ pub struct Entry {
     fix_due: Option<Option<Timestamp>>,
     /// Commands this car's contract allows.
     allowed: BTreeSet<&'static str>,
+    /// Simulated milliseconds for which answers about this car were held back.
+    pub held_ms: u64,
+    answers: u64,
 }
 
 pub struct World {
     seed: u64,
     limits: Limits,
+    latency: Latency,
+    /// No request is answered before this moment, but with 503.
+    pub down_until: Timestamp,
     pub clients: Vec<ClientFile>,
     pub owners: BTreeMap<String, Owner>,
     cars: BTreeMap<String, Entry>,
@@ -165,6 +172,8 @@ impl World {
         let mut world = Self {
             seed: file.seed,
             limits: file.limits,
+            latency: file.latency,
+            down_until: Timestamp::EPOCH,
             clients: file.clients,
             owners: BTreeMap::new(),
             cars: BTreeMap::new(),
@@ -219,7 +228,7 @@ impl World {
         if faults.len() > FAULTS_PER_CAR_MAX {
             return Err(bad("too many faults"));
         }
-        self.add_owner(&file.owner)?;
+        self.add_owner(&file.owner)?.vins.insert(key.clone());
         let since = now.plus_seconds(-i64::from(file.parked_since_s));
         let build = Build {
             relock_after_s: (file.relock_after_s > 0).then_some(file.relock_after_s),
@@ -230,24 +239,18 @@ impl World {
         car.asleep = file.asleep;
         let allowed = file.commands.iter().filter_map(|name| Command::parse(name)).map(Command::code).collect();
         let (attempts, waiting) = (HashMap::new(), Vec::new());
-        self.cars.insert(key.clone(), Entry { file, vin, car, faults, attempts, waiting, fix, fix_due: None, allowed });
+        let entry =
+            Entry { file, vin, car, faults, attempts, waiting, fix, fix_due: None, allowed, held_ms: 0, answers: 0 };
+        self.cars.insert(key.clone(), entry);
         self.record.entered(now, &key);
         Ok(key)
     }
 
-    /// The make's identifier, an invented type, a check digit that holds, the model-year code and a serial number.
+    /// The VIN of an invented car that nobody has yet.
     fn invent_vin(&mut self, file: &CarFile) -> Result<Vin, BadWorld> {
-        // ISO 3779 and 49 CFR 565: letters without I, O, Q, U, Z, then 1 to 9; 30 years.
-        const CODES: &[u8; 30] = b"ABCDEFGHJKLMNPRSTVWXY123456789";
-        let years = file.model_year.checked_sub(1980).ok_or_else(|| bad("model year before 1980"))?;
-        let year = char::from(CODES[usize::from(years) % CODES.len()]);
-        let wmi = file.make.identifier();
         while self.next_serial <= 999_999 {
-            let serial = self.next_serial;
+            let vin = vin_of(file.make, file.model_year, self.next_serial)?;
             self.next_serial += 1;
-            let spell = |digit: char| Vin::parse(&format!("{wmi}FZ6S0{digit}{year}4{serial:06}"));
-            let digit = spell('0').map_err(|e| bad(e.to_string()))?.check_digit();
-            let vin = spell(digit).map_err(|e| bad(e.to_string()))?;
             if !self.cars.contains_key(vin.expose()) {
                 return Ok(vin);
             }
@@ -267,7 +270,7 @@ impl World {
     }
     #[must_use]
     pub fn vins_of(&self, owner: &str) -> BTreeSet<String> {
-        self.cars().filter(|(_, e)| e.file.owner == owner).map(|(vin, _)| vin.to_owned()).collect()
+        self.owners.get(owner).map(|o| o.vins.clone()).unwrap_or_default()
     }
 
     /// Time passes for one car: it acts on what waits for it, sends its position, locks itself.
@@ -302,6 +305,16 @@ impl World {
         self.live(vin, now);
         let entry = self.cars.get_mut(vin)?;
         Some(entry.apply(event, now, &mut self.record))
+    }
+    /// For how long the next answer about this car is held back, simulated milliseconds.
+    pub fn hold_back(&mut self, vin: &str, command: bool) -> u64 {
+        let usual = u64::from(if command { self.latency.command_ms } else { self.latency.read_ms });
+        let seed = self.seed;
+        let Some(entry) = self.cars.get_mut(vin).filter(|_| usual > 0) else { return 0 };
+        entry.answers += 1;
+        let held_ms = usual / 2 + (fault::drawn(seed, vin, "latency", entry.answers) * usual as f64) as u64;
+        entry.held_ms += held_ms;
+        held_ms
     }
     /// The fault that strikes this reading, if any.
     pub fn fault_on_reading(&mut self, vin: &str, target: Target) -> Option<Effect> {
@@ -490,6 +503,7 @@ impl Entry {
             "parked_at": self.car.parked_at.to_rfc3339(),
             "asleep": self.car.asleep,
             "online": self.car.online,
+            "held_ms": self.held_ms,
             "faults": self.faults.len(),
             "waiting_commands": self.waiting.len(),
         })

@@ -95,12 +95,23 @@ pub async fn handle(
     body: Bytes,
 ) -> Response {
     let operation = operation_id(&cloud, &headers);
-    let reply = {
+    let (reply, held_ms) = {
         let now = cloud.now();
         let mut world = cloud.world();
         world.record.requests += 1;
-        decide(&mut world, &method, uri.path(), &headers, &body, now)
+        let reply = match now < world.down_until {
+            true => http_fault(503),
+            false => decide(&mut world, &method, uri.path(), &headers, &body, now),
+        };
+        let held_ms = match route(uri.path()) {
+            Some((asked, Some(vin))) => world.hold_back(vin, matches!(asked, Asked::Command(_))),
+            _ => 0,
+        };
+        (reply, held_ms)
     };
+    if held_ms > 0 {
+        cloud.clock.sleep(std::time::Duration::from_millis(held_ms)).await;
+    }
     let mut response = match reply {
         Reply::Data(data) => ok(&data),
         Reply::Failed(status, message, description, retry_after_s) => {

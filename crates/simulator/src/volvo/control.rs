@@ -34,6 +34,7 @@ pub fn routes() -> Router<Cloud> {
         .route("/__sim/owners/{login}/scopes", post(refuse_scopes))
         .route("/__sim/clock", get(clock))
         .route("/__sim/clock/advance", post(advance))
+        .route("/__sim/outage", post(outage))
         .route("/__sim/record", get(record))
         .route("/__sim/summary", get(summary))
 }
@@ -88,7 +89,7 @@ async fn add_car(State(cloud): State<Cloud>, headers: HeaderMap, body: Bytes) ->
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Hand {
+pub(super) struct Hand {
     action: String,
     closure: Option<String>,
     door: Option<String>,
@@ -98,7 +99,7 @@ struct Hand {
     heading: u16,
 }
 impl Hand {
-    fn event(&self) -> Option<Event> {
+    pub(super) fn event(&self) -> Option<Event> {
         let any = || self.closure.as_deref().and_then(Closure::parse);
         let door = || self.door.as_deref().and_then(|d| Closure::parse(&format!("{d}_door")));
         Some(match self.action.as_str() {
@@ -234,6 +235,17 @@ async fn advance(State(cloud): State<Cloud>, headers: HeaderMap, body: Bytes) ->
     axum::Json(json!({"now": now.to_rfc3339(), "ahead_ms": cloud.clock.ahead_ms()})).into_response()
 }
 
+/// From now on, for so many seconds, every request to the maker's API is answered with 503.
+async fn outage(State(cloud): State<Cloud>, headers: HeaderMap, body: Bytes) -> Response {
+    let step: Advance = match parse(&headers, &body) {
+        Ok(step) => step,
+        Err(response) => return response,
+    };
+    let until = cloud.now().plus_seconds(i64::from(step.seconds.min(ADVANCE_S_MAX)));
+    cloud.world().down_until = until;
+    axum::Json(json!({"down_until": until.to_rfc3339()})).into_response()
+}
+
 async fn record(State(cloud): State<Cloud>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let wanted = |name: &str| {
@@ -266,6 +278,8 @@ async fn summary(State(cloud): State<Cloud>) -> Response {
                 "locks": tally.locks,
                 "commands": tally.commands,
                 "position_reads": tally.position_reads,
+                "position_reads_at": tally.position_reads_at.iter().map(|t| t.to_rfc3339()).collect::<Vec<_>>(),
+                "tailgate_opened_at": tally.tailgate_opened_at.iter().map(|t| t.to_rfc3339()).collect::<Vec<_>>(),
                 "last_opened_at": tally.last_opened_at.map(|t| t.to_rfc3339()),
                 "last_locked_at": tally.last_locked_at.map(|t| t.to_rfc3339()),
                 "shut": entry.car.shut(),

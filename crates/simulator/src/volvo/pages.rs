@@ -122,6 +122,7 @@ DELETE /__sim/cars/VIN/faults
 POST /__sim/owners/LOGIN/revoke       the owner withdraws every consent
 POST /__sim/owners/LOGIN/scopes       {{"refused":["location:read"]}}
 GET  /__sim/clock                     POST /__sim/clock/advance {{"seconds":120}}
+POST /__sim/outage                    {{"seconds":300}}: every request to the API is answered with 503
 GET  /__sim/record?after=0&limit=1000&vin=VIN    every lid, lock, command and reading of a place, in order
 GET  /__sim/summary                   per car: openings, locks, commands, shut and locked now
 

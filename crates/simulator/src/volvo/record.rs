@@ -9,6 +9,8 @@ use super::car::{By, Closure, Happening, Lid, Lock};
 
 /// Entries kept in full; older ones are dropped and counted. The tallies count everything.
 pub const ENTRIES_MAX: usize = 100_000;
+/// Times kept of one kind for one car.
+const TIMES_MAX: usize = 256;
 /// Entries in one answer.
 pub const PAGE_MAX: usize = 1_000;
 
@@ -45,6 +47,10 @@ pub struct Tally {
     /// Commands that arrived at the cloud for this car, by path, whatever was answered.
     pub commands: BTreeMap<&'static str, u64>,
     pub position_reads: u64,
+    /// When, the first 256 of them.
+    pub position_reads_at: Vec<Timestamp>,
+    /// When the tailgate was opened, the first 256 times.
+    pub tailgate_opened_at: Vec<Timestamp>,
     pub last_opened_at: Option<Timestamp>,
     pub last_locked_at: Option<Timestamp>,
 }
@@ -95,7 +101,11 @@ impl Record {
     }
     /// A place left the cloud.
     pub fn position_read(&mut self, at: Timestamp, vin: &str, owner: &str) {
-        self.tally_of(vin).position_reads += 1;
+        let tally = self.tally_of(vin);
+        tally.position_reads += 1;
+        if tally.position_reads_at.len() < TIMES_MAX {
+            tally.position_reads_at.push(at);
+        }
         self.push(at, vin, "position_read", json!({ "owner": owner }));
     }
     pub fn happened(&mut self, at: Timestamp, vin: &str, happening: Happening) {
@@ -123,6 +133,9 @@ impl Record {
             Happening::Lid { closure, value: Lid::Open } if Closure::LIDS.contains(&closure) => {
                 if closure == Closure::Tailgate {
                     tally.tailgate_openings += 1;
+                    if tally.tailgate_opened_at.len() < TIMES_MAX {
+                        tally.tailgate_opened_at.push(at);
+                    }
                 }
                 if closure != Closure::TankLid {
                     tally.lid_openings += 1;

@@ -11,8 +11,8 @@ use super::fault::{self, Acts, Effect, FAULTS_PER_CAR_MAX, Fault, Target, When};
 use super::identity::{Identity, Scopes};
 use super::record::Record;
 
-pub const CARS_MAX: usize = 10_000;
-pub const OWNERS_MAX: usize = 10_000;
+pub const CARS_MAX: usize = 50_000;
+pub const OWNERS_MAX: usize = 50_000;
 pub const CLIENTS_MAX: usize = 100;
 /// Bytes of a world file.
 pub const WORLD_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -32,6 +32,7 @@ pub struct WorldFile {
     /// Decides every fault that has a rate.
     pub seed: u64,
     pub limits: Limits,
+    pub latency: Latency,
     pub clients: Vec<ClientFile>,
     /// Owners without a car; an owner named by a car need not stand here.
     pub owners: Vec<OwnerFile>,
@@ -49,6 +50,14 @@ impl Default for Limits {
     fn default() -> Self {
         Self { reads_per_minute: 100, commands_per_minute: 10 }
     }
+}
+
+/// How long the cloud takes to answer, simulated milliseconds; each answer takes 50 to 150 % of it, drawn from the seed.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Latency {
+    pub read_ms: u32,
+    pub command_ms: u32,
 }
 
 /// A client application as its developer registered it.
@@ -231,6 +240,7 @@ impl Default for WorldFile {
         Self {
             seed: 0,
             limits: Limits::default(),
+            latency: Latency::default(),
             clients: vec![ClientFile {
                 client_id: DEMO_CLIENT_ID.into(),
                 client_secret: DEMO_CLIENT_SECRET.into(),
@@ -274,6 +284,9 @@ pub struct Entry {
     pub car: Car,
     pub faults: Vec<Fault>,
     late: Vec<(Timestamp, Order)>,
+    /// Simulated milliseconds for which answers about this car were held back.
+    pub held_ms: u64,
+    answers: u64,
     attempts: HashMap<Target, u64>,
     /// Accessibility's time: when it last changed.
     pub accessible: (&'static str, Option<&'static str>, Timestamp),
@@ -282,12 +295,16 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct Owner {
     pub refused_scopes: Scopes,
+    vins: Vec<String>,
 }
 
 #[derive(Debug)]
 pub struct World {
     pub seed: u64,
     pub limits: Limits,
+    pub latency: Latency,
+    /// No request is answered before this moment, but with 503.
+    pub down_until: Timestamp,
     pub clients: Vec<ClientFile>,
     pub owners: BTreeMap<String, Owner>,
     cars: BTreeMap<String, Entry>,
@@ -295,6 +312,20 @@ pub struct World {
     pub record: Record,
     quota: HashMap<(String, String, bool), VecDeque<Timestamp>>,
     next_serial: u32,
+}
+
+/// An invented car's VIN with a check digit that holds; `serial` has at most six digits.
+///
+/// # Errors
+/// [`BadWorld`] for a model year before 1980 or a serial number that is too long.
+pub fn vin_of(model_year: u16, serial: u32) -> Result<Vin, BadWorld> {
+    // ISO 3779 and 49 CFR 565: letters without I, O, Q, U, Z, then 1 to 9; 30 years.
+    const CODES: &[u8; 30] = b"ABCDEFGHJKLMNPRSTVWXY123456789";
+    let years = model_year.checked_sub(1980).ok_or_else(|| bad("model year before 1980"))?;
+    let year = char::from(CODES[usize::from(years) % CODES.len()]);
+    let draft = format!("YV1XZ16B0{year}2{serial:06}");
+    let digit = Vin::parse(&draft).map_err(|e| bad(e.to_string()))?.check_digit();
+    Vin::parse(&format!("YV1XZ16B{digit}{year}2{serial:06}")).map_err(|e| bad(e.to_string()))
 }
 
 /// What the cloud tells the caller of a command.
@@ -320,6 +351,8 @@ impl World {
         let mut world = Self {
             seed: file.seed,
             limits: file.limits,
+            latency: file.latency,
+            down_until: Timestamp::EPOCH,
             clients: file.clients,
             owners: BTreeMap::new(),
             cars: BTreeMap::new(),
@@ -381,7 +414,7 @@ impl World {
         if faults.len() > FAULTS_PER_CAR_MAX {
             return Err(bad("too many faults"));
         }
-        self.add_owner(&file.owner)?;
+        self.add_owner(&file.owner)?.vins.push(key.clone());
         let since = now.plus_seconds(-i64::from(file.parked_since_s));
         let build = Build {
             unlock: match file.unlock_window_s {
@@ -403,6 +436,8 @@ impl World {
             car,
             faults,
             late: Vec::new(),
+            held_ms: 0,
+            answers: 0,
             attempts: HashMap::new(),
             accessible: ("AVAILABLE", None, since),
         };
@@ -414,18 +449,12 @@ impl World {
 
     /// `YV1`, an invented type, a check digit that holds, the model-year code and a serial number.
     fn invent_vin(&mut self, model_year: u16) -> Result<Vin, BadWorld> {
-        // ISO 3779 and 49 CFR 565: letters without I, O, Q, U, Z, then 1 to 9; 30 years.
-        const CODES: &[u8; 30] = b"ABCDEFGHJKLMNPRSTVWXY123456789";
-        let years = model_year.checked_sub(1980).ok_or_else(|| bad("model year before 1980"))?;
-        let year = char::from(CODES[usize::from(years) % CODES.len()]);
         loop {
             let serial = self.next_serial;
             self.next_serial += 1;
-            let draft = format!("YV1XZ16B0{year}2{serial:06}");
-            let digit = Vin::parse(&draft).map_err(|e| bad(e.to_string()))?.check_digit();
-            let text = format!("YV1XZ16B{digit}{year}2{serial:06}");
-            if !self.cars.contains_key(&text) {
-                return Vin::parse(&text).map_err(|e| bad(e.to_string()));
+            let vin = vin_of(model_year, serial)?;
+            if !self.cars.contains_key(vin.expose()) {
+                return Ok(vin);
             }
             if serial >= 999_999 {
                 return Err(bad("no serial number left"));
@@ -444,7 +473,7 @@ impl World {
         self.cars.get_mut(vin).map(|e| &mut e.faults)
     }
     pub fn vins_of<'a>(&'a self, owner: &'a str) -> impl Iterator<Item = &'a str> {
-        self.cars().filter(move |(_, e)| e.file.owner == owner).map(|(vin, _)| vin)
+        self.owners.get(owner).into_iter().flat_map(|o| &o.vins).map(String::as_str)
     }
 
     /// Time passes for one car: late commands act, windows pass, it locks itself.
@@ -471,6 +500,16 @@ impl World {
         self.live(vin, now);
         let entry = self.cars.get_mut(vin)?;
         Some(entry.apply(event, now, &mut self.record))
+    }
+    /// For how long the next answer about this car is held back, simulated milliseconds.
+    pub fn hold_back(&mut self, vin: &str, command: bool) -> u64 {
+        let usual = u64::from(if command { self.latency.command_ms } else { self.latency.read_ms });
+        let seed = self.seed;
+        let Some(entry) = self.cars.get_mut(vin).filter(|_| usual > 0) else { return 0 };
+        entry.answers += 1;
+        let held_ms = usual / 2 + (super::fault::drawn(seed, vin, "latency", entry.answers) * usual as f64) as u64;
+        entry.held_ms += held_ms;
+        held_ms
     }
     /// The fault that strikes this reading, if any.
     pub fn fault_on_reading(&mut self, vin: &str, target: Target) -> Option<Effect> {
@@ -615,6 +654,7 @@ impl Entry {
             "asleep": self.car.power.value == super::car::Power::Asleep,
             "online": self.car.online,
             "ready_until": self.car.ready_until.map(Timestamp::to_rfc3339),
+            "held_ms": self.held_ms,
             "faults": self.faults.len(),
             "late_commands": self.late.len(),
         })

@@ -1,0 +1,174 @@
+//! The city: stops, routes over them, and the cars that stand near some. Pure.
+
+use std::collections::BTreeSet;
+
+use parcelshelf_core::area::Position;
+use parcelshelf_core::time::{Timestamp, Window};
+
+use super::dice::Dice;
+
+/// Stops of a courier's day, cars among them.
+const STOPS_PER_ROUTE: [u64; 2] = [100, 150];
+/// A car stands at least this far from the stop of the file that it was made from.
+const OFFSET_MIN_M: f64 = 50.0;
+/// Streets are longer than the crow flies, and vans stop at lights.
+const METRES_PER_S: f64 = 30.0 / 3.6 / 1.3;
+/// What a stop at a door takes.
+const DOOR_S: i64 = 60;
+/// What a stop at a car is planned to take.
+const CAR_S: i64 = 120;
+/// People's doings fall on whole steps of this, so that a simulated second is shared by many.
+const STEP_S: i64 = 5;
+/// The window of a delivery begins this long before the planned arrival.
+const WINDOW_BEFORE_S: i64 = 3_600;
+const WINDOW_S: i64 = 4 * 3_600;
+
+/// One delivery into a car.
+#[derive(Debug, Clone)]
+pub struct Errand {
+    pub n: usize,
+    pub place: Position,
+    pub courier: usize,
+    pub planned: Timestamp,
+    pub window: Window,
+}
+
+/// One stop of a route.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stop {
+    pub place: Position,
+    /// The way there from the stop before.
+    pub drive_s: i64,
+    /// The delivery into a car; `None`: an ordinary door.
+    pub errand: Option<usize>,
+}
+
+/// A day.
+#[derive(Debug, Clone)]
+pub struct City {
+    pub errands: Vec<Errand>,
+    /// One for each courier.
+    pub routes: Vec<Vec<Stop>>,
+    pub day_starts: Timestamp,
+}
+
+impl City {
+    /// Plans a day for `couriers` with `deliveries` into cars, spread evenly; `day_starts` is when the vans leave.
+    ///
+    /// # Panics
+    /// Never: windows are made from a start and a fixed length.
+    #[must_use]
+    pub fn plan(
+        stops: &[Position],
+        depot: Position,
+        deliveries: usize,
+        couriers: usize,
+        seed: u64,
+        day_starts: Timestamp,
+    ) -> Self {
+        let dice = Dice::new(seed);
+        let mut by_angle: Vec<usize> = (0..stops.len()).collect();
+        by_angle.sort_by(|a, b| {
+            let angle = |i: usize| {
+                let (p, d) = (&stops[i], &depot);
+                (p.latitude_deg() - d.latitude_deg()).atan2(p.longitude_deg() - d.longitude_deg())
+            };
+            angle(*a).total_cmp(&angle(*b)).then(a.cmp(b))
+        });
+        let mut city = Self { errands: Vec::with_capacity(deliveries), routes: Vec::new(), day_starts };
+        for courier in 0..couriers {
+            let cars = deliveries * (courier + 1) / couriers - deliveries * courier / couriers;
+            let wanted = dice.between("stops", courier as u64, STOPS_PER_ROUTE[0], STOPS_PER_ROUTE[1]) as usize;
+            let count = wanted.max(cars);
+            let first = by_angle.len() * courier / couriers;
+            let near: Vec<Position> = (0..count).map(|i| stops[by_angle[(first + i) % by_angle.len()]]).collect();
+            let order = nearest_first(&near, depot);
+            city.route(&order, depot, cars, courier, dice);
+        }
+        city
+    }
+
+    fn route(&mut self, order: &[Position], depot: Position, cars: usize, courier: usize, dice: Dice) {
+        let count = order.len();
+        let at_cars: BTreeSet<usize> = (0..cars).map(|i| i * count / cars.max(1)).collect();
+        let (mut here, mut clock_s, mut route) = (depot, 0, Vec::with_capacity(count));
+        for (i, stop) in order.iter().enumerate() {
+            let errand = at_cars.contains(&i).then_some(self.errands.len());
+            let place = match errand {
+                // The same stop may serve several days' worth of cars: each stands somewhere else.
+                Some(n) => {
+                    let away = OFFSET_MIN_M + 100.0 * dice.share("offset", n as u64);
+                    stop.moved(360.0 * dice.share("bearing", n as u64), away)
+                }
+                None => *stop,
+            };
+            let drive_s = whole_steps((here.distance_m(&place) / METRES_PER_S) as i64 + 20);
+            clock_s += drive_s;
+            if let Some(n) = errand {
+                let planned = self.day_starts.plus_seconds(clock_s);
+                let start = planned.plus_seconds(-WINDOW_BEFORE_S).rounded_down_to_minutes(15);
+                let window = Window::new(start, start.plus_seconds(WINDOW_S)).expect("it ends after it starts");
+                self.errands.push(Errand { n, place, courier, planned, window });
+            }
+            clock_s += if errand.is_some() { CAR_S } else { DOOR_S };
+            route.push(Stop { place, drive_s, errand });
+            here = place;
+        }
+        self.routes.push(route);
+    }
+}
+
+/// Seconds rounded up to whole steps, at least one.
+#[must_use]
+pub fn whole_steps(seconds: i64) -> i64 {
+    (seconds + STEP_S - 1).div_euclid(STEP_S).max(1) * STEP_S
+}
+
+/// The order in which the nearest unvisited stop comes next.
+fn nearest_first(stops: &[Position], from: Position) -> Vec<Position> {
+    let mut left: Vec<Position> = stops.to_vec();
+    let (mut here, mut order) = (from, Vec::with_capacity(stops.len()));
+    while !left.is_empty() {
+        let next = (0..left.len())
+            .min_by(|a, b| here.distance_m(&left[*a]).total_cmp(&here.distance_m(&left[*b])))
+            .unwrap_or(0);
+        here = left.swap_remove(next);
+        order.push(here);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stops(count: usize) -> (Vec<Position>, Position) {
+        let depot = Position::new(30.4, -97.7, 10.0).unwrap();
+        ((0..count).map(|i| depot.moved(i as f64 * 37.0, 500.0 + 40.0 * i as f64)).collect(), depot)
+    }
+
+    #[test]
+    fn every_delivery_stands_once_on_a_route_away_from_its_stop_and_inside_its_window() {
+        let (stops, depot) = stops(300);
+        let city = City::plan(&stops, depot, 103, 7, 1, Timestamp::from_unix_seconds(1_795_446_000));
+        assert_eq!((city.errands.len(), city.routes.len()), (103, 7));
+        let mut seen: Vec<usize> = city.routes.iter().flatten().filter_map(|s| s.errand).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..103).collect::<Vec<_>>());
+        for errand in &city.errands {
+            assert!(errand.window.contains(errand.planned));
+            assert!(stops.iter().all(|s| s.distance_m(&errand.place) > 1.0), "a car stands on a stop of the file");
+        }
+        for route in &city.routes {
+            assert!((100..=150).contains(&route.len()), "{}", route.len());
+        }
+    }
+
+    #[test]
+    fn the_same_seed_plans_the_same_day() {
+        let (stops, depot) = stops(200);
+        let plan = |seed| City::plan(&stops, depot, 20, 2, seed, Timestamp::EPOCH.plus_seconds(86_400)).routes;
+        assert_eq!(plan(3), plan(3));
+        assert_ne!(plan(3), plan(4));
+    }
+}

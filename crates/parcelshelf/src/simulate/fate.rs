@@ -1,0 +1,241 @@
+//! What goes wrong with one delivery: decided by the seed, before the day begins. Pure.
+
+use serde_json::{Value, json};
+
+use super::dice::Dice;
+use crate::cli::Faults;
+
+/// What befalls the car before the courier comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CarFate {
+    Stays,
+    /// Sleeps, until somebody touches it.
+    Asleep,
+    /// Is somewhere else inside the area.
+    MovedNearby,
+    /// Has left the area.
+    Left,
+    /// Is being driven when the courier comes.
+    Driving,
+}
+
+/// The bolts when they should engage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoltFate {
+    Sound,
+    Jams,
+    /// The car says that it has locked, and has not.
+    JamsUnnoticed,
+}
+
+/// The label that the courier scans first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScanFate {
+    Right,
+    /// Another parcel's, then the right one.
+    WrongFirst,
+    /// The parcel is not on the van.
+    Missing,
+}
+
+/// What the owner does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnerFate {
+    Allows,
+    /// Never answers the request.
+    Silent,
+    /// Blocks while the courier is on the way.
+    Blocks,
+}
+
+/// One delivery's fate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fate {
+    pub owner: OwnerFate,
+    pub car: CarFate,
+    pub bolt: BoltFate,
+    pub scan: ScanFate,
+    /// The lid springs open again so many times before it stays shut.
+    pub bounces: u8,
+    /// Seconds by which the courier's phone is off.
+    pub phone_off_s: i64,
+    /// Of the phone's requests, how many get lost or doubled.
+    pub phone: PhoneRates,
+    /// What the maker's cloud does to this car's requests, as its control path takes it.
+    pub cloud: Vec<Value>,
+}
+
+/// Shares of a phone's requests.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PhoneRates {
+    /// There is no signal for a while: the request does not leave.
+    pub not_sent: f64,
+    /// The request arrives, its answer does not.
+    pub answer_lost: f64,
+    /// The request arrives twice.
+    pub doubled: f64,
+    /// The request is on its way for so long that others overtake it.
+    pub delayed: f64,
+}
+
+impl Fate {
+    #[must_use]
+    pub fn draw(faults: Faults, dice: Dice, n: u64) -> Self {
+        match faults {
+            Faults::None => Self::good(),
+            Faults::Ordinary => Self::ordinary(dice, n),
+            Faults::Hostile => Self::hostile(dice, n),
+        }
+    }
+
+    fn good() -> Self {
+        Self {
+            owner: OwnerFate::Allows,
+            car: CarFate::Stays,
+            bolt: BoltFate::Sound,
+            scan: ScanFate::Right,
+            bounces: 0,
+            phone_off_s: 0,
+            phone: PhoneRates::default(),
+            cloud: Vec::new(),
+        }
+    }
+
+    /// Rates as owners and couriers report them.
+    fn ordinary(dice: Dice, n: u64) -> Self {
+        Self {
+            owner: pick(dice, "owner", n, &[(0.01, OwnerFate::Silent), (0.005, OwnerFate::Blocks)], OwnerFate::Allows),
+            car: pick(
+                dice,
+                "car",
+                n,
+                &[
+                    (0.02, CarFate::Asleep),
+                    (0.02, CarFate::MovedNearby),
+                    (0.01, CarFate::Left),
+                    (0.01, CarFate::Driving),
+                ],
+                CarFate::Stays,
+            ),
+            bolt: pick(dice, "bolt", n, &[(0.003, BoltFate::Jams)], BoltFate::Sound),
+            scan: pick(dice, "scan", n, &[(0.015, ScanFate::WrongFirst), (0.003, ScanFate::Missing)], ScanFate::Right),
+            bounces: u8::from(dice.hit("lid", n, 0.02)),
+            phone_off_s: 0,
+            phone: PhoneRates { not_sent: 0.02, answer_lost: 0.01, doubled: 0.0, delayed: 0.0 },
+            cloud: vec![
+                rate("unlock", "timeout_acted", 0.01),
+                rate("unlock", "timeout_not_acted", 0.01),
+                json!({"command": "unlock", "fault": "late", "rate": 0.005, "after_s": dice.between("late", n, 8, 50)}),
+                json!({"command": "unlock", "fault": "slow", "rate": 0.03, "slow_s": dice.between("slow", n, 5, 20)}),
+                rate("lock", "timeout_acted", 0.01),
+                rate("lock", "timeout_not_acted", 0.01),
+                rate("any", "429", 0.005),
+                rate("doors", "503", 0.01),
+                rate("location", "503", 0.005),
+                json!({"command": "doors", "fault": "slow", "rate": 0.02, "slow_s": 6}),
+            ],
+        }
+    }
+
+    /// A world that is out for us: a fifth to two fifths of everything goes wrong.
+    fn hostile(dice: Dice, n: u64) -> Self {
+        let off = dice.between("phone clock", n, 0, 9);
+        Self {
+            owner: pick(dice, "owner", n, &[(0.02, OwnerFate::Silent), (0.03, OwnerFate::Blocks)], OwnerFate::Allows),
+            car: pick(
+                dice,
+                "car",
+                n,
+                &[
+                    (0.05, CarFate::Asleep),
+                    (0.05, CarFate::MovedNearby),
+                    (0.04, CarFate::Left),
+                    (0.03, CarFate::Driving),
+                ],
+                CarFate::Stays,
+            ),
+            bolt: pick(dice, "bolt", n, &[(0.05, BoltFate::Jams), (0.02, BoltFate::JamsUnnoticed)], BoltFate::Sound),
+            scan: pick(dice, "scan", n, &[(0.05, ScanFate::WrongFirst), (0.02, ScanFate::Missing)], ScanFate::Right),
+            bounces: u8::try_from(dice.between("lid", n, 0, 9).saturating_sub(7)).unwrap_or(0),
+            // One phone in ten is minutes off, and learns the server's time from its answers.
+            phone_off_s: match off {
+                0 => 240,
+                1 => -240,
+                _ => 0,
+            },
+            phone: PhoneRates { not_sent: 0.08, answer_lost: 0.08, doubled: 0.05, delayed: 0.04 },
+            cloud: hostile_cloud(dice, n),
+        }
+    }
+}
+
+fn hostile_cloud(dice: Dice, n: u64) -> Vec<Value> {
+    let late = dice.between("late", n, 5, 55);
+    let mut all = Vec::new();
+    for command in ["unlock", "lock"] {
+        for (fault, share) in [
+            ("timeout_acted", 0.06),
+            ("timeout_not_acted", 0.05),
+            ("connection_drop_acted", 0.05),
+            ("connection_drop_not_acted", 0.04),
+            ("500_acted", 0.03),
+            ("503_not_acted", 0.03),
+            // "Success", and nothing has moved.
+            ("completed_not_acted", 0.04),
+            ("garbage_acted", 0.03),
+            ("car_error_acted", 0.02),
+            ("429", 0.03),
+        ] {
+            all.push(rate(command, fault, share));
+        }
+        all.push(json!({"command": command, "fault": "late", "rate": 0.03, "after_s": late}));
+        all.push(json!({"command": command, "fault": "slow", "rate": 0.05, "slow_s": dice.between("slow", n, 5, 28)}));
+    }
+    for reading in ["doors", "location", "command-accessibility"] {
+        for (fault, share) in [("503", 0.08), ("connection_drop", 0.06), ("garbage", 0.04), ("429", 0.02)] {
+            all.push(rate(reading, fault, share));
+        }
+        all.push(json!({"command": reading, "fault": "slow", "rate": 0.05, "slow_s": 12}));
+    }
+    all
+}
+
+fn rate(command: &str, fault: &str, rate: f64) -> Value {
+    json!({"command": command, "fault": fault, "rate": rate})
+}
+
+/// One of several that exclude each other.
+fn pick<T: Copy>(dice: Dice, what: &str, n: u64, rates: &[(f64, T)], otherwise: T) -> T {
+    let mut drawn = dice.share(what, n);
+    for (rate, value) in rates {
+        if drawn < *rate {
+            return *value;
+        }
+        drawn -= rate;
+    }
+    otherwise
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_goes_wrong_without_faults_and_rates_are_kept_with_them() {
+        let dice = Dice::new(1);
+        assert_eq!(Fate::draw(Faults::None, dice, 5), Fate::good());
+        let asleep = (0..5_000).filter(|n| Fate::draw(Faults::Ordinary, dice, *n).car == CarFate::Asleep).count();
+        assert!((60..140).contains(&asleep), "{asleep}");
+        assert_eq!(Fate::draw(Faults::Hostile, dice, 9), Fate::draw(Faults::Hostile, dice, 9));
+    }
+
+    #[test]
+    fn a_fifth_to_two_fifths_of_commands_and_readings_go_wrong_in_a_hostile_world() {
+        let cloud = Fate::draw(Faults::Hostile, Dice::new(1), 0).cloud;
+        for command in ["unlock", "lock", "doors", "location"] {
+            let rates = cloud.iter().filter(|f| f["command"] == command).filter_map(|f| f["rate"].as_f64());
+            let left = rates.fold(1.0, |left, rate| left * (1.0 - rate));
+            assert!((0.2..0.45).contains(&(1.0 - left)), "{command}: {}", 1.0 - left);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! A whole day over real HTTP.
+
+pub mod book;
+pub mod city;
+pub mod conductor;
+pub mod cost;
+pub mod courier;
+pub mod day;
+pub mod dice;
+pub mod fate;
+pub mod kills;
+pub mod owner;
+pub mod phone;
+pub mod quiet;
+pub mod report;
+mod run;
+pub mod verdict;
+
+pub use run::run;

@@ -1,0 +1,159 @@
+//! Owners on a simulated day: they enrol, allow, block, and go to their car when its alarm sounds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use parcelshelf_client::courier::StopPage;
+use parcelshelf_core::id::AttemptId;
+use serde_json::json;
+
+use super::day::{Day, Delivery};
+use super::fate::{CarFate, OwnerFate};
+use crate::people::{self, Hands, Owner, persist};
+
+/// A car that was driven away stands again after this.
+const TRIP_S: i64 = 900;
+/// An owner whose phone rang is at the car after this.
+const TO_THE_CAR_S: [u64; 2] = [180, 900];
+/// An attempt that has not ended after this many hours of watching never will.
+const WATCHED_S: u64 = 2 * 3_600;
+/// Between two looks when nobody answered.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Signs up with a car, before the day.
+///
+/// # Errors
+/// When any step is refused.
+pub async fn enrol(day: Arc<Day>, n: usize) -> anyhow::Result<()> {
+    let errand = day.city.errands.get(n).context("no such delivery")?;
+    let car = day.car(n).context("no such car")?;
+    let (scene, plate) = (&day.scene, format!("TX{n:05}"));
+    let hands = Hands::near(Arc::clone(&day.garage), &car.vin);
+    let owner = Owner::enrol_at(scene, day.garage.maker(), &car.login, hands, errand.place, &plate).await;
+    day.put_owner(n, Arc::new(owner.with_context(|| format!("owner {n}"))?));
+    Ok(())
+}
+
+/// A merchant ships and the owner answers.
+///
+/// # Errors
+/// When any step is refused.
+pub async fn order(day: Arc<Day>, n: usize) -> anyhow::Result<()> {
+    let (errand, owner) = (day.city.errands.get(n).context("no such delivery")?, day.owner(n).context("no owner")?);
+    let scene = &day.scene;
+    let label = format!("FJB{:08}", 10_000_000 + n);
+    let mut order = people::order(scene.host.now(), &label)?;
+    order.window = errand.window;
+    order.fallbacks = ["address", "parcel_shop", "return"].map(String::from).into();
+    let merchant = scene.merchant();
+    let ordered =
+        persist(&scene.host, "to ship", async || merchant.ship(&order, &format!("sim-{n}-ship")).await).await?;
+    let mut delivery = Delivery {
+        id: ordered.delivery,
+        parcel: ordered.parcels.first().cloned().context("a shipment without parcels")?,
+        label,
+        place: errand.place,
+        photo_key: None,
+    };
+    if day.fate(n).owner != OwnerFate::Silent {
+        let granted = owner.allow(scene, &ordered).await?;
+        delivery.photo_key = Some(owner.wallet.seal_key_of(granted.id)?);
+        day.book.page(n, |p| p.granted = Some(granted));
+    }
+    day.put_delivery(n, delivery);
+    Ok(())
+}
+
+/// What befalls the car shortly before the courier sets out.
+pub async fn fate_strikes(day: &Arc<Day>, n: usize) {
+    let Some(errand) = day.city.errands.get(n) else { return };
+    let park = |bearing: f64, away_m: f64| {
+        let there = errand.place.moved(bearing, away_m);
+        json!({"action": "park", "latitude": there.latitude_deg(), "longitude": there.longitude_deg()})
+    };
+    match day.fate(n).car {
+        CarFate::Stays => return,
+        CarFate::Asleep => drop(day.hand(n, &json!({"action": "sleep"})).await),
+        CarFate::MovedNearby => {
+            day.hand(n, &json!({"action": "drive_away"})).await;
+            day.hand(n, &park(120.0, 250.0)).await;
+        }
+        CarFate::Left => {
+            day.hand(n, &json!({"action": "drive_away"})).await;
+            day.hand(n, &park(200.0, 25_000.0)).await;
+        }
+        CarFate::Driving => {
+            day.hand(n, &json!({"action": "drive_away"})).await;
+            let (day, park) = (Arc::clone(day), park(60.0, 400.0));
+            tokio::task::spawn_local(async move {
+                day.sleep_s(TRIP_S).await;
+                day.hand(n, &park).await;
+            });
+        }
+    }
+    day.note(n, || format!("the car: {:?}", day.fate(n).car));
+}
+
+/// Some owners stop the delivery while the courier is on the way.
+pub async fn blocks_on_the_way(day: &Arc<Day>, n: usize) {
+    if day.fate(n).owner != OwnerFate::Blocks {
+        return;
+    }
+    let (Some(owner), Some(delivery)) = (day.owner(n), day.delivery(n)) else { return };
+    let (day, id) = (Arc::clone(day), delivery.id);
+    tokio::task::spawn_local(async move {
+        day.sleep_s(i64::try_from(day.dice.between("block", n as u64, 0, 180)).unwrap_or(0)).await;
+        let blocked = persist(&day.scene.host, "the block", async || owner.wallet.block(id).await).await;
+        day.note(n, || format!("the owner blocks: {blocked:?}"));
+    });
+}
+
+/// Follows an attempt after the courier has gone. When the alarm sounds the owner goes there, does with the key what the
+/// cloud could not, and says so.
+pub fn care_afterwards(day: &Arc<Day>, n: usize, page: StopPage, attempt: AttemptId) {
+    day.later();
+    let day = Arc::clone(day);
+    tokio::task::spawn_local(async move {
+        care(&day, n, &page, attempt).await;
+        day.done_later();
+    });
+}
+
+async fn care(day: &Arc<Day>, n: usize, page: &StopPage, attempt: AttemptId) {
+    let host = &day.scene.host;
+    let (began, mut after, mut mended) = (host.clock.uptime(), 0, 0);
+    while host.clock.uptime() - began < Duration::from_secs(WATCHED_S) {
+        let seen = match page.attempt(attempt, after).await {
+            Ok(seen) => seen,
+            Err(_) => {
+                host.clock.sleep(AGAIN).await;
+                continue;
+            }
+        };
+        after = seen["seq"].as_u64().unwrap_or(after);
+        if seen["alarm"].is_string() {
+            day.book.page(n, |p| p.alarms += 1);
+            day.note(n, || format!("the alarm sounds: {}", seen["alarm"]));
+            mend(day, n, mended).await;
+            mended += 1;
+        } else if seen["ended"] == json!(true) {
+            day.book.page(n, |p| p.attempt_over = true);
+            day.note(n, || format!("the attempt has ended: {} {}", seen["state"], seen["lock_proof"]));
+            return;
+        }
+    }
+    day.note(n, || String::from("nobody watches any longer"));
+}
+
+async fn mend(day: &Arc<Day>, n: usize, before: u32) {
+    let way = day.dice.between("to the car", (n as u64) << 4 | u64::from(before), TO_THE_CAR_S[0], TO_THE_CAR_S[1]);
+    day.sleep_s(i64::try_from(way).unwrap_or(0)).await;
+    for action in ["free_lock", "close_tailgate", "lock_with_key"] {
+        day.hand(n, &json!({"action": action})).await;
+    }
+    let (Some(owner), Some(delivery)) = (day.owner(n), day.delivery(n)) else { return };
+    let host = &day.scene.host;
+    let told = persist(host, "the acknowledgement", async || owner.wallet.acknowledge(delivery.id).await).await;
+    day.note(n, || format!("the owner locks with the key and says so: {:?}", told.map(drop)));
+}

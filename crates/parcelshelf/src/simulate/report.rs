@@ -1,0 +1,216 @@
+//! The report of a day: JSON for machines, a table for people.
+
+use std::collections::BTreeMap;
+
+use parcelshelf_core::actuation::LockProof;
+use serde_json::{Value, json};
+
+use super::book::{Page, Times};
+use super::verdict::{Finding, Violations};
+
+/// Processor time and bytes of the three services, in the order of [`NAMES`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Costs {
+    pub cpu_ms: [u64; 3],
+    pub bytes: [u64; 3],
+}
+/// The services that cost something.
+pub const NAMES: [&str; 3] = ["carrier", "gateway", "keyholder"];
+
+impl Costs {
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        let less = |a: [u64; 3], b: [u64; 3]| std::array::from_fn(|i| a[i].saturating_sub(b[i]));
+        Self { cpu_ms: less(self.cpu_ms, before.cpu_ms), bytes: less(self.bytes, before.bytes) }
+    }
+}
+
+/// Everything that a day gave.
+#[derive(Debug)]
+pub struct Results {
+    pub deliveries: usize,
+    pub makers: BTreeMap<&'static str, usize>,
+    pub pages: Vec<Page>,
+    pub findings: Vec<Finding>,
+    pub hops: BTreeMap<&'static str, Times>,
+    pub odd: BTreeMap<String, u64>,
+    pub costs: Costs,
+    pub cpu_by_thread_ms: BTreeMap<&'static str, BTreeMap<String, u64>>,
+    pub crypto_floor_ms: f64,
+    pub ticks: u64,
+    pub kills: Value,
+    pub wall_s: f64,
+    pub phases_s: Vec<(&'static str, f64)>,
+    pub seed: u64,
+    pub faults: &'static str,
+}
+
+/// How the deliveries ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    pub delivered: usize,
+    pub fallback: BTreeMap<String, usize>,
+    pub returned: usize,
+    pub without_end: usize,
+}
+
+impl Results {
+    #[must_use]
+    pub fn outcomes(&self) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        for page in &self.pages {
+            match &page.end {
+                Some((end, _)) if end == "delivered" => outcomes.delivered += 1,
+                Some((end, _)) if end == "returned" => outcomes.returned += 1,
+                Some((end, reason)) if end == "fallback" || end == "partly_delivered" => {
+                    let reason = reason.clone().unwrap_or_else(|| String::from("unnamed"));
+                    *outcomes.fallback.entry(reason).or_default() += 1;
+                }
+                _ => outcomes.without_end += 1,
+            }
+        }
+        outcomes
+    }
+    #[must_use]
+    pub fn violations(&self) -> Violations {
+        let mut sum = Violations::default();
+        for finding in &self.findings {
+            sum.add(finding.violations);
+        }
+        sum
+    }
+    fn lock_proofs(&self) -> BTreeMap<&'static str, usize> {
+        let mut proofs = BTreeMap::new();
+        for finding in &self.findings {
+            *proofs.entry(finding.lock_proof.map_or("none", LockProof::code)).or_default() += 1;
+        }
+        proofs
+    }
+    fn refused_bundles(&self) -> BTreeMap<&'static str, usize> {
+        let mut codes = BTreeMap::new();
+        for code in self.findings.iter().filter_map(|f| f.refused) {
+            *codes.entry(code).or_default() += 1;
+        }
+        codes
+    }
+
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let outcomes = self.outcomes();
+        let per = |n: u64| n as f64 / self.deliveries.max(1) as f64;
+        let by_service = |values: [u64; 3], unit: fn(f64) -> f64| -> Value {
+            NAMES.iter().zip(values).map(|(name, v)| ((*name).to_owned(), json!(unit(per(v))))).collect()
+        };
+        let (mut domain, mut real) = (serde_json::Map::new(), serde_json::Map::new());
+        for (hop, times) in &self.hops {
+            domain.insert((*hop).to_owned(), quantiles(times.domain_ms.iter().map(|ms| *ms as f64)));
+            if !times.real_us.is_empty() {
+                real.insert((*hop).to_owned(), quantiles(times.real_us.iter().map(|us| *us as f64 / 1_000.0)));
+            }
+        }
+        json!({
+            "deliveries": self.deliveries,
+            "outcomes": {
+                "delivered": outcomes.delivered, "fallback": outcomes.fallback, "returned": outcomes.returned,
+            },
+            "violations": self.violations().to_json(),
+            "makers": self.makers,
+            "cpu_ms_per_delivery": by_service(self.costs.cpu_ms, round2),
+            "cpu_ms_per_delivery_by_thread": self.cpu_by_thread_ms.iter().map(|(name, threads)| {
+                let threads: BTreeMap<&String, f64> = threads.iter().map(|(t, ms)| (t, round2(per(*ms)))).collect();
+                (*name, threads)
+            }).collect::<BTreeMap<_, _>>(),
+            "crypto_floor_ms": round2(self.crypto_floor_ms),
+            "bytes_per_delivery": by_service(self.costs.bytes, f64::round),
+            "latency_ms": domain,
+            "latency_real_ms": real,
+            "lock_proofs": self.lock_proofs(),
+            "alarms": self.findings.iter().filter(|f| f.alarmed).count(),
+            "bundles_refused": self.refused_bundles(),
+            "refusals": self.odd,
+            "kills": self.kills,
+            "clock_moves": self.ticks,
+            "phases_s": self.phases_s.iter().map(|(name, s)| ((*name).to_owned(), json!(round2(*s)))).collect::<serde_json::Map<_, _>>(),
+            "wall_s": round2(self.wall_s),
+            "faults": self.faults,
+            "seed": self.seed,
+        })
+    }
+
+    /// Lines for a person.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let (o, v) = (self.outcomes(), self.violations());
+        let percent = |n: usize| 100.0 * n as f64 / self.deliveries.max(1) as f64;
+        let mut lines = vec![
+            format!("{:<26}{:>8}  {:>5.1} %", "delivered into the car", o.delivered, percent(o.delivered)),
+            format!("{:<26}{:>8}  {:>5.1} %", "returned", o.returned, percent(o.returned)),
+        ];
+        for (reason, count) in &o.fallback {
+            lines.push(format!("{:<26}{count:>8}  {:>5.1} %", format!("fallback: {reason}"), percent(*count)));
+        }
+        lines.push(String::new());
+        for (name, count) in [
+            ("opened without chain", v.opened_without_chain),
+            ("located without chain", v.located_without_chain),
+            ("second opening", v.second_opening),
+            ("left open without alarm", v.left_open_without_alarm),
+            ("without end", v.without_end),
+        ] {
+            lines.push(format!("{name:<26}{count:>8}  {}", if count == 0 { "" } else { "<- violation" }));
+        }
+        lines.push(String::new());
+        let cpu = self.costs.cpu_ms.map(|ms| ms as f64 / self.deliveries.max(1) as f64);
+        lines.push(format!(
+            "{:<26}{:>8.2}  (carrier {:.2}, gateway {:.2}, keyholder {:.2}; bare cryptography {:.2})",
+            "CPU ms per delivery",
+            cpu.iter().sum::<f64>(),
+            cpu[0],
+            cpu[1],
+            cpu[2],
+            self.crypto_floor_ms
+        ));
+        for (hop, times) in &self.hops {
+            let [p50, p95, p99] = at_quantiles(times.domain_ms.iter().map(|ms| *ms as f64));
+            let [r50, r95, _] = at_quantiles(times.real_us.iter().map(|us| *us as f64 / 1_000.0));
+            lines.push(format!(
+                "{hop:<26}{:>8.1} s p50 {:>6.1} p95 {:>6.1} p99 simulated   {r50:>7.1} ms p50 {r95:>7.1} p95 real",
+                p50 / 1_000.0,
+                p95 / 1_000.0,
+                p99 / 1_000.0
+            ));
+        }
+        lines.join("\n")
+    }
+}
+
+fn round2(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+/// Values at 50, 95 and 99 %; zeros of nothing.
+#[must_use]
+pub fn at_quantiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut all: Vec<f64> = values.collect();
+    all.sort_by(f64::total_cmp);
+    [0.5, 0.95, 0.99].map(|q| {
+        let index = ((all.len() as f64 * q).ceil() as usize).clamp(1, all.len().max(1)) - 1;
+        all.get(index).copied().unwrap_or(0.0)
+    })
+}
+fn quantiles(values: impl Iterator<Item = f64>) -> Value {
+    let [p50, p95, p99] = at_quantiles(values).map(round2);
+    json!({"p50": p50, "p95": p95, "p99": p99})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_values_that_occurred() {
+        assert_eq!(at_quantiles((1..=100).map(f64::from)), [50.0, 95.0, 99.0]);
+        assert_eq!(at_quantiles([7.0].into_iter()), [7.0, 7.0, 7.0]);
+        assert_eq!(at_quantiles(std::iter::empty()), [0.0, 0.0, 0.0]);
+    }
+}

@@ -1,0 +1,482 @@
+//! A day from the first sign-up to the report.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use parcelshelf_client::Failure;
+use parcelshelf_core::area::Position;
+use parcelshelf_core::time::Timestamp;
+use parcelshelf_edge::Host;
+use parcelshelf_edge::clock::{Stopwatch, SystemEntropy};
+use parcelshelf_protocol::bundle::Anchors;
+use parcelshelf_simulator::garage::{Garage, Seen};
+use parcelshelf_simulator::sabotage::Tampering;
+use parcelshelf_simulator::volvo::{self, CarFile, Cloud, Latency, WorldFile};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::{LocalSet, spawn_local};
+
+use super::city::City;
+use super::conductor::Conductor;
+use super::cost;
+use super::courier;
+use super::day::{Car, Day, Plan};
+use super::dice::Dice;
+use super::fate::{Fate, OwnerFate};
+use super::kills::Kills;
+use super::owner;
+use super::report::{Costs, NAMES, Results};
+use super::verdict::{self, Case, Finding};
+use crate::cli::{Faults, Sabotage, Simulate};
+use crate::people::{Courier, persist};
+use crate::stage::{Clockwork, Setting, Stage};
+
+/// Tuesday, 24 November 2026, 04:00 in Austin: owners sign up.
+const SIGN_UP: Timestamp = Timestamp::from_unix_seconds(1_795_514_400);
+/// Vans leave so long after that: 08:00.
+const DAY_AFTER_S: i64 = 4 * 3_600;
+/// Simulated moments fall on whole steps of this.
+const GRID_MS: i64 = 50;
+/// What the maker's cloud usually takes.
+const LATENCY: Latency = Latency { read_ms: 300, command_ms: 3_000 };
+/// So many people do the same thing at once.
+const AT_ONCE: usize = 48;
+/// After the last van is back everything at the cars must come to its end within this.
+const EVENING_S: i64 = 6 * 3_600;
+/// First serial number of the simulated cars.
+const SERIAL: u32 = 100_001;
+const MODEL_YEAR: u16 = 2022;
+
+/// # Errors
+/// When the day cannot be played, or the judge finds a violation.
+pub async fn run(args: Simulate) -> anyhow::Result<()> {
+    LocalSet::new().run_until(run_here(args)).await
+}
+
+async fn run_here(args: Simulate) -> anyhow::Result<()> {
+    ensure!(args.deliveries > 0 && args.couriers > 0, "a day has at least one delivery and one courier");
+    ensure!(args.deliveries.div_ceil(args.couriers) <= 150, "a courier serves at most 150 stops; name more couriers");
+    let dir = Folder::make(args.out.as_deref())?;
+    let results = play(&args, dir.path()).await?;
+    println!("{}", results.table());
+    if let Some(path) = &args.report {
+        fs::write(path, serde_json::to_string_pretty(&results.to_json())? + "\n")
+            .with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    let violations = results.violations();
+    ensure!(violations.sum() == 0, "the judge is not satisfied: {}", violations.to_json());
+    Ok(())
+}
+
+/// The folder of a run; removed afterwards unless it was asked for.
+struct Folder {
+    path: PathBuf,
+    kept: bool,
+}
+impl Folder {
+    fn make(asked: Option<&Path>) -> anyhow::Result<Self> {
+        let path = match asked {
+            Some(path) => path.to_owned(),
+            None => std::env::temp_dir().join(format!("parcelshelf-simulate-{}", std::process::id())),
+        };
+        if fs::read_dir(&path).is_ok_and(|mut d| d.next().is_some()) {
+            bail!("{} is not empty; choose another folder with --out", path.display());
+        }
+        fs::create_dir_all(&path)?;
+        Ok(Self { path, kept: asked.is_some() })
+    }
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+fn bar(what: &'static str, length: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(length as u64).with_message(what);
+    let style = ProgressStyle::with_template("{msg:<22} {wide_bar} {pos}/{len} {elapsed} eta {eta}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn plan(args: &Simulate) -> anyhow::Result<Plan> {
+    let (stops, depot) = stops(&args.stops)?;
+    let dice = Dice::new(args.seed);
+    let day_starts = SIGN_UP.plus_seconds(DAY_AFTER_S);
+    let city = City::plan(&stops, depot, args.deliveries, args.couriers, args.seed, day_starts);
+    let fates = (0..args.deliveries).map(|n| Fate::draw(args.faults, dice, n as u64)).collect();
+    let cars = (0..args.deliveries).map(|n| {
+        let serial = SERIAL + u32::try_from(n)?;
+        let vin = volvo::vin_of(MODEL_YEAR, serial).map_err(|e| anyhow::anyhow!("{e:?}"))?;
+        Ok(Car { login: format!("owner-{n}@example.org"), vin: vin.expose().to_owned() })
+    });
+    let cars = cars.collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Plan { city, fates, cars, dice, only: args.only, traced: args.trace.is_some() })
+}
+
+/// The makers' cloud in this process, over a socket of its own.
+async fn cloud(plan: &Plan, seed: u64, host: &Host) -> anyhow::Result<(Cloud, String)> {
+    let cars = plan.cars.iter().zip(&plan.city.errands).map(|(car, errand)| {
+        let mut file = CarFile::of(&car.login);
+        (file.latitude, file.longitude) = (errand.place.latitude_deg(), errand.place.longitude_deg());
+        file.vin = Some(car.vin.clone());
+        file.model_year = MODEL_YEAR;
+        file
+    });
+    let world = WorldFile { seed, latency: LATENCY, cars: cars.collect(), ..WorldFile::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    let cloud = Cloud::new(world, Arc::clone(&host.clock), Arc::clone(&host.entropy), &base)?;
+    let serving = cloud.clone();
+    tokio::spawn(async move {
+        if let Err(error) = serving.serve(listener, std::future::pending()).await {
+            tracing::error!(%error, "the simulated cloud has ended");
+        }
+    });
+    Ok((cloud, base))
+}
+
+async fn play(args: &Simulate, dir: &Path) -> anyhow::Result<Results> {
+    let watch = Stopwatch::start();
+    let mut phases: Vec<(&'static str, f64)> = Vec::new();
+    let mut lap = {
+        let mut last = 0.0;
+        move |name: &'static str, phases: &mut Vec<(&'static str, f64)>| {
+            let now = watch.elapsed().as_secs_f64();
+            phases.push((name, now - last));
+            last = now;
+        }
+    };
+    let plan = plan(args)?;
+    let conductor = Arc::new(Conductor::start(dir, SIGN_UP, GRID_MS)?);
+    let hold = conductor.hold();
+    let host = Host { clock: Arc::new(conductor.clock()), entropy: Arc::new(SystemEntropy) };
+    let (cloud, base) = cloud(&plan, args.seed, &host).await?;
+    let tampering = match args.sabotage {
+        Some(Sabotage::RelockOff) => Some(Tampering::SwallowLocks),
+        Some(Sabotage::SecondCommand) => Some(Tampering::RepeatUnlocks),
+        Some(Sabotage::LeafLeftOut) | None => None,
+    };
+    let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
+    let setting = Setting { tampering, log_level: Some("warn"), ..Setting::default() };
+    let stage = Stage::start_parties(dir, base, setting, clockwork).await?;
+    let scene = Arc::clone(&stage.scene);
+    let pids = move |stage: &Stage| [stage.carrier.pid(), stage.gateway.pid(), stage.keyholder.pid()];
+    let stage = Arc::new(Mutex::new(stage));
+    let kills = Kills::plan(Arc::clone(&stage), args.kills, args.deliveries, plan.dice);
+    let garage: Arc<dyn Garage> = Arc::new(cloud);
+    let day = Arc::new(Day::new(scene, garage, kills, plan));
+    drop(hold);
+    lap("start", &mut phases);
+
+    all(&day, "owners sign up", owner::enrol).await?;
+    let couriers = hire(&day, args.couriers).await?;
+    lap("sign_up", &mut phases);
+
+    let costs = async || {
+        let mut costs = Costs::default();
+        for (i, pid) in pids(&*stage.lock().await).into_iter().enumerate() {
+            costs.cpu_ms[i] = pid.map_or(0, cost::cpu_ms);
+            costs.bytes[i] = cost::bytes_below(&dir.join("parties").join(NAMES[i]));
+        }
+        costs
+    };
+    let before: Vec<Seen> = day.cars.iter().map(|c| day.garage.seen(&c.vin).unwrap_or_default()).collect();
+    let costs_before = costs().await;
+    let threads_before = threads(&*stage.lock().await);
+    all(&day, "merchants ship", owner::order).await?;
+    lap("orders", &mut phases);
+
+    load(&day, &couriers).await?;
+    shifts(&day, args, couriers).await;
+    lap("day", &mut phases);
+    evening(&day).await?;
+    let costs = costs().await.since(costs_before);
+    let cpu_by_thread_ms = since(threads(&*stage.lock().await), &threads_before);
+    lap("evening", &mut phases);
+
+    let findings = judged(&day, args, &before).await?;
+    lap("judge", &mut phases);
+    if let Some(path) = &args.trace {
+        fs::write(path, day.book.trace()).with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    let floor = cost::crypto_floor(&SystemEntropy)?;
+    let results = Results {
+        deliveries: args.deliveries,
+        makers: [(day.garage.maker(), args.deliveries)].into(),
+        pages: day.book.pages(),
+        findings,
+        hops: day.book.hops(),
+        odd: day.book.oddities(),
+        costs,
+        cpu_by_thread_ms,
+        crypto_floor_ms: floor.as_secs_f64() * 1_000.0,
+        ticks: conductor.ticks(),
+        kills: day.kills.counted(),
+        wall_s: watch.elapsed().as_secs_f64(),
+        phases_s: phases,
+        seed: args.seed,
+        faults: match args.faults {
+            Faults::None => "none",
+            Faults::Ordinary => "ordinary",
+            Faults::Hostile => "hostile",
+        },
+    };
+    // Nothing that matters is lost: the run is over, and the next one begins with stores of its own.
+    let mut stage = stage.lock().await;
+    let stage = &mut *stage;
+    for service in [&mut stage.carrier, &mut stage.gateway, &mut stage.keyholder] {
+        // A child that is gone already is no reason to lose the report.
+        let _ = service.kill().await;
+    }
+    Ok(results)
+}
+
+type ByThread = BTreeMap<&'static str, BTreeMap<String, u64>>;
+
+fn threads(stage: &Stage) -> ByThread {
+    let services = [("carrier", &stage.carrier), ("gateway", &stage.gateway), ("keyholder", &stage.keyholder)];
+    services.into_iter().map(|(name, s)| (name, s.pid().map(cost::cpu_ms_by_thread).unwrap_or_default())).collect()
+}
+fn since(mut now: ByThread, before: &ByThread) -> ByThread {
+    for (service, threads) in &mut now {
+        for (name, ms) in threads {
+            let then = before.get(service).and_then(|t| t.get(name)).copied().unwrap_or(0);
+            *ms = ms.saturating_sub(then);
+        }
+    }
+    now
+}
+
+/// The same for every delivery, a few dozen at once.
+async fn all<F>(
+    day: &Arc<Day>,
+    what: &'static str,
+    act: impl Fn(Arc<Day>, usize) -> F + Clone + 'static,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>> + 'static,
+{
+    let (places, progress) = (Arc::new(Semaphore::new(AT_ONCE)), bar(what, day.cars.len()));
+    let mut tasks = Vec::with_capacity(day.cars.len());
+    for n in 0..day.cars.len() {
+        let place = Arc::clone(&places).acquire_owned().await?;
+        let (day, act, progress) = (Arc::clone(day), act.clone(), progress.clone());
+        tasks.push(spawn_local(async move {
+            let done = act(day, n).await;
+            progress.inc(1);
+            drop(place);
+            done
+        }));
+    }
+    for task in tasks {
+        task.await?.with_context(|| format!("while {what}"))?;
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
+
+async fn hire(day: &Arc<Day>, count: usize) -> anyhow::Result<Vec<Arc<Courier>>> {
+    let mut couriers = Vec::with_capacity(count);
+    for k in 0..count {
+        couriers.push(Arc::new(Courier::hire(&day.scene, &format!("Courier {k}"), &format!("sim-courier-{k}")).await?));
+    }
+    Ok(couriers)
+}
+
+/// In the morning the vans are loaded; what no owner has allowed goes elsewhere.
+async fn load(day: &Arc<Day>, couriers: &[Arc<Courier>]) -> anyhow::Result<()> {
+    let (dispatch, host) = (day.scene.dispatch(), &day.scene.host);
+    for n in 0..day.cars.len() {
+        let (Some(delivery), Some(errand)) = (day.delivery(n), day.city.errands.get(n)) else { continue };
+        if day.fate(n).owner == OwnerFate::Silent {
+            let body = json!({"reason": "not_confirmed"});
+            persist(host, "to cancel", async || {
+                dispatch.step(delivery.id, "cancel", &format!("sim-{n}-cancel"), &body).await
+            })
+            .await?;
+            continue;
+        }
+        let courier = couriers.get(errand.courier).context("no such courier")?;
+        let key = format!("sim-{n}-load");
+        // The carrier hears of the owner's answer a moment after the owner gave it.
+        persist(host, "to load", async || match dispatch.load(delivery.id, courier.id, &key).await {
+            Err(Failure::Problem { code, .. }) if code == "wrong_state" => {
+                Err(Failure::Problem { status: 503, code, detail: String::from("not accepted yet") })
+            }
+            done => done,
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Everybody works until the last van is back.
+async fn shifts(day: &Arc<Day>, args: &Simulate, couriers: Vec<Arc<Courier>>) {
+    for n in 0..day.cars.len() {
+        if let Err(why) = day.garage.plan_faults(&day.cars[n].vin, &day.fate(n).cloud) {
+            tracing::error!(n, why, "a fault cannot be planned");
+        }
+    }
+    let longest_s = day.city.errands.iter().map(|e| e.planned.millis_since(day.city.day_starts) / 1_000).max();
+    let longest_s = longest_s.unwrap_or(0);
+    if args.faults == Faults::Hostile {
+        outages(day, longest_s);
+    }
+    let killing = {
+        let day = Arc::clone(day);
+        spawn_local(async move {
+            let day_s = u64::try_from(longest_s).unwrap_or(0).max(120);
+            day.kills.all_day(&day, day_s).await;
+        })
+    };
+    let progress = bar("couriers", day.cars.len());
+    let watching = {
+        let (day, progress) = (Arc::clone(day), progress.clone());
+        spawn_local(async move {
+            loop {
+                day.sleep_s(60).await;
+                progress.set_position(day.ticked() as u64);
+            }
+        })
+    };
+    let shifts: Vec<_> = couriers
+        .into_iter()
+        .zip(day.city.routes.clone())
+        .map(|(courier, route)| spawn_local(courier::shift(Arc::clone(day), courier, route)))
+        .collect();
+    for shift in shifts {
+        let _ = shift.await;
+    }
+    let _ = killing.await;
+    watching.abort();
+    progress.finish_and_clear();
+}
+
+/// A hostile cloud is down for five minutes, now and then.
+fn outages(day: &Arc<Day>, longest_s: i64) {
+    let day = Arc::clone(day);
+    spawn_local(async move {
+        for n in 0..4 {
+            let pause = day.dice.between("outage", n, 600, u64::try_from(longest_s / 3).unwrap_or(0).max(1_200));
+            day.sleep_s(i64::try_from(pause).unwrap_or(0)).await;
+            day.garage.outage(300);
+        }
+    });
+}
+
+/// What is still open at cars comes to its end; parcels reach their fallbacks.
+async fn evening(day: &Arc<Day>) -> anyhow::Result<()> {
+    let until = day.now().plus_seconds(EVENING_S);
+    while day.has_later() && day.now() < until {
+        day.sleep_s(30).await;
+    }
+    let (dispatch, host) = (day.scene.dispatch(), &day.scene.host);
+    for n in (0..day.cars.len()).filter(|n| day.is_played(*n)) {
+        let Some(delivery) = day.delivery(n) else { continue };
+        let seen = persist(host, "a delivery", async || dispatch.delivery(delivery.id).await).await?;
+        if seen["state"] == "falling_back" {
+            let (key, body) = (format!("sim-{n}-fallback"), json!({"parcel": delivery.parcel}));
+            persist(host, "the fallback", async || dispatch.step(delivery.id, "fallback-done", &key, &body).await)
+                .await?;
+        }
+        let seen = persist(host, "a delivery", async || dispatch.delivery(delivery.id).await).await?;
+        let reason = seen["parcels"][0]["reason"].as_str().map(str::to_owned);
+        let end = seen["end"].as_str().map(|end| (end.to_owned(), reason));
+        day.note(n, || format!("the carrier says {} {}", seen["state"], seen["end"]));
+        day.book.page(n, |p| p.end = end);
+    }
+    // A checkpoint covers the last record.
+    day.sleep_s(5).await;
+    Ok(())
+}
+
+async fn judged(day: &Arc<Day>, args: &Simulate, before: &[Seen]) -> anyhow::Result<Vec<Finding>> {
+    let keys = day.keys();
+    let claims = keys.claims();
+    let anchors = Anchors {
+        aud: claims.iss.clone(),
+        log: claims.log.clone(),
+        operator: day.scene.operator.clone(),
+        rp_id: claims.rp_id.clone(),
+        wallet_origin: claims.wallet_origin.clone(),
+    };
+    let pages = day.book.pages();
+    let progress = bar("bundles are verified", day.cars.len());
+    let mut findings = Vec::with_capacity(day.cars.len());
+    for (n, page) in pages.iter().enumerate() {
+        progress.inc(1);
+        if !day.is_played(n) {
+            continue;
+        }
+        let after = day.garage.seen(&day.cars[n].vin).unwrap_or_default();
+        let bundle = bundle(day, n, page.granted.is_some(), args.sabotage).await?;
+        let case = Case {
+            before: before.get(n).context("a car without a record")?,
+            after: &after,
+            bundle: bundle.as_deref(),
+            anchors: &anchors,
+            places_shown: page.places_shown,
+            ended: page.end.is_some() && (!page.attempted || page.attempt_over),
+        };
+        let finding = verdict::judge(&case);
+        if finding.violations.sum() > 0 || finding.refused.is_some() {
+            day.note(n, || format!("VIOLATION {} {:?}", finding.violations.to_json(), finding.refused));
+            eprintln!("delivery {n}: {} {}", finding.violations.to_json(), finding.refused.unwrap_or_default());
+        }
+        findings.push(finding);
+    }
+    progress.finish_and_clear();
+    Ok(findings)
+}
+
+async fn bundle(day: &Day, n: usize, granted: bool, sabotage: Option<Sabotage>) -> anyhow::Result<Option<Vec<u8>>> {
+    let (Some(owner), Some(delivery), true) = (day.owner(n), day.delivery(n), granted) else { return Ok(None) };
+    let host = &day.scene.host;
+    let bytes = persist(host, "the case bundle", async || match owner.wallet.bundle(delivery.id).await {
+        Err(Failure::Problem { code, .. }) if code == "bundle_not_ready" => {
+            Err(Failure::Problem { status: 503, code, detail: String::new() })
+        }
+        done => done,
+    });
+    let mut bytes = bytes.await?;
+    if sabotage == Some(Sabotage::LeafLeftOut) {
+        let mut open = parcelshelf_protocol::bundle::Bundle::parse_canonical(&bytes)?;
+        open.records.remove(open.records.len().saturating_sub(2));
+        bytes = open.encode();
+    }
+    Ok(Some(bytes))
+}
+
+/// Stops and the depot of a file.
+fn stops(file: &Path) -> anyhow::Result<(Vec<Position>, Position)> {
+    let mut reader = csv::Reader::from_path(file).with_context(|| format!("failed to read {}", file.display()))?;
+    let (mut stops, mut depot) = (Vec::new(), None);
+    for row in reader.records() {
+        let row = row?;
+        let number = |i: usize| row.get(i).and_then(|t| t.trim().parse::<f64>().ok());
+        let (Some(id), Some(lat), Some(lng)) = (row.get(0), number(1), number(2)) else {
+            bail!("{}: each row has id,latitude,longitude", file.display());
+        };
+        let place = Position::new(lat, lng, 10.0)?;
+        if id.trim() == "depot" { depot = Some(place) } else { stops.push(place) }
+    }
+    ensure!(!stops.is_empty(), "{} has no stops", file.display());
+    Ok((stops.clone(), depot.unwrap_or(stops[0])))
+}
