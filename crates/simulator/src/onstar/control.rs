@@ -96,8 +96,8 @@ impl Hand {
     pub(super) fn event(&self) -> Option<Event> {
         let door = || self.door.as_deref().and_then(|d| Closure::parse(&format!("{d}_door")));
         Some(match self.action.as_str() {
-            "open_trunk" => Event::Open(Closure::Trunk),
-            "close_trunk" => Event::Close(Closure::Trunk),
+            "open_trunk" | "open_tailgate" => Event::Open(Closure::Trunk),
+            "close_trunk" | "close_tailgate" => Event::Close(Closure::Trunk),
             "leave_trunk_ajar" => Event::LeaveAjar(Closure::Trunk),
             "open_hood" => Event::Open(Closure::Hood),
             "close_hood" => Event::Close(Closure::Hood),

@@ -80,7 +80,7 @@ CODE=$(curl -s -o /dev/null -w '%{{redirect_url}}' -G $LOGIN/authorize -d respon
   -d code_challenge=$CHALLENGE -d code_challenge_method=S256 | sed 's/.*code=\([^&]*\).*/\1/')
 FIRST=$(curl -s $LOGIN/token -d grant_type=authorization_code -d client_id=$ID -d code=$CODE \
   --data-urlencode redirect_uri=$BACK -d code_verifier=$VERIFIER | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
-TOKEN=$(curl -s $BASE/sec/authz/v3/oauth/token -d subject_token=$FIRST -d scope=onstar -d device_id=$(uuidgen) \
+TOKEN=$(curl -s $BASE/sec/authz/v3/oauth/token -d subject_token=$FIRST -d scope=onstar -d device_id=$(openssl rand -hex 16) \
   -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange \
   -d subject_token_type=urn:ietf:params:oauth:token-type:access_token | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
 curl -s $BASE/mbff/garage/v1 -H "Authorization: Bearer $TOKEN" -H 'Content-Type: text/plain' \
@@ -106,6 +106,7 @@ POST /__sim/cars/VIN/hand             {{"action":"open_trunk"}} | close_trunk | 
                                       break_latch (the trunk stays ajar) | mend_latch
                                       sleep | wake | lose_network | regain_network | drive_away
                                       {{"action":"park","latitude":42.3,"longitude":-83.0}}
+                                      open_tailgate and close_tailgate mean the trunk, too
                                       409 when it cannot be done (a locked trunk does not open)
 POST /__sim/cars/VIN/faults           {{"command":"unlockTrunk","fault":"timeout_acted","times":1}} or "rate":0.2 instead of times
                                       command: unlockTrunk lockTrunk unlock lock alert cancelAlert location any,

@@ -509,3 +509,89 @@ impl Entry {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::Make;
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(1_795_446_000 + seconds)
+    }
+    const OWNER: &str = "o@example.org";
+    fn world(change: impl FnOnce(&mut CarFile)) -> (World, String) {
+        let mut car = CarFile::of(OWNER);
+        change(&mut car);
+        let world = World::build(WorldFile { cars: vec![car], ..WorldFile::default() }, at(0)).unwrap();
+        let vin = world.cars().next().unwrap().0.to_owned();
+        (world, vin)
+    }
+    fn unlock(world: &mut World, vin: &str, id: &str, now: Timestamp) -> Told {
+        let wish = Wish { api: Api::V3, command: Command::UnlockTrunk, horn: false };
+        world.command(vin, wish, OWNER, id.to_owned(), now).unwrap()
+    }
+    fn standing(world: &mut World, id: &str, now: Timestamp) -> Standing {
+        world.request(id, OWNER, now).unwrap().standing(now)
+    }
+
+    #[test]
+    fn every_make_gets_real_vins() {
+        for make in [Make::Chevrolet, Make::Buick, Make::Gmc, Make::Cadillac] {
+            for year in [2015, 2020, 2026] {
+                let vin = vin_of(make, year, 100_001).unwrap();
+                assert!(vin.check_digit_holds() && vin.manufacturer_identifier() == make.identifier());
+            }
+        }
+        assert!(vin_of(Make::Gmc, 1979, 1).is_err() && vin_of(Make::Gmc, 2020, 1_000_000).is_err());
+    }
+
+    #[test]
+    fn a_car_acts_when_its_time_has_come_and_not_before() {
+        let (mut world, vin) = world(|car| car.latency_ms = 4_000);
+        assert!(matches!(unlock(&mut world, &vin, "r", at(0)), Told::Request { .. }));
+        assert_eq!(standing(&mut world, "r", at(3)), Standing::InProgress);
+        assert_eq!(world.car(&vin).unwrap().car.trunk.value, super::super::car::Lock::Locked);
+        assert_eq!(standing(&mut world, "r", at(4)), Standing::Success(None));
+        assert_eq!(world.car(&vin).unwrap().car.trunk.changed_at, at(4), "when it did, not when somebody looked");
+        assert!(world.request("r", "somebody-else@example.org", at(4)).is_none());
+        assert!(world.request("none", OWNER, at(4)).is_none());
+    }
+
+    #[test]
+    fn a_car_asleep_or_away_answers_later() {
+        let (mut asleep, vin) = world(|car| (car.latency_ms, car.asleep) = (1_000, true));
+        unlock(&mut asleep, &vin, "r", at(0));
+        assert_eq!(standing(&mut asleep, "r", at(25)), Standing::InProgress);
+        assert_eq!(standing(&mut asleep, "r", at(26)), Standing::Success(None));
+        let (mut away, vin) = world(|car| car.latency_ms = 1_000);
+        away.befall(&vin, Event::Network { online: false }, at(0));
+        unlock(&mut away, &vin, "r", at(0));
+        assert_eq!(standing(&mut away, "r", at(60)), Standing::InProgress);
+        assert_eq!(standing(&mut away, "r", at(61)), Standing::Failure("vehicle not reachable"));
+    }
+
+    #[test]
+    fn a_fresh_position_comes_when_asked_for_and_no_sooner() {
+        let (mut world, vin) = world(|car| car.fix_ms = 6_000);
+        let there = Place { latitude: 42.5, longitude: -83.1 };
+        world.befall(&vin, Event::Park(there), at(0));
+        let old = world.position(&vin, false, false, at(1)).unwrap();
+        assert!(!old.pending && old.place != there, "nobody asked: the last one that was sent");
+        assert!(world.position(&vin, true, false, at(2)).unwrap().pending);
+        assert!(world.position(&vin, true, false, at(7)).unwrap().pending, "asking again does not start anew");
+        assert_eq!(world.position(&vin, false, false, at(8)), Some(Fix { place: there, pending: false }));
+        assert!(world.position(&vin, true, true, at(9)).unwrap().pending);
+        assert!(world.position(&vin, false, false, at(9_999)).unwrap().pending, "stale for ever");
+    }
+
+    #[test]
+    fn a_full_quota_says_how_long_to_wait() {
+        let (mut world, _) = world(|_| {});
+        for n in 0..10 {
+            assert_eq!(world.charge(OWNER, true, at(n)), Ok(()));
+        }
+        assert_eq!(world.charge(OWNER, true, at(20)), Err(40));
+        assert_eq!(world.charge(OWNER, false, at(20)), Ok(()), "readings are counted apart");
+        assert_eq!(world.charge(OWNER, true, at(60)), Ok(()));
+    }
+}
