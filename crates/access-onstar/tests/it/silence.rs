@@ -35,6 +35,8 @@ fn no_log_line_of_any_layer_tells_car_place_or_token() {
     tracing::subscriber::with_default(subscriber, || {
         here.block_on(async {
             conformance::a_parcel_is_delivered(&rig).await;
+            conformance::the_place_is_told_with_its_accuracy(&rig).await;
+            conformance::a_refresh_kills_the_old_token(&rig).await;
         });
     });
     let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
