@@ -6,4 +6,3 @@ mod conformance;
 mod details;
 mod hostile;
 mod rig;
-mod silence;
