@@ -14,7 +14,11 @@ need() { # need COMMAND DEBIAN-PACKAGE
 
 need cc gcc                # bundled SQLite and aws-lc are C
 need strace strace         # the durability test reads the order of system calls
-need python3 python3       # the independent client runs in an interpreter of its own
+need python3 python3       # independent clients run in interpreters of their own
 python3 -c 'import venv, ensurepip' 2>/dev/null || need no-such-command python3-venv
+need node nodejs           # one of them is a Node package
+need npm npm
 
 scripts/setup-volvocarsapi.sh
+scripts/setup-pyonstar.sh
+scripts/setup-onstarjs2.sh

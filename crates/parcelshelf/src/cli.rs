@@ -185,6 +185,22 @@ pub enum Sim {
     /// `/as/token.oauth2` with the client id and secret of the world file. Every API request carries the bearer token and
     /// `vcc-api-key`. `/__sim/help` lists the control path: hands at doors, sleep, faults, clock, the record of every lid.
     Volvo(SimVolvo),
+    /// OnStar's cloud (Chevrolet, Buick, GMC, Cadillac): login, garage, commands, positions
+    ///
+    /// Prints its address when ready. How to get a token: open `/` in a browser. The login takes the owner's name as
+    /// `login_hint` (PKCE S256 is enforced); its token is exchanged at `/sec/authz/v3/oauth/token`. A command answers with an
+    /// address to ask later. `/__sim/help` lists the control path: hands at the trunk, sleep, faults, clock, the record.
+    Onstar(SimOnstar),
+}
+
+#[derive(Args, Debug)]
+pub struct SimOnstar {
+    /// Address to listen on; port 0 takes any free one
+    #[arg(long, default_value = "127.0.0.1:8481")]
+    pub listen: SocketAddr,
+    /// World file (JSON): owners, clients, cars, faults. Without it: one Chevrolet in Detroit
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

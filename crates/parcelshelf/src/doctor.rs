@@ -125,12 +125,9 @@ fn look_at_keyholder(file: &KeyholderFile, f: &mut Findings) {
         "keyholder: the socket's path is short enough",
         "keyholder: the socket's path has more than 107 bytes; choose a shorter folder",
     );
-    match &file.volvo {
-        Some(volvo) => match volvo.access(&Host::system()) {
-            Ok(_) => f.good("keyholder: the maker's configuration can be used"),
-            Err(e) => f.bad(format!("keyholder: [volvo] {e:#}")),
-        },
-        None => f.bad("keyholder: no maker is configured"),
+    match file.accesses(&Host::system()) {
+        Ok(_) => f.good("keyholder: the maker's configuration can be used"),
+        Err(e) => f.bad(format!("keyholder: {e:#}")),
     }
 }
 

@@ -173,6 +173,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             vcc_api_key: DEMO_VCC_API_KEY.to_owned(),
             redirect_uri: format!("{}/oauth/callback", layout.wallet_origin),
         }),
+        onstar: None,
     };
     let gateway = gateway::Config {
         listen: at(args.port),

@@ -17,6 +17,7 @@ async fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Sim(Sim::Volvo(args)) => sim::volvo(args).await,
+        Command::Sim(Sim::Onstar(args)) => sim::onstar(args).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Verify(args) => verify::run(&args),
         Command::Openapi(args) => openapi::run(&args),

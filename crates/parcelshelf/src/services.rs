@@ -5,8 +5,9 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, ensure};
 use parcelshelf_access::Access;
+use parcelshelf_access_onstar::{Onstar, OnstarConfig};
 use parcelshelf_access_volvo::{Volvo, VolvoConfig};
 use parcelshelf_core::secret::Redacted;
 use parcelshelf_edge::driven::Driven;
@@ -26,7 +27,27 @@ use crate::cli::Serve;
 #[serde(deny_unknown_fields)]
 pub struct KeyholderFile {
     pub keyholder: keyholder::config::Config,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub volvo: Option<VolvoFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub onstar: Option<OnstarFile>,
+}
+impl KeyholderFile {
+    /// The makers that this file names, each ready for use.
+    ///
+    /// # Errors
+    /// When there is none, or a section cannot be used; the section is named, no value is repeated.
+    pub fn accesses(&self, host: &Host) -> anyhow::Result<Vec<Arc<dyn Access>>> {
+        let mut accesses = Vec::new();
+        if let Some(volvo) = &self.volvo {
+            accesses.push(volvo.access(host).context("[volvo]")?);
+        }
+        if let Some(onstar) = &self.onstar {
+            accesses.push(onstar.access(host).context("[onstar]")?);
+        }
+        ensure!(!accesses.is_empty(), "no maker is configured: add a section [volvo] or [onstar]");
+        Ok(accesses)
+    }
 }
 
 /// One registered application at the maker.
@@ -59,6 +80,38 @@ impl VolvoFile {
         };
         let client = parcelshelf_exchange::Client::network(host.clock.clone())?;
         Ok(Arc::new(Volvo::new(config, client, host.clock.clone())?))
+    }
+}
+
+/// One registered application at the maker of Chevrolet, Buick, GMC and Cadillac. It has no secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnstarFile {
+    pub api_base: String,
+    pub login_base: String,
+    pub client_id: String,
+    pub redirect_uri: String,
+    pub scope: String,
+    pub exchange_scope: String,
+    pub app_version: String,
+    pub device_id: String,
+}
+impl OnstarFile {
+    /// # Errors
+    /// When the configuration cannot be used; no value is repeated.
+    pub fn access(&self, host: &Host) -> anyhow::Result<Arc<dyn Access>> {
+        let config = OnstarConfig {
+            api_base: self.api_base.clone(),
+            login_base: self.login_base.clone(),
+            client_id: self.client_id.clone(),
+            redirect_uri: self.redirect_uri.clone(),
+            scope: self.scope.clone(),
+            exchange_scope: self.exchange_scope.clone(),
+            app_version: self.app_version.clone(),
+            device_id: self.device_id.clone(),
+        };
+        let client = parcelshelf_exchange::Client::network(host.clock.clone())?;
+        Ok(Arc::new(Onstar::new(config, client, host.clock.clone())?))
     }
 }
 
@@ -125,14 +178,9 @@ fn ready(name: &str, address: impl std::fmt::Display) {
 pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
     let file: KeyholderFile = read(&args.config)?;
     logging::init(&file.keyholder.log_level);
-    let Some(volvo) = &file.volvo else { bail!("no maker is configured: add a section [volvo]") };
     let host = host(args)?;
-    let shell = keyholder::Shell {
-        accesses: vec![volvo.access(&host)?],
-        host,
-        log_timer: Host::system().clock,
-        steps: steps(args),
-    };
+    let shell =
+        keyholder::Shell { accesses: file.accesses(&host)?, host, log_timer: Host::system().clock, steps: steps(args) };
     let stop = serve::stop_signal()?;
     keyholder::run(file.keyholder, shell, stop, |socket| ready("keyholder", socket.display())).await?;
     Ok(())
@@ -158,4 +206,32 @@ pub async fn carrier(args: &Serve) -> anyhow::Result<()> {
     let stop = serve::stop_signal()?;
     parcelshelf_carrier::run(config, shell, stop, |address| ready("carrier", address)).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECTION: &str = r#"
+        api_base = "https://api.example.com"
+        login_base = "https://login.example.com/tenant/policy"
+        client_id = "from-the-contract"
+        redirect_uri = "https://wallet.example.org/oauth/callback"
+        scope = "openid offline_access"
+        exchange_scope = "onstar"
+        app_version = "parcelshelf-1"
+        device_id = "66666666-7777-4888-8999-000000000000"
+    "#;
+
+    #[tokio::test]
+    async fn a_makers_section_has_no_defaults() {
+        let whole: OnstarFile = toml::from_str(SECTION).unwrap();
+        assert_eq!(whole.access(&Host::system()).unwrap().facts().maker, "onstar");
+        for line in SECTION.lines().filter(|l| l.contains('=')) {
+            assert!(toml::from_str::<OnstarFile>(&SECTION.replace(line, "")).is_err(), "without{line}");
+        }
+        assert!(toml::from_str::<OnstarFile>(&format!("{SECTION}\nclient_secret = \"x\"")).is_err());
+        let plain: OnstarFile = toml::from_str(&SECTION.replace("https://api", "http://api")).unwrap();
+        assert!(plain.access(&Host::system()).is_err());
+    }
 }

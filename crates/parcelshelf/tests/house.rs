@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("protocol", &["core", "log"]),
     ("access", &["core"]),
     ("exchange", &["core"]),
+    ("access-onstar", &["access", "core", "exchange"]),
     ("access-volvo", &["access", "core", "exchange"]),
     ("store", &["core"]),
     ("edge", &["core", "store"]),
@@ -28,6 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "parcelshelf",
         &[
             "access",
+            "access-onstar",
             "access-volvo",
             "carrier",
             "client",

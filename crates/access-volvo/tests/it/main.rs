@@ -5,4 +5,3 @@
 mod conformance;
 mod details;
 mod rig;
-mod silence;

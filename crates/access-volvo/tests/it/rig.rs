@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parcelshelf_access::conformance::{Fault, Hand, Rig};
-use parcelshelf_access::{Access, Command, Session, Tokens};
+use parcelshelf_access::{Access, Command, LidState, LockState, Session, Tokens};
 use parcelshelf_access_volvo::{Volvo, VolvoConfig};
 use parcelshelf_core::secret::Redacted;
 use parcelshelf_core::time::Timestamp;
@@ -138,6 +138,16 @@ impl Rig for VolvoRig {
             Hand::JamLock => "jam_lock",
         };
         self.hand_action(json!({ "action": action })).await
+    }
+    async fn really(&self) -> (LidState, LockState) {
+        let car = get(&self.hands, &format!("{}/__sim/cars/{}", self.base, self.vin.expose())).await;
+        let lid = match car["closures"]["tailgate"]["value"].as_str() {
+            Some("OPEN") => LidState::Open,
+            Some("AJAR") => LidState::Ajar,
+            _ => LidState::Closed,
+        };
+        let locked = car["central_lock"]["value"] == "LOCKED";
+        (lid, if locked { LockState::Locked } else { LockState::Unlocked })
     }
     async fn fault(&self, command: Command, fault: Fault) {
         let with = |name: &str, acted: bool| format!("{name}_{}", if acted { "acted" } else { "not_acted" });
