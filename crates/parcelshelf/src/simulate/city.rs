@@ -18,7 +18,7 @@ const DOOR_S: i64 = 60;
 /// What a stop at a car is planned to take.
 const CAR_S: i64 = 120;
 /// People's doings fall on whole steps of this, so that a simulated second is shared by many.
-const STEP_S: i64 = 5;
+pub const STEP_S: i64 = 5;
 /// The window of a delivery begins this long before the planned arrival.
 const WINDOW_BEFORE_S: i64 = 3_600;
 const WINDOW_S: i64 = 4 * 3_600;

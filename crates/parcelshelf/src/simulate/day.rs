@@ -13,7 +13,7 @@ use parcelshelf_simulator::garage::Garage;
 use serde_json::Value;
 
 use super::book::Book;
-use super::city::City;
+use super::city::{City, STEP_S};
 use super::dice::Dice;
 use super::fate::Fate;
 use super::kills::Kills;
@@ -146,8 +146,13 @@ impl Day {
     pub fn now(&self) -> Timestamp {
         self.scene.host.now()
     }
+    /// People's doings end on whole steps of the day's clock: what happens close together happens together, and the
+    /// services are busy as they would be in a large city instead of waking up for each request alone.
     pub async fn sleep_s(&self, seconds: i64) {
-        self.scene.host.clock.sleep(Duration::from_secs(u64::try_from(seconds).unwrap_or(0))).await;
+        let end_ms = self.now().plus_seconds(seconds).unix_millis();
+        let step_ms = STEP_S * 1_000;
+        let until = Timestamp::from_unix_millis(end_ms + (step_ms - end_ms.rem_euclid(step_ms)) % step_ms);
+        self.sleep_until(until).await;
     }
     pub async fn sleep_until(&self, at: Timestamp) {
         self.scene.host.clock.sleep(self.now().until(at)).await;

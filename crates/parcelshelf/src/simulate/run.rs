@@ -43,7 +43,7 @@ const SIGN_UP: Timestamp = Timestamp::from_unix_seconds(1_795_514_400);
 /// Vans leave so long after that: 08:00.
 const DAY_AFTER_S: i64 = 4 * 3_600;
 /// Simulated moments fall on whole steps of this.
-const GRID_MS: i64 = 50;
+const GRID_MS: i64 = 250;
 /// What the maker's cloud usually takes.
 const LATENCY: Latency = Latency { read_ms: 300, command_ms: 3_000 };
 /// Every record is covered by a checkpoint after this much real time.
