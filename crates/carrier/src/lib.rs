@@ -177,6 +177,7 @@ pub async fn run(
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), Broken> {
     serve::start_metrics();
+    parcelshelf_protocol::known::remember(4_096);
     let carrier = Arc::new(Carrier::open(config, &shell)?);
     let working = jobs::start(&carrier, &stop);
     let (listener, address) = Listener::tcp(carrier.config.listen).await?;

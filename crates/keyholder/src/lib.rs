@@ -110,6 +110,9 @@ pub enum Broken {
     Start(String),
 }
 
+/// About four megabytes: certificates and links of some thousand deliveries under way.
+const SIGNATURES_REMEMBERED: usize = 65_536;
+
 /// Runs until `stop` says true: opens the stores, finishes what a crash interrupted, serves.
 ///
 /// `ready` is called with the socket's path when requests are answered.
@@ -123,6 +126,7 @@ pub async fn run(
     ready: impl FnOnce(&Path),
 ) -> Result<(), Broken> {
     serve::start_metrics();
+    parcelshelf_protocol::known::remember(SIGNATURES_REMEMBERED);
     let keyholder = open(config, shell)?;
     keyholder.begin().await.map_err(|e| Broken::Start(e.to_string()))?;
     attempts::recover_all(&keyholder).await.map_err(|e| Broken::Start(e.to_string()))?;

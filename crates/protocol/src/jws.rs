@@ -308,7 +308,7 @@ impl<'a> Unverified<'a> {
         if self.kid.is_some_and(|kid| kid != key.thumb()) || self.jwk.as_ref().is_some_and(|jwk| jwk != key) {
             return Err(Refused::of(self.kind, Fault::WrongKey));
         }
-        if key.verifies(self.signed.as_bytes(), &self.signature) {
+        if crate::known::holds(key, self.signed.as_bytes(), &self.signature) {
             Ok(())
         } else {
             Err(Refused::of(self.kind, Fault::BadSignature))

@@ -43,6 +43,7 @@ pub mod grant;
 mod json;
 pub mod jws;
 pub mod keys;
+pub mod known;
 pub mod label;
 pub mod narrow;
 pub mod nonce;

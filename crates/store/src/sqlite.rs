@@ -71,6 +71,9 @@ impl Readers {
     }
 }
 
+/// Of the file, so much is mapped into memory; the rest is read as usual.
+const MAPPED_BYTES: i64 = 1 << 30;
+
 impl SqliteEngine {
     /// Opens or creates the store at `path`, and brings its schema up to date. The file is readable by its owner only.
     ///
@@ -156,6 +159,8 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(engine)?;
     connection.busy_timeout(BUSY).map_err(engine)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Pages are read where the system keeps them: after every commit of the writer a reader's own copies are void.
+    connection.pragma_update(None, "mmap_size", MAPPED_BYTES).map_err(engine)?;
     if !read_only {
         let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |r| r.get(0)).map_err(engine)?;
         if mode != "wal" {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::StoreError;
@@ -78,6 +78,35 @@ impl From<rusqlite::Error> for Failed {
     }
 }
 
+/// Runs a statement that is parsed once: these words come with every piece of work.
+fn say(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+/// An open transaction; rolled back when it is dropped uncommitted.
+struct Open<'a> {
+    connection: &'a Connection,
+    committed: bool,
+}
+impl<'a> Open<'a> {
+    fn begin(connection: &'a Connection) -> rusqlite::Result<Self> {
+        say(connection, "BEGIN IMMEDIATE")?;
+        Ok(Self { connection, committed: false })
+    }
+    fn commit(mut self) -> rusqlite::Result<()> {
+        say(self.connection, "COMMIT")?;
+        self.committed = true;
+        Ok(())
+    }
+}
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.committed && !self.connection.is_autocommit() {
+            let _ = say(self.connection, "ROLLBACK");
+        }
+    }
+}
+
 pub(crate) struct Writer {
     connection: Connection,
     on_step: Option<OnStep>,
@@ -110,6 +139,10 @@ impl Writer {
         }
     }
 
+    fn say(&self, sql: &'static str) -> rusqlite::Result<()> {
+        say(&self.connection, sql)
+    }
+
     /// One transaction for all pieces; everybody is answered after the commit. Returns whether the writer may go on.
     fn commit(&mut self, mut group: Vec<Box<dyn Piece>>) -> bool {
         if group.is_empty() {
@@ -134,22 +167,21 @@ impl Writer {
     }
 
     fn transact(&mut self, group: &mut [Box<dyn Piece>]) -> Result<(), Failed> {
-        let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let open = Open::begin(&self.connection)?;
         let mut kinds = Vec::new();
         for piece in group {
-            let savepoint = transaction.savepoint()?;
-            if piece.run(&savepoint) {
-                savepoint.commit()?;
+            self.say("SAVEPOINT piece")?;
+            if piece.run(&self.connection) {
                 kinds.extend_from_slice(piece.journal_kinds());
             } else {
-                // Finished without commit: rolled back to where it began.
-                savepoint.finish()?;
+                self.say("ROLLBACK TO piece")?;
             }
+            self.say("RELEASE piece")?;
         }
         if let Some(on_step) = &self.on_step {
             on_step(Step::BeforeCommit { journal_kinds: &kinds });
         }
-        transaction.commit().map_err(|error| Failed { fatal: !harmless(&error), error })?;
+        open.commit().map_err(|error| Failed { fatal: !harmless(&error), error })?;
         if let Some(on_step) = &self.on_step {
             on_step(Step::AfterCommit { journal_kinds: &kinds });
         }

@@ -13,10 +13,12 @@ const STOPS_PER_ROUTE: [u64; 2] = [100, 150];
 const OFFSET_MIN_M: f64 = 50.0;
 /// Streets are longer than the crow flies, and vans stop at lights.
 const METRES_PER_S: f64 = 30.0 / 3.6 / 1.3;
+/// Far stretches are highways, and a leg lasts an hour at most.
+const DRIVE_MAX_S: i64 = 2_400;
 /// What a stop at a door takes.
 const DOOR_S: i64 = 60;
 /// What a stop at a car is planned to take.
-const CAR_S: i64 = 120;
+const CAR_S: i64 = 60;
 /// People's doings fall on whole steps of this, so that a simulated second is shared by many.
 pub const STEP_S: i64 = 5;
 /// The window of a delivery begins this long before the planned arrival.
@@ -102,7 +104,7 @@ impl City {
                 }
                 None => *stop,
             };
-            let drive_s = whole_steps((here.distance_m(&place) / METRES_PER_S) as i64 + 20);
+            let drive_s = whole_steps(((here.distance_m(&place) / METRES_PER_S) as i64).min(DRIVE_MAX_S) + 20);
             clock_s += drive_s;
             if let Some(n) = errand {
                 let planned = self.day_starts.plus_seconds(clock_s);

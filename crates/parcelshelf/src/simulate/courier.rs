@@ -48,6 +48,10 @@ pub async fn shift(day: Arc<Day>, courier: Arc<Courier>, route: Vec<Planned>) {
 /// One stop at a car, from setting out to driving on.
 async fn visit(day: &Arc<Day>, courier: &Arc<Courier>, n: usize, drive_s: i64) {
     let Some(delivery) = day.delivery(n) else { return day.sleep_s(drive_s).await };
+    // Too early: a break.
+    if let Some(errand) = day.city.errands.get(n) {
+        day.sleep_until(errand.window.start()).await;
+    }
     let stop = AtStop { day, courier, n, delivery: &delivery, host: phone(day, n) };
     let done = stop.serve(drive_s).await;
     day.note(n, || format!("courier leaves: {done:?}"));
