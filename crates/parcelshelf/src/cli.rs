@@ -80,6 +80,8 @@ pub enum Sabotage {
     SecondCommand,
     /// A record is taken out of every bundle.
     LeafLeftOut,
+    /// Couriers never say what became of a parcel (a simulated day only).
+    SilentCouriers,
 }
 
 /// How much goes wrong.

@@ -42,6 +42,7 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
         Some(Sabotage::RelockOff) => Some(Tampering::SwallowLocks),
         Some(Sabotage::SecondCommand) => Some(Tampering::RepeatUnlocks),
         Some(Sabotage::LeafLeftOut) | None => None,
+        Some(Sabotage::SilentCouriers) => bail!("couriers are silent in a simulated day only"),
     };
     tell("Starting carrier, gateway, keyholder and a simulated car maker's cloud, each a process of its own …");
     let mut stage = Stage::start(&dir, &world, Setting { tampering, ..Setting::default() }).await?;

@@ -70,7 +70,10 @@ impl Attempt {
         let done = matches!(outcome, Outcome::Done(c) if c >= Confirmation::Executed);
         if done {
             self.p.lock.done_at = Some(now);
-            self.p.lock.seen_unlocked = false;
+            // Where the lock can be seen, only seeing takes back what was seen: a bolt that jams unnoticed is called done.
+            if !self.rules.lock_state_observed {
+                self.p.lock.seen_unlocked = false;
+            }
         }
         match (self.p.phase, outcome) {
             (Phase::Locking, Outcome::DidNotHappen(_) | Outcome::Unknown) => self.retry_lock_later(now),

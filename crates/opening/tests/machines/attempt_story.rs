@@ -224,6 +224,19 @@ fn a_car_seen_unlocked_does_not_let_the_courier_go() {
     assert!(!effects.contains(&Effect::Release));
 }
 
+/// Found by a simulated day: the maker called the lock done, the bolt had jammed unnoticed, and when the car could not be
+/// read for a while the maker's word stood as a proof against what had been seen.
+#[test]
+fn where_the_lock_can_be_seen_the_makers_word_proves_nothing_against_it() {
+    let jammed = vec![(32, closed_unlocked(30, 32)), (35, Event::LockAnswered { outcome: DONE })];
+    let reported = vec![(36, Event::CloseReported(REPORT)), (60, Event::CarUnreadable), (155, Event::Timer)];
+    let (attempt, effects) = play(closing(), jammed.into_iter().chain(reported).collect());
+    assert_eq!(attempt.lock_proof(), None);
+    assert!(effects.contains(&Effect::Raise(AlarmCause::LockFailed)), "{effects:?}");
+    let (attempt, _) = play(attempt, vec![(400, closed_locked(30, 399, 400))]);
+    assert_eq!(attempt.lock_proof(), Some(LockProof::Observed), "the owner's key has locked it");
+}
+
 #[test]
 fn lock_proofs_by_strength() {
     // The state is older than the opening: no proof, though it says LOCKED.

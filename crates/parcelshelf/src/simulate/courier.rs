@@ -408,6 +408,9 @@ impl AtStop<'_> {
 
     /// What became of the parcel, and the way to its fallback.
     async fn report(&self, done: AtCar) {
+        if self.day.silent_couriers {
+            return;
+        }
         let (id, carrier) = (self.delivery.id, self.carrier());
         let body = match done {
             AtCar::Placed => json!({"outcome": "done"}),

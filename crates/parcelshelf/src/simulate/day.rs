@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use parcelshelf_core::area::Position;
 use parcelshelf_core::id::DeliveryId;
@@ -51,6 +50,7 @@ pub struct Day {
     pub kills: Kills,
     /// Play only this delivery's stop.
     pub only: Option<usize>,
+    pub silent_couriers: bool,
     owners: Mutex<Vec<Option<Arc<Owner>>>>,
     deliveries: Mutex<Vec<Option<Arc<Delivery>>>>,
     keys: Mutex<Option<VerifiedKeys>>,
@@ -72,6 +72,8 @@ pub struct Plan {
     pub dice: Dice,
     pub only: Option<usize>,
     pub traced: bool,
+    /// Couriers never say what became of a parcel: the judge must notice.
+    pub silent_couriers: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -92,6 +94,7 @@ impl Day {
             book: Book::new(count, plan.traced),
             kills,
             only: plan.only,
+            silent_couriers: plan.silent_couriers,
             owners: Mutex::new(vec![None; count]),
             deliveries: Mutex::new(vec![None; count]),
             keys: Mutex::new(None),

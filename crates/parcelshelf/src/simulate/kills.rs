@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use super::cost;
 use super::day::Day;
 use super::dice::Dice;
 use crate::stage::Stage;
@@ -25,6 +26,8 @@ pub struct Kills {
     anywhere: u32,
     dice: Dice,
     counted: [AtomicU32; 4],
+    /// Processor time of processes that were killed, milliseconds.
+    spent_ms: [AtomicU64; 3],
 }
 
 const NAMES: [&str; 3] = ["carrier", "gateway", "keyholder"];
@@ -42,7 +45,7 @@ impl Kills {
         if each == 0 {
             openings.clear();
         }
-        Self { stage, openings, anywhere: each, dice, counted: Default::default() }
+        Self { stage, openings, anywhere: each, dice, counted: Default::default(), spent_ms: Default::default() }
     }
 
     async fn kill(&self, which: usize) {
@@ -53,6 +56,7 @@ impl Kills {
             1 => &mut stage.gateway,
             _ => &mut stage.keyholder,
         };
+        self.spent_ms[which].fetch_add(service.pid().map_or(0, cost::cpu_ms), Ordering::Relaxed);
         let done = async {
             service.kill().await?;
             service.restart(&[]).await
@@ -94,6 +98,12 @@ impl Kills {
             day.sleep_until(day.city.day_starts.plus_seconds(i64::try_from(at_s).unwrap_or(0))).await;
             self.kill(which).await;
         }
+    }
+
+    /// Processor time of the killed, in the order carrier, gateway, keyholder.
+    #[must_use]
+    pub fn spent_ms(&self) -> [u64; 3] {
+        std::array::from_fn(|i| self.spent_ms[i].load(Ordering::Relaxed))
     }
 
     /// How many of each were killed, and how many keyholders between intent and result.

@@ -132,15 +132,17 @@ async fn care(day: &Arc<Day>, n: usize, page: &StopPage, attempt: AttemptId) {
             }
         };
         after = seen["seq"].as_u64().unwrap_or(after);
+        // An alarm that a proof has followed needs nobody any more.
+        if seen["ended"] == json!(true) {
+            day.book.page(n, |p| p.attempt_over = true);
+            day.note(n, || format!("the attempt has ended: {} {}", seen["state"], seen["lock_proof"]));
+            return;
+        }
         if seen["alarm"].is_string() {
             day.book.page(n, |p| p.alarms += 1);
             day.note(n, || format!("the alarm sounds: {}", seen["alarm"]));
             mend(day, n, mended).await;
             mended += 1;
-        } else if seen["ended"] == json!(true) {
-            day.book.page(n, |p| p.attempt_over = true);
-            day.note(n, || format!("the attempt has ended: {} {}", seen["state"], seen["lock_proof"]));
-            return;
         }
     }
     day.note(n, || String::from("nobody watches any longer"));

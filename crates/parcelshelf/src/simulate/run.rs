@@ -130,7 +130,8 @@ fn plan(args: &Simulate) -> anyhow::Result<Plan> {
         Ok(Car { login: format!("owner-{n}@example.org"), vin: vin.expose().to_owned() })
     });
     let cars = cars.collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Plan { city, fates, cars, dice, only: args.only, traced: args.trace.is_some() })
+    let silent_couriers = args.sabotage == Some(Sabotage::SilentCouriers);
+    Ok(Plan { city, fates, cars, dice, only: args.only, traced: args.trace.is_some(), silent_couriers })
 }
 
 /// The makers' cloud in this process, over a socket of its own.
@@ -174,7 +175,7 @@ async fn play(args: &Simulate, dir: &Path) -> anyhow::Result<Results> {
     let tampering = match args.sabotage {
         Some(Sabotage::RelockOff) => Some(Tampering::SwallowLocks),
         Some(Sabotage::SecondCommand) => Some(Tampering::RepeatUnlocks),
-        Some(Sabotage::LeafLeftOut) | None => None,
+        Some(Sabotage::LeafLeftOut | Sabotage::SilentCouriers) | None => None,
     };
     let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
     let setting = Setting { tampering, log_level: Some("warn"), ..Setting::default() };
@@ -195,7 +196,7 @@ async fn play(args: &Simulate, dir: &Path) -> anyhow::Result<Results> {
     let costs = async || {
         let mut costs = Costs::default();
         for (i, pid) in pids(&*stage.lock().await).into_iter().enumerate() {
-            costs.cpu_ms[i] = pid.map_or(0, cost::cpu_ms);
+            costs.cpu_ms[i] = pid.map_or(0, cost::cpu_ms) + day.kills.spent_ms()[i];
             costs.bytes[i] = cost::bytes_below(&dir.join("parties").join(NAMES[i]));
         }
         costs

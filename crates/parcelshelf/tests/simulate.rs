@@ -1,0 +1,81 @@
+//! A small city's day over real HTTP, and a judge that can be made to find each violation.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Stops of an invented town: a depot and 140 doors around it.
+fn town(dir: &Path) -> PathBuf {
+    let mut text = String::from("id,latitude,longitude\ndepot,40.000,-3.000\n");
+    for n in 0..140 {
+        let (row, column) = (n / 12, n % 12);
+        writeln!(text, "{n},{:.5},{:.5}", 40.0 + 0.004 * f64::from(row), -3.0 + 0.005 * f64::from(column)).unwrap();
+    }
+    let path = dir.join("town.csv");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn simulate(dir: &Path, more: &[&str]) -> (Output, Value) {
+    let (town, report) = (town(dir), dir.join("report.json"));
+    let output = Command::new(env!("CARGO_BIN_EXE_parcelshelf"))
+        .args(["simulate", "--stops", town.to_str().unwrap(), "--report", report.to_str().unwrap()])
+        .args(more)
+        .output()
+        .unwrap();
+    let report = std::fs::read(&report).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    (output, report)
+}
+
+fn violations(report: &Value) -> u64 {
+    report["violations"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum()
+}
+
+#[test]
+fn on_a_good_day_every_parcel_goes_into_its_car() {
+    let dir = tempfile::tempdir().unwrap();
+    let (output, report) = simulate(dir.path(), &["--deliveries", "10", "--couriers", "2", "--faults", "none"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((&report["outcomes"]["delivered"], violations(&report)), (&Value::from(10), 0), "{report}");
+    assert_eq!(report["lock_proofs"]["observed"], 10);
+    for hop in ["locate", "open_added", "open_total", "close"] {
+        assert!(report["latency_ms"][hop]["p95"].is_number(), "{hop} was not measured");
+    }
+}
+
+#[test]
+fn in_a_hostile_world_and_with_services_killed_nothing_happens_that_must_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let day = ["--deliveries", "24", "--couriers", "4", "--faults", "hostile", "--seed", "5", "--kills", "2"];
+    let (output, report) = simulate(dir.path(), &day);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (ends, fell_back) = (&report["outcomes"], report["outcomes"]["fallback"].as_object().unwrap());
+    let fell_back: u64 = fell_back.values().map(|n| n.as_u64().unwrap()).sum();
+    let all = ends["delivered"].as_u64().unwrap() + ends["returned"].as_u64().unwrap() + fell_back;
+    assert_eq!((all, violations(&report)), (24, 0), "{report}");
+    assert!(fell_back > 0 && report["refusals"].as_object().unwrap().len() > 5, "hardly anything went wrong: {report}");
+    assert_eq!((&report["kills"]["carrier"], &report["kills"]["gateway"]), (&Value::from(2), &Value::from(2)));
+}
+
+/// The judge must be able to find each violation: tampered with from outside, its counter is not zero.
+#[test]
+fn each_violation_is_found_when_it_is_there() {
+    for (sabotage, counters) in [
+        ("relock-off", vec!["left_open_without_alarm"]),
+        ("second-command", vec!["opened_without_chain", "second_opening"]),
+        ("leaf-left-out", vec!["opened_without_chain", "located_without_chain"]),
+        ("silent-couriers", vec!["without_end"]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let day = ["--deliveries", "2", "--couriers", "1", "--faults", "none", "--sabotage", sabotage];
+        let (output, report) = simulate(dir.path(), &day);
+        assert!(!output.status.success(), "{sabotage} went unnoticed");
+        for counter in counters {
+            assert!(report["violations"][counter].as_u64().unwrap() > 0, "{sabotage}: {counter}: {report}");
+        }
+    }
+}
