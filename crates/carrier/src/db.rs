@@ -7,7 +7,7 @@ use parcelshelf_core::time::Timestamp;
 use parcelshelf_delivery::delivery::{Delivery, Effect, Event, IllegalTransition};
 use parcelshelf_edge::idempotency::Key;
 use parcelshelf_edge::problem::Problem;
-use parcelshelf_store::{Batch, CommitError, Engine as _, JobWrite, JournalWrite, ListQuery, Put, StoreError, Version};
+use parcelshelf_store::{Batch, CommitError, JobWrite, JournalWrite, ListQuery, Put, StoreError, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

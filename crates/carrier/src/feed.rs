@@ -73,6 +73,7 @@ pub(crate) async fn read(carrier: Arc<Carrier>, mut stop: watch::Receiver<bool>)
         }
     };
     tokio::select! {
+        biased;
         () = reading => {}
         _ = stop.wait_for(|s| *s) => tracing::debug!("no more changes are read"),
     }

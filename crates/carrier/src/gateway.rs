@@ -12,7 +12,7 @@ use parcelshelf_protocol::encoding::TokenId;
 use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::keys::{Keys, VerifiedKeys};
 use parcelshelf_protocol::proof::HttpRequest;
-use parcelshelf_store::{Engine as _, Version};
+use parcelshelf_store::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::reason::Reason;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_delivery::delivery::Event;
-use parcelshelf_store::{Engine as _, Job};
+use parcelshelf_store::Job;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -53,6 +53,7 @@ async fn forget(carrier: Arc<Carrier>, mut stop: watch::Receiver<bool>) {
             tracing::warn!(%error, "old answers could not be removed now");
         }
         tokio::select! {
+            biased;
             () = carrier.host.sleep(FORGET_EVERY) => {}
             stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
                 tracing::debug!(stopped, "nothing more is forgotten");
@@ -110,6 +111,7 @@ async fn work(carrier: Arc<Carrier>, queue: &'static str, mut stop: watch::Recei
             _ => LOOK_EVERY,
         };
         tokio::select! {
+            biased;
             () = carrier.bells.rung(queue) => {}
             () = carrier.host.sleep(pause) => {}
             stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {

@@ -26,7 +26,9 @@ use parcelshelf_edge::steps::{self, Steps};
 use parcelshelf_exchange::Client;
 use parcelshelf_protocol::encoding::{Thumbprint, from_b64};
 use parcelshelf_protocol::jws::{SigningKey, VerifyingKey};
-use parcelshelf_store::sqlite::{Options, SqliteEngine};
+use parcelshelf_store::Engine;
+use parcelshelf_store::sqlite::Options;
+use parcelshelf_store::storage::Storage;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -88,6 +90,9 @@ pub enum Role {
 #[derive(Clone)]
 pub struct Shell {
     pub host: Host,
+    /// How the gateway is called.
+    pub gateway: Client,
+    pub storage: Storage,
     pub steps: Steps,
 }
 impl std::fmt::Debug for Shell {
@@ -105,8 +110,6 @@ pub enum Broken {
     Store(#[from] parcelshelf_store::StoreError),
     #[error("the listener")]
     Listener(#[from] std::io::Error),
-    #[error("the client for the gateway")]
-    Client(#[from] parcelshelf_exchange::BadSetUp),
 }
 
 /// Keys and certificates, read once.
@@ -121,7 +124,7 @@ pub(crate) struct Papers {
 pub(crate) struct Carrier {
     pub config: Config,
     pub host: Host,
-    pub engine: SqliteEngine,
+    pub engine: Arc<dyn Engine>,
     pub papers: Papers,
     pub vault: seal::Vault,
     pub gateway: Client,
@@ -131,7 +134,6 @@ pub(crate) struct Carrier {
 
 impl Carrier {
     fn open(config: Config, shell: &Shell) -> Result<Self, Broken> {
-        std::fs::create_dir_all(&config.data_dir)?;
         let root = VerifyingKey::parse_jwk(text(&config.root)?.as_bytes())
             .map_err(|_| Broken::Config(format!("{} is not a P-256 key", config.root.display())))?;
         let delegation_key = SigningKey::from_scalar(&*key(&config.delegation_key)?)
@@ -144,13 +146,14 @@ impl Carrier {
                 delegation_key,
             },
             vault: seal::Vault::new(&*key(&config.storage_key)?, Arc::clone(&shell.host.entropy)),
-            engine: SqliteEngine::open(
-                &config.data_dir.join("carrier.db"),
+            engine: shell.storage.engine(
+                &config.data_dir,
+                "carrier",
                 Options { on_step: steps::on_step(&shell.steps) },
             )?,
             bells: jobs::Bells::new(),
             posting: feed::Posting::default(),
-            gateway: Client::network(Arc::clone(&shell.host.clock))?,
+            gateway: shell.gateway.clone(),
             host: shell.host.clone(),
             config,
         })
@@ -166,6 +169,23 @@ fn key(path: &Path) -> Result<zeroize::Zeroizing<[u8; 32]>, Broken> {
     bytes.ok_or_else(|| Broken::Config(format!("{} does not hold 32 bytes of base64url", path.display())))
 }
 
+type Assembled = (Arc<Carrier>, Vec<tokio::task::JoinHandle<()>>, axum::Router);
+
+fn assemble(config: Config, shell: &Shell, stop: &watch::Receiver<bool>) -> Result<Assembled, Broken> {
+    let carrier = Arc::new(Carrier::open(config, shell)?);
+    let working = jobs::start(&carrier, stop);
+    let router = http::router(Arc::clone(&carrier));
+    Ok((carrier, working, router))
+}
+
+/// Starts without a listener, for a simulation inside one process: whoever gets the router asks it.
+///
+/// # Errors
+/// [`Broken`].
+pub fn inside(config: Config, shell: &Shell, stop: &watch::Receiver<bool>) -> Result<axum::Router, Broken> {
+    assemble(config, shell, stop).map(|(_, _, router)| router)
+}
+
 /// Runs until `stop` says true. `ready` is called with the bound address when requests are answered.
 ///
 /// # Errors
@@ -178,10 +198,8 @@ pub async fn run(
 ) -> Result<(), Broken> {
     serve::start_metrics();
     parcelshelf_protocol::known::remember(4_096);
-    let carrier = Arc::new(Carrier::open(config, &shell)?);
-    let working = jobs::start(&carrier, &stop);
+    let (carrier, working, router) = assemble(config, &shell, &stop)?;
     let (listener, address) = Listener::tcp(carrier.config.listen).await?;
-    let router = http::router(Arc::clone(&carrier));
     ready(address);
     serve::serve(listener, router, &carrier.host, stop).await?;
     for worker in working {

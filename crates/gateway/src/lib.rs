@@ -27,7 +27,8 @@ use parcelshelf_edge::steps::{self, Steps};
 use parcelshelf_exchange::Client;
 use parcelshelf_protocol::nonce::NonceKey;
 use parcelshelf_protocol::webauthn::RelyingParty;
-use parcelshelf_store::sqlite::{Options, SqliteEngine};
+use parcelshelf_store::sqlite::Options;
+use parcelshelf_store::storage::Storage;
 use parcelshelf_store::{Batch, CommitError, Engine};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -72,6 +73,9 @@ fn info() -> String {
 #[derive(Clone)]
 pub struct Shell {
     pub host: Host,
+    /// How the keyholder is called.
+    pub keyholder: Client,
+    pub storage: Storage,
     pub steps: Steps,
     /// The keyholder's interface: its paths are relayed, those with `session` security after a look at the session.
     pub relayed: OpenApi,
@@ -91,15 +95,13 @@ pub enum Broken {
     Store(#[from] parcelshelf_store::StoreError),
     #[error("the listener")]
     Listener(#[from] std::io::Error),
-    #[error("the client for the keyholder's socket")]
-    Client(#[from] parcelshelf_exchange::BadSetUp),
 }
 
 /// Everything a request needs.
 pub(crate) struct Front {
     pub config: Config,
     pub host: Host,
-    pub engine: SqliteEngine,
+    pub engine: Arc<dyn Engine>,
     pub keyholder: Client,
     pub sites: Sites,
     pub rp: RelyingParty,
@@ -203,24 +205,36 @@ pub async fn run(
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), Broken> {
     serve::start_metrics();
-    std::fs::create_dir_all(&config.data_dir)?;
-    let engine =
-        SqliteEngine::open(&config.data_dir.join("gateway.db"), Options { on_step: steps::on_step(&shell.steps) })?;
-    let front = Arc::new(Front {
-        sites: Sites::new(&config).map_err(Broken::Config)?,
-        rp: RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] },
-        nonces: NonceKey::from_bytes(read_key(&config.nonce_key).map_err(Broken::Config)?),
-        keyholder: Client::unix(&config.keyholder, Arc::clone(&shell.host.clock))?,
-        host: shell.host,
-        engine,
-        config,
-    });
+    let (front, router) = assemble(config, shell)?;
     let (listener, address) = Listener::tcp(front.config.listen).await?;
-    let router = router(&front, shell.relayed);
     ready(address);
     serve::serve(listener, router, &front.host, stop).await?;
     front.engine.close().await;
     Ok(())
+}
+
+/// Starts without a listener, for a simulation inside one process: whoever gets the router asks it.
+///
+/// # Errors
+/// [`Broken`].
+pub fn inside(config: Config, shell: Shell) -> Result<Router, Broken> {
+    assemble(config, shell).map(|(_, router)| router)
+}
+
+fn assemble(config: Config, shell: Shell) -> Result<(Arc<Front>, Router), Broken> {
+    let options = Options { on_step: steps::on_step(&shell.steps) };
+    let engine = shell.storage.engine(&config.data_dir, "gateway", options)?;
+    let front = Arc::new(Front {
+        sites: Sites::new(&config).map_err(Broken::Config)?,
+        rp: RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] },
+        nonces: NonceKey::from_bytes(read_key(&config.nonce_key).map_err(Broken::Config)?),
+        keyholder: shell.keyholder,
+        host: shell.host,
+        engine,
+        config,
+    });
+    let router = router(&front, shell.relayed);
+    Ok((front, router))
 }
 
 fn read_key(path: &std::path::Path) -> Result<[u8; 32], String> {

@@ -10,7 +10,7 @@ use parcelshelf_core::id::{AttemptId, DeliveryId};
 use parcelshelf_edge::json::{StrictJson, StrictPath};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::{Hash, b64, from_b64, sha256};
-use parcelshelf_store::{Batch, CommitError, Engine as _, JournalWrite, ListQuery, Put, Version};
+use parcelshelf_store::{Batch, CommitError, JournalWrite, ListQuery, Put, Version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -14,7 +14,7 @@ use parcelshelf_protocol::jws::VerifyingKey;
 use parcelshelf_protocol::nonce;
 use parcelshelf_protocol::statement::{Said, Statement};
 use parcelshelf_protocol::webauthn::{self, Assertion, Passkey};
-use parcelshelf_store::{Batch, Check, CommitError, Engine as _, JournalWrite, Put, Version};
+use parcelshelf_store::{Batch, Check, CommitError, JournalWrite, Put, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;

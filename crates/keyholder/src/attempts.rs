@@ -94,6 +94,7 @@ impl Attempts {
         tokio::pin!(end);
         while self.busy() {
             tokio::select! {
+                biased;
                 () = host.sleep(Duration::from_millis(100)) => {}
                 () = &mut end => {
                     tracing::warn!("stopped while something may be open; the next start watches it on");
@@ -302,6 +303,7 @@ impl Driver {
             let (timer, read) = (self.timer, self.read.filter(|_| !self.reading));
             let host = self.k.host.clone();
             tokio::select! {
+                biased;
                 message = self.inbox.recv() => match message {
                     Some(message) => self.take(message).await,
                     None => return,

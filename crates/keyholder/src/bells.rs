@@ -56,6 +56,7 @@ impl Vigil<'_> {
     /// True when there may be news, false when the time is up.
     pub async fn rest(&mut self, rung: Pin<Box<OwnedNotified>>) -> bool {
         tokio::select! {
+            biased;
             () = rung => true,
             () = &mut self.end => false,
         }

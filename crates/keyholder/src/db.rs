@@ -11,7 +11,6 @@ use parcelshelf_protocol::encoding::{b64, from_b64};
 use parcelshelf_protocol::records::{Entry, Event};
 use parcelshelf_store::{
     Append, Batch, Check, Committed, Engine, JournalWrite, ListQuery, Page, Put, StoreError, Version,
-    sqlite::SqliteEngine,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,12 +48,12 @@ pub(crate) type Index = BTreeMap<String, Vec<u8>>;
 
 /// The store with its vault.
 pub(crate) struct Db {
-    engine: Arc<SqliteEngine>,
+    engine: Arc<dyn Engine>,
     pub vault: Arc<Vault>,
 }
 
 impl Db {
-    pub const fn new(engine: Arc<SqliteEngine>, vault: Arc<Vault>) -> Self {
+    pub const fn new(engine: Arc<dyn Engine>, vault: Arc<Vault>) -> Self {
         Self { engine, vault }
     }
     pub fn engine(&self) -> &dyn Engine {

@@ -35,6 +35,7 @@ pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
             }
         }
         tokio::select! {
+            biased;
             () = k.host.sleep(EVERY) => {}
             stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
                 tracing::debug!(stopped, "nothing more is swept");

@@ -39,8 +39,8 @@ use parcelshelf_edge::Host;
 use parcelshelf_edge::serve::{self, Listener};
 use parcelshelf_edge::steps::{self, Steps};
 use parcelshelf_protocol::webauthn::RelyingParty;
-use parcelshelf_store::keys::KeyFile;
-use parcelshelf_store::sqlite::{Options, SqliteEngine};
+use parcelshelf_store::sqlite::Options;
+use parcelshelf_store::storage::Storage;
 use tokio::sync::watch;
 
 use crate::attempts::Attempts;
@@ -58,6 +58,7 @@ pub struct Shell {
     /// Paces the log's checkpoints. Real time also where `host`'s time is simulated.
     pub log_timer: Arc<dyn Timer>,
     pub accesses: Vec<Arc<dyn Access>>,
+    pub storage: Storage,
     pub steps: Steps,
 }
 impl std::fmt::Debug for Shell {
@@ -127,13 +128,8 @@ pub async fn run(
 ) -> Result<(), Broken> {
     serve::start_metrics();
     parcelshelf_protocol::known::remember(SIGNATURES_REMEMBERED);
-    let keyholder = open(config, shell)?;
-    keyholder.begin().await.map_err(|e| Broken::Start(e.to_string()))?;
-    attempts::recover_all(&keyholder).await.map_err(|e| Broken::Start(e.to_string()))?;
-    let sequencer = tokio::spawn(logbook::sequence(Arc::clone(&keyholder), stop.clone()));
-    let sweeping = tokio::spawn(housekeeping::sweep(Arc::clone(&keyholder), stop.clone()));
+    let (keyholder, [sequencer, sweeping], router) = assemble(config, shell, &stop).await?;
     let listener = Listener::unix(&keyholder.config.socket)?;
-    let router = http::router(Arc::clone(&keyholder));
     ready(&keyholder.config.socket);
     serve::serve(listener, router, &keyholder.host, stop).await?;
     // Nobody is left alone with an open trunk: the attempts go on until everything is locked.
@@ -143,14 +139,31 @@ pub async fn run(
     Ok(())
 }
 
+type Assembled = (Arc<Keyholder>, [tokio::task::JoinHandle<()>; 2], axum::Router);
+
+async fn assemble(config: Config, shell: Shell, stop: &watch::Receiver<bool>) -> Result<Assembled, Broken> {
+    let keyholder = open(config, shell)?;
+    keyholder.begin().await.map_err(|e| Broken::Start(e.to_string()))?;
+    attempts::recover_all(&keyholder).await.map_err(|e| Broken::Start(e.to_string()))?;
+    let sequencer = tokio::spawn(logbook::sequence(Arc::clone(&keyholder), stop.clone()));
+    let sweeping = tokio::spawn(housekeeping::sweep(Arc::clone(&keyholder), stop.clone()));
+    let router = http::router(Arc::clone(&keyholder));
+    Ok((keyholder, [sequencer, sweeping], router))
+}
+
+/// Starts without a listener, for a simulation inside one process: whoever gets the router asks it.
+///
+/// # Errors
+/// [`Broken`].
+pub async fn inside(config: Config, shell: Shell, stop: &watch::Receiver<bool>) -> Result<axum::Router, Broken> {
+    assemble(config, shell, stop).await.map(|(_, _, router)| router)
+}
+
 fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
-    std::fs::create_dir_all(&config.data_dir)?;
     let keys = KeyRing::load(&config.key_dir, &config.log_origin).map_err(Broken::Keys)?;
-    let engine = Arc::new(SqliteEngine::open(
-        &config.data_dir.join("keyholder.db"),
-        Options { on_step: steps::on_step(&shell.steps) },
-    )?);
-    let data_keys = Arc::new(KeyFile::open(&config.data_dir.join("keyholder-keys.db"))?);
+    let options = Options { on_step: steps::on_step(&shell.steps) };
+    let engine = shell.storage.engine(&config.data_dir, "keyholder", options)?;
+    let data_keys = shell.storage.keys(&config.data_dir, "keyholder")?;
     let vault = Arc::new(Vault::new(&keys.storage, data_keys, Arc::clone(&shell.host.entropy)));
     let rp = RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] };
     Ok(Arc::new(Keyholder {

@@ -238,9 +238,11 @@ pub(crate) async fn sequence(keyholder: Arc<Keyholder>, mut stop: watch::Receive
             Err(_) => RETRY,
         };
         tokio::select! {
+            biased;
             () = keyholder.log.waiting.notified() => {
                 let due = Duration::from_millis(pacer.wait_ms(ms(timer.uptime())));
                 tokio::select! {
+                    biased;
                     () = timer.sleep(due.max(GATHER)) => {}
                     _ = stop.wait_for(|s| *s) => {}
                 }

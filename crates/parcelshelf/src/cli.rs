@@ -124,6 +124,9 @@ pub struct Simulate {
     /// Play only this delivery's stop (its number as in the trace); the day around it stays the same
     #[arg(long, value_name = "DELIVERY")]
     pub only: Option<usize>,
+    /// Everybody in one thread and in memory, with randomness from the seed: the same seed gives the same day, line by line
+    #[arg(long)]
+    pub single_threaded: bool,
     /// Kill each service so often with SIGKILL; the keyholder three times out of four between intent and result
     #[arg(long, default_value_t = 0)]
     pub kills: u32,

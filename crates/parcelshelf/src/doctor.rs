@@ -125,7 +125,12 @@ fn look_at_keyholder(file: &KeyholderFile, f: &mut Findings) {
         "keyholder: the socket's path is short enough",
         "keyholder: the socket's path has more than 107 bytes; choose a shorter folder",
     );
-    match file.accesses(&Host::system()) {
+    let host = Host::system();
+    let client = match parcelshelf_exchange::Client::network(host.clock.clone()) {
+        Ok(client) => client,
+        Err(e) => return f.bad(format!("this machine: {e}")),
+    };
+    match file.accesses(&host, &client) {
         Ok(_) => f.good("keyholder: the maker's configuration can be used"),
         Err(e) => f.bad(format!("keyholder: {e:#}")),
     }

@@ -13,8 +13,10 @@ use parcelshelf_core::secret::Redacted;
 use parcelshelf_edge::driven::Driven;
 use parcelshelf_edge::steps::Steps;
 use parcelshelf_edge::{Host, logging, serve};
+use parcelshelf_exchange::Client;
 use parcelshelf_gateway as gateway;
 use parcelshelf_keyholder as keyholder;
+use parcelshelf_store::storage::Storage;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -37,13 +39,13 @@ impl KeyholderFile {
     ///
     /// # Errors
     /// When there is none, or a section cannot be used; the section is named, no value is repeated.
-    pub fn accesses(&self, host: &Host) -> anyhow::Result<Vec<Arc<dyn Access>>> {
+    pub fn accesses(&self, host: &Host, client: &Client) -> anyhow::Result<Vec<Arc<dyn Access>>> {
         let mut accesses = Vec::new();
         if let Some(volvo) = &self.volvo {
-            accesses.push(volvo.access(host).context("[volvo]")?);
+            accesses.push(volvo.access(host, client).context("[volvo]")?);
         }
         if let Some(onstar) = &self.onstar {
-            accesses.push(onstar.access(host).context("[onstar]")?);
+            accesses.push(onstar.access(host, client).context("[onstar]")?);
         }
         ensure!(!accesses.is_empty(), "no maker is configured: add a section [volvo] or [onstar]");
         Ok(accesses)
@@ -69,7 +71,7 @@ impl std::fmt::Debug for VolvoFile {
 impl VolvoFile {
     /// # Errors
     /// When the configuration cannot be used; no value is repeated.
-    pub fn access(&self, host: &Host) -> anyhow::Result<Arc<dyn Access>> {
+    pub fn access(&self, host: &Host, client: &Client) -> anyhow::Result<Arc<dyn Access>> {
         let config = VolvoConfig {
             api_base: self.api_base.clone(),
             identity_base: self.identity_base.clone(),
@@ -78,8 +80,7 @@ impl VolvoFile {
             vcc_api_key: Redacted::new(self.vcc_api_key.clone()),
             redirect_uri: self.redirect_uri.clone(),
         };
-        let client = parcelshelf_exchange::Client::network(host.clock.clone())?;
-        Ok(Arc::new(Volvo::new(config, client, host.clock.clone())?))
+        Ok(Arc::new(Volvo::new(config, client.clone(), host.clock.clone())?))
     }
 }
 
@@ -99,7 +100,7 @@ pub struct OnstarFile {
 impl OnstarFile {
     /// # Errors
     /// When the configuration cannot be used; no value is repeated.
-    pub fn access(&self, host: &Host) -> anyhow::Result<Arc<dyn Access>> {
+    pub fn access(&self, host: &Host, client: &Client) -> anyhow::Result<Arc<dyn Access>> {
         let config = OnstarConfig {
             api_base: self.api_base.clone(),
             login_base: self.login_base.clone(),
@@ -110,8 +111,7 @@ impl OnstarFile {
             app_version: self.app_version.clone(),
             device_id: self.device_id.clone(),
         };
-        let client = parcelshelf_exchange::Client::network(host.clock.clone())?;
-        Ok(Arc::new(Onstar::new(config, client, host.clock.clone())?))
+        Ok(Arc::new(Onstar::new(config, client.clone(), host.clock.clone())?))
     }
 }
 
@@ -179,8 +179,13 @@ pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
     let file: KeyholderFile = read(&args.config)?;
     logging::init(&file.keyholder.log_level);
     let host = host(args)?;
-    let shell =
-        keyholder::Shell { accesses: file.accesses(&host)?, host, log_timer: Host::system().clock, steps: steps(args) };
+    let shell = keyholder::Shell {
+        accesses: file.accesses(&host, &Client::network(Arc::clone(&host.clock))?)?,
+        host,
+        log_timer: Host::system().clock,
+        storage: Storage::Disk,
+        steps: steps(args),
+    };
     let stop = serve::stop_signal()?;
     keyholder::run(file.keyholder, shell, stop, |socket| ready("keyholder", socket.display())).await?;
     Ok(())
@@ -191,7 +196,14 @@ pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
 pub async fn gateway(args: &Serve) -> anyhow::Result<()> {
     let config: gateway::Config = read(&args.config)?;
     logging::init(&config.log_level);
-    let shell = gateway::Shell { host: host(args)?, steps: steps(args), relayed: keyholder::openapi() };
+    let host = host(args)?;
+    let shell = gateway::Shell {
+        keyholder: Client::unix(&config.keyholder, Arc::clone(&host.clock))?,
+        storage: Storage::Disk,
+        host,
+        steps: steps(args),
+        relayed: keyholder::openapi(),
+    };
     let stop = serve::stop_signal()?;
     gateway::run(config, shell, stop, |address| ready("gateway", address)).await?;
     Ok(())
@@ -202,7 +214,13 @@ pub async fn gateway(args: &Serve) -> anyhow::Result<()> {
 pub async fn carrier(args: &Serve) -> anyhow::Result<()> {
     let config: parcelshelf_carrier::Config = read(&args.config)?;
     logging::init(&config.log_level);
-    let shell = parcelshelf_carrier::Shell { host: host(args)?, steps: steps(args) };
+    let host = host(args)?;
+    let shell = parcelshelf_carrier::Shell {
+        gateway: Client::network(Arc::clone(&host.clock))?,
+        storage: Storage::Disk,
+        host,
+        steps: steps(args),
+    };
     let stop = serve::stop_signal()?;
     parcelshelf_carrier::run(config, shell, stop, |address| ready("carrier", address)).await?;
     Ok(())
@@ -225,13 +243,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_makers_section_has_no_defaults() {
+        let host = Host::system();
+        let client = Client::network(Arc::clone(&host.clock)).unwrap();
         let whole: OnstarFile = toml::from_str(SECTION).unwrap();
-        assert_eq!(whole.access(&Host::system()).unwrap().facts().maker, "onstar");
+        assert_eq!(whole.access(&host, &client).unwrap().facts().maker, "onstar");
         for line in SECTION.lines().filter(|l| l.contains('=')) {
             assert!(toml::from_str::<OnstarFile>(&SECTION.replace(line, "")).is_err(), "without{line}");
         }
         assert!(toml::from_str::<OnstarFile>(&format!("{SECTION}\nclient_secret = \"x\"")).is_err());
         let plain: OnstarFile = toml::from_str(&SECTION.replace("https://api", "http://api")).unwrap();
-        assert!(plain.access(&Host::system()).is_err());
+        assert!(plain.access(&host, &client).is_err());
     }
 }

@@ -136,9 +136,7 @@ impl Stage {
         let keyholder = start("keyholder").await?;
         let gateway = start("gateway").await?;
         let carrier = start("carrier").await?;
-        let operator = signing_key(&layout.dir.join("operator/operator.key"))?.verifying_key().clone();
-        let depot = depot(&layout, &host)?;
-        let scene = Arc::new(Scene { layout, host, sim_base, operator, depot });
+        let scene = Arc::new(Scene::at(layout, host, sim_base)?);
         scene.admit_carrier().await?;
         Ok(Self { scene, sim: None, keyholder, gateway, carrier, taps, _proxy: proxy })
     }
@@ -165,8 +163,21 @@ impl Stage {
 }
 
 impl Scene {
+    /// What people know when the parties of this layout run.
+    ///
+    /// # Errors
+    /// When a key or certificate of the layout cannot be read.
+    pub fn at(layout: Layout, host: Host, sim_base: String) -> anyhow::Result<Self> {
+        let operator = signing_key(&layout.dir.join("operator/operator.key"))?.verifying_key().clone();
+        let depot = depot(&layout, &host)?;
+        Ok(Self { layout, host, sim_base, operator, depot })
+    }
+
     /// The operator has signed the carrier's certificate; the gateway learns of it.
-    async fn admit_carrier(&self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When it does not take it.
+    pub async fn admit_carrier(&self) -> anyhow::Result<()> {
         let cert = fs::read_to_string(self.layout.dir.join("carrier/carrier.cert"))?;
         let gateway = self.gateway_http();
         gateway.post("/v1/carriers", &[], &serde_json::json!({ "cert": cert.trim() })).await?;

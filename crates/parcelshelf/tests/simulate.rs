@@ -61,6 +61,22 @@ fn in_a_hostile_world_and_with_services_killed_nothing_happens_that_must_not() {
     assert_eq!((&report["kills"]["carrier"], &report["kills"]["gateway"]), (&Value::from(2), &Value::from(2)));
 }
 
+#[test]
+fn in_one_thread_the_same_seed_gives_the_same_day_line_by_line() {
+    let play = |seed: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let trace = dir.path().join("trace.txt");
+        let day = ["--deliveries", "16", "--couriers", "2", "--faults", "hostile", "--single-threaded", "--seed", seed];
+        let (output, report) = simulate(dir.path(), &[&day[..], &["--trace", trace.to_str().unwrap()]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        (std::fs::read_to_string(&trace).unwrap(), report["latency_ms"].clone(), report["outcomes"].clone())
+    };
+    let first = play("7");
+    assert!(first.0.lines().count() > 100, "hardly anything was traced");
+    assert_eq!(first, play("7"));
+    assert_ne!(first.0, play("8").0, "another seed is another day");
+}
+
 /// The judge must be able to find each violation: tampered with from outside, its counter is not zero.
 #[test]
 fn each_violation_is_found_when_it_is_there() {

@@ -55,6 +55,7 @@ mod limits;
 pub mod memory;
 mod migrate;
 pub mod sqlite;
+pub mod storage;
 mod writer;
 
 /// Longest id or index key, bytes.
@@ -84,6 +85,8 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// A caller that stops waiting does not stop the commit.
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
+    /// Lets what is under way end and closes. Later calls answer [`StoreError::Closed`] where there is something to close.
+    async fn close(&self) {}
     /// The current row, `None` if there is none.
     ///
     /// # Errors

@@ -96,24 +96,6 @@ impl SqliteEngine {
         })
     }
 
-    /// Lets running reads end, commits everything queued, then closes the file. Later calls answer
-    /// [`StoreError::Closed`].
-    pub async fn close(&self) {
-        // Readers go first, so that the writer is the last connection and folds its log into the file.
-        for _ in 0..READERS {
-            if let Ok(place) = self.readers.places.acquire().await {
-                place.forget();
-            }
-        }
-        self.readers.places.close();
-        self.readers.idle().clear();
-        let _ = self.writer.send(Work::Close).await;
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-        }
-    }
-
     /// Reads on the caller's thread: a bounded read from the page cache takes less than handing it to another thread and
     /// back, which was the largest part of what a delivery cost.
     async fn read<T>(&self, what: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
@@ -186,6 +168,24 @@ impl Engine for SqliteEngine {
         crate::limits::check(&batch)?;
         let kinds = batch.journal.iter().map(|j| j.kind.clone()).collect();
         self.write(kinds, move |c| apply::batch(c, &batch)).await
+    }
+
+    /// Lets running reads end, commits everything queued, then closes the file. Later calls answer
+    /// [`StoreError::Closed`].
+    async fn close(&self) {
+        // Readers go first, so that the writer is the last connection and folds its log into the file.
+        for _ in 0..READERS {
+            if let Ok(place) = self.readers.places.acquire().await {
+                place.forget();
+            }
+        }
+        self.readers.places.close();
+        self.readers.idle().clear();
+        let _ = self.writer.send(Work::Close).await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
     }
 
     async fn get(&self, table: &str, id: &[u8]) -> Result<Option<Row>, StoreError> {

@@ -13,7 +13,7 @@ use parcelshelf_edge::idempotency::{IdempotencyKey, Key};
 use parcelshelf_edge::json::{Nothing, StrictJson, StrictPath, StrictQuery};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::{Thumbprint, b64, from_b64};
-use parcelshelf_store::{Engine as _, ListQuery, Version};
+use parcelshelf_store::{ListQuery, Version};
 use serde_json::{Value, json};
 
 use super::auth::{Principal, forbidden, token_index};
@@ -57,7 +57,7 @@ pub(super) async fn ship(
 ) -> Answer {
     let key = key.bind(&who.name(), "ship", &bytes);
     let merchant = who.merchant()?;
-    if let Some(earlier) = key.earlier(&c.engine).await? {
+    if let Some(earlier) = key.earlier(&*c.engine).await? {
         return Ok(earlier);
     }
     bounded(&value.recipient.name, 200, "a recipient's name has 1 to 200 characters")?;
@@ -154,7 +154,7 @@ pub(super) async fn hire(
 ) -> Answer {
     who.dispatch()?;
     let key = key.bind(&who.name(), "hire", &bytes);
-    if let Some(earlier) = key.earlier(&c.engine).await? {
+    if let Some(earlier) = key.earlier(&*c.engine).await? {
         return Ok(earlier);
     }
     bounded(&value.name, 200, "a name has 1 to 200 characters")?;
@@ -189,7 +189,7 @@ pub(super) async fn assign_device(
 ) -> Answer {
     who.dispatch()?;
     let key = key.bind(&who.name(), &format!("device/{courier}"), &bytes);
-    if let Some(earlier) = key.earlier(&c.engine).await? {
+    if let Some(earlier) = key.earlier(&*c.engine).await? {
         return Ok(earlier);
     }
     let id =
@@ -236,7 +236,7 @@ async fn stepped(
     event: Event,
 ) -> Answer {
     let key = key.bind(&who.name(), &format!("{route}/{id}"), body);
-    if let Some(earlier) = key.earlier(&c.engine).await? {
+    if let Some(earlier) = key.earlier(&*c.engine).await? {
         return Ok(earlier);
     }
     Ok(Json(again!(step(c, id, event, &key))?).into_response())
@@ -300,7 +300,7 @@ pub(super) async fn leg(
     let Principal::Courier(courier) = who else { return Err(forbidden()) };
     has_it(&c, &who, id).await?;
     let key = key.bind(&who.name(), &format!("leg/{id}"), &bytes);
-    if let Some(earlier) = key.earlier(&c.engine).await? {
+    if let Some(earlier) = key.earlier(&*c.engine).await? {
         return Ok(earlier);
     }
     let answer = c.start_leg(id, courier, &key).await?;

@@ -14,6 +14,7 @@ use parcelshelf_core::area::Position;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::Host;
 use parcelshelf_edge::clock::{Stopwatch, SystemEntropy};
+use parcelshelf_edge::driven::Driven;
 use parcelshelf_protocol::bundle::Anchors;
 use parcelshelf_simulator::garage::{Garage, Seen};
 use parcelshelf_simulator::sabotage::Tampering;
@@ -30,13 +31,14 @@ use super::courier;
 use super::day::{Car, Day, Plan};
 use super::dice::Dice;
 use super::fate::{Fate, OwnerFate};
+use super::inside::{self, Seeded, Stepper};
 use super::kills::Kills;
 use super::owner;
 use super::report::{Costs, NAMES, Results};
 use super::verdict::{self, Case, Finding};
 use crate::cli::{Faults, Sabotage, Simulate};
 use crate::people::{Courier, persist};
-use crate::stage::{Clockwork, Setting, Stage};
+use crate::stage::{Clockwork, Scene, Setting, Stage};
 
 /// Tuesday, 24 November 2026, 04:00 in Austin: owners sign up.
 const SIGN_UP: Timestamp = Timestamp::from_unix_seconds(1_795_514_400);
@@ -59,14 +61,28 @@ const MODEL_YEAR: u16 = 2022;
 /// # Errors
 /// When the day cannot be played, or the judge finds a violation.
 pub async fn run(args: Simulate) -> anyhow::Result<()> {
-    LocalSet::new().run_until(run_here(args)).await
+    if !args.single_threaded {
+        return LocalSet::new().run_until(run_here(args, None)).await;
+    }
+    ensure!(args.kills == 0, "inside one process nobody can be killed; leave --single-threaded or --kills away");
+    // A runtime of its own, whose every pause moves the clock.
+    let alone = move || {
+        let stepper = Arc::new(Stepper::new(Driven::starting_at(SIGN_UP), GRID_MS));
+        let (hook, clock) = (Arc::clone(&stepper), stepper.clock());
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(move || hook.step()).build()?;
+        LocalSet::new().block_on(&runtime, run_here(args, Some((clock, stepper))))
+    };
+    tokio::task::spawn_blocking(move || std::thread::spawn(alone).join())
+        .await?
+        .map_err(|_| anyhow::anyhow!("the day has panicked"))?
 }
 
-async fn run_here(args: Simulate) -> anyhow::Result<()> {
+async fn run_here(args: Simulate, alone: Option<(Driven, Arc<Stepper>)>) -> anyhow::Result<()> {
     ensure!(args.deliveries > 0 && args.couriers > 0, "a day has at least one delivery and one courier");
     ensure!(args.deliveries.div_ceil(args.couriers) <= 150, "a courier serves at most 150 stops; name more couriers");
     let dir = Folder::make(args.out.as_deref())?;
-    let results = play(&args, dir.path()).await?;
+    let results = play(&args, dir.path(), alone).await?;
     println!("{}", results.table());
     if let Some(path) = &args.report {
         fs::write(path, serde_json::to_string_pretty(&results.to_json())? + "\n")
@@ -134,8 +150,7 @@ fn plan(args: &Simulate) -> anyhow::Result<Plan> {
     Ok(Plan { city, fates, cars, dice, only: args.only, traced: args.trace.is_some(), silent_couriers })
 }
 
-/// The makers' cloud in this process, over a socket of its own.
-async fn cloud(plan: &Plan, seed: u64, host: &Host) -> anyhow::Result<(Cloud, String)> {
+fn world(plan: &Plan, seed: u64) -> WorldFile {
     let cars = plan.cars.iter().zip(&plan.city.errands).map(|(car, errand)| {
         let mut file = CarFile::of(&car.login);
         (file.latitude, file.longitude) = (errand.place.latitude_deg(), errand.place.longitude_deg());
@@ -143,7 +158,70 @@ async fn cloud(plan: &Plan, seed: u64, host: &Host) -> anyhow::Result<(Cloud, St
         file.model_year = MODEL_YEAR;
         file
     });
-    let world = WorldFile { seed, latency: LATENCY, cars: cars.collect(), ..WorldFile::default() };
+    WorldFile { seed, latency: LATENCY, cars: cars.collect(), ..WorldFile::default() }
+}
+
+/// What a day is played on.
+struct Ground {
+    scene: Arc<Scene>,
+    garage: Arc<dyn Garage>,
+    /// The services' processes, if they are such.
+    stage: Option<Arc<Mutex<Stage>>>,
+    ticks: Box<dyn Fn() -> u64>,
+    /// What must live as long as the day.
+    _kept: Box<dyn std::any::Any>,
+}
+
+/// Everybody in this thread.
+async fn inside_one_thread(
+    args: &Simulate,
+    dir: &Path,
+    plan: &Plan,
+    (clock, stepper): (Driven, Arc<Stepper>),
+) -> anyhow::Result<Ground> {
+    ensure!(args.sabotage.is_none_or(|s| s == Sabotage::SilentCouriers), "this sabotage needs real sockets");
+    let host = Host { clock: Arc::new(clock), entropy: Arc::new(Seeded::new(args.seed)) };
+    let world = world(plan, args.seed);
+    let cloud = Cloud::new(world, Arc::clone(&host.clock), Arc::clone(&host.entropy), inside::CLOUD)?;
+    let started = inside::start(dir, &cloud, &host).await?;
+    Ok(Ground {
+        scene: Arc::clone(&started.scene),
+        garage: Arc::new(cloud),
+        stage: None,
+        ticks: Box::new(move || stepper.steps()),
+        _kept: Box::new(started),
+    })
+}
+
+/// Services as processes of their own, over real sockets and stores.
+async fn over_http(args: &Simulate, dir: &Path, plan: &Plan) -> anyhow::Result<Ground> {
+    let conductor = Arc::new(Conductor::start(dir, SIGN_UP, GRID_MS)?);
+    let hold = conductor.hold();
+    let host = Host { clock: Arc::new(conductor.clock()), entropy: Arc::new(SystemEntropy) };
+    let (cloud, base) = cloud(plan, args.seed, &host).await?;
+    let tampering = match args.sabotage {
+        Some(Sabotage::RelockOff) => Some(Tampering::SwallowLocks),
+        Some(Sabotage::SecondCommand) => Some(Tampering::RepeatUnlocks),
+        Some(Sabotage::LeafLeftOut | Sabotage::SilentCouriers) | None => None,
+    };
+    let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
+    let setting = Setting { tampering, log_level: Some("warn"), ..Setting::default() };
+    let stage = Stage::start_parties(dir, base, setting, clockwork).await?;
+    drop(hold);
+    let scene = Arc::clone(&stage.scene);
+    let counting = Arc::clone(&conductor);
+    Ok(Ground {
+        scene,
+        garage: Arc::new(cloud),
+        stage: Some(Arc::new(Mutex::new(stage))),
+        ticks: Box::new(move || counting.ticks()),
+        _kept: Box::new(conductor),
+    })
+}
+
+/// The makers' cloud in this process, over a socket of its own.
+async fn cloud(plan: &Plan, seed: u64, host: &Host) -> anyhow::Result<(Cloud, String)> {
+    let world = world(plan, seed);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);
     let cloud = Cloud::new(world, Arc::clone(&host.clock), Arc::clone(&host.entropy), &base)?;
@@ -156,7 +234,7 @@ async fn cloud(plan: &Plan, seed: u64, host: &Host) -> anyhow::Result<(Cloud, St
     Ok((cloud, base))
 }
 
-async fn play(args: &Simulate, dir: &Path) -> anyhow::Result<Results> {
+async fn play(args: &Simulate, dir: &Path, alone: Option<(Driven, Arc<Stepper>)>) -> anyhow::Result<Results> {
     let watch = Stopwatch::start();
     let mut phases: Vec<(&'static str, f64)> = Vec::new();
     let mut lap = {
@@ -168,25 +246,12 @@ async fn play(args: &Simulate, dir: &Path) -> anyhow::Result<Results> {
         }
     };
     let plan = plan(args)?;
-    let conductor = Arc::new(Conductor::start(dir, SIGN_UP, GRID_MS)?);
-    let hold = conductor.hold();
-    let host = Host { clock: Arc::new(conductor.clock()), entropy: Arc::new(SystemEntropy) };
-    let (cloud, base) = cloud(&plan, args.seed, &host).await?;
-    let tampering = match args.sabotage {
-        Some(Sabotage::RelockOff) => Some(Tampering::SwallowLocks),
-        Some(Sabotage::SecondCommand) => Some(Tampering::RepeatUnlocks),
-        Some(Sabotage::LeafLeftOut | Sabotage::SilentCouriers) | None => None,
+    let ground = match alone {
+        Some(alone) => inside_one_thread(args, dir, &plan, alone).await?,
+        None => over_http(args, dir, &plan).await?,
     };
-    let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
-    let setting = Setting { tampering, log_level: Some("warn"), ..Setting::default() };
-    let stage = Stage::start_parties(dir, base, setting, clockwork).await?;
-    let scene = Arc::clone(&stage.scene);
-    let pids = move |stage: &Stage| [stage.carrier.pid(), stage.gateway.pid(), stage.keyholder.pid()];
-    let stage = Arc::new(Mutex::new(stage));
-    let kills = Kills::plan(Arc::clone(&stage), args.kills, args.deliveries, plan.dice);
-    let garage: Arc<dyn Garage> = Arc::new(cloud);
-    let day = Arc::new(Day::new(scene, garage, kills, plan));
-    drop(hold);
+    let kills = Kills::plan(ground.stage.clone(), args.kills, args.deliveries, plan.dice);
+    let day = Arc::new(Day::new(Arc::clone(&ground.scene), Arc::clone(&ground.garage), kills, plan));
     lap("start", &mut phases);
 
     all(&day, "owners sign up", owner::enrol).await?;
@@ -195,24 +260,29 @@ async fn play(args: &Simulate, dir: &Path) -> anyhow::Result<Results> {
 
     let costs = async || {
         let mut costs = Costs::default();
+        let Some(stage) = &ground.stage else { return costs };
         for (i, pid) in pids(&*stage.lock().await).into_iter().enumerate() {
             costs.cpu_ms[i] = pid.map_or(0, cost::cpu_ms) + day.kills.spent_ms()[i];
             costs.bytes[i] = cost::bytes_below(&dir.join("parties").join(NAMES[i]));
         }
         costs
     };
+    let by_thread = async || match &ground.stage {
+        Some(stage) => threads(&*stage.lock().await),
+        None => ByThread::new(),
+    };
     let before: Vec<Seen> = day.cars.iter().map(|c| day.garage.seen(&c.vin).unwrap_or_default()).collect();
     let costs_before = costs().await;
-    let threads_before = threads(&*stage.lock().await);
+    let threads_before = by_thread().await;
     all(&day, "merchants ship", owner::order).await?;
     lap("orders", &mut phases);
 
     load(&day, &couriers).await?;
     shifts(&day, args, couriers).await;
     lap("day", &mut phases);
-    evening(&day).await?;
+    evening(&day, ground.stage.is_some()).await?;
     let costs = costs().await.since(costs_before);
-    let cpu_by_thread_ms = since(threads(&*stage.lock().await), &threads_before);
+    let cpu_by_thread_ms = since(by_thread().await, &threads_before);
     lap("evening", &mut phases);
 
     let findings = judged(&day, args, &before).await?;
@@ -231,7 +301,7 @@ async fn play(args: &Simulate, dir: &Path) -> anyhow::Result<Results> {
         costs,
         cpu_by_thread_ms,
         crypto_floor_ms: floor.as_secs_f64() * 1_000.0,
-        ticks: conductor.ticks(),
+        ticks: (ground.ticks)(),
         kills: day.kills.counted(),
         wall_s: watch.elapsed().as_secs_f64(),
         phases_s: phases,
@@ -243,13 +313,18 @@ async fn play(args: &Simulate, dir: &Path) -> anyhow::Result<Results> {
         },
     };
     // Nothing that matters is lost: the run is over, and the next one begins with stores of its own.
-    let mut stage = stage.lock().await;
-    let stage = &mut *stage;
-    for service in [&mut stage.carrier, &mut stage.gateway, &mut stage.keyholder] {
-        // A child that is gone already is no reason to lose the report.
-        let _ = service.kill().await;
+    if let Some(stage) = &ground.stage {
+        let stage = &mut *stage.lock().await;
+        for service in [&mut stage.carrier, &mut stage.gateway, &mut stage.keyholder] {
+            // A child that is gone already is no reason to lose the report.
+            let _ = service.kill().await;
+        }
     }
     Ok(results)
+}
+
+fn pids(stage: &Stage) -> [Option<u32>; 3] {
+    [stage.carrier.pid(), stage.gateway.pid(), stage.keyholder.pid()]
 }
 
 type ByThread = BTreeMap<&'static str, BTreeMap<String, u64>>;
@@ -386,7 +461,7 @@ fn outages(day: &Arc<Day>, longest_s: i64) {
 }
 
 /// What is still open at cars comes to its end; parcels reach their fallbacks.
-async fn evening(day: &Arc<Day>) -> anyhow::Result<()> {
+async fn evening(day: &Arc<Day>, real_log: bool) -> anyhow::Result<()> {
     let until = day.now().plus_seconds(EVENING_S);
     while day.has_later() && day.now() < until {
         day.sleep_s(30).await;
@@ -406,8 +481,11 @@ async fn evening(day: &Arc<Day>) -> anyhow::Result<()> {
         day.note(n, || format!("the carrier says {} {}", seen["state"], seen["end"]));
         day.book.page(n, |p| p.end = end);
     }
-    // A checkpoint covers the last record: those come in real time.
-    tokio::time::sleep(CHECKPOINT_AFTER).await;
+    // A checkpoint covers the last record: those come in real time, where there is any.
+    day.scene.host.clock.sleep(CHECKPOINT_AFTER).await;
+    if real_log {
+        tokio::time::sleep(CHECKPOINT_AFTER).await;
+    }
     Ok(())
 }
 

@@ -19,7 +19,9 @@ impl Scissors {
     pub fn cut(&self) {
         self.0.store(true, Ordering::Release);
     }
-    fn has_cut(&self) -> bool {
+    /// Whether it has.
+    #[must_use]
+    pub fn has_cut(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }

@@ -1,5 +1,6 @@
 //! One suite, two engines.
 
+use parcelshelf_store::Engine as _;
 use parcelshelf_store::conformance;
 use parcelshelf_store::memory::MemoryEngine;
 use parcelshelf_store::sqlite::{Options, SqliteEngine};

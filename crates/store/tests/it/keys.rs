@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use parcelshelf_store::Engine as _;
 use parcelshelf_store::StoreError;
 use parcelshelf_store::keys::{KeyFile, KeyStore, MemoryKeys, WRAPPED_BYTES_MAX};
 use parcelshelf_store::sqlite::{Options, SqliteEngine};
