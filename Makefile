@@ -1,11 +1,11 @@
 # Two commands: `make demo` and `make test`. Both do all the set-up on a fresh Debian machine with Rust.
-# ARGS is handed to the demo: make demo ARGS="--once --stops stops.csv --deliveries 3 --report demo.json"
+# ARGS is handed to demo and simulate: make demo ARGS="--once --stops stops.csv --deliveries 3 --report demo.json"
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 ARGS ?=
 
-.PHONY: help demo test setup lint unit bench openapi vectors clean
+.PHONY: help demo simulate test setup lint unit bench openapi vectors clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -13,6 +13,10 @@ help: ## this list
 demo: ## everything on this machine: starts all parties, plays a delivery as a story (ARGS="--help" lists options)
 	cargo build --locked -p parcelshelf
 	exec "$${CARGO_TARGET_DIR:-target}/debug/parcelshelf" demo $(ARGS)
+
+simulate: ## a whole city's day over real HTTP, with a judge (ARGS="--help" lists options)
+	cargo build --locked --release -p parcelshelf
+	exec "$${CARGO_TARGET_DIR:-target}/release/parcelshelf" simulate $(ARGS)
 
 test: setup lint unit ## set-up, format, lints and every test
 

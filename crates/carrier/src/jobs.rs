@@ -183,6 +183,10 @@ impl Carrier {
         let mut stored = self.delivery(id).await?;
         let mut change = Change::new(self);
         change.job_done(ACCEPT, id.as_bytes());
+        // The feed and the job may bring the same answer.
+        if stored.value.state.phase != "requested" {
+            return change.commit().await;
+        }
         match apply(&mut change, &mut stored, Event::Accepted { window }, self.host.now()) {
             Ok(_) => {
                 stored.value.accepted = Some(jws.to_owned());

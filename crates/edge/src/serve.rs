@@ -69,6 +69,7 @@ pub fn with_basics<S: Clone + Send + Sync + 'static>(router: Router<S>, host: &H
         .route("/problems/{code}", get(problem::page))
         .fallback(async || Problem::new(404, "not_found", "there is no such route"))
         .method_not_allowed_fallback(async || Problem::new(405, "method_not_allowed", "this route has other methods"))
+        .layer(axum::middleware::from_fn(finished))
         .layer(axum::middleware::from_fn(crate::logging::request))
         .layer(axum::middleware::from_fn_with_state(host.clone(), limited))
         .layer(CatchPanicLayer::custom(panicked))
@@ -82,6 +83,19 @@ pub fn with_basics<S: Clone + Send + Sync + 'static>(router: Router<S>, host: &H
                 response
             }
         }))
+}
+
+/// What has begun is finished, whoever still listens: a phone that loses the net after its request was committed must not
+/// keep what follows the commit from happening.
+async fn finished(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        // As if it had panicked here: the layers above make a problem of it.
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Problem::new(503, "stopping", "the service is stopping; ask again").into_response(),
+        },
+    }
 }
 
 /// Nothing is answered later than [`REQUEST_MAX`].
@@ -150,4 +164,52 @@ pub fn stop_signal() -> io::Result<watch::Receiver<bool>> {
         let _ = tell.send(true);
     });
     Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use axum::body::Body;
+    use tokio::sync::Notify;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    fn get_request(path: &str) -> Request {
+        Request::builder().uri(path).body(Body::empty()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_that_has_begun_is_finished_though_nobody_listens_any_more() {
+        let (go_on, done) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let (wait, mark) = (Arc::clone(&go_on), Arc::clone(&done));
+        let handler = async move || {
+            wait.notified().await;
+            mark.store(true, Ordering::SeqCst);
+        };
+        let router: Router = with_basics(Router::new().route("/slow", get(handler)), &Host::system(), String::new());
+        let asked = tokio::spawn(router.oneshot(get_request("/slow")));
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        asked.abort();
+        let _ = asked.await;
+        go_on.notify_one();
+        for _ in 0..64 {
+            tokio::task::yield_now().await;
+        }
+        assert!(done.load(Ordering::SeqCst), "the handler was dropped with its listener");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_and_nothing_more() {
+        async fn broken() {
+            panic!("a planted panic");
+        }
+        let router: Router = with_basics(Router::new().route("/broken", get(broken)), &Host::system(), String::new());
+        let response = router.oneshot(get_request("/broken")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
 }

@@ -115,9 +115,6 @@ pub struct Simulate {
     /// Write the report as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Write a page with plots (HTML)
-    #[arg(long, value_name = "FILE")]
-    pub page: Option<PathBuf>,
     /// Write what happened to every delivery, line by line
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
