@@ -50,6 +50,7 @@ mod apply;
 pub mod conformance;
 mod cursor;
 mod debug;
+mod held;
 pub mod keys;
 mod limits;
 pub mod memory;

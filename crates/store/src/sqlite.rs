@@ -15,9 +15,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::apply;
+use crate::held::Held;
 use crate::migrate;
 use crate::writer::{Task, Work, Writer};
-use crate::{Batch, CommitError, Committed, Engine, Job, JournalEntry, ListQuery, Page, Row, StoreError, StoredAnswer};
+use crate::{
+    Batch, CommitError, Committed, Conflict, Engine, Job, JournalEntry, ListQuery, Page, Row, StoreError, StoredAnswer,
+};
 
 /// Batches that may wait for the writer; beyond it, committers wait for a place.
 const QUEUE: usize = 1024;
@@ -54,6 +57,7 @@ pub struct SqliteEngine {
     writer: mpsc::Sender<Work>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
+    held: Arc<Held>,
 }
 impl fmt::Debug for SqliteEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,8 +75,12 @@ impl Readers {
     }
 }
 
-/// Of the file, so much is mapped into memory; the rest is read as usual.
-const MAPPED_BYTES: i64 = 1 << 30;
+/// Rows held in memory, bytes.
+const HELD_BYTES: usize = 64 << 20;
+/// Pages that the writer keeps, KiB: nobody else writes, so they stay good. A reader's are void after every commit.
+const WRITER_PAGES_KIB: i64 = 16 << 10;
+/// The log is folded into the file when it has so many pages of 4 KiB: a page that changes often is then written back once.
+const FOLDED_AFTER_PAGES: i64 = 8_192;
 
 impl SqliteEngine {
     /// Opens or creates the store at `path`, and brings its schema up to date. The file is readable by its owner only.
@@ -85,14 +93,17 @@ impl SqliteEngine {
         migrate::run(&mut connection)?;
         let readers = (0..READERS).map(|_| connect(path, true)).collect::<Result<Vec<_>, _>>()?;
         let (writer, work) = mpsc::channel(QUEUE);
+        let held = Arc::new(Held::new(HELD_BYTES));
+        let holding = Arc::clone(&held);
         let thread = std::thread::Builder::new()
             .name(String::from("store-writer"))
-            .spawn(move || Writer::new(connection, options.on_step).run(work))
+            .spawn(move || Writer::new(connection, options.on_step, holding).run(work))
             .map_err(|e| StoreError::Engine(Box::new(e)))?;
         Ok(Self {
             writer,
             thread: Mutex::new(Some(thread)),
             readers: Readers { idle: Mutex::new(readers), places: Semaphore::new(READERS) },
+            held,
         })
     }
 
@@ -109,15 +120,15 @@ impl SqliteEngine {
     /// Runs `what` in a savepoint of the next transaction; returns its result after that transaction's `COMMIT`.
     async fn write<T, E>(
         &self,
-        journal_kinds: Vec<String>,
-        what: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        batch: Option<Batch>,
+        what: impl FnOnce(&Connection, Option<&Batch>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let (answer, result) = oneshot::channel();
-        let task = Task::new(journal_kinds, what, answer);
+        let task = Task::new(batch, what, answer);
         self.writer.send(Work::Run(Box::new(task))).await.map_err(|_| StoreError::Closed)?;
         result.await.map_err(|_| StoreError::Closed)?
     }
@@ -141,8 +152,6 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(engine)?;
     connection.busy_timeout(BUSY).map_err(engine)?;
     connection.set_prepared_statement_cache_capacity(64);
-    // Pages are read where the system keeps them: after every commit of the writer a reader's own copies are void.
-    connection.pragma_update(None, "mmap_size", MAPPED_BYTES).map_err(engine)?;
     if !read_only {
         let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |r| r.get(0)).map_err(engine)?;
         if mode != "wal" {
@@ -153,6 +162,8 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreError> {
         }
         connection.pragma_update(None, "synchronous", "FULL").map_err(engine)?;
         connection.pragma_update(None, "secure_delete", true).map_err(engine)?;
+        connection.pragma_update(None, "cache_size", -WRITER_PAGES_KIB).map_err(engine)?;
+        connection.pragma_update(None, "wal_autocheckpoint", FOLDED_AFTER_PAGES).map_err(engine)?;
     }
     Ok(connection)
 }
@@ -166,8 +177,14 @@ pub(crate) fn harmless(error: &rusqlite::Error) -> bool {
 impl Engine for SqliteEngine {
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         crate::limits::check(&batch)?;
-        let kinds = batch.journal.iter().map(|j| j.kind.clone()).collect();
-        self.write(kinds, move |c| apply::batch(c, &batch)).await
+        let done =
+            self.write(Some(batch), |c, batch| batch.map_or_else(|| Ok(Committed::default()), |b| apply::batch(c, b)));
+        let done = done.await;
+        if let Err(CommitError::Conflict(Conflict { table, id })) = &done {
+            // Whoever decides again must not be shown the same row, should the file know better.
+            self.held.forget(table, id);
+        }
+        done
     }
 
     /// Lets running reads end, commits everything queued, then closes the file. Later calls answer
@@ -189,7 +206,16 @@ impl Engine for SqliteEngine {
     }
 
     async fn get(&self, table: &str, id: &[u8]) -> Result<Option<Row>, StoreError> {
-        self.read(|c| apply::row(c, table, id)).await
+        let began = match self.held.get(table, id) {
+            Ok(row) if !self.readers.places.is_closed() => return Ok(Some(row)),
+            Ok(_) => return Err(StoreError::Closed),
+            Err(began) => began,
+        };
+        let row = self.read(|c| apply::row(c, table, id)).await?;
+        if let Some(row) = &row {
+            self.held.leave(table, row, began);
+        }
+        Ok(row)
     }
 
     async fn list(&self, query: ListQuery) -> Result<Page, StoreError> {
@@ -220,7 +246,7 @@ impl Engine for SqliteEngine {
 
     async fn claim(&self, queue: &str, now: Timestamp, lease: Duration, limit: u32) -> Result<Vec<Job>, StoreError> {
         let queue = queue.to_owned();
-        self.write(Vec::new(), move |c| apply::claim(c, &queue, now, lease, limit).map_err(engine)).await
+        self.write(None, move |c, _| apply::claim(c, &queue, now, lease, limit).map_err(engine)).await
     }
 
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>, StoreError> {
@@ -232,6 +258,6 @@ impl Engine for SqliteEngine {
     }
 
     async fn forget_answers(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.write(Vec::new(), move |c| apply::forget(c, before).map_err(engine)).await
+        self.write(None, move |c, _| apply::forget(c, before).map_err(engine)).await
     }
 }

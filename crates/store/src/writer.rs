@@ -6,8 +6,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::StoreError;
+use crate::held::Held;
 use crate::sqlite::{OnStep, Step, harmless};
+use crate::{Batch, StoreError};
 
 /// Pieces in one transaction. Above, latency grows and throughput does not.
 const GROUP_MAX: usize = 256;
@@ -21,21 +22,24 @@ pub(crate) enum Work {
 pub(crate) trait Piece: Send {
     /// Whether it is kept; otherwise it is rolled back. Runs once.
     fn run(&mut self, c: &Connection) -> bool;
-    fn journal_kinds(&self) -> &[String];
+    /// The batch that it applies, if it applies one.
+    fn batch(&self) -> Option<&Batch>;
+    /// The batch, if it was applied; afterwards it is gone.
+    fn take_applied(&mut self) -> Option<Batch>;
     /// Answers with the result of `run`, or with the failure of the whole transaction.
     fn answer(self: Box<Self>, failed: Option<StoreError>);
 }
 
 pub(crate) struct Task<T, E, F> {
-    journal_kinds: Vec<String>,
+    batch: Option<Batch>,
     what: Option<F>,
     result: Option<Result<T, E>>,
     to: oneshot::Sender<Result<T, E>>,
 }
 
 impl<T, E, F> Task<T, E, F> {
-    pub(crate) const fn new(journal_kinds: Vec<String>, what: F, to: oneshot::Sender<Result<T, E>>) -> Self {
-        Self { journal_kinds, what: Some(what), result: None, to }
+    pub(crate) const fn new(batch: Option<Batch>, what: F, to: oneshot::Sender<Result<T, E>>) -> Self {
+        Self { batch, what: Some(what), result: None, to }
     }
 }
 
@@ -43,15 +47,19 @@ impl<T, E, F> Piece for Task<T, E, F>
 where
     T: Send,
     E: From<StoreError> + Send,
-    F: FnOnce(&Connection) -> Result<T, E> + Send,
+    F: FnOnce(&Connection, Option<&Batch>) -> Result<T, E> + Send,
 {
     fn run(&mut self, c: &Connection) -> bool {
-        self.result = self.what.take().map(|what| what(c));
+        self.result = self.what.take().map(|what| what(c, self.batch.as_ref()));
         matches!(self.result, Some(Ok(_)))
     }
 
-    fn journal_kinds(&self) -> &[String] {
-        &self.journal_kinds
+    fn batch(&self) -> Option<&Batch> {
+        self.batch.as_ref()
+    }
+
+    fn take_applied(&mut self) -> Option<Batch> {
+        self.batch.take().filter(|_| matches!(self.result, Some(Ok(_))))
     }
 
     fn answer(self: Box<Self>, failed: Option<StoreError>) {
@@ -110,11 +118,12 @@ impl Drop for Open<'_> {
 pub(crate) struct Writer {
     connection: Connection,
     on_step: Option<OnStep>,
+    held: Arc<Held>,
 }
 
 impl Writer {
-    pub(crate) const fn new(connection: Connection, on_step: Option<OnStep>) -> Self {
-        Self { connection, on_step }
+    pub(crate) const fn new(connection: Connection, on_step: Option<OnStep>, held: Arc<Held>) -> Self {
+        Self { connection, on_step, held }
     }
 
     /// Until the queue is closed, `Work::Close` comes, or a commit fails in a way that only a restart can mend.
@@ -150,6 +159,7 @@ impl Writer {
         }
         match self.transact(&mut group) {
             Ok(()) => {
+                self.held.committed(group.iter_mut().filter_map(|piece| piece.take_applied()));
                 for piece in group {
                     piece.answer(None);
                 }
@@ -172,7 +182,9 @@ impl Writer {
         for piece in group {
             self.say("SAVEPOINT piece")?;
             if piece.run(&self.connection) {
-                kinds.extend_from_slice(piece.journal_kinds());
+                if self.on_step.is_some() {
+                    kinds.extend(piece.batch().into_iter().flat_map(|b| &b.journal).map(|j| j.kind.clone()));
+                }
             } else {
                 self.say("ROLLBACK TO piece")?;
             }
