@@ -88,6 +88,10 @@ pub fn with_basics<S: Clone + Send + Sync + 'static>(router: Router<S>, host: &H
 /// What has begun is finished, whoever still listens: a phone that loses the net after its request was committed must not
 /// keep what follows the commit from happening.
 async fn finished(request: Request, next: Next) -> Response {
+    // Reading begins nothing.
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
     match tokio::spawn(next.run(request)).await {
         Ok(response) => response,
         // As if it had panicked here: the layers above make a problem of it.

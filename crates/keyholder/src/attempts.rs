@@ -57,7 +57,8 @@ impl FreshProof {
 }
 
 enum Message {
-    Event(Event, Option<oneshot::Sender<Told>>),
+    /// One step, durable together.
+    Events(Vec<Event>, oneshot::Sender<Told>),
     /// The maker's answer to the open command, or to asking after it.
     Answered(Sent),
     LockAnswered(Outcome),
@@ -107,8 +108,13 @@ impl Attempts {
 
 /// Tells an attempt something and waits until what follows is durable.
 pub(crate) async fn tell(k: &Arc<Keyholder>, id: AttemptId, event: Event) -> Result<Told, Failure> {
+    tell_all(k, id, vec![event]).await
+}
+
+/// As [`tell`], of several things that were said at once.
+pub(crate) async fn tell_all(k: &Arc<Keyholder>, id: AttemptId, events: Vec<Event>) -> Result<Told, Failure> {
     let (reply, told) = oneshot::channel();
-    deliver(k, id, Message::Event(event, Some(reply))).await?;
+    deliver(k, id, Message::Events(events, reply)).await?;
     told.await.map_err(|_| broken("an attempt's task ended while it was told something"))
 }
 
@@ -341,11 +347,9 @@ impl Driver {
 
     async fn take(&mut self, message: Message) {
         match message {
-            Message::Event(event, reply) => {
-                self.step(event).await;
-                if let Some(reply) = reply {
-                    let _ = reply.send(Told { may_act_until: self.attempt().may_act_until() });
-                }
+            Message::Events(events, reply) => {
+                self.step_through(events).await;
+                let _ = reply.send(Told { may_act_until: self.attempt().may_act_until() });
             }
             Message::Answered(sent) => {
                 self.awaited -= 1;
@@ -374,9 +378,18 @@ impl Driver {
     }
 
     async fn step(&mut self, event: Event) {
+        self.step_through([event]).await;
+    }
+
+    async fn step_through(&mut self, events: impl IntoIterator<Item = Event>) {
         let now = self.k.host.now();
-        let Some(attempt) = self.attempt.take() else { return };
-        let (attempt, mut effects) = attempt.handle(event, now);
+        let Some(mut attempt) = self.attempt.take() else { return };
+        let mut effects = Vec::new();
+        for event in events {
+            let (next, more) = attempt.handle(event, now);
+            attempt = next;
+            effects.extend(more);
+        }
         self.attempt = Some(attempt);
         self.make_durable(&mut effects).await;
         self.carry_out(&effects);
@@ -436,8 +449,9 @@ impl Driver {
         let k = Arc::clone(&self.k);
         let mut change = Change::new(&k.db, &k.host);
         let mut row = self.row.clone();
+        // Whoever follows it is answered when there is something to see.
+        row.value.seq += u64::from(row.value.state.shown() != state.shown());
         row.value.state = state;
-        row.value.seq += 1;
         self.record(&mut change, &mut row.value, effects).await?;
         if effects.contains(&Effect::SendLock) {
             let bytes = self.car.access.prepare(Command::Lock, &self.car.vin, k.host.random(), change.now());

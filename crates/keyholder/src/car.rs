@@ -1,6 +1,6 @@
 //! What is known of a car right now, as facts for the conditions. Positions live in this request's memory only.
 
-use parcelshelf_access::{AccessError, Closures, LidState, Located, LockState, Reachability};
+use parcelshelf_access::{AccessError, Closures, Facts, LidState, Located, LockState, Reachability};
 use parcelshelf_core::actuation::Source;
 use parcelshelf_opening::attempt::{CarReading, Lid, Lock};
 use parcelshelf_opening::conditions::{Consents, Fact};
@@ -29,6 +29,11 @@ struct Sources {
     in_use: Source,
     nobody_inside: Source,
 }
+impl Sources {
+    const fn of(facts: &Facts) -> Self {
+        Self { parked: facts.parked, in_use: facts.in_use, nobody_inside: facts.nobody_inside }
+    }
+}
 
 /// What a maker's silence means: unknown. Only what the owner must mend, and a quota, stop the request at once.
 fn unless_fatal<T>(answer: Result<T, AccessError>) -> Result<Option<T>, Failure> {
@@ -42,6 +47,17 @@ fn unless_fatal<T>(answer: Result<T, AccessError>) -> Result<Option<T>, Failure>
 }
 
 impl Keyholder {
+    /// Asks the maker where the car stands, and nothing else.
+    pub(crate) async fn look_where(&self, car: &Reached) -> Result<CarNow, Failure> {
+        let located = car.access.locate(&car.session, &car.vin).await;
+        Ok(CarNow {
+            reachability: Reachability::Unknown,
+            closures: None,
+            located: unless_fatal(located)?,
+            sources: Sources::of(car.access.facts()),
+        })
+    }
+
     /// Asks the maker for everything that is needed, at once. The place only where it is: `with_place`.
     pub(crate) async fn look(&self, car: &Reached, with_place: bool) -> Result<CarNow, Failure> {
         let place = async {
@@ -52,12 +68,11 @@ impl Keyholder {
             car.access.closures(&car.session, &car.vin),
             place,
         );
-        let facts = car.access.facts();
         Ok(CarNow {
             reachability: unless_fatal(reach)?.unwrap_or(Reachability::Unknown),
             closures: unless_fatal(closures)?,
             located: unless_fatal(located)?,
-            sources: Sources { parked: facts.parked, in_use: facts.in_use, nobody_inside: facts.nobody_inside },
+            sources: Sources::of(car.access.facts()),
         })
     }
 }

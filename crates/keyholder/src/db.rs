@@ -17,15 +17,16 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::known_rows::KnownRows;
 use crate::rows::{HeadRow, RecordRow};
 use crate::vault::Vault;
 
 /// The stream of log entries.
 pub(crate) const LEAVES: &str = "leaves";
-const MAC_BYTES: usize = 32;
+pub(crate) const MAC_BYTES: usize = 32;
 
 /// A type of row.
-pub(crate) trait RowType: Serialize + DeserializeOwned + Send {
+pub(crate) trait RowType: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     const TABLE: &'static str;
 }
 
@@ -49,12 +50,13 @@ pub(crate) type Index = BTreeMap<String, Vec<u8>>;
 /// The store with its vault.
 pub(crate) struct Db {
     engine: Arc<dyn Engine>,
+    known: KnownRows,
     pub vault: Arc<Vault>,
 }
 
 impl Db {
-    pub const fn new(engine: Arc<dyn Engine>, vault: Arc<Vault>) -> Self {
-        Self { engine, vault }
+    pub fn new(engine: Arc<dyn Engine>, vault: Arc<Vault>) -> Self {
+        Self { engine, known: KnownRows::default(), vault }
     }
     pub fn engine(&self) -> &dyn Engine {
         &*self.engine
@@ -75,15 +77,23 @@ impl Db {
 
     fn read<T: RowType>(&self, id: &[u8], state: &[u8]) -> Option<T> {
         let (mac, content) = state.split_at_checked(MAC_BYTES)?;
+        if let Some(known) = self.known.get(id, mac) {
+            return Some(known);
+        }
         if !self.vault.row_is_ours(T::TABLE, id, content, mac) {
             tracing::error!(table = T::TABLE, "a row does not carry our proof and is passed over");
             return None;
         }
-        let read = serde_json::from_slice(content);
-        if read.is_err() {
-            tracing::error!(table = T::TABLE, "a row is not what this version writes");
+        match serde_json::from_slice(content) {
+            Ok(value) => {
+                self.known.put(id, state, &value);
+                Some(value)
+            }
+            Err(_) => {
+                tracing::error!(table = T::TABLE, "a row is not what this version writes");
+                None
+            }
         }
-        read.ok()
     }
 
     /// Every row whose key in `index` begins with `prefix`, in the order of the keys.
@@ -126,6 +136,7 @@ impl Db {
         let content = serde_json::to_vec(value).expect("row types are plain data");
         let mut state = self.vault.row_mac(T::TABLE, id, &content);
         state.extend_from_slice(&content);
+        self.known.put(id, &state, value);
         Put { table: T::TABLE.to_owned(), id: id.to_vec(), expected, state, index }
     }
 }

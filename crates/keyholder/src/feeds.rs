@@ -19,8 +19,9 @@ use crate::bells::WAIT_MAX;
 const KEPT_MAX: usize = 50_000;
 /// Deliveries in one answer.
 pub(crate) const PAGE_MAX: usize = 200;
-/// Changes come in bunches; a moment's rest lets one answer take them together.
-const GATHER: Duration = Duration::from_millis(20);
+/// Changes come in bunches; a moment's rest lets one answer take them together. A carrier's screens do not need them
+/// sooner, and whatever protects somebody happens here, not there.
+const GATHER: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 struct Feed {

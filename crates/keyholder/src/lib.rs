@@ -23,6 +23,7 @@ mod grants;
 mod housekeeping;
 mod http;
 pub mod keys;
+mod known_rows;
 mod linking;
 mod logbook;
 mod rows;

@@ -128,7 +128,7 @@ rows! {
         /// Commands to open whose outcome is recorded.
         decided: u8,
         locks: u32,
-        /// Grows with every change.
+        /// Grows with every change that the stop page shows.
         seq: u64,
         ready_until_ms: Option<i64>,
     }
@@ -211,4 +211,13 @@ parts! {
     }
     /// An alarm.
     AlarmPart { cause: String, raised_ms: i64, acknowledged_ms: Option<i64> }
+}
+
+impl AttemptPart {
+    /// What the stop page sees of it; [`AttemptRow::seq`] grows when this changes.
+    pub fn shown(&self) -> impl PartialEq + '_ {
+        let alarm = self.alarm.as_ref().map(|a| (&a.cause, a.acknowledged_ms.is_some()));
+        let end = (self.phase_until_ms, self.sent_ms.filter(|_| self.phase == "sent"));
+        (&self.phase, &self.phase_detail, end, self.released, self.recalled, alarm, self.ended)
+    }
 }

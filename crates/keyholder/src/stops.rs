@@ -50,6 +50,15 @@ fn denied(denial: Denial) -> Failure {
     })
 }
 
+/// What the maker is asked for: every call is counted there.
+#[derive(Debug, Clone, Copy)]
+enum Needed {
+    /// Where the car stands.
+    Place,
+    /// That, its locks and lids, and whether it can be reached.
+    Everything,
+}
+
 /// Everything that the conditions of one request are judged on.
 struct Facts {
     now: Timestamp,
@@ -71,7 +80,7 @@ impl Keyholder {
     }
 
     /// Asks the maker, and for a place only while the grant is live: what is blocked or used up is refused before.
-    async fn facts(&self, held: &Held, sealed_phone: &str) -> Result<Facts, Failure> {
+    async fn facts(&self, held: &Held, sealed_phone: &str, what: Needed) -> Result<Facts, Failure> {
         let phone = self.phone(held, sealed_phone)?;
         let owner = self.wallet(wallet_of(&held.grant.value)?).await?;
         self.not_blocked(&owner.value, &held.grant.value)?;
@@ -80,7 +89,10 @@ impl Keyholder {
         }
         let vehicle = self.granted_vehicle(&held.grant).await?;
         let reached = self.reach(wallet_of(&held.grant.value)?, &vehicle).await?;
-        let car = self.look(&reached, true).await?;
+        let car = match what {
+            Needed::Place => self.look_where(&reached).await?,
+            Needed::Everything => self.look(&reached, true).await?,
+        };
         let parking = car.parking(self, held.delivery.as_bytes());
         Ok(Facts { now: self.host.now(), phone, car, reached, vehicle, parking })
     }
@@ -110,7 +122,7 @@ impl Keyholder {
     pub(crate) async fn locate(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Locate, shown, Moment::Used(self.host.now())).await?;
         self.fresh(&held)?;
-        let facts = self.facts(&held, phone).await?;
+        let facts = self.facts(&held, phone, Needed::Everything).await?;
         again!(self.keep_located(&held, &facts))?;
         self.log.ring();
         self.tell_carrier(&held.grant.value, delivery);
@@ -189,7 +201,7 @@ impl Keyholder {
     pub(crate) async fn describe(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Describe, shown, Moment::Used(self.host.now())).await?;
         self.fresh(&held)?;
-        let facts = self.facts(&held, phone).await?;
+        let facts = self.facts(&held, phone, Needed::Place).await?;
         let wallet = wallet_of(&held.grant.value)?;
         let sealed = facts
             .vehicle
@@ -233,7 +245,7 @@ impl Keyholder {
     pub(crate) async fn signal(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Signal, shown, Moment::Used(self.host.now())).await?;
         self.fresh(&held)?;
-        let facts = self.facts(&held, phone).await?;
+        let facts = self.facts(&held, phone, Needed::Everything).await?;
         if !facts.vehicle.value.can_signal || !facts.reached.access.facts().can_signal {
             return Err(Problem::new(409, "not_supported", "this car cannot show itself").into());
         }
@@ -296,7 +308,7 @@ impl Keyholder {
             delegation.claims().check_scanned(labels)?;
         }
         let living = self.living(held).await?;
-        let facts = self.facts(held, phone).await?;
+        let facts = self.facts(held, phone, Needed::Everything).await?;
         if let Some(living) = living {
             return self.open_again(held, &facts, &living, proof).await;
         }
@@ -465,10 +477,11 @@ impl Keyholder {
         self.fresh(&held)?;
         self.phone(&held, phone)?;
         let (id, _) = self.own_attempt(&held).await?;
-        attempts::tell(self, id, AttemptEvent::CloseReported(report)).await?;
+        let mut said = vec![AttemptEvent::CloseReported(report)];
         if done {
-            attempts::tell(self, id, AttemptEvent::StopEnded).await?;
+            said.push(AttemptEvent::StopEnded);
         }
+        attempts::tell_all(self, id, said).await?;
         self.attempt_json(id).await
     }
 

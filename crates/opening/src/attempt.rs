@@ -42,11 +42,11 @@ pub const RELEASE_AFTER_MS: i64 = 20_000;
 pub const INTENT_PATIENCE_MS: i64 = 30_000;
 /// An answer without an end of what may act still gets this long for the car's state to show; clouds lag.
 pub const CONCLUDE_GRACE_MS: i64 = 60_000;
-/// Reads while a courier waits: every 2 s for the first 30 s, so that the screen is honest …
+/// Reads while a courier waits for the car: every 2 s for the first 30 s, so that the screen is honest …
 pub const READ_FAST_MS: i64 = 2_000;
 /// … for this long, …
 pub const READ_FAST_FOR_MS: i64 = 30_000;
-/// … then every 5 s: 12 a minute, far below the 100 that makers allow an owner.
+/// … then, and while the courier's hands are busy, every 5 s: makers count reads per day as well as per minute.
 pub const READ_MS: i64 = 5_000;
 /// Reads beside an alarm: nobody watches a screen any more.
 pub const READ_ALARM_MS: i64 = 15_000;

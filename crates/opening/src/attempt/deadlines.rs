@@ -148,8 +148,9 @@ impl Attempt {
             return waits.then_some(if fresh { READ_ALARM_MS } else { READ_SLOW_MS });
         }
         match p.phase {
-            Phase::Sent | Phase::Armed { .. } | Phase::Unknown { .. } => Some(pace(p.sent_at.unwrap_or(p.intent_at))),
-            Phase::Open => Some(pace(p.opened_at.unwrap_or(now))),
+            Phase::Sent | Phase::Unknown { .. } => Some(pace(p.sent_at.unwrap_or(p.intent_at))),
+            // A hand is at the lid, and whoever closes it says so, which is a reason to look at once.
+            Phase::Armed { .. } | Phase::Open => Some(READ_MS),
             Phase::Locking => Some(pace(p.closed_at.unwrap_or(now))),
             Phase::Intended | Phase::Locked(_) | Phase::DidNotHappen(_) => None,
         }
