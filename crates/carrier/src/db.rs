@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Carrier;
+use crate::jobs::ASK_STATUS_S;
 use crate::model::{DeliveryPart, STEP_MINUTES};
 
 pub(crate) const DELIVERIES: &str = "delivery";
@@ -267,8 +268,16 @@ pub(crate) fn apply(
     for effect in &effects {
         match effect {
             Effect::WatchWindow { until } => change.job(WINDOW, &stored.id, *until),
-            Effect::PostDelegation { .. } => change.job(WATCH, &stored.id, now.rounded_down_to_minutes(STEP_MINUTES)),
-            Effect::StopWatching | Effect::End(_) => stored.value.leg = None,
+            // Whoever signed the delegation hands it in now; the job is there in case that was cut off.
+            Effect::PostDelegation { .. } => {
+                let in_case = now.rounded_down_to_minutes(STEP_MINUTES).plus_seconds(ASK_STATUS_S);
+                change.job(WATCH, &stored.id, in_case);
+            }
+            Effect::StopWatching => stored.value.leg = None,
+            Effect::End(_) => {
+                stored.value.leg = None;
+                change.job_done(WINDOW, &stored.id);
+            }
             Effect::Notify(_) | Effect::PlanFallback { .. } => {}
         }
     }

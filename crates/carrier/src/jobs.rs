@@ -29,11 +29,11 @@ const AT_ONCE: usize = 256;
 /// A phone without signal repeats a request within a day, or never.
 const ANSWERS_KEPT_S: i64 = 86_400;
 const FORGET_EVERY: Duration = Duration::from_secs(600);
-/// After the gateway did not answer.
 /// Whether an owner has answered is asked this often, besides the feed.
 pub(crate) const ASK_ACCEPTED_S: i64 = 3_600;
 /// How a leg stands is asked this often, besides the feed.
-const ASK_STATUS_S: i64 = 900;
+pub(crate) const ASK_STATUS_S: i64 = 900;
+/// After the gateway did not answer.
 const BACK_OFF: Duration = Duration::from_secs(2);
 
 /// Starts a worker per queue.

@@ -12,9 +12,12 @@ use parcelshelf_protocol::narrow;
 use serde_json::{Value, json};
 
 use crate::Carrier;
-use crate::db::{Change, DeliveryRow, Failure, LegPart, Stored, again, apply, broken};
+use crate::db::{Change, DeliveryRow, Failure, LegPart, Stored, WATCH, again, apply, broken};
 use crate::gateway::NotDone;
 use crate::shipments::tail;
+
+/// The gateway gave no answer to a delegation.
+const GATEWAY_SILENT: &str = "gateway_unavailable";
 
 impl Carrier {
     /// The courier sets out: signs, stores, hands in, and answers the stop page's address. Asking again gets the same
@@ -22,7 +25,11 @@ impl Carrier {
     pub(crate) async fn start_leg(&self, id: DeliveryId, courier: CourierId, key: &Key) -> Result<Value, Problem> {
         let _posting = self.posting.begin(id);
         again!(self.sign_leg(id, courier))?;
-        self.hand_in(id, Some(key)).await
+        let done = self.hand_in(id, Some(key)).await;
+        if done.as_ref().is_err_and(|problem| problem.code() == GATEWAY_SILENT) {
+            again!(self.hand_in_later(id))?;
+        }
+        done
     }
 
     /// Stores the intent with the very bytes that will be sent.
@@ -117,7 +124,7 @@ impl Carrier {
                 Ok(answer)
             }
             Err(NotDone::Later) => Err(Problem::unavailable(
-                "gateway_unavailable",
+                GATEWAY_SILENT,
                 "the gateway does not answer now; the leg is kept and will be handed in",
                 3,
             )),
@@ -127,6 +134,13 @@ impl Carrier {
                     .with("reason", json!(code)))
             }
         }
+    }
+
+    /// As soon as nobody does it by hand any more, and then again until it is done.
+    async fn hand_in_later(&self, id: DeliveryId) -> Result<(), Failure> {
+        let mut change = Change::new(self);
+        change.job(WATCH, id.as_bytes(), self.kept_now());
+        change.commit().await
     }
 
     async fn note_posted(&self, id: DeliveryId, jws: &str, key: Option<&Key>, answer: &Value) -> Result<(), Failure> {

@@ -6,6 +6,9 @@ use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
 use parcelshelf::{demo, doctor, init, openapi, services, sim, simulate, verify};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
