@@ -6,13 +6,14 @@ use parcelshelf_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
 
 use crate::cursor::Stretch;
+use crate::held::Held;
 use crate::{
     AnswerWrite, Append, Batch, Check, CommitError, Committed, Conflict, Job, JobWrite, JournalEntry, JournalWrite,
     ListQuery, PAGE_ROWS_MAX, Page, Put, Row, StoreError, StoredAnswer, Version, limits, page,
 };
 
-/// Applies one batch. The caller rolls back on error.
-pub(crate) fn batch(c: &Connection, batch: &Batch) -> Result<Committed, CommitError> {
+/// Applies one batch. The caller rolls back on error. `held` knows rows as they are committed.
+pub(crate) fn batch(c: &Connection, batch: &Batch, held: &Held) -> Result<Committed, CommitError> {
     if let Some(write) = &batch.answer
         && let Some(stored) = answer(c, &write.principal, &write.key).map_err(fail)?
     {
@@ -22,11 +23,13 @@ pub(crate) fn batch(c: &Connection, batch: &Batch) -> Result<Committed, CommitEr
         expect(c, check)?;
     }
     for put in &batch.puts {
-        write_row(c, put)?;
+        write_row(c, put, held)?;
     }
     for delete in &batch.deletes {
         expect(c, delete)?;
         remove_row(c, delete).map_err(fail)?;
+        // A row of the same name may come in the same transaction, with the same version and other index keys.
+        held.forget(&delete.table, &delete.id);
     }
     record(c, batch).map_err(fail)
 }
@@ -70,7 +73,7 @@ fn expect(c: &Connection, check: &Check) -> Result<(), CommitError> {
     if holds { Ok(()) } else { Err(Conflict { table: check.table.clone(), id: check.id.clone() }.into()) }
 }
 
-fn write_row(c: &Connection, put: &Put) -> Result<(), CommitError> {
+fn write_row(c: &Connection, put: &Put, held: &Held) -> Result<(), CommitError> {
     let changed = match put.expected {
         // No row ever gets so far, and SQLite's integers do not.
         Version::Is(version) if i64::try_from(version).is_err() => Ok(0),
@@ -87,7 +90,8 @@ fn write_row(c: &Connection, put: &Put) -> Result<(), CommitError> {
     if changed != 1 {
         return Err(Conflict { table: put.table.clone(), id: put.id.clone() }.into());
     }
-    write_index(c, put).map_err(fail)
+    // The version was as expected, so the row before is the committed one.
+    if held.keeps_index(put) { Ok(()) } else { write_index(c, put).map_err(fail) }
 }
 
 fn write_index(c: &Connection, put: &Put) -> rusqlite::Result<()> {

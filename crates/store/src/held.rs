@@ -4,10 +4,10 @@
 //! reader may leave what it has read only if nothing was committed since it began to read. So a row held here is never
 //! older than the last commit that was answered.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{Batch, Row, Version};
+use crate::{Batch, Put, Row, Version};
 
 /// What one row costs besides its bytes: two allocations and a place in the table.
 const ROW_OVERHEAD_BYTES: usize = 160;
@@ -20,6 +20,8 @@ pub(crate) struct Generation(u64);
 struct Kept {
     version: u64,
     state: Vec<u8>,
+    /// Its index keys, where they are known: of rows that were written, not read.
+    index: Option<BTreeMap<String, Vec<u8>>>,
 }
 
 /// Two halves: what is asked for lives in the young one; when that is full it becomes the old one, and the old is forgotten.
@@ -74,8 +76,9 @@ impl State {
     }
 }
 
-const fn size(key: &[u8], kept: &Kept) -> usize {
-    key.len() + kept.state.len() + ROW_OVERHEAD_BYTES
+fn size(key: &[u8], kept: &Kept) -> usize {
+    let index: usize = kept.index.iter().flatten().map(|(name, key)| name.len() + key.len() + ROW_OVERHEAD_BYTES).sum();
+    key.len() + kept.state.len() + index + ROW_OVERHEAD_BYTES
 }
 
 impl Held {
@@ -99,11 +102,19 @@ impl Held {
         Ok(row)
     }
 
+    /// Whether the row that this write replaces has the same index keys, so that they may stay. False if nobody knows.
+    pub fn keeps_index(&self, put: &Put) -> bool {
+        let key = key(&put.table, &put.id);
+        let state = self.state();
+        let kept = state.young.get(&key).or_else(|| state.old.get(&key));
+        kept.is_some_and(|kept| Version::Is(kept.version) == put.expected && kept.index.as_ref() == Some(&put.index))
+    }
+
     /// Leaves a row that was read from the disk, unless something was committed meanwhile.
     pub fn leave(&self, table: &str, row: &Row, began: Generation) {
         let mut state = self.state();
         if state.generation == began.0 {
-            let kept = Kept { version: row.version, state: row.state.clone() };
+            let kept = Kept { version: row.version, state: row.state.clone(), index: None };
             state.put(key(table, &row.id), kept, self.half_bytes);
         }
     }
@@ -118,7 +129,11 @@ impl Held {
                     Version::Absent => 1,
                     Version::Is(before) => before + 1,
                 };
-                state.put(key(&put.table, &put.id), Kept { version, state: put.state }, self.half_bytes);
+                state.put(
+                    key(&put.table, &put.id),
+                    Kept { version, state: put.state, index: Some(put.index) },
+                    self.half_bytes,
+                );
             }
             for delete in batch.deletes {
                 state.remove(&key(&delete.table, &delete.id));
@@ -137,7 +152,7 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Check, Put};
+    use crate::Check;
 
     fn put(id: &[u8], expected: Version, state: &[u8]) -> Batch {
         let put = Put { table: "t".to_owned(), id: id.to_vec(), expected, state: state.to_vec(), index: [].into() };
@@ -174,6 +189,25 @@ mod tests {
         held.committed([Batch { deletes: vec![gone], ..Batch::default() }]);
         held.leave("t", &row(b"b", 1, b"old"), began);
         assert!(held.get("t", b"b").is_err());
+    }
+
+    #[test]
+    fn index_keys_stay_only_if_the_very_row_before_had_the_same() {
+        let held = Held::new(1 << 20);
+        let write = |expected, key: &[u8]| {
+            let mut batch = put(b"a", expected, b"state");
+            batch.puts[0].index = [("by".to_owned(), key.to_vec())].into();
+            batch
+        };
+        let keeps = |expected, key: &[u8]| held.keeps_index(&write(expected, key).puts[0]);
+        assert!(!keeps(Version::Is(1), b"k"), "nothing is known");
+        held.committed([write(Version::Absent, b"k")]);
+        assert!(keeps(Version::Is(1), b"k"));
+        assert!(!keeps(Version::Is(1), b"other") && !keeps(Version::Is(2), b"k") && !keeps(Version::Absent, b"k"));
+        held.forget("t", b"a");
+        let began = held.get("t", b"a").unwrap_err();
+        held.leave("t", &row(b"a", 1, b"state"), began);
+        assert!(!keeps(Version::Is(1), b"k"), "a row that was read does not tell its keys");
     }
 
     #[test]

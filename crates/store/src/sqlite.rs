@@ -177,9 +177,11 @@ pub(crate) fn harmless(error: &rusqlite::Error) -> bool {
 impl Engine for SqliteEngine {
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         crate::limits::check(&batch)?;
-        let done =
-            self.write(Some(batch), |c, batch| batch.map_or_else(|| Ok(Committed::default()), |b| apply::batch(c, b)));
-        let done = done.await;
+        let held = Arc::clone(&self.held);
+        let apply = move |c: &Connection, batch: Option<&Batch>| {
+            batch.map_or_else(|| Ok(Committed::default()), |b| apply::batch(c, b, &held))
+        };
+        let done = self.write(Some(batch), apply).await;
         if let Err(CommitError::Conflict(Conflict { table, id })) = &done {
             // Whoever decides again must not be shown the same row, should the file know better.
             self.held.forget(table, id);
