@@ -217,7 +217,8 @@ impl AttemptPart {
     /// What the stop page sees of it; [`AttemptRow::seq`] grows when this changes.
     pub fn shown(&self) -> impl PartialEq + '_ {
         let alarm = self.alarm.as_ref().map(|a| (&a.cause, a.acknowledged_ms.is_some()));
-        let end = (self.phase_until_ms, self.sent_ms.filter(|_| self.phase == "sent"));
-        (&self.phase, &self.phase_detail, end, self.released, self.recalled, alarm, self.ended)
+        // Written or on its way is one to whoever waits at the lid.
+        let phase = if self.phase == "intended" { "sent" } else { self.phase.as_str() };
+        (phase, &self.phase_detail, self.phase_until_ms, self.released, self.recalled, alarm, self.ended)
     }
 }

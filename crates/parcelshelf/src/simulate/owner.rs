@@ -18,7 +18,9 @@ const TRIP_S: i64 = 900;
 const TO_THE_CAR_S: [u64; 2] = [180, 900];
 /// An attempt that has not ended after this many hours of watching never will.
 const WATCHED_S: u64 = 2 * 3_600;
-/// Between two looks when nobody answered.
+/// An attempt that went well is over so long after the courier has left: until then it could have been opened again.
+const USUALLY_OVER_S: i64 = 190;
+/// Between two looks.
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// Signs up with a car, before the day.
@@ -122,16 +124,14 @@ pub fn care_afterwards(day: &Arc<Day>, n: usize, page: StopPage, attempt: Attemp
 
 async fn care(day: &Arc<Day>, n: usize, page: &StopPage, attempt: AttemptId) {
     let host = &day.scene.host;
-    let (began, mut after, mut mended) = (host.clock.uptime(), 0, 0);
+    let (began, mut mended) = (host.clock.uptime(), 0);
+    day.sleep_s(USUALLY_OVER_S).await;
     while host.clock.uptime() - began < Duration::from_secs(WATCHED_S) {
-        let seen = match page.attempt(attempt, after).await {
-            Ok(seen) => seen,
-            Err(_) => {
-                host.clock.sleep(AGAIN).await;
-                continue;
-            }
+        // What happens meanwhile rings at the owner's; nobody stands there with an open page.
+        let Ok(seen) = page.attempt(attempt, 0).await else {
+            host.clock.sleep(AGAIN).await;
+            continue;
         };
-        after = seen["seq"].as_u64().unwrap_or(after);
         // An alarm that a proof has followed needs nobody any more.
         if seen["ended"] == json!(true) {
             day.book.page(n, |p| p.attempt_over = true);
@@ -143,6 +143,8 @@ async fn care(day: &Arc<Day>, n: usize, page: &StopPage, attempt: AttemptId) {
             day.note(n, || format!("the alarm sounds: {}", seen["alarm"]));
             mend(day, n, mended).await;
             mended += 1;
+        } else {
+            host.clock.sleep(AGAIN).await;
         }
     }
     day.note(n, || String::from("nobody watches any longer"));
