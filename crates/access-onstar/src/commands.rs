@@ -1,7 +1,7 @@
 //! What an answer to a command, or about one, means: done, did not happen, or unknown. Pure.
 //!
 //! The maker answers a command with a request URL at once; what became of it is asked there. Words are the maker's: `SUCCESS`
-//! means that the car reported it done, `FAILURE` that it will not be done. Any other word (`IN_PROGRESS`, `ERROR`, one that
+//! means that the car reported it done, `FAILURE` that the car said no, or that nobody heard of it again. Any other word (`IN_PROGRESS`, `ERROR`, one that
 //! nobody has listed) decides nothing.
 
 use std::time::Duration;
@@ -102,7 +102,7 @@ fn concluded(report: &Report, until: Timestamp, handle: Option<Vec<u8>>) -> Sent
             retry_after: None,
         },
         // Why, the maker says in codes that it publishes nowhere.
-        Word::Failed => Sent { handle, ..did_not_happen(Refusal::MakerRefused, None) },
+        Word::Failed => Sent { handle, ..did_not_happen(Refusal::CarFailed, None) },
         Word::Undecided => unknown(until, handle, None),
     }
 }

@@ -75,6 +75,8 @@ pub const NO_VEHICLES: &str = "the maker names no cars for this login; sign in a
 
 /// No call takes longer: a fresh position, or a command refused by the new API and sent through the old one.
 const CALL_DEADLINE: Duration = Duration::from_secs(60);
+/// A command is asked after so often: half of the readings that one owner may be asked for in a minute.
+const COMMAND_POLL: Duration = Duration::from_secs(4);
 /// A fresh position is asked after so often.
 const POSITION_POLL: Duration = Duration::from_secs(3);
 /// No more asking after that; the last request has its own deadline and fits into [`CALL_DEADLINE`].
@@ -95,6 +97,7 @@ static FACTS: Facts = Facts {
     // An unlocked trunk stays unlocked until it is locked.
     opening_is_a_window: false,
     unanswered_open_may_act_for: commands::UNANSWERED_MAY_ACT_FOR,
+    poll_every: Some(COMMAND_POLL),
     default_window: Duration::from_secs(300),
     call_deadline: CALL_DEADLINE,
     // The maker publishes no limits. Its own app asks about a command every six seconds and sends a few per minute.

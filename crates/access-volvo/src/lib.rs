@@ -77,6 +77,8 @@ static FACTS: Facts = Facts {
     can_signal: true,
     opening_is_a_window: true,
     unanswered_open_may_act_for: commands::UNANSWERED_MAY_ACT_FOR,
+    // This maker keeps no record of commands.
+    poll_every: None,
     default_window: commands::DEFAULT_WINDOW,
     call_deadline: CALL_DEADLINE,
     reads_per_minute: 100,

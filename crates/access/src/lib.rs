@@ -249,6 +249,9 @@ pub struct Facts {
     pub opening_is_a_window: bool,
     /// An unanswered open may still act this long after sending.
     pub unanswered_open_may_act_for: Duration,
+    /// A command's result comes later, and is asked for this often with the handle that [`Access::send`] gave; `None`:
+    /// the answer of `send` is the last word, and only the car's state tells more.
+    pub poll_every: Option<Duration>,
     /// The window of an open whose answer gives no end.
     pub default_window: Duration,
     pub call_deadline: Duration,

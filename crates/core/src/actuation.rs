@@ -79,11 +79,13 @@ pub enum Refusal {
     RateLimited,
     /// The maker's cloud refused or failed before sending.
     MakerRefused,
+    /// The maker says that the command reached the car and failed there. Only a car whose lid can be seen confirms it.
+    CarFailed,
     /// Nothing was ever sent (a crash or a block came first).
     NeverSent,
 }
 impl Refusal {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Asleep,
         Self::Unreachable,
         Self::InUse,
@@ -93,6 +95,7 @@ impl Refusal {
         Self::OwnerActionNeeded,
         Self::RateLimited,
         Self::MakerRefused,
+        Self::CarFailed,
         Self::NeverSent,
     ];
     #[must_use]
@@ -107,6 +110,7 @@ impl Refusal {
             Self::OwnerActionNeeded => "owner_action_needed",
             Self::RateLimited => "rate_limited",
             Self::MakerRefused => "maker_refused",
+            Self::CarFailed => "car_failed",
             Self::NeverSent => "never_sent",
         }
     }

@@ -34,6 +34,11 @@ pub use words::{AlarmCause, By, Effect, Event, Notice, RecordKind, ReopenRefused
 pub const COMMANDS_MAX: u8 = 3;
 /// A reopening is asked for at most this long after the close: the second parcel forgotten on the sack truck.
 pub const REOPEN_WITHIN_MS: i64 = 180_000;
+/// A command that the maker is still at, and answers for, is quietly waited for this long; then the courier is asked to
+/// look at the lid. A sleeping car takes half a minute.
+pub const UNDER_WAY_QUIET_MS: i64 = 45_000;
+/// A maker that says "under way" for longer than this after sending is not believed to come to an end.
+pub const UNDER_WAY_MAX_MS: i64 = 600_000;
 /// A lid open for longer than this raises the alarm: loading takes seconds, three minutes are a problem.
 pub const OPEN_TOO_LONG_MS: i64 = 180_000;
 /// So long after the close without a problem the courier may go on, proof or not; a failure recalls them.

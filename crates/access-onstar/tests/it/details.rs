@@ -65,7 +65,7 @@ async fn a_sleeping_car_takes_longer_and_that_is_all() {
 async fn what_the_request_url_says_is_what_is_told() {
     use Outcome::{DidNotHappen, Done, Unknown};
     for (fault, outcome, opens) in [
-        ("failure", DidNotHappen(Refusal::MakerRefused), false),
+        ("failure", DidNotHappen(Refusal::CarFailed), false),
         ("error_not_acted", Unknown, false),
         ("in_progress_acted", Unknown, true),
         ("in_progress_not_acted", Unknown, false),
@@ -166,7 +166,7 @@ async fn a_driving_car_fails_the_command() {
     let rig = OnstarRig::new().await;
     assert!(rig.hand_action(json!({"action": "drive_away"})).await);
     let (prepared, sent) = order(&rig, OPEN).await;
-    assert_eq!(asked_later(&rig, &prepared, &sent).await, Outcome::DidNotHappen(Refusal::MakerRefused));
+    assert_eq!(asked_later(&rig, &prepared, &sent).await, Outcome::DidNotHappen(Refusal::CarFailed));
 }
 
 #[tokio::test]

@@ -82,11 +82,19 @@ impl Attempt {
             {
                 self.take_as_opened(now, fx);
             }
-            Phase::Open if past(self.p.opened_at, OPEN_TOO_LONG_MS) => self.raise(AlarmCause::OpenTooLong, now, fx),
+            Phase::Open if past(self.p.opened_at, OPEN_TOO_LONG_MS) => {
+                self.raise(AlarmCause::OpenTooLong, now, fx);
+                // Whether it still is open nobody can see. A lid that is down gets locked, an open one refuses.
+                if self.blind() {
+                    self.lock_again(now, fx);
+                }
+            }
             Phase::Locking => self.locking_deadlines(now, fx),
             _ => {}
         }
-        let waiting = matches!(self.p.phase, Phase::Locking) && self.p.alarm.is_none();
+        // Where the lock cannot be seen, the courier's hand at the handle is needed once more, after the lock.
+        let free = self.rules.lock_state_observed;
+        let waiting = matches!(self.p.phase, Phase::Locking) && self.p.alarm.is_none() && free;
         if waiting && !self.p.released && !self.p.lock.seen_unlocked && past(self.p.closed_at, RELEASE_AFTER_MS) {
             self.p.released = true;
             fx.push(Effect::Release);
@@ -190,7 +198,7 @@ impl Attempt {
             _ => None,
         };
         let release =
-            if p.phase == Phase::Locking && !p.released { after(p.closed_at, RELEASE_AFTER_MS) } else { None };
+            if p.phase == Phase::Locking && !p.released && self.rules.lock_state_observed { after(p.closed_at, RELEASE_AFTER_MS) } else { None };
         let retry = if p.phase == Phase::Locking { p.lock.next_at } else { None };
         let lock_lost = after(p.lock.in_flight_since, LOCK_LOST_MS);
         let watched = after(p.alarm.and_then(|a| a.acknowledged_at), WATCH_ACKNOWLEDGED_MS);

@@ -19,7 +19,15 @@ impl Attempt {
                 self.closed(now, fx);
                 self.send_lock(By::Keyholder, now, fx);
             }
-            Phase::Locking if !self.rules.lock_state_observed => self.prove_without_state(fx),
+            Phase::Locking if !self.rules.lock_state_observed => {
+                self.prove_without_state(fx);
+                // Shut by the courier's word: what failed because it stood open need not wait for its turn.
+                if self.p.phase == Phase::Locking && self.p.lock.next_at.is_some() {
+                    self.send_lock(By::Keyholder, now, fx);
+                }
+            }
+            // The maker's last word on the opening is awaited; nothing can be read meanwhile.
+            Phase::Sent | Phase::Unknown { .. } if self.blind() => {}
             Phase::Locked(_) => {}
             _ => self.read_at(now, now, fx),
         }
@@ -30,6 +38,8 @@ impl Attempt {
         fx.push(Effect::Notify(Notice::Closed));
         self.p.phase = Phase::Locking;
         self.p.closed_at = Some(now);
+        // What was locked before it was shut proves nothing.
+        self.p.lock.done_at = None;
     }
 
     pub(super) fn lock_again(&mut self, now: Timestamp, fx: &mut Effects) {
@@ -73,6 +83,10 @@ impl Attempt {
             // Where the lock can be seen, only seeing takes back what was seen: a bolt that jams unnoticed is called done.
             if !self.rules.lock_state_observed {
                 self.p.lock.seen_unlocked = false;
+                // A handle that held before the bolt was told to engage proves nothing: it is asked for once more.
+                if let Some(report) = self.p.close_report.as_mut() {
+                    report.handle_checked = false;
+                }
             }
         }
         match (self.p.phase, outcome) {
@@ -137,8 +151,23 @@ impl Attempt {
         locked && lid_ok && r.doors_all_closed != Some(false) && (after_opening || after_done)
     }
 
-    /// *Executed*: the maker says done, the courier checked the handle and photographed the closed lid. Only where the
-    /// state cannot be read.
+    /// Neither lid nor lock can be read.
+    pub(super) const fn blind(&self) -> bool {
+        !self.rules.lid_state_observed && !self.rules.lock_state_observed
+    }
+    /// The maker has called the lock done and the courier's hand at the handle is awaited.
+    #[must_use]
+    pub fn wants_handle_check(&self) -> bool {
+        let checked = self.p.close_report.is_some_and(|c| c.handle_checked && c.photo);
+        self.p.phase == Phase::Locking
+            && !self.rules.lock_state_observed
+            && self.p.lock.done_at.is_some()
+            && !checked
+            && !self.p.ended
+    }
+
+    /// *Executed*: the maker says done, and after that the courier checked the handle and photographed the closed lid.
+    /// Only where the state cannot be read.
     pub(super) fn prove_without_state(&mut self, fx: &mut Effects) {
         let checked = self.p.close_report.is_some_and(|c| c.handle_checked && c.photo);
         if self.p.lock.done_at.is_some() && checked && !self.p.lock.seen_unlocked {

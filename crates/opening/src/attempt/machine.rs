@@ -5,7 +5,8 @@ use parcelshelf_core::time::Timestamp;
 
 use super::{
     AlarmCause, Attempt, By, CLOCK_SKEW_MS, COMMANDS_MAX, CarReading, EXECUTED_AFTER_MS, Effect, Effects, Event, Lid,
-    Lock, LockProgress, MakerRules, Notice, Phase, REOPEN_WITHIN_MS, RecordKind, ReopenRefused, UseFate,
+    Lock, LockProgress, MakerRules, Notice, Phase, REOPEN_WITHIN_MS, RecordKind, ReopenRefused, UNDER_WAY_MAX_MS,
+    UNDER_WAY_QUIET_MS, UseFate,
 };
 use crate::conditions::OpenPermit;
 use crate::grant::{BlockEpoch, VerifiedChain};
@@ -44,6 +45,9 @@ impl Attempt {
             (Phase::Sent | Phase::Unknown { .. }, Event::CommandAnswered { outcome, may_act_until, ready_until }) => {
                 self.answered(outcome, may_act_until, ready_until, now, &mut fx);
             }
+            (Phase::Sent | Phase::Unknown { .. }, Event::CommandUnderWay { may_act_until }) => {
+                self.under_way(may_act_until, now, &mut fx);
+            }
 
             (_, Event::CarRead(reading)) => {
                 self.p.read_due = None;
@@ -61,7 +65,13 @@ impl Attempt {
             (_, Event::Timer) => {}
 
             // Late or repeated: the state has moved on.
-            (_, Event::IntentDurable { .. } | Event::CommandSent { .. } | Event::CommandAnswered { .. }) => {}
+            (
+                _,
+                Event::IntentDurable { .. }
+                | Event::CommandSent { .. }
+                | Event::CommandAnswered { .. }
+                | Event::CommandUnderWay { .. },
+            ) => {}
         }
         self.settle(now, &mut fx);
         (self, fx)
@@ -135,9 +145,13 @@ impl Attempt {
             Outcome::Done(Confirmation::Armed | Confirmation::Executed | Confirmation::Observed) if window => {
                 self.armed(window_end(now, &self.rules), now, fx);
             }
-            Outcome::Done(Confirmation::Executed | Confirmation::Observed) => self.opened(now, now, fx),
+            Outcome::Done(Confirmation::Executed | Confirmation::Observed) => self.executed(now, fx),
             Outcome::Done(Confirmation::Armed) => self.armed(window_end(now, &self.rules), now, fx),
-            Outcome::DidNotHappen(refusal) if may_act_until.is_none_or(|t| t <= now) => {
+            // It reached the car, and no lid can be seen: nobody can say that nothing moved.
+            Outcome::DidNotHappen(Refusal::CarFailed) if !self.rules.lid_state_observed => self.take_as_opened(now, fx),
+            Outcome::DidNotHappen(refusal)
+                if may_act_until.is_none_or(|t| t <= now) && refusal != Refusal::CarFailed =>
+            {
                 self.did_not_happen(refusal, now, fx);
             }
             Outcome::DidNotHappen(refusal) => {
@@ -150,6 +164,34 @@ impl Attempt {
                 let until = self.acts_until(may_act_until, ready_until);
                 self.watch(until, Notice::LookAtTheLid, fx);
             }
+        }
+    }
+
+    /// The maker says that it is still at it. Whoever waits at the lid is asked to look once that takes long.
+    pub(super) fn under_way(&mut self, may_act_until: Option<Timestamp>, now: Timestamp, fx: &mut Effects) {
+        let since = self.p.sent_at.unwrap_or(self.p.intent_at);
+        let long = now.millis_since(since) >= UNDER_WAY_QUIET_MS;
+        if long || matches!(self.p.phase, Phase::Unknown { .. }) {
+            // A maker that never comes to an end must not keep the attempt from its own.
+            let last = since.plus_millis(UNDER_WAY_MAX_MS);
+            let until = self.acts_until(may_act_until.map(|t| t.min(last)), None);
+            self.watch(until, Notice::LookAtTheLid, fx);
+        }
+    }
+
+    /// The maker says that the car did it.
+    pub(super) fn executed(&mut self, now: Timestamp, fx: &mut Effects) {
+        // The courier may have been faster than the maker: shut again before the word came.
+        let shut = self.p.close_report.take();
+        self.opened(now, now, fx);
+        if self.rules.lid_state_observed {
+            return;
+        }
+        if let Some(report) = shut {
+            self.close_reported(report, now, fx);
+        } else if self.p.blocked {
+            // Nobody should open it any more, and nobody can see whether somebody did.
+            self.lock_again(now, fx);
         }
     }
 

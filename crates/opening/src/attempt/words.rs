@@ -45,6 +45,8 @@ pub enum Event {
     /// What the maker said to the open command, or what `reconcile` found. `may_act_until`: until when it may still
     /// act (`None`: not any more). `ready_until`: until when a hand at the lid completes it.
     CommandAnswered { outcome: Outcome, may_act_until: Option<Timestamp>, ready_until: Option<Timestamp> },
+    /// The maker takes its time with the open command: its handle is kept and asked after. Until when it may still act.
+    CommandUnderWay { may_act_until: Option<Timestamp> },
     /// The car's state was read.
     CarRead(CarReading),
     /// The car's state could not be read.

@@ -1,6 +1,6 @@
 //! Laws of an attempt under any sequence of events, sensible or not.
 
-use parcelshelf_core::actuation::{Confirmation, Outcome, Refusal};
+use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome, Refusal};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_opening::attempt::{
     Attempt, By, CarReading, CloseReport, Effect, Event, LOCK_JOIN_MS, Lid, Lock, MakerRules, Phase, RecordKind,
@@ -36,6 +36,9 @@ enum Step {
         handle_checked: bool,
         photo: bool,
     },
+    UnderWay {
+        act_s: Option<i64>,
+    },
     LockAnswered(Outcome),
     LockRequested,
     Reopen {
@@ -58,6 +61,7 @@ fn event(step: Step, now: Timestamp) -> Event {
         Step::Answered { outcome, act_s, ready_s } => {
             Event::CommandAnswered { outcome, may_act_until: plus(act_s), ready_until: plus(ready_s) }
         }
+        Step::UnderWay { act_s } => Event::CommandUnderWay { may_act_until: plus(act_s) },
         Step::Read { lid, lock, doors, lid_s, lock_s, late_s } => Event::CarRead(CarReading {
             lock,
             lid,
@@ -86,6 +90,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         Just(Outcome::Done(Confirmation::Accepted)),
         Just(Outcome::DidNotHappen(Refusal::NotClosed)),
         Just(Outcome::DidNotHappen(Refusal::WindowPassed)),
+        Just(Outcome::DidNotHappen(Refusal::CarFailed)),
         Just(Outcome::Unknown),
     ]
 }
@@ -113,6 +118,7 @@ fn steps() -> impl Strategy<Value = Step> {
         4 => epoch().prop_map(|epoch| Step::Durable { epoch }),
         1 => Just(Step::Sent),
         4 => (outcomes(), span(), span()).prop_map(|(outcome, act_s, ready_s)| Step::Answered { outcome, act_s, ready_s }),
+        2 => span().prop_map(|act_s| Step::UnderWay { act_s }),
         10 => readings(),
         2 => Just(Step::Unreadable),
         2 => any::<(bool, bool)>().prop_map(|(handle_checked, photo)| Step::Close { handle_checked, photo }),
@@ -131,7 +137,7 @@ fn steps() -> impl Strategy<Value = Step> {
 fn makers() -> impl Strategy<Value = MakerRules> {
     let lid_only = MakerRules { lock_state_observed: false, ..POP_MAKER };
     let lock_only = MakerRules { lid_state_observed: false, ..WINDOW_MAKER };
-    prop_oneof![3 => Just(WINDOW_MAKER), 2 => Just(POP_MAKER), 1 => Just(BLIND_MAKER), 1 => Just(lid_only), 1 => Just(lock_only)]
+    prop_oneof![3 => Just(WINDOW_MAKER), 2 => Just(POP_MAKER), 3 => Just(BLIND_MAKER), 1 => Just(lid_only), 1 => Just(lock_only)]
 }
 
 /// Half of the sequences begin as a good one, so that the deep states are reached.
@@ -148,7 +154,19 @@ fn stories() -> impl Strategy<Value = Vec<(i64, Step)>> {
         (2, Step::LockAnswered(Outcome::Done(Confirmation::Executed))),
         (1, see(Lid::Closed, Lock::Locked)),
     ];
-    (0..=good.len(), tail).prop_map(move |(n, tail)| good[..n].iter().copied().chain(tail).collect())
+    // The same where nothing can be seen.
+    let unseen = [
+        (0, Step::Durable { epoch: 7 }),
+        (3, Step::UnderWay { act_s: Some(60) }),
+        (4, Step::Answered { outcome: Outcome::Done(Confirmation::Executed), act_s: None, ready_s: None }),
+        (20, Step::Close { handle_checked: false, photo: true }),
+        (4, Step::LockAnswered(Outcome::Done(Confirmation::Executed))),
+        (4, Step::Close { handle_checked: true, photo: true }),
+    ];
+    (any::<bool>(), 0..=good.len(), tail).prop_map(move |(seen, n, tail)| {
+        let begin = if seen { good } else { unseen };
+        begin[..n].iter().copied().chain(tail).collect()
+    })
 }
 
 /// What an observer beside the machine knows.
@@ -163,9 +181,46 @@ struct Watch {
     returned: u8,
     finished: u8,
     last_lock: Option<Timestamp>,
+    /// The maker has called a lock done since the last opening and the last close.
+    lock_done: bool,
+    /// And after that a hand was at the handle.
+    handle_checked: bool,
 }
 
 impl Watch {
+    /// Where the lock cannot be seen, nothing but the maker's word and then a hand proves it; and a maker that says
+    /// "failed" gives no use back where the lid cannot be seen.
+    fn check_unseen(&mut self, rules: MakerRules, step: Step, effects: &[Effect]) {
+        if rules.lock_state_observed {
+            return;
+        }
+        match step {
+            Step::LockAnswered(Outcome::Done(Confirmation::Executed)) => {
+                (self.lock_done, self.handle_checked) = (true, false);
+            }
+            Step::Close { handle_checked: true, photo: true } if self.lock_done => self.handle_checked = true,
+            Step::Close { .. } => self.handle_checked = false,
+            _ => {}
+        }
+        for effect in effects {
+            match effect {
+                Effect::Record(RecordKind::Opened | RecordKind::Closed) => {
+                    (self.lock_done, self.handle_checked) = (false, false);
+                }
+                Effect::Record(RecordKind::Locked(LockProof::Observed)) => panic!("nobody can observe it"),
+                Effect::Record(RecordKind::Locked(LockProof::Executed)) => {
+                    assert!(self.lock_done && self.handle_checked, "proved by too little: {self:?}");
+                }
+                Effect::ReturnUse if !rules.lid_state_observed => {
+                    let failed = Outcome::DidNotHappen(Refusal::CarFailed);
+                    let said = matches!(step, Step::Answered { outcome, .. } if outcome == failed) && self.opens > 0;
+                    assert!(!said, "nobody can say");
+                }
+                _ => {}
+            }
+        }
+    }
+
     fn check(&mut self, step: Step, before: &Attempt, effects: &[Effect], now: Timestamp) {
         match step {
             Step::Durable { epoch } => self.durable_for = Some(epoch),
@@ -231,6 +286,7 @@ fn play(rules: MakerRules, story: &[(i64, Step)]) -> (Attempt, Timestamp) {
         let effects;
         (attempt, effects) = attempt.handle(event(*step, now), now);
         watch.check(*step, &before, &effects, now);
+        watch.check_unseen(rules, *step, &effects);
         assert!(is_waiting_for_something(&attempt), "stuck: {attempt:?}");
         let fate = match attempt.usage() {
             UseFate::Held => (0, 0),

@@ -29,6 +29,7 @@ fn armed(until_s: i64) -> Event {
 }
 const DONE: Outcome = Outcome::Done(Confirmation::Executed);
 const REPORT: CloseReport = CloseReport { handle_checked: true, photo: true };
+const NOT_PULLED: CloseReport = CloseReport { handle_checked: false, photo: true };
 fn lid_open(s: i64) -> Event {
     Event::CarRead(reading(Lid::Open, s, Lock::Unlocked, s - 1, s))
 }
@@ -250,24 +251,24 @@ fn lock_proofs_by_strength() {
     let door = CarReading { doors_all_closed: Some(false), ..reading(Lid::Closed, 30, Lock::Locked, 32, 34) };
     assert_eq!(play(closing(), vec![(34, Event::CarRead(door))]).0.lock_proof(), None);
 
-    // State not readable: the maker's word needs handle and photo.
-    let blind = |report: CloseReport, answer: Outcome| {
+    // State not readable: the maker's word needs photo and handle, the handle after the maker's word.
+    let blind = |answer: Outcome, report: CloseReport| {
         let story = vec![
             (0, durable()),
             (3, answered(DONE, None, None)),
-            (30, Event::CloseReported(report)),
+            (30, Event::CloseReported(NOT_PULLED)),
             (33, Event::LockAnswered { outcome: answer }),
+            (36, Event::CloseReported(report)),
         ];
         let (attempt, _) = play(intended(BLIND_MAKER), story);
         let (attempt, _) = attempt.handle(Event::Timer, at(150));
         (attempt.lock_proof(), attempt.alarm().map(|a| a.cause))
     };
-    assert_eq!(blind(REPORT, DONE), (Some(LockProof::Executed), None));
+    assert_eq!(blind(DONE, REPORT), (Some(LockProof::Executed), None));
     let no_photo = CloseReport { photo: false, ..REPORT };
-    assert_eq!(blind(no_photo, DONE), (Some(LockProof::Attested), Some(AlarmCause::AttestedOnly)));
-    assert_eq!(blind(REPORT, Outcome::Unknown), (Some(LockProof::Attested), Some(AlarmCause::AttestedOnly)));
-    let nothing = CloseReport { handle_checked: false, photo: true };
-    assert_eq!(blind(nothing, DONE), (None, Some(AlarmCause::LockUnproved)));
+    assert_eq!(blind(DONE, no_photo), (Some(LockProof::Attested), Some(AlarmCause::AttestedOnly)));
+    assert_eq!(blind(Outcome::Unknown, REPORT), (Some(LockProof::Attested), Some(AlarmCause::AttestedOnly)));
+    assert_eq!(blind(DONE, NOT_PULLED), (None, Some(AlarmCause::LockUnproved)));
 }
 
 #[test]
@@ -500,4 +501,127 @@ fn the_makers_word_is_a_proof_only_when_the_car_stays_silent() {
     assert_eq!(attempt.lock_proof(), None, "a reading would be stronger: wait");
     let (attempt, _) = attempt.handle(Event::CarUnreadable, at(64));
     assert_eq!(attempt.lock_proof(), Some(LockProof::Executed));
+}
+
+// ---- a maker that tells nothing of lid and lock, and answers later -------------------------------------------------
+
+fn under_way(may_act_s: i64) -> Event {
+    Event::CommandUnderWay { may_act_until: Some(at(may_act_s)) }
+}
+fn lock_done() -> Event {
+    Event::LockAnswered { outcome: DONE }
+}
+const CAR_FAILED: Outcome = Outcome::DidNotHappen(Refusal::CarFailed);
+
+#[test]
+fn a_parcel_is_put_in_where_the_car_tells_nothing() {
+    let (attempt, effects) = intended(BLIND_MAKER).handle(durable(), NOON);
+    assert!(sends_open(&effects));
+    let story = vec![(4, under_way(120)), (8, under_way(120)), (12, answered(DONE, None, None))];
+    let (attempt, effects) = play(attempt, story);
+    assert_eq!(attempt.phase(), Phase::Open);
+    assert!(effects.contains(&Effect::Notify(Notice::Opened)) && effects.contains(&Effect::SpendUse));
+    let (attempt, effects) = attempt.handle(Event::CloseReported(NOT_PULLED), at(30));
+    assert!(sends_lock(&effects));
+    assert!(!attempt.wants_handle_check(), "an unlocked lid always gives");
+    let (attempt, effects) = attempt.handle(lock_done(), at(36));
+    assert!(attempt.wants_handle_check() && !effects.contains(&Effect::Release));
+    let (attempt, effects) = play(attempt, vec![(55, Event::Timer), (60, Event::CloseReported(REPORT))]);
+    assert_eq!(attempt.lock_proof(), Some(LockProof::Executed));
+    assert!(effects.contains(&Effect::Release) && !attempt.wants_handle_check());
+}
+
+#[test]
+fn a_handle_that_held_before_the_lock_was_done_is_asked_for_once_more() {
+    let story =
+        vec![(0, durable()), (3, answered(DONE, None, None)), (30, Event::CloseReported(REPORT)), (36, lock_done())];
+    let (attempt, _) = play(intended(BLIND_MAKER), story);
+    assert_eq!(attempt.lock_proof(), None);
+    assert!(attempt.wants_handle_check());
+}
+
+#[test]
+fn while_the_maker_is_at_it_the_courier_waits_quietly_and_then_looks_at_the_lid() {
+    let story = vec![(0, durable()), (4, under_way(120)), (40, under_way(120))];
+    let (attempt, _) = play(intended(BLIND_MAKER), story);
+    assert_eq!(attempt.phase(), Phase::Sent);
+    let (attempt, effects) = attempt.handle(under_way(120), at(46));
+    assert_eq!(attempt.phase(), Phase::Unknown { until: at(120) });
+    assert!(effects.contains(&Effect::Notify(Notice::LookAtTheLid)));
+    // The courier finds it open and shuts it before the maker says a word: locked as soon as it does.
+    let (attempt, effects) = attempt.handle(Event::CloseReported(REPORT), at(70));
+    assert!(!sends_lock(&effects), "a lock could overtake the opening");
+    let (attempt, effects) = attempt.handle(answered(DONE, None, None), at(75));
+    assert_eq!((attempt.phase(), attempt.usage()), (Phase::Locking, UseFate::Spent));
+    assert!(sends_lock(&effects));
+}
+
+#[test]
+fn a_maker_that_never_comes_to_an_end_does_not_keep_the_attempt_from_its_own() {
+    let (mut attempt, _) = play(intended(BLIND_MAKER), vec![(0, durable())]);
+    let (mut locks, mut s) = (0, 0);
+    while s < 1_200 {
+        s += 4;
+        let effects;
+        (attempt, effects) = attempt.handle(under_way(s + 30), at(s));
+        locks += usize::from(sends_lock(&effects));
+    }
+    assert!(locks > 0, "locked to be sure");
+    assert_eq!((attempt.usage(), attempt.alarm().map(|a| a.cause)), (UseFate::Spent, Some(AlarmCause::LockUnproved)));
+}
+
+#[test]
+fn failed_says_the_maker_and_nobody_can_see_whether_it_moved() {
+    let (attempt, effects) = play(intended(BLIND_MAKER), vec![(0, durable()), (8, answered(CAR_FAILED, None, None))]);
+    assert_eq!((attempt.phase(), attempt.usage()), (Phase::Locking, UseFate::Spent));
+    assert!(sends_lock(&effects) && !effects.contains(&Effect::ReturnUse));
+    // It had moved: the lid is up, the lock fails. Shut by hand, it is tried at once and proved.
+    let (attempt, _) = attempt.handle(Event::LockAnswered { outcome: CAR_FAILED }, at(14));
+    let (attempt, effects) = attempt.handle(Event::CloseReported(NOT_PULLED), at(15));
+    assert!(sends_lock(&effects), "before its turn at 16 s");
+    let (moved, _) = play(attempt, vec![(20, lock_done()), (26, Event::CloseReported(REPORT))]);
+    assert_eq!(moved.lock_proof(), Some(LockProof::Executed));
+    // Nobody comes to look: a person must.
+    let story = vec![(0, durable()), (8, answered(CAR_FAILED, None, None)), (14, lock_done()), (129, Event::Timer)];
+    let (left, effects) = play(intended(BLIND_MAKER), story);
+    assert_eq!(left.lock_proof(), None);
+    assert!(effects.contains(&Effect::Raise(AlarmCause::LockUnproved)), "{effects:?}");
+    // Where the lid can be seen, the car is looked at before anybody is believed.
+    let (seen, _) = play(intended(POP_MAKER), vec![(0, durable()), (8, answered(CAR_FAILED, None, None))]);
+    assert_eq!((seen.phase(), seen.usage()), (Phase::Unknown { until: at(60) }, UseFate::Held));
+    let (seen, _) = seen.handle(Event::CarRead(untouched(61)), at(61));
+    assert_eq!(seen.phase(), Phase::DidNotHappen(Refusal::CarFailed));
+}
+
+#[test]
+fn a_lid_of_which_nobody_speaks_again_is_locked_and_a_person_looks() {
+    let (attempt, effects) =
+        play(intended(BLIND_MAKER), vec![(0, durable()), (3, answered(DONE, None, None)), (184, Event::Timer)]);
+    assert!(effects.contains(&Effect::Raise(AlarmCause::OpenTooLong)) && sends_lock(&effects));
+    let (attempt, _) = attempt.handle(lock_done(), at(190));
+    assert_eq!((attempt.lock_proof(), attempt.code()), (None, "alarm"));
+    let (attempt, effects) = attempt.handle(Event::CloseReported(REPORT), at(240));
+    assert_eq!(attempt.lock_proof(), Some(LockProof::Executed));
+    assert!(effects.contains(&Effect::Notify(Notice::AllClear)));
+}
+
+#[test]
+fn after_a_crash_the_makers_word_is_asked_for_and_the_story_goes_on() {
+    let (sent, _) = intended(BLIND_MAKER).handle(durable(), NOON);
+    let restored = Attempt::from_parts(sent.into_parts(), BLIND_MAKER).unwrap();
+    let story = vec![(10, Event::Recovered), (12, under_way(120)), (16, answered(DONE, None, None))];
+    let (attempt, effects) = play(restored, story);
+    assert_eq!(attempt.phase(), Phase::Open);
+    assert!(!sends_open(&effects) && !sends_lock(&effects), "somebody may be loading");
+    let story = vec![(40, Event::CloseReported(NOT_PULLED)), (45, lock_done()), (50, Event::CloseReported(REPORT))];
+    assert_eq!(play(attempt, story).0.lock_proof(), Some(LockProof::Executed));
+}
+
+#[test]
+fn a_block_while_the_maker_is_at_it_is_locked_twice() {
+    let (attempt, effects) = play(intended(BLIND_MAKER), vec![(0, durable()), (4, under_way(120)), (6, Event::Blocked)]);
+    assert!(sends_lock(&effects), "at once");
+    let (attempt, effects) = play(attempt, vec![(9, lock_done()), (12, answered(DONE, None, None))]);
+    assert!(sends_lock(&effects), "and after the opening that had left before");
+    assert_eq!((attempt.phase(), attempt.lock_proof()), (Phase::Locking, None));
 }
