@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use parcelshelf_access::{Access, AccessError, Command, Prepared, Reconciled, Sent};
-use parcelshelf_core::actuation::{Outcome, Refusal};
+use parcelshelf_core::actuation::{Confirmation, Outcome, Refusal};
 use parcelshelf_core::id::{AccessPointId, AttemptId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_edge::Host;
 use parcelshelf_edge::problem::Problem;
-use parcelshelf_opening::attempt::{Attempt, Effect, Event, Notice, Phase, RecordKind};
+use parcelshelf_opening::attempt::{Attempt, Effect, Event, Notice, Phase, RecordKind, UNDER_WAY_MAX_MS};
 use parcelshelf_opening::conditions::OpenPermit;
 use parcelshelf_opening::grant::BlockEpoch;
 use parcelshelf_protocol::encoding::{Hash, b64, from_b64, sha256};
@@ -59,13 +59,31 @@ impl FreshProof {
 enum Message {
     /// One step, durable together.
     Events(Vec<Event>, oneshot::Sender<Told>),
-    /// The maker's answer to the open command, or to asking after it.
-    Answered(Sent),
-    LockAnswered(Outcome),
+    /// The maker's answer to a command, or to asking after it. The number is the command's: what comes of an older one
+    /// says nothing of the newest.
+    Answered(Which, u32, Sent),
     /// A read is done; the event says how.
     Read(Event),
     /// The same device asks once more. Answers whether a new command is intended.
     Again(OpenPermit, FreshProof, oneshot::Sender<bool>),
+}
+
+/// Which of an attempt's two kinds of commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Open,
+    Lock,
+}
+
+/// A command whose result the maker gives later.
+#[derive(Debug, Default)]
+struct Asked {
+    /// Of the newest command.
+    number: u32,
+    /// The next question is due then.
+    at: Option<Timestamp>,
+    /// No more questions after that: a maker that still has no answer will have none.
+    until: Option<Timestamp>,
 }
 
 struct Live {
@@ -222,6 +240,10 @@ struct Driver {
     reading: bool,
     /// The proof that the next intent names.
     proof: Option<FreshProof>,
+    open: Asked,
+    lock: Asked,
+    /// A handle is in the row that is not on the disk yet.
+    handle_is_new: bool,
 }
 
 impl Driver {
@@ -249,6 +271,9 @@ impl Driver {
             awaited: 0,
             reading: false,
             proof: None,
+            open: Asked::default(),
+            lock: Asked::default(),
+            handle_is_new: false,
         }
     }
 
@@ -302,11 +327,12 @@ impl Driver {
             let recovered = matches!(first, Event::Recovered);
             self.step(first).await;
             if recovered {
-                self.reconcile();
+                self.ask_after_a_crash();
             }
         }
         while !self.is_over() {
             let (timer, read) = (self.timer, self.read.filter(|_| !self.reading));
+            let (open, lock) = (self.open.at, self.lock.at);
             let host = self.k.host.clone();
             tokio::select! {
                 biased;
@@ -321,6 +347,14 @@ impl Driver {
                 () = host.sleep_until(read.unwrap_or(Timestamp::EPOCH)), if read.is_some() => {
                     self.read = None;
                     self.read_car();
+                }
+                () = host.sleep_until(open.unwrap_or(Timestamp::EPOCH)), if open.is_some() => {
+                    self.open.at = None;
+                    self.ask(Which::Open);
+                }
+                () = host.sleep_until(lock.unwrap_or(Timestamp::EPOCH)), if lock.is_some() => {
+                    self.lock.at = None;
+                    self.ask(Which::Lock);
                 }
             }
         }
@@ -351,19 +385,11 @@ impl Driver {
                 self.step_through(events).await;
                 let _ = reply.send(Told { may_act_until: self.attempt().may_act_until() });
             }
-            Message::Answered(sent) => {
+            Message::Answered(which, number, sent) => {
                 self.awaited -= 1;
-                if let Some(handle) = &sent.handle {
-                    let key = delivery_key(self.ids.delivery);
-                    self.row.value.handle_sealed = self.k.db.vault.seal(&key, "handle", handle).await.ok();
+                if number == self.asked(which).number {
+                    self.answered(which, sent).await;
                 }
-                let Sent { outcome, may_act_until, ready_until, .. } = sent;
-                self.row.value.ready_until_ms = ready_until.map(Timestamp::unix_millis);
-                self.step(Event::CommandAnswered { outcome, may_act_until, ready_until }).await;
-            }
-            Message::LockAnswered(outcome) => {
-                self.awaited -= 1;
-                self.step(Event::LockAnswered { outcome }).await;
             }
             Message::Read(event) => {
                 self.awaited -= 1;
@@ -375,6 +401,81 @@ impl Driver {
                 let _ = reply.send(answer);
             }
         }
+    }
+
+    const fn asked(&mut self, which: Which) -> &mut Asked {
+        match which {
+            Which::Open => &mut self.open,
+            Which::Lock => &mut self.lock,
+        }
+    }
+
+    /// What the maker said to a command. Without a last word but with a handle the handle becomes durable, and only then
+    /// it is waited and asked again; no command is ever sent once more.
+    async fn answered(&mut self, which: Which, sent: Sent) {
+        let last_word = !matches!(
+            sent.outcome,
+            Outcome::Unknown | Outcome::Done(Confirmation::Accepted | Confirmation::Delivered)
+        );
+        if let (false, Some(handle)) = (last_word, &sent.handle)
+            && self.keep_handle(which, handle).await
+            && self.ask_later(which, sent.retry_after)
+        {
+            if which == Which::Open {
+                self.step(Event::CommandUnderWay { may_act_until: sent.may_act_until }).await;
+            }
+            return;
+        }
+        let Sent { outcome, may_act_until, ready_until, .. } = sent;
+        if which == Which::Open {
+            self.row.value.ready_until_ms = ready_until.map(Timestamp::unix_millis);
+            self.step(Event::CommandAnswered { outcome, may_act_until, ready_until }).await;
+        } else {
+            self.step(Event::LockAnswered { outcome }).await;
+        }
+    }
+
+    /// Stores the handle of a command. False when it cannot be stored: then nobody waits for it.
+    async fn keep_handle(&mut self, which: Which, handle: &[u8]) -> bool {
+        let name = which.handle_name();
+        let Ok(sealed) = self.k.db.vault.seal(&delivery_key(self.ids.delivery), name, handle).await else { return false };
+        let same = self.row_handle(which).is_some();
+        if same {
+            // Another question to the same address; what was stored before serves.
+            return true;
+        }
+        *self.row_handle(which) = Some(sealed);
+        self.handle_is_new = true;
+        self.step_through([]).await;
+        self.k.step(which.kept());
+        true
+    }
+    const fn row_handle(&mut self, which: Which) -> &mut Option<String> {
+        match which {
+            Which::Open => &mut self.row.value.handle_sealed,
+            Which::Lock => &mut self.row.value.lock_handle_sealed,
+        }
+    }
+
+    /// Asks again at the maker's pace, but not for ever. False: there is nothing more to ask.
+    fn ask_later(&mut self, which: Which, retry_after: Option<Duration>) -> bool {
+        let Some(pace) = self.car.access.facts().poll_every else { return false };
+        let now = self.k.host.now();
+        let wait = retry_after.map_or(pace, |t| t.max(pace));
+        let at = now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        let until = *self.asked(which).until.get_or_insert(now.plus_millis(UNDER_WAY_MAX_MS));
+        if at > until {
+            return false;
+        }
+        self.asked(which).at = Some(at);
+        true
+    }
+
+    /// A new command: what is known of the one before says nothing of it.
+    fn forget(&mut self, which: Which) -> u32 {
+        let asked = self.asked(which);
+        *asked = Asked { number: asked.number + 1, at: None, until: None };
+        asked.number
     }
 
     async fn step(&mut self, event: Event) {
@@ -408,6 +509,7 @@ impl Driver {
         let Ok(sealed) = sealed else { return false };
         let before = self.attempt().parts().commands;
         self.row.value.prepared_sealed = sealed;
+        self.row.value.handle_sealed = None;
         self.prepared = Some(prepared);
         self.proof = Some(proof);
         self.step(Event::ReopenRequested { permit, epoch }).await;
@@ -443,7 +545,7 @@ impl Driver {
         let parts = self.attempt().parts();
         let state = convert::attempt_part(parts);
         let says_something = effects.iter().any(|e| !matches!(e, Effect::ReadCar { .. } | Effect::SetTimer { .. }));
-        if state == self.row.value.state && !says_something {
+        if state == self.row.value.state && !says_something && !self.handle_is_new {
             return Ok(());
         }
         let k = Arc::clone(&self.k);
@@ -457,6 +559,7 @@ impl Driver {
             let bytes = self.car.access.prepare(Command::Lock, &self.car.vin, k.host.random(), change.now());
             let sealed = k.db.vault.seal(&delivery_key(self.ids.delivery), "lock", bytes.as_bytes()).await?;
             row.value.lock_prepared_sealed = Some(sealed);
+            row.value.lock_handle_sealed = None;
         }
         if self.note_in_grant(&mut grant, effects)? || effects.iter().any(|e| matches!(e, Effect::SendOpen { .. })) {
             let index = k.grant_index(&grant)?;
@@ -475,6 +578,7 @@ impl Driver {
             row.version = Version::Is(version + 1);
         }
         self.row = row;
+        self.handle_is_new = false;
         Ok(())
     }
 
@@ -618,6 +722,9 @@ impl Driver {
 
     fn send_open(&mut self) {
         self.awaited += 1;
+        // What the maker still has to say of an older lock is of the time before this opening.
+        self.forget(Which::Lock);
+        let number = self.forget(Which::Open);
         let (k, car, own, wallet) = (Arc::clone(&self.k), self.car.clone(), self.own.clone(), self.ids.wallet);
         let prepared = self.prepared.clone();
         tokio::spawn(async move {
@@ -625,34 +732,27 @@ impl Driver {
             let sent = match (prepared, k.session(wallet, car.access.facts().maker).await) {
                 (Some(prepared), Ok(session)) => car.access.send(&session, &prepared).await,
                 // Nothing has left.
-                (_, _) => Sent {
-                    outcome: Outcome::DidNotHappen(Refusal::NeverSent),
-                    may_act_until: None,
-                    ready_until: None,
-                    handle: None,
-                    retry_after: None,
-                },
+                (_, _) => nothing_more(Outcome::DidNotHappen(Refusal::NeverSent)),
             };
             k.step("after:send_open");
-            let _ = own.send(Message::Answered(sent));
+            let _ = own.send(Message::Answered(Which::Open, number, sent));
         });
     }
 
     fn send_lock(&mut self) {
         self.awaited += 1;
+        let number = self.forget(Which::Lock);
         let (k, car, own, ids) = (Arc::clone(&self.k), self.car.clone(), self.own.clone(), self.ids);
         let sealed = self.row.value.lock_prepared_sealed.clone().unwrap_or_default();
         tokio::spawn(async move {
             k.step("before:send_lock");
             let prepared = k.db.vault.open(&delivery_key(ids.delivery), "lock", &sealed).await.ok().flatten();
-            let outcome = match (prepared, k.session(ids.wallet, car.access.facts().maker).await) {
-                (Some(bytes), Ok(session)) => {
-                    car.access.send(&session, &Prepared::from_bytes(bytes.to_vec())).await.outcome
-                }
-                (_, _) => Outcome::DidNotHappen(Refusal::NeverSent),
+            let sent = match (prepared, k.session(ids.wallet, car.access.facts().maker).await) {
+                (Some(bytes), Ok(session)) => car.access.send(&session, &Prepared::from_bytes(bytes.to_vec())).await,
+                (_, _) => nothing_more(Outcome::DidNotHappen(Refusal::NeverSent)),
             };
             k.step("after:send_lock");
-            let _ = own.send(Message::LockAnswered(outcome));
+            let _ = own.send(Message::Answered(Which::Lock, number, sent));
         });
     }
 
@@ -671,35 +771,100 @@ impl Driver {
         });
     }
 
-    /// After a crash: asks a maker that keeps records of commands what became of this one.
-    fn reconcile(&mut self) {
-        let undecided = matches!(self.attempt().phase(), Phase::Unknown { .. } | Phase::Sent);
-        let (true, Some(prepared)) = (undecided, self.prepared.clone()) else { return };
+    /// After a crash: asks a maker that keeps records of commands what became of this one. A lock needs no question: it is
+    /// sent again, which harms nobody.
+    fn ask_after_a_crash(&mut self) {
+        if matches!(self.attempt().phase(), Phase::Unknown { .. } | Phase::Sent) {
+            self.ask(Which::Open);
+        }
+    }
+
+    /// Asks the maker once what became of a command. Sends nothing to the car.
+    fn ask(&mut self, which: Which) {
+        let waited_for = match which {
+            Which::Open => matches!(self.attempt().phase(), Phase::Unknown { .. } | Phase::Sent),
+            Which::Lock => self.attempt().phase() == Phase::Locking && self.attempt().parts().lock.done_at.is_none(),
+        };
+        let row = &self.row.value;
+        let (prepared, handle) = match which {
+            Which::Open => (Some(row.prepared_sealed.clone()), row.handle_sealed.clone()),
+            Which::Lock => (row.lock_prepared_sealed.clone(), row.lock_handle_sealed.clone()),
+        };
+        let (true, Some(prepared)) = (waited_for, prepared) else { return };
         self.awaited += 1;
+        let number = self.asked(which).number;
         let (k, car, own, ids) = (Arc::clone(&self.k), self.car.clone(), self.own.clone(), self.ids);
-        let sealed = self.row.value.handle_sealed.clone();
         tokio::spawn(async move {
-            let handle = match sealed {
-                Some(s) => k.db.vault.open(&delivery_key(ids.delivery), "handle", &s).await.ok().flatten(),
-                None => None,
-            };
-            let asked = async {
-                let session = k.session(ids.wallet, car.access.facts().maker).await.ok()?;
-                car.access.reconcile(&session, &prepared, handle.as_ref().map(|h| h.as_slice())).await.ok()
-            };
-            let sent = match asked.await {
-                Some(Reconciled::Outcome(sent)) => sent,
-                // Only the car tells.
-                Some(Reconciled::AskTheCar) | None => Sent {
-                    outcome: Outcome::Unknown,
-                    may_act_until: None,
-                    ready_until: None,
-                    handle: None,
-                    retry_after: None,
-                },
-            };
-            let _ = own.send(Message::Answered(sent));
+            k.step(which.before_ask());
+            let asked = ask(&k, &car, &ids, which, &prepared, handle.as_deref()).await;
+            let _ = own.send(Message::Answered(which, number, asked));
         });
+    }
+}
+
+impl Which {
+    /// Under which name its handle is sealed.
+    const fn handle_name(self) -> &'static str {
+        match self {
+            Self::Open => "handle",
+            Self::Lock => "lock_handle",
+        }
+    }
+    /// Under which name its bytes are sealed.
+    const fn prepared_name(self) -> &'static str {
+        match self {
+            Self::Open => "prepared",
+            Self::Lock => "lock",
+        }
+    }
+    const fn before_ask(self) -> &'static str {
+        match self {
+            Self::Open => "before:ask_open",
+            Self::Lock => "before:ask_lock",
+        }
+    }
+    const fn kept(self) -> &'static str {
+        match self {
+            Self::Open => "after:keep_open_handle",
+            Self::Lock => "after:keep_lock_handle",
+        }
+    }
+}
+
+const fn nothing_more(outcome: Outcome) -> Sent {
+    Sent { outcome, may_act_until: None, ready_until: None, handle: None, retry_after: None }
+}
+
+/// What the maker says became of a command. Silence and a quota tell nothing of the car: with the handle it is asked again.
+async fn ask(
+    k: &Arc<Keyholder>,
+    car: &Commanded,
+    ids: &Ids,
+    which: Which,
+    prepared: &str,
+    handle: Option<&str>,
+) -> Sent {
+    let key = delivery_key(ids.delivery);
+    let handle = match handle {
+        Some(sealed) => k.db.vault.open(&key, which.handle_name(), sealed).await.ok().flatten(),
+        None => None,
+    };
+    let prepared = k.db.vault.open(&key, which.prepared_name(), prepared).await.ok().flatten();
+    let later = |retry_after: Option<Duration>| Sent {
+        handle: handle.as_ref().map(|h| h.to_vec()),
+        retry_after,
+        ..nothing_more(Outcome::Unknown)
+    };
+    let Some(prepared) = prepared.map(|bytes| Prepared::from_bytes(bytes.to_vec())) else {
+        return nothing_more(Outcome::Unknown);
+    };
+    let Ok(session) = k.session(ids.wallet, car.access.facts().maker).await else { return later(None) };
+    match car.access.reconcile(&session, &prepared, handle.as_ref().map(|h| h.as_slice())).await {
+        Ok(Reconciled::Outcome(sent)) => sent,
+        // Only the car tells.
+        Ok(Reconciled::AskTheCar) => nothing_more(Outcome::Unknown),
+        Err(AccessError::RateLimited { retry_after }) => later(retry_after),
+        Err(_) => later(None),
     }
 }
 

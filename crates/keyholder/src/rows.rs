@@ -124,6 +124,8 @@ rows! {
         prepared_sealed: String,
         lock_prepared_sealed: Option<String>,
         handle_sealed: Option<String>,
+        /// By which the maker is asked after the newest lock.
+        lock_handle_sealed: Option<String>,
         state: AttemptPart,
         /// Commands to open whose outcome is recorded.
         decided: u8,
@@ -219,6 +221,7 @@ impl AttemptPart {
         let alarm = self.alarm.as_ref().map(|a| (&a.cause, a.acknowledged_ms.is_some()));
         // Written or on its way is one to whoever waits at the lid.
         let phase = if self.phase == "intended" { "sent" } else { self.phase.as_str() };
-        (phase, &self.phase_detail, self.phase_until_ms, self.released, self.recalled, alarm, self.ended)
+        let lock = (self.lock.done_ms.is_some(), self.close_report);
+        (phase, &self.phase_detail, self.phase_until_ms, self.released, self.recalled, alarm, self.ended, lock)
     }
 }

@@ -397,6 +397,7 @@ impl Keyholder {
             prepared_sealed: self.db.vault.seal(&delivery_key(held.delivery), "prepared", prepared.as_bytes()).await?,
             lock_prepared_sealed: None,
             handle_sealed: None,
+            lock_handle_sealed: None,
             state: convert::attempt_part(attempt.parts()),
             decided: 0,
             locks: 0,
@@ -577,6 +578,7 @@ impl Keyholder {
             "recalled": attempt.parts().recalled,
             "alarm": attempt.alarm().filter(|a| a.acknowledged_at.is_none()).map(|a| a.cause.code()),
             "lock_proof": attempt.lock_proof().map(|p| p.code()),
+            "check_handle": attempt.wants_handle_check(),
             "ended": attempt.ended(),
         }))
     }
