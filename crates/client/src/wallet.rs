@@ -4,7 +4,7 @@ use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::area::Area;
 use parcelshelf_core::id::{AccessPointId, DeliveryId, GrantId, VehicleId, WalletId};
 use parcelshelf_core::reason::Purpose;
-use parcelshelf_core::time::Window;
+use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_protocol::accepted::{Accepted, VerifiedAccepted};
 use parcelshelf_protocol::content::{Description, Rule};
 use parcelshelf_protocol::encoding::{Thumbprint, b64, from_b64};
@@ -113,6 +113,15 @@ pub struct Granted {
     pub accepted: VerifiedAccepted,
 }
 
+/// How possession of a car is proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Possession {
+    /// Open and close this door now.
+    Door(String),
+    /// The car reports no doors: it is proved when nobody has objected until then.
+    Wait { until: Timestamp },
+}
+
 impl Wallet {
     /// Signs up: no name, no e-mail; a passkey and an account key.
     ///
@@ -212,13 +221,15 @@ impl Wallet {
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn agree(&self, vehicle: VehicleId) -> Result<(), Failure> {
+    /// `lid_and_lock_untold`: the owner has read how locking is proved where the car does not tell.
+    pub async fn agree(&self, vehicle: VehicleId, lid_and_lock_untold: bool) -> Result<(), Failure> {
         let said = Said::Consents {
             wallet: self.id,
             vehicle,
             nobody_inside: true,
             parked_inferred: true,
             tailgate_with_cabin: true,
+            lid_and_lock_untold,
         };
         self.say("/v1/wallet/consents", said).await.map(drop)
     }
@@ -237,12 +248,27 @@ impl Wallet {
         self.post(&path, &json!({"box": b64(sealed)})).await.map(drop)
     }
 
-    /// Begins to prove that the owner stands at the car: the door to open and close first.
+    /// Begins to prove that the owner stands at the car: the door to open and close first, or how long to wait.
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn begin_possession(&self, vehicle: VehicleId) -> Result<String, Failure> {
-        text(&self.post(&format!("/v1/wallet/vehicles/{vehicle}/possession"), &json!({})).await?, "next")
+    pub async fn begin_possession(&self, vehicle: VehicleId) -> Result<Possession, Failure> {
+        let answer = self.post(&format!("/v1/wallet/vehicles/{vehicle}/possession"), &json!({})).await?;
+        match answer["wait_until"].as_str() {
+            None => text(&answer, "next").map(Possession::Door),
+            Some(until) => {
+                let until = Timestamp::parse_rfc3339(until).map_err(|_| Failure::Unexpected("a time that is none"))?;
+                Ok(Possession::Wait { until })
+            }
+        }
+    }
+    /// Whether possession of a car without doors to prove it by is proved by now.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn has_waited(&self, vehicle: VehicleId) -> Result<bool, Failure> {
+        let answer = self.post(&format!("/v1/wallet/vehicles/{vehicle}/possession/check"), &json!({})).await?;
+        Ok(answer["proved"] == json!(true))
     }
 
     /// The door to open and close next, or nothing once possession is proved.

@@ -23,15 +23,29 @@ impl std::fmt::Debug for CarNow {
     }
 }
 
+/// A position that the car gave this recently, milliseconds, was given by a car that answers; longer than any call takes.
+const FRESH_MS: i64 = 90_000;
+
+/// Whether the maker lets the car's own state be read, by which closing and locking are seen.
+pub(crate) const fn tells_lid_and_lock(facts: &Facts) -> bool {
+    !matches!((facts.lid_state, facts.lock_state), (Source::NotAvailable, _) | (_, Source::NotAvailable))
+}
+
 #[derive(Clone, Copy)]
 struct Sources {
     parked: Source,
     in_use: Source,
     nobody_inside: Source,
+    lid_and_lock_told: bool,
 }
 impl Sources {
     const fn of(facts: &Facts) -> Self {
-        Self { parked: facts.parked, in_use: facts.in_use, nobody_inside: facts.nobody_inside }
+        Self {
+            parked: facts.parked,
+            in_use: facts.in_use,
+            nobody_inside: facts.nobody_inside,
+            lid_and_lock_told: tells_lid_and_lock(facts),
+        }
     }
 }
 
@@ -121,11 +135,25 @@ impl CarNow {
             Source::NotAvailable => Fact::Unknown,
         }
     }
+    /// The car itself has just said where it is. A last known place says nothing of now.
+    pub fn place_is_fresh(&self) -> bool {
+        let age_ms = |l: &Located| l.taken_at.map(|at| l.read_at.millis_since(at));
+        let age_ms = self.located.as_ref().filter(|l| !l.last_parked_only).and_then(age_ms);
+        age_ms.is_some_and(|ms| (0..=FRESH_MS).contains(&ms))
+    }
+    /// Where a maker says nothing at all of it, a fresh place stands in: inside the area, and for an opening where the
+    /// courier's phone is and where the car was when it was located. It stands only with the owner's consent to it.
+    fn by_place(&self, source: Source, otherwise: Fact) -> Fact {
+        let stands_in = source == Source::NotAvailable && self.place_is_fresh();
+        if stands_in { Fact::Inferred } else { otherwise }
+    }
     pub fn parked(&self) -> Fact {
-        Self::by(self.sources.parked, self.available(), self.at_rest())
+        let told = Self::by(self.sources.parked, self.available(), self.at_rest());
+        self.by_place(self.sources.parked, told)
     }
     pub fn not_in_use(&self) -> Fact {
-        Self::by(self.sources.in_use, self.available(), self.at_rest())
+        let told = Self::by(self.sources.in_use, self.available(), self.at_rest());
+        self.by_place(self.sources.in_use, told)
     }
     pub fn nobody_inside(&self) -> Fact {
         Self::by(self.sources.nobody_inside, None, self.at_rest())
@@ -149,11 +177,13 @@ impl CarNow {
 }
 
 /// The owner's named consents. What the owner did not say is no.
-pub(crate) fn consents(row: &VehicleRow) -> Consents {
+/// A consent to "nobody can see the lid" does not cover a car that can and does not just now.
+pub(crate) fn consents(row: &VehicleRow, car: &CarNow) -> Consents {
     let none = ConsentsPart {
         nobody_inside: false,
         parked_inferred: false,
         tailgate_with_cabin: false,
+        lid_and_lock_untold: false,
         statement: String::new(),
         assertion: String::new(),
     };
@@ -163,7 +193,7 @@ pub(crate) fn consents(row: &VehicleRow) -> Consents {
         // One sentence covers both at enrolment: "that my car stands unused is concluded from other facts".
         not_in_use_inferred: c.parked_inferred,
         nobody_inside: c.nobody_inside,
-        closed: false,
+        closed: c.lid_and_lock_untold && !car.sources.lid_and_lock_told,
     }
 }
 

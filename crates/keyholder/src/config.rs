@@ -1,5 +1,6 @@
 //! A keyholder's configuration.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use parcelshelf_protocol::jws::VerifyingKey;
@@ -27,10 +28,20 @@ pub struct Config {
     pub operator: Jwk,
     /// ISO 3166-1 alpha-2 of the country whose cars are linked here; decides whether a maker serves it.
     pub country: String,
+    /// The same for one maker's cars, by the maker's short name, where it is another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub country_of: BTreeMap<String, String>,
+    /// How long an owner waits whose car reports no doors to prove possession by. Shorter than the default only where no
+    /// car is real.
+    #[serde(default = "wait")]
+    pub possession_wait_hours: u32,
     #[serde(default = "info")]
     pub log_level: String,
 }
 
+const fn wait() -> u32 {
+    parcelshelf_opening::possession::WAIT_HOURS
+}
 fn info() -> String {
     String::from("info")
 }

@@ -229,7 +229,7 @@ impl Keyholder {
             can_open: !car.can_open.is_empty(),
             can_lock: car.can_lock,
             missing_permissions: car.missing_permissions.len(),
-            country: Some(&self.config.country),
+            country: Some(self.config.country_of.get(maker).unwrap_or(&self.config.country)),
             publishes_position: car.publishes_position,
             pin_instead_of_position: false,
             plan_active: None,

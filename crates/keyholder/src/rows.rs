@@ -146,6 +146,8 @@ parts! {
         nobody_inside: bool,
         parked_inferred: bool,
         tailgate_with_cabin: bool,
+        #[serde(default)]
+        lid_and_lock_untold: bool,
         statement: String,
         assertion: String,
     }
@@ -156,6 +158,8 @@ parts! {
         prompts: Vec<(String, i64)>,
         /// Door and the maker's time of a change.
         changes: Vec<(String, i64)>,
+        /// Of a car without doors to prove it by.
+        waits_until_ms: Option<i64>,
         proved_ms: Option<i64>,
     }
     /// The use of a grant.

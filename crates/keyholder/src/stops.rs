@@ -143,7 +143,7 @@ impl Keyholder {
         let owner = self.wallet(wallet_of(&grant.value)?).await?;
         self.not_blocked(&owner.value, &grant.value)?;
         let facts = self.locate_facts(held, &grant.value, f)?;
-        let permit = conditions::locate(&facts, &car::consents(&f.vehicle.value)).map_err(denied)?;
+        let permit = conditions::locate(&facts, &car::consents(&f.vehicle.value, &f.car)).map_err(denied)?;
         let parking = f.parking.clone().ok_or_else(|| denied(Denial::CarPositionUnusable))?;
         if permit.counts() {
             grant.value.parkings.push(parking.clone());
@@ -258,7 +258,7 @@ impl Keyholder {
     async fn keep_signalled(&self, held: &Held, f: &Facts) -> Result<(), Failure> {
         let mut grant = self.grant(held.delivery).await?;
         let facts = self.locate_facts(held, &grant.value, f)?;
-        let _permit = conditions::locate(&facts, &car::consents(&f.vehicle.value)).map_err(denied)?;
+        let _permit = conditions::locate(&facts, &car::consents(&f.vehicle.value, &f.car)).map_err(denied)?;
         if located_by(&grant.value, held).is_none() {
             return Err(denied(Denial::NotLocated));
         }
@@ -357,7 +357,7 @@ impl Keyholder {
             owner_tap: false,
             plate_read: false,
         };
-        conditions::open(&facts, &car::consents(&f.vehicle.value)).map_err(denied)
+        conditions::open(&facts, &car::consents(&f.vehicle.value, &f.car)).map_err(denied)
     }
 
     /// Reserves the use, writes attempt, leaf and intent in one transaction. Nothing has left when this returns.
@@ -630,19 +630,22 @@ impl Keyholder {
         let car = known.and_then(|k| k.as_ref().ok());
         let in_area = car.and_then(|c| c.located.as_ref()).map(|l| claims.claims().area.contains(&l.position));
         let reach = car.map_or(R::Unknown, |c| c.reachability);
+        let spoke = car.is_some_and(CarNow::place_is_fresh);
         Ok(ReadinessFacts {
             granted: live,
             permitted: Fact::observed(known.map(Result::is_ok)),
             reachable: Fact::observed(match reach {
                 R::Available | R::Asleep | R::InUse => Some(true),
                 R::NoConnection => Some(false),
-                R::Busy | R::Unknown => None,
+                // Where the maker does not say, a car that has just said where it is speaks for itself.
+                R::Busy | R::Unknown => spoke.then_some(true),
             }),
             in_area: Fact::observed(in_area),
             not_in_use: car.map_or(Fact::Unknown, CarNow::not_in_use),
             awake: Fact::observed(match reach {
                 R::Available | R::InUse => Some(true),
                 R::Asleep => Some(false),
+                R::Unknown => spoke.then_some(true),
                 _ => None,
             }),
             can_be_woken: false,

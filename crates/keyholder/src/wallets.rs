@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::Keyholder;
 use crate::attempts::{self, Told};
+use crate::car;
 use crate::db::{Change, Index, Stored, wallet_key};
 use crate::failure::{Failure, again, broken};
 use crate::rows::{AttemptRow, ConsentsPart, GrantRow, PasskeyPart, PossessionPart, VehicleRow, WalletRow};
@@ -108,7 +109,15 @@ impl Keyholder {
     }
 
     pub(crate) async fn consent(&self, s: &VerifiedStatement, assertion: &Assertion) -> Result<(), Failure> {
-        let Said::Consents { wallet, vehicle, nobody_inside, parked_inferred, tailgate_with_cabin } = *s.said() else {
+        let Said::Consents {
+            wallet,
+            vehicle,
+            nobody_inside,
+            parked_inferred,
+            tailgate_with_cabin,
+            lid_and_lock_untold,
+        } = *s.said()
+        else {
             return Err(wrong_statement().into());
         };
         let mut row = self.vehicle(wallet, vehicle).await?;
@@ -116,6 +125,7 @@ impl Keyholder {
             nobody_inside,
             parked_inferred,
             tailgate_with_cabin,
+            lid_and_lock_untold,
             statement: b64(s.bytes()),
             assertion: assertion.to_json(),
         });
@@ -186,19 +196,16 @@ impl Keyholder {
         let car = self.reach(wallet, &row).await?;
         let closures = car.access.closures(&car.session, &car.vin).await?;
         let reported: Vec<Door> = reported(&closures).into_iter().map(|(door, _)| door).collect();
-        let order = possession::order(&reported, PROMPTS, &self.host.random::<16>()).ok_or_else(|| {
-            Problem::new(
-                409,
-                "possession_not_possible",
-                "this car does not report its doors, so that it cannot be proved",
-            )
-        })?;
         let now = self.host.now();
+        let Some(order) = possession::order(&reported, PROMPTS, &self.host.random::<16>()) else {
+            return self.begin_wait(wallet, row, now).await;
+        };
         let first = order.first().copied().ok_or_else(|| broken("an order of doors is empty"))?;
         row.value.possession = Some(PossessionPart {
             doors: order.iter().map(|d| d.code().to_owned()).collect(),
             prompts: vec![(first.code().to_owned(), now.unix_millis())],
             changes: Vec::new(),
+            waits_until_ms: None,
             // What was proved stays proved until it is proved anew or fails for good.
             proved_ms: row.value.possession.as_ref().and_then(|p| p.proved_ms),
         });
@@ -210,11 +217,62 @@ impl Keyholder {
         Ok(json!({"next": first.code(), "doors": PROMPTS, "until": until.to_rfc3339()}))
     }
 
+    /// A car that reports no doors: possession is proved by a wait, during which whoever has the car can object.
+    async fn begin_wait(
+        &self,
+        wallet: WalletId,
+        mut row: Stored<VehicleRow>,
+        now: Timestamp,
+    ) -> Result<Value, Failure> {
+        let earlier = row.value.possession.take();
+        let begun = earlier.as_ref().and_then(|p| p.waits_until_ms).map(Timestamp::from_unix_millis);
+        let until = possession::wait_until(begun, now, self.config.possession_wait_hours);
+        row.value.possession = Some(PossessionPart {
+            doors: Vec::new(),
+            prompts: Vec::new(),
+            changes: Vec::new(),
+            waits_until_ms: Some(until.unix_millis()),
+            proved_ms: earlier.and_then(|p| p.proved_ms),
+        });
+        let mut change = Change::new(&self.db, &self.host);
+        change.update(&row, wallet_index(wallet));
+        change.journal("vehicle", &row.id, "possession_waits", &json!({"until": until.to_rfc3339()}));
+        change.commit().await?;
+        Ok(json!({"next": null, "wait_until": until.to_rfc3339()}))
+    }
+
+    async fn check_wait(
+        &self,
+        wallet: WalletId,
+        id: VehicleId,
+        mut row: Stored<VehicleRow>,
+        until: Timestamp,
+    ) -> Result<Value, Failure> {
+        let now = self.host.now();
+        if possession::judge_wait(until, now) != Verdict::Proved {
+            return Ok(json!({"proved": false, "wait_until": until.to_rfc3339()}));
+        }
+        let Some(p) = row.value.possession.as_mut().filter(|p| p.proved_ms.is_none()) else {
+            return Ok(json!({"proved": true}));
+        };
+        p.proved_ms = Some(now.unix_millis());
+        let mut change = Change::new(&self.db, &self.host);
+        let fields = [("vehicle", id.to_string())];
+        change.note(Kind::PossessionProved, &fields, &wallet_key(wallet)).await?;
+        change.update(&row, wallet_index(wallet));
+        change.commit().await?;
+        self.log.ring();
+        Ok(json!({"proved": true}))
+    }
+
     /// Looks at the car: which door is next, or that possession is proved.
     pub(crate) async fn check_possession(&self, wallet: WalletId, id: VehicleId) -> Result<Value, Failure> {
         let mut row = self.vehicle(wallet, id).await?;
         let not_begun = || Problem::new(409, "possession_not_begun", "no proof of possession is under way");
         let mut p = row.value.possession.clone().ok_or_else(not_begun)?;
+        if let Some(until) = p.waits_until_ms.map(Timestamp::from_unix_millis) {
+            return self.check_wait(wallet, id, row, until).await;
+        }
         let car = self.reach(wallet, &row).await?;
         let closures = car.access.closures(&car.session, &car.vin).await?;
         for (door, changed_at) in reported(&closures) {
@@ -409,6 +467,15 @@ fn reported(closures: &Closures) -> Vec<(Door, Timestamp)> {
         .collect()
 }
 
+/// For the owner before agreeing, in plain words.
+const fn how_locking_is_proved(facts: &parcelshelf_access::Facts) -> &'static str {
+    if car::tells_lid_and_lock(facts) {
+        "the car tells that it is shut and locked"
+    } else {
+        "the car does not tell; the courier checks the handle and photographs the closed lid"
+    }
+}
+
 fn vehicle_json(
     stored: &Stored<VehicleRow>,
     about: &crate::linking::About,
@@ -441,6 +508,7 @@ fn vehicle_json(
             "nobody_inside": c.nobody_inside,
             "parked_inferred": c.parked_inferred,
             "tailgate_with_cabin": c.tailgate_with_cabin,
+            "lid_and_lock_untold": c.lid_and_lock_untold,
         })),
         "described": r.description_sealed.is_some(),
         "opens": r.can_open,
@@ -453,6 +521,8 @@ fn vehicle_json(
             "lock_state": source(f.lock_state),
             "position": source(f.position),
             "opening_is_a_window": f.opening_is_a_window,
+            "lock_proof": if car::tells_lid_and_lock(f) { "observed" } else { "executed" },
+            "how_locking_is_proved": how_locking_is_proved(f),
         })),
     })
 }

@@ -97,6 +97,24 @@ impl Failure {
     }
 }
 
+/// Where a car reports no doors, possession is proved by this long a wait after a notice: hours.
+pub const WAIT_HOURS: u32 = 72;
+
+/// Until when such a wait lasts. Asking again does not begin it anew, nor shorten it.
+#[must_use]
+pub const fn wait_until(begun: Option<Timestamp>, now: Timestamp, hours: u32) -> Timestamp {
+    match begun {
+        Some(until) => until,
+        None => now.plus_seconds(hours as i64 * 3_600),
+    }
+}
+
+/// Judges a wait.
+#[must_use]
+pub fn judge_wait(until: Timestamp, now: Timestamp) -> Verdict {
+    if now >= until { Verdict::Proved } else { Verdict::Waiting { fulfilled: 0 } }
+}
+
 /// An order of `count` doors out of those this car reports, drawn with the caller's random bytes. No door twice in a
 /// row. `None` if the car reports fewer than two doors (then 72 hours' wait and a notice stand in) or too few bytes.
 #[must_use]
@@ -168,6 +186,17 @@ mod tests {
     }
     fn changes(at: [(Door, i64); 3]) -> Vec<DoorChange> {
         at.map(|(door, s)| DoorChange { door, changed_at: T.plus_seconds(s) }).to_vec()
+    }
+
+    #[test]
+    fn a_car_that_reports_no_doors_is_waited_for_and_asking_again_changes_nothing() {
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        let until = wait_until(None, now, WAIT_HOURS);
+        assert_eq!(until, now.plus_seconds(72 * 3_600));
+        let later = now.plus_seconds(3_600);
+        assert_eq!(wait_until(Some(until), later, WAIT_HOURS), until);
+        assert_eq!(judge_wait(until, until.plus_millis(-1)), Verdict::Waiting { fulfilled: 0 });
+        assert_eq!(judge_wait(until, until), Verdict::Proved);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use parcelshelf_client::courier::{Device, Stop, StopPage};
 use parcelshelf_client::shipping::{Order, Ordered, ParcelOrder, Shipping};
-use parcelshelf_client::wallet::{Consent, Granted, Wallet, WalletSite};
+use parcelshelf_client::wallet::{Consent, Granted, Possession, Wallet, WalletSite};
 use parcelshelf_client::{Failure, Host, Http};
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::area::{Area, Cell, Position};
@@ -164,7 +164,9 @@ impl Owner {
         ensure!(car["eligible"] == json!(true), "the car is not eligible: {}", car["findings"]);
         let vehicle = car["vehicle"].as_str().and_then(|v| VehicleId::parse(v).ok()).context("a car without an id")?;
         let class = car["class"].as_str().and_then(AccessClass::parse).context("a car that opens in no known way")?;
-        wallet.agree(vehicle).await.context("to agree")?;
+        // What the owner reads before agreeing; a lid that nobody can see is one thing more to agree to.
+        let untold = car["facts"]["lock_proof"] == json!("executed");
+        wallet.agree(vehicle, untold).await.context("to agree")?;
         let description = Description {
             plate: plate.to_owned(),
             colour: String::from("Silver Dawn"),
@@ -180,8 +182,18 @@ impl Owner {
     }
 
     async fn prove_possession(&self) -> anyhow::Result<()> {
+        let mut door = match self.wallet.begin_possession(self.vehicle).await? {
+            Possession::Door(door) => door,
+            Possession::Wait { until: end } => {
+                let host = self.wallet.host();
+                host.clock.sleep(host.now().until(end)).await;
+                return until(host, "the end of the wait", async || {
+                    Ok(self.wallet.has_waited(self.vehicle).await?.then_some(()))
+                })
+                .await;
+            }
+        };
         self.hands.act(&json!({"action": "unlock_with_key"})).await?;
-        let mut door = self.wallet.begin_possession(self.vehicle).await?;
         // Each door is opened once it was asked for: the answer to one look is the next door.
         for _ in 0..6 {
             self.hands.open_and_shut(&door).await?;

@@ -181,6 +181,13 @@ impl Members {
             _ => Err(self.wrong()),
         }
     }
+    /// `true` or absent: one form for each meaning.
+    pub(crate) fn opt_true(&mut self, name: &str) -> Result<bool, Refused> {
+        if !self.has(name) {
+            return Ok(false);
+        }
+        if self.bool(name)? { Ok(true) } else { Err(self.wrong()) }
+    }
     pub(crate) fn int(&mut self, name: &str, range: RangeInclusive<i64>) -> Result<i64, Refused> {
         match self.need(name)? {
             Value::Int(n) if range.contains(&n) => Ok(n),

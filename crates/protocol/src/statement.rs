@@ -69,6 +69,9 @@ pub enum Said {
         nobody_inside: bool,
         parked_inferred: bool,
         tailgate_with_cabin: bool,
+        /// "Whether lid and lock are shut the car does not tell: the courier looks before opening, and after locking
+        /// checks the handle and photographs the closed lid." Said only where it is so.
+        lid_and_lock_untold: bool,
     },
     /// One more passkey for a wallet, confirmed by one it has.
     Passkey { wallet: WalletId, passkey: Passkey },
@@ -157,12 +160,22 @@ impl Statement {
         match &self.said {
             Said::Wallet { account_key, passkey } => passkey_to(o.text("account_key", account_key), passkey),
             Said::Link { wallet, maker } => o.text("wallet", wallet).text("maker", maker),
-            Said::Consents { wallet, vehicle, nobody_inside, parked_inferred, tailgate_with_cabin } => o
-                .text("wallet", wallet)
-                .text("vehicle", vehicle)
-                .bool("nobody_inside", *nobody_inside)
-                .bool("parked_inferred", *parked_inferred)
-                .bool("tailgate_with_cabin", *tailgate_with_cabin),
+            Said::Consents {
+                wallet,
+                vehicle,
+                nobody_inside,
+                parked_inferred,
+                tailgate_with_cabin,
+                lid_and_lock_untold,
+            } => {
+                let told = o
+                    .text("wallet", wallet)
+                    .text("vehicle", vehicle)
+                    .bool("nobody_inside", *nobody_inside)
+                    .bool("parked_inferred", *parked_inferred)
+                    .bool("tailgate_with_cabin", *tailgate_with_cabin);
+                if *lid_and_lock_untold { told.bool("lid_and_lock_untold", true) } else { told }
+            }
             Said::Passkey { wallet, passkey } => passkey_to(o.text("wallet", wallet), passkey),
             Said::Unblock { wallet, covered } => {
                 o.text("wallet", wallet).text("scope", covered.code()).opt("id", covered.id())
@@ -198,6 +211,7 @@ impl Statement {
                 nobody_inside: m.bool("nobody_inside")?,
                 parked_inferred: m.bool("parked_inferred")?,
                 tailgate_with_cabin: m.bool("tailgate_with_cabin")?,
+                lid_and_lock_untold: m.opt_true("lid_and_lock_untold")?,
             },
             "passkey" => Said::Passkey { wallet: wallet(&mut m)?, passkey: passkey_from(&mut m)? },
             "unblock" => {

@@ -199,6 +199,7 @@ fn statements(cases: &mut Vec<Value>) {
             nobody_inside: true,
             parked_inferred: true,
             tailgate_with_cabin: false,
+            lid_and_lock_untold: false,
         },
         Said::Passkey { wallet, passkey: second },
         Said::Unblock { wallet, covered: Covered::Delivery(DeliveryId::from_bytes([5; 16])) },
