@@ -95,6 +95,17 @@ impl Stop {
     }
 }
 
+/// A courier's word on the close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloseSaid {
+    /// The courier pulled the handle and it held. Where the car does not tell that it is locked this counts only after
+    /// the page has asked for it (`check_handle`).
+    pub handle_checked: bool,
+    pub photo: Option<Hash>,
+    /// Nothing will be opened here again.
+    pub done: bool,
+}
+
 impl StopPage {
     /// Opens the stop page at `origin`, pinning the keyholder's keys.
     ///
@@ -254,8 +265,22 @@ impl StopPage {
         photo: Option<Hash>,
         done: bool,
     ) -> Result<Value, Failure> {
-        let photo = photo.map(|h| h.to_string());
-        let body = json!({"handle_checked": true, "photo": photo, "done": done});
+        self.shut(device, stop, at, CloseSaid { handle_checked: true, photo, done }).await
+    }
+
+    /// Says what the courier has seen and felt of the shut lid.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn shut(
+        &self,
+        device: &Device,
+        stop: &Stop,
+        at: Position,
+        said: CloseSaid,
+    ) -> Result<Value, Failure> {
+        let photo = said.photo.map(|h| h.to_string());
+        let body = json!({"handle_checked": said.handle_checked, "photo": photo, "done": said.done});
         self.act(device, stop, Action::Close, at, body).await
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use parcelshelf_opening::possession::WAIT_HOURS;
 use parcelshelf_protocol::jws::VerifyingKey;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +41,7 @@ pub struct Config {
 }
 
 const fn wait() -> u32 {
-    parcelshelf_opening::possession::WAIT_HOURS
+    WAIT_HOURS
 }
 fn info() -> String {
     String::from("info")

@@ -167,6 +167,15 @@ pub struct Init {
     /// Address of the maker's cloud; the default is the simulator of `parcelshelf sim volvo`
     #[arg(long, default_value = "http://127.0.0.1:8480")]
     pub maker_base: String,
+    /// Address of a second maker's cloud, such as the simulator of `parcelshelf sim onstar`; without it there is one maker
+    #[arg(long)]
+    pub onstar_base: Option<String>,
+    /// Country of the second maker's cars (two capital letters)
+    #[arg(long, default_value = "US")]
+    pub onstar_country: String,
+    /// No owner waits whose car reports no doors to prove possession by; only where no car is real
+    #[arg(long, hide = true)]
+    pub no_possession_wait: bool,
 }
 
 #[derive(Args, Debug)]

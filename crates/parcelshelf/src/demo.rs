@@ -83,7 +83,7 @@ async fn stay_up(stage: &Scene) -> anyhow::Result<()> {
     tell(&format!("  curl {}/.well-known/parcelshelf", l.gateway_origin));
     tell(&format!("  curl {}/log/checkpoint", l.gateway_origin));
     tell(&format!("  curl -H 'Authorization: Bearer {}' {}/v1/deliveries", l.dispatch_key, l.carrier_origin));
-    tell(&format!("  curl {}/__sim/help", stage.sim_base));
+    tell(&format!("  curl {}/__sim/help", stage.clouds.volvo));
     tell("Ctrl-C ends it.");
     let mut stop = parcelshelf_edge::serve::stop_signal()?;
     let _ = stop.wait_for(|s| *s).await;

@@ -9,15 +9,18 @@ use parcelshelf_carrier as carrier;
 use parcelshelf_client::depot::{CERTIFIED_DAYS, DELEGATION_DAYS, certify};
 use parcelshelf_edge::Host;
 use parcelshelf_gateway as gateway;
-use parcelshelf_keyholder::config::{Config as KeyholderConfig, Jwk};
+use parcelshelf_keyholder::config::{Config as KeyholderConfig, Jwk, WAIT_HOURS};
+use parcelshelf_access_onstar::MAKER as ONSTAR;
+
 use parcelshelf_keyholder::keys::{KeyRing, read_key, write_key};
 use parcelshelf_protocol::cert::Subject;
 use parcelshelf_protocol::encoding::{b64, sha256};
 use parcelshelf_protocol::jws::{Sign as _, SigningKey};
+use parcelshelf_simulator::onstar::{self, LOGIN_PATH};
 use parcelshelf_simulator::volvo::{DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_VCC_API_KEY};
 
 use crate::cli::Init;
-use crate::services::{KeyholderFile, VolvoFile};
+use crate::services::{KeyholderFile, OnstarFile, VolvoFile};
 
 /// Where everything is.
 #[derive(Debug, Clone)]
@@ -163,6 +166,8 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             log_origin: format!("{}/log", args.host),
             operator: Jwk::of(keys.operator.verifying_key()),
             country: String::from("SE"),
+            country_of: args.onstar_base.iter().map(|_| (ONSTAR.to_owned(), args.onstar_country.clone())).collect(),
+            possession_wait_hours: if args.no_possession_wait { 0 } else { WAIT_HOURS },
             log_level: level.clone(),
         },
         volvo: Some(VolvoFile {
@@ -173,7 +178,16 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             vcc_api_key: DEMO_VCC_API_KEY.to_owned(),
             redirect_uri: format!("{}/oauth/callback", layout.wallet_origin),
         }),
-        onstar: None,
+        onstar: args.onstar_base.as_ref().map(|base| OnstarFile {
+            api_base: base.clone(),
+            login_base: format!("{base}{LOGIN_PATH}"),
+            client_id: onstar::DEMO_CLIENT_ID.to_owned(),
+            redirect_uri: format!("{}/oauth/callback", layout.wallet_origin),
+            scope: String::from("openid profile offline_access"),
+            exchange_scope: String::from("onstar gmoc user_trailer user msso priv"),
+            app_version: String::from("parcelshelf-1"),
+            device_id: String::from("66666666-7777-4888-8999-000000000000"),
+        }),
     };
     let gateway = gateway::Config {
         listen: at(args.port),

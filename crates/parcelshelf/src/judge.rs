@@ -32,8 +32,9 @@ impl Seen {
     pub fn of(car: &Value) -> Self {
         let number = |v: &Value| v.as_u64().unwrap_or(0);
         Self {
-            tailgate_openings: number(&car["tailgate_openings"]),
-            unlock_commands: number(&car["commands"]["unlock"]),
+            // The makers call the lid for parcels and the command for it differently.
+            tailgate_openings: number(&car["tailgate_openings"]) + number(&car["trunk_openings"]),
+            unlock_commands: number(&car["commands"]["unlock"]) + number(&car["commands"]["unlockTrunk"]),
             shut_and_locked: car["shut_and_locked"] == json!(true),
         }
     }

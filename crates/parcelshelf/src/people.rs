@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use parcelshelf_client::courier::{Device, Stop, StopPage};
+use parcelshelf_client::courier::{CloseSaid, Device, Stop, StopPage};
 use parcelshelf_client::shipping::{Order, Ordered, ParcelOrder, Shipping};
 use parcelshelf_client::wallet::{Consent, Granted, Possession, Wallet, WalletSite};
 use parcelshelf_client::{Failure, Host, Http};
@@ -76,6 +76,13 @@ impl Hands {
     #[must_use]
     pub fn new(scene: &Scene, vin: &str) -> Self {
         Self { sim: Ok(scene.sim()), vin: vin.to_owned() }
+    }
+    /// Hands at a car of this maker.
+    ///
+    /// # Errors
+    /// When that maker does not take part.
+    pub fn at(scene: &Scene, maker: &str, vin: &str) -> anyhow::Result<Self> {
+        Ok(Self { sim: Ok(scene.sim_of(maker)?), vin: vin.to_owned() })
     }
     /// Hands inside the simulating process.
     #[must_use]
@@ -413,7 +420,20 @@ impl<'a> AtStop<'a> {
         Ok(left.await?.0)
     }
 
-    /// Says that the lid is shut.
+    /// Says that the lid is shut, and whether the handle held. Where the page asks for the handle after the lock, it is
+    /// said once more.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn shut(&self, handle_checked: bool, photo: Option<Hash>) -> anyhow::Result<Value> {
+        let device = &self.courier.device;
+        persist(self.page.host(), "the close", async || {
+            self.page.shut(device, &self.stop, self.phone, CloseSaid { handle_checked, photo, done: true }).await
+        })
+        .await
+    }
+
+    /// Says that the lid is shut and the handle held.
     ///
     /// # Errors
     /// When it is refused.

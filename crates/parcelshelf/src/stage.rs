@@ -12,6 +12,8 @@ use parcelshelf_client::{Host, Http};
 use parcelshelf_edge::Host as System;
 use parcelshelf_protocol::cert::{Cert, Role};
 use parcelshelf_protocol::jws::{Moment, Sign as _, VerifyingKey};
+use parcelshelf_access_onstar::MAKER as ONSTAR;
+use parcelshelf_simulator::onstar;
 use parcelshelf_simulator::sabotage::{Proxy, Tampering};
 use parcelshelf_simulator::volvo::WorldFile;
 use parcelshelf_simulator::wiretap::Wiretap;
@@ -34,13 +36,33 @@ pub struct Setting {
     pub traced: bool,
 }
 
+/// Where the simulated makers' clouds answer.
+#[derive(Debug, Clone)]
+pub struct Clouds {
+    pub volvo: String,
+    /// The second maker's, if its cars take part.
+    pub onstar: Option<String>,
+}
+impl Clouds {
+    fn of(&self, maker: &str) -> Option<&str> {
+        if maker == ONSTAR { self.onstar.as_deref() } else { Some(&self.volvo) }
+    }
+}
+
+/// The simulated cars of a stage.
+#[derive(Debug, Clone)]
+pub struct Worlds {
+    pub volvo: WorldFile,
+    pub onstar: Option<onstar::WorldFile>,
+}
+
 /// What people on the stage know: addresses, keys that are theirs, the operator's public key.
 #[derive(Debug)]
 pub struct Scene {
     pub layout: Layout,
     pub host: Host,
-    /// The simulated cloud itself, also where a proxy stands before it.
-    pub sim_base: String,
+    /// The simulated clouds themselves, also where a proxy stands before one.
+    pub clouds: Clouds,
     pub operator: VerifyingKey,
     pub depot: Depot,
 }
@@ -49,8 +71,8 @@ pub struct Scene {
 #[derive(Debug)]
 pub struct Stage {
     pub scene: Arc<Scene>,
-    /// The maker's cloud, if it is a process of its own.
-    pub sim: Option<Service>,
+    /// The makers' clouds, where they are processes of their own.
+    pub sims: Vec<Service>,
     pub keyholder: Service,
     pub gateway: Service,
     pub carrier: Service,
@@ -75,34 +97,43 @@ impl Stage {
     /// # Errors
     /// When a party does not become ready; its log's end is in the error.
     pub async fn start(dir: &Path, world: &WorldFile, setting: Setting) -> anyhow::Result<Self> {
+        Self::start_with(dir, &Worlds { volvo: world.clone(), onstar: None }, setting).await
+    }
+
+    /// As [`Stage::start`], with cars of two makers.
+    ///
+    /// # Errors
+    /// When a party does not become ready; its log's end is in the error.
+    pub async fn start_with(dir: &Path, worlds: &Worlds, setting: Setting) -> anyhow::Result<Self> {
         fs::create_dir_all(dir.join("log"))?;
-        let world_file = dir.join("world.json");
-        fs::write(&world_file, serde_json::to_vec(world)?)?;
-        let sim = ["sim", "volvo", "--listen", "127.0.0.1:0", "--world"].map(str::to_owned);
-        let arguments = sim.into_iter().chain([path(&world_file)]).collect();
-        let mut sim = Service::start("sim", arguments, &dir.join("log/sim.log")).await?;
-        let line = sim.wait_for("\"ready\":\"sim\"", std::time::Duration::from_secs(1)).await?;
-        let sim_base = address(&line)?;
+        let (sim, volvo) = cloud(dir, "volvo", &serde_json::to_vec(&worlds.volvo)?).await?;
+        let mut sims = vec![sim];
+        let mut clouds = Clouds { volvo, onstar: None };
+        if let Some(world) = &worlds.onstar {
+            let (sim, base) = cloud(dir, "onstar", &serde_json::to_vec(world)?).await?;
+            sims.push(sim);
+            clouds.onstar = Some(base);
+        }
         let clockwork = Clockwork { host: System::system(), conductor: None };
-        let mut stage = Self::start_parties(dir, sim_base, setting, clockwork).await?;
-        stage.sim = Some(sim);
+        let mut stage = Self::start_parties(dir, clouds, setting, clockwork).await?;
+        stage.sims = sims;
         Ok(stage)
     }
 
-    /// Starts everybody but the maker's cloud, which answers at `sim_base`.
+    /// Starts everybody but the makers' clouds.
     ///
     /// # Errors
     /// When a party does not become ready; its log's end is in the error.
     pub async fn start_parties(
         dir: &Path,
-        sim_base: String,
+        clouds: Clouds,
         setting: Setting,
         clockwork: Clockwork,
     ) -> anyhow::Result<Self> {
         fs::create_dir_all(dir.join("log"))?;
         let log = |name: &str| dir.join(format!("log/{name}.log"));
         let proxy = match setting.tampering {
-            Some(tampering) => Some(Proxy::start(sim_base.clone(), tampering).await?),
+            Some(tampering) => Some(Proxy::start(clouds.volvo.clone(), tampering).await?),
             None => None,
         };
         let port = free_ports()?;
@@ -111,7 +142,10 @@ impl Stage {
             host: String::from("localhost"),
             port,
             carrier_name: String::from("Northwind Parcels"),
-            maker_base: proxy.as_ref().map_or_else(|| sim_base.clone(), Proxy::base),
+            maker_base: proxy.as_ref().map_or_else(|| clouds.volvo.clone(), Proxy::base),
+            onstar_base: clouds.onstar.clone(),
+            onstar_country: String::from("US"),
+            no_possession_wait: true,
         };
         let layout = init::write(&args, &clockwork.host)?;
         let taps = if setting.tapped { tap(&layout, port, &args.maker_base).await? } else { Vec::new() };
@@ -136,9 +170,9 @@ impl Stage {
         let keyholder = start("keyholder").await?;
         let gateway = start("gateway").await?;
         let carrier = start("carrier").await?;
-        let scene = Arc::new(Scene::at(layout, host, sim_base)?);
+        let scene = Arc::new(Scene::at(layout, host, clouds)?);
         scene.admit_carrier().await?;
-        Ok(Self { scene, sim: None, keyholder, gateway, carrier, taps, _proxy: proxy })
+        Ok(Self { scene, sims: Vec::new(), keyholder, gateway, carrier, taps, _proxy: proxy })
     }
 
     /// Everything that crossed the sockets of carrier and front, and of the keyholder to the maker's cloud.
@@ -155,10 +189,10 @@ impl Stage {
         self.carrier.stop().await?;
         self.gateway.stop().await?;
         self.keyholder.stop().await?;
-        match &mut self.sim {
-            Some(sim) => sim.stop().await,
-            None => Ok(()),
+        for sim in &mut self.sims {
+            sim.stop().await?;
         }
+        Ok(())
     }
 }
 
@@ -167,10 +201,10 @@ impl Scene {
     ///
     /// # Errors
     /// When a key or certificate of the layout cannot be read.
-    pub fn at(layout: Layout, host: Host, sim_base: String) -> anyhow::Result<Self> {
+    pub fn at(layout: Layout, host: Host, clouds: Clouds) -> anyhow::Result<Self> {
         let operator = signing_key(&layout.dir.join("operator/operator.key"))?.verifying_key().clone();
         let depot = depot(&layout, &host)?;
-        Ok(Self { layout, host, sim_base, operator, depot })
+        Ok(Self { layout, host, clouds, operator, depot })
     }
 
     /// The operator has signed the carrier's certificate; the gateway learns of it.
@@ -204,10 +238,18 @@ impl Scene {
     pub fn gateway_http(&self) -> Http {
         Http::new(&self.layout.gateway_origin, &self.host.client)
     }
-    /// The simulated maker's control paths.
+    /// The first simulated maker's control paths.
     #[must_use]
     pub fn sim(&self) -> Http {
-        Http::new(&self.sim_base, &self.host.client)
+        Http::new(&self.clouds.volvo, &self.host.client)
+    }
+    /// A simulated maker's control paths.
+    ///
+    /// # Errors
+    /// When that maker does not take part.
+    pub fn sim_of(&self, maker: &str) -> anyhow::Result<Http> {
+        let base = self.clouds.of(maker).context("that maker does not take part")?;
+        Ok(Http::new(base, &self.host.client))
     }
 
     /// What the simulator itself has seen of one car.
@@ -215,10 +257,27 @@ impl Scene {
     /// # Errors
     /// When it does not answer.
     pub async fn seen_of(&self, vin: &str) -> anyhow::Result<Value> {
-        let summary = self.sim().get("/__sim/summary", &[]).await?;
-        let cars = summary["cars"].as_array().cloned().unwrap_or_default();
-        cars.into_iter().find(|c| c["vin"] == vin).context("the simulator does not know this car")
+        for base in [Some(&self.clouds.volvo), self.clouds.onstar.as_ref()].into_iter().flatten() {
+            let summary = Http::new(base, &self.host.client).get("/__sim/summary", &[]).await?;
+            let cars = summary["cars"].as_array().cloned().unwrap_or_default();
+            if let Some(car) = cars.into_iter().find(|c| c["vin"] == vin) {
+                return Ok(car);
+            }
+        }
+        bail!("no simulator knows this car")
     }
+}
+
+/// One maker's cloud as a process of its own, and where it answers.
+async fn cloud(dir: &Path, maker: &str, world: &[u8]) -> anyhow::Result<(Service, String)> {
+    let world_file = dir.join(format!("world-{maker}.json"));
+    fs::write(&world_file, world)?;
+    let sim = ["sim", maker, "--listen", "127.0.0.1:0", "--world"].map(str::to_owned);
+    let arguments = sim.into_iter().chain([path(&world_file)]).collect();
+    let mut sim = Service::start("sim", arguments, &dir.join(format!("log/sim-{maker}.log"))).await?;
+    let line = sim.wait_for("\"ready\":\"sim\"", std::time::Duration::from_secs(1)).await?;
+    let base = address(&line)?;
+    Ok((sim, base))
 }
 
 fn path(path: &Path) -> String {

@@ -26,7 +26,7 @@ use url::Url;
 use crate::cli::Init;
 use crate::init;
 use crate::services::{KeyholderFile, read};
-use crate::stage::Scene;
+use crate::stage::{Clouds, Scene};
 
 /// Where the cloud answers; only inside.
 pub const CLOUD: &str = "http://cloud.localhost";
@@ -148,6 +148,9 @@ pub async fn start(dir: &Path, cloud: &Cloud, host: &Host) -> anyhow::Result<Ins
         port: PORT,
         carrier_name: String::from("Northwind Parcels"),
         maker_base: String::from(CLOUD),
+        onstar_base: None,
+        onstar_country: String::from("US"),
+        no_possession_wait: true,
     };
     let layout = init::write(&args, host)?;
     let net = Arc::new(Net::default());
@@ -188,7 +191,7 @@ pub async fn start(dir: &Path, cloud: &Cloud, host: &Host) -> anyhow::Result<Ins
 
     let people =
         parcelshelf_client::Host { clock: Arc::clone(&host.clock), entropy: Arc::clone(&host.entropy), client };
-    let scene = Scene::at(layout, people, String::from(CLOUD)).context("failed to set the scene")?;
+    let scene = Scene::at(layout, people, Clouds { volvo: String::from(CLOUD), onstar: None }).context("failed to set the scene")?;
     scene.admit_carrier().await?;
     Ok(Inside { scene: Arc::new(scene), _working: working })
 }

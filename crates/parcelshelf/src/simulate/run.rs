@@ -38,7 +38,7 @@ use super::report::{Costs, NAMES, Results};
 use super::verdict::{self, Case, Finding};
 use crate::cli::{Faults, Sabotage, Simulate};
 use crate::people::{Courier, persist};
-use crate::stage::{Clockwork, Scene, Setting, Stage};
+use crate::stage::{Clockwork, Clouds, Scene, Setting, Stage};
 
 /// Tuesday, 24 November 2026, 04:00 in Austin: owners sign up.
 const SIGN_UP: Timestamp = Timestamp::from_unix_seconds(1_795_514_400);
@@ -206,7 +206,7 @@ async fn over_http(args: &Simulate, dir: &Path, plan: &Plan) -> anyhow::Result<G
     };
     let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
     let setting = Setting { tampering, log_level: Some("warn"), ..Setting::default() };
-    let stage = Stage::start_parties(dir, base, setting, clockwork).await?;
+    let stage = Stage::start_parties(dir, Clouds { volvo: base, onstar: None }, setting, clockwork).await?;
     drop(hold);
     let scene = Arc::clone(&stage.scene);
     let counting = Arc::clone(&conductor);
