@@ -41,7 +41,10 @@ fn on_a_good_day_every_parcel_goes_into_its_car() {
     let (output, report) = simulate(dir.path(), &["--deliveries", "10", "--couriers", "2", "--faults", "none"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((&report["outcomes"]["delivered"], violations(&report)), (&Value::from(10), 0), "{report}");
-    assert_eq!(report["lock_proofs"]["observed"], 10);
+    // Every second car is of a maker that tells neither lid nor lock.
+    assert_eq!((&report["makers"]["volvo"], &report["makers"]["onstar"]), (&Value::from(5), &Value::from(5)));
+    assert_eq!((&report["lock_proofs"]["observed"], &report["lock_proofs"]["executed"]), (&5.into(), &5.into()));
+    assert_eq!(report["alarms"], 0);
     for hop in ["locate", "open_added", "open_total", "close"] {
         assert!(report["latency_ms"][hop]["p95"].is_number(), "{hop} was not measured");
     }
@@ -58,6 +61,8 @@ fn in_a_hostile_world_and_with_services_killed_nothing_happens_that_must_not() {
     let all = ends["delivered"].as_u64().unwrap() + ends["returned"].as_u64().unwrap() + fell_back;
     assert_eq!((all, violations(&report)), (24, 0), "{report}");
     assert!(fell_back > 0 && report["refusals"].as_object().unwrap().len() > 5, "hardly anything went wrong: {report}");
+    assert_eq!((&report["makers"]["volvo"], &report["makers"]["onstar"]), (&Value::from(12), &Value::from(12)));
+    assert!(report["lock_proofs"]["executed"].as_u64().unwrap() > 0, "{report}");
     assert_eq!((&report["kills"]["carrier"], &report["kills"]["gateway"]), (&Value::from(2), &Value::from(2)));
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parcelshelf_client::courier::{Stop, StopPage};
+use parcelshelf_access_onstar::MAKER as ONSTAR;
+use parcelshelf_client::courier::{CloseSaid, Stop, StopPage};
 use parcelshelf_client::shipping::Shipping;
 use parcelshelf_client::{Failure, Host};
 use parcelshelf_core::area::Position;
@@ -313,21 +314,57 @@ impl AtStop<'_> {
             return AtCar::Not(Reason::DidNotOpen);
         }
         if !self.lid_opens(page, attempt).await {
+            if self.untold() && state != "did_not_happen" {
+                // Nobody but the courier can tell that it is shut.
+                self.say_shut(page, stop, phone, attempt).await;
+                self.wait_for_release(page, attempt).await;
+            }
             return AtCar::Not(if state == "unknown" { Reason::UnknownOutcome } else { Reason::DidNotOpen });
         }
         day.note(n, || String::from("the lid is open"));
         self.sleep_s(self.drawn_s("put", 15, 30)).await;
         self.shut_lid().await;
-        let photo = self.photograph(page, stop, attempt).await;
-        let closed = self.day.book.timed(&self.host, "close", async {
-            self.patiently("close", PATIENCE, async || page.close(&self.courier.device, stop, phone, photo, true).await)
-                .await
-        });
-        if let Err(stuck) = closed.await {
-            day.note(n, || format!("cannot say that it is shut: {}", stuck.code()));
-        }
+        self.say_shut(page, stop, phone, attempt).await;
         self.wait_for_release(page, attempt).await;
         AtCar::Placed
+    }
+
+    /// The car tells neither lid nor lock: the page asks for the handle after the lock.
+    fn untold(&self) -> bool {
+        self.day.car(self.n).is_some_and(|car| car.maker == ONSTAR)
+    }
+
+    /// Photographs the shut lid and says so; where the page asks for it, pulls the handle after the lock and says whether
+    /// it held.
+    async fn say_shut(&self, page: &StopPage, stop: &Stop, phone: Position, attempt: AttemptId) {
+        let photo = self.photograph(page, stop, attempt).await;
+        self.close(page, stop, phone, CloseSaid { handle_checked: !self.untold(), photo, done: true }).await;
+        if !self.untold() {
+            return;
+        }
+        let asked = |s: &Value| {
+            s["check_handle"] == json!(true) || s["ended"] == json!(true) || s["state"] == "locked" || !s["alarm"].is_null()
+        };
+        let seen = self.follow(page, attempt, asked).await;
+        if !seen.is_some_and(|s| s["check_handle"] == json!(true)) {
+            return;
+        }
+        self.sleep_s(5).await;
+        if self.try_lid().await {
+            // It gives: nothing is claimed, and whoever is on duty hears of it.
+            self.day.hand(self.n, &json!({"action": "close_tailgate"})).await;
+            return;
+        }
+        self.close(page, stop, phone, CloseSaid { handle_checked: true, photo, done: true }).await;
+    }
+
+    async fn close(&self, page: &StopPage, stop: &Stop, phone: Position, said: CloseSaid) {
+        let closed = self.day.book.timed(&self.host, "close", async {
+            self.patiently("close", PATIENCE, async || page.shut(&self.courier.device, stop, phone, said).await).await
+        });
+        if let Err(stuck) = closed.await {
+            self.day.note(self.n, || format!("cannot say that it is shut: {}", stuck.code()));
+        }
     }
 
     /// Pulls at the lid for a while: the window may open a moment after the page last spoke.

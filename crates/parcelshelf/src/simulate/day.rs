@@ -8,13 +8,14 @@ use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_protocol::keys::VerifiedKeys;
 use parcelshelf_protocol::seal::SealPublicKey;
-use parcelshelf_simulator::garage::Garage;
+use parcelshelf_simulator::garage::Seen;
 use serde_json::Value;
 
 use super::book::Book;
 use super::city::{City, STEP_S};
 use super::dice::Dice;
 use super::fate::Fate;
+use super::garages::Garages;
 use super::kills::Kills;
 use crate::people::Owner;
 use crate::stage::Scene;
@@ -34,6 +35,7 @@ pub struct Delivery {
 /// One delivery's car.
 #[derive(Debug, Clone)]
 pub struct Car {
+    pub maker: &'static str,
     pub login: String,
     pub vin: String,
 }
@@ -44,7 +46,7 @@ pub struct Day {
     pub city: City,
     pub fates: Vec<Fate>,
     pub cars: Vec<Car>,
-    pub garage: Arc<dyn Garage>,
+    pub garages: Garages,
     pub dice: Dice,
     pub book: Book,
     pub kills: Kills,
@@ -82,14 +84,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Day {
     #[must_use]
-    pub fn new(scene: Arc<Scene>, garage: Arc<dyn Garage>, kills: Kills, plan: Plan) -> Self {
+    pub fn new(scene: Arc<Scene>, garages: Garages, kills: Kills, plan: Plan) -> Self {
         let count = plan.cars.len();
         Self {
             scene,
             city: plan.city,
             fates: plan.fates,
             cars: plan.cars,
-            garage,
+            garages,
             dice: plan.dice,
             book: Book::new(count, plan.traced),
             kills,
@@ -166,13 +168,18 @@ impl Day {
 
     /// A hand at the car. False when it does not let it.
     pub async fn hand(&self, n: usize, action: &Value) -> bool {
-        let done = self.car(n).is_some_and(|car| self.garage.hand(&car.vin, action));
+        let done = self.car(n).is_some_and(|car| self.garages.of(car.maker).hand(&car.vin, action));
         self.note(n, || format!("hand: {} {}", action["action"], if done { "done" } else { "impossible" }));
         done
     }
+    /// What a car recorded.
+    #[must_use]
+    pub fn seen(&self, car: &Car) -> Seen {
+        self.garages.of(car.maker).seen(&car.vin).unwrap_or_default()
+    }
     /// Simulated milliseconds for which the maker held answers about this car back, so far.
     pub async fn held_ms(&self, n: usize) -> u64 {
-        self.car(n).and_then(|car| self.garage.seen(&car.vin)).map_or(0, |seen| seen.held_ms)
+        self.car(n).map_or(0, |car| self.seen(car).held_ms)
     }
     /// Where the parcel goes if not into the car.
     #[must_use]

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use parcelshelf_access_onstar::MAKER as ONSTAR;
+
 use super::dice::Dice;
 use crate::cli::Faults;
 
@@ -80,12 +82,21 @@ pub struct PhoneRates {
 
 impl Fate {
     #[must_use]
-    pub fn draw(faults: Faults, dice: Dice, n: u64) -> Self {
-        match faults {
+    pub fn draw(faults: Faults, dice: Dice, n: u64, maker: &str) -> Self {
+        let fate = match faults {
             Faults::None => Self::good(),
             Faults::Ordinary => Self::ordinary(dice, n),
             Faults::Hostile => Self::hostile(dice, n),
+        };
+        if maker != ONSTAR {
+            return fate;
         }
+        let cloud = match faults {
+            Faults::None => Vec::new(),
+            Faults::Ordinary => ordinary_second_cloud(dice, n),
+            Faults::Hostile => hostile_second_cloud(dice, n),
+        };
+        Self { cloud, ..fate }
     }
 
     fn good() -> Self {
@@ -200,6 +211,61 @@ fn hostile_cloud(dice: Dice, n: u64) -> Vec<Value> {
     all
 }
 
+/// A maker that answers later: what is asked there fails, too, and the last word may be wrong.
+fn ordinary_second_cloud(dice: Dice, n: u64) -> Vec<Value> {
+    vec![
+        rate("unlockTrunk", "timeout_acted", 0.01),
+        rate("unlockTrunk", "timeout_not_acted", 0.01),
+        rate("unlockTrunk", "failure", 0.01),
+        rate("unlockTrunk", "failure_acted", 0.003),
+        json!({"command": "unlockTrunk", "fault": "late", "rate": 0.005, "after_s": dice.between("late", n, 8, 50)}),
+        json!({"command": "unlockTrunk", "fault": "slow", "rate": 0.03, "slow_s": dice.between("slow", n, 5, 20)}),
+        rate("lockTrunk", "timeout_acted", 0.01),
+        rate("lockTrunk", "timeout_not_acted", 0.01),
+        rate("lockTrunk", "failure", 0.01),
+        rate("any", "429", 0.005),
+        rate("poll", "503", 0.01),
+        rate("position", "503", 0.005),
+        rate("position", "stale", 0.005),
+    ]
+}
+
+fn hostile_second_cloud(dice: Dice, n: u64) -> Vec<Value> {
+    let late = dice.between("late", n, 5, 55);
+    let mut all = Vec::new();
+    for command in ["unlockTrunk", "lockTrunk"] {
+        for (fault, share) in [
+            ("timeout_acted", 0.04),
+            ("timeout_not_acted", 0.03),
+            ("connection_drop_acted", 0.03),
+            ("connection_drop_not_acted", 0.03),
+            ("500_acted", 0.03),
+            ("503_not_acted", 0.02),
+            // "Success", and nothing has moved; "failure", and it has.
+            ("success_not_acted", 0.04),
+            ("failure_acted", 0.04),
+            ("failure", 0.03),
+            ("error_acted", 0.02),
+            ("in_progress_acted", 0.02),
+            ("garbage_acted", 0.02),
+            ("elsewhere", 0.01),
+            ("429", 0.03),
+        ] {
+            all.push(rate(command, fault, share));
+        }
+        all.push(json!({"command": command, "fault": "late", "rate": 0.03, "after_s": late}));
+        all.push(json!({"command": command, "fault": "slow", "rate": 0.05, "slow_s": dice.between("slow", n, 5, 28)}));
+    }
+    for reading in ["poll", "position"] {
+        for (fault, share) in [("503", 0.08), ("connection_drop", 0.06), ("garbage", 0.04), ("429", 0.02)] {
+            all.push(rate(reading, fault, share));
+        }
+        all.push(json!({"command": reading, "fault": "slow", "rate": 0.05, "slow_s": 12}));
+    }
+    all.push(rate("position", "stale", 0.04));
+    all
+}
+
 fn rate(command: &str, fault: &str, rate: f64) -> Value {
     json!({"command": command, "fault": fault, "rate": rate})
 }
@@ -223,19 +289,27 @@ mod tests {
     #[test]
     fn nothing_goes_wrong_without_faults_and_rates_are_kept_with_them() {
         let dice = Dice::new(1);
-        assert_eq!(Fate::draw(Faults::None, dice, 5), Fate::good());
-        let asleep = (0..5_000).filter(|n| Fate::draw(Faults::Ordinary, dice, *n).car == CarFate::Asleep).count();
-        assert!((60..140).contains(&asleep), "{asleep}");
-        assert_eq!(Fate::draw(Faults::Hostile, dice, 9), Fate::draw(Faults::Hostile, dice, 9));
+        for maker in ["volvo", ONSTAR] {
+            let draw = |faults, n| Fate::draw(faults, dice, n, maker);
+            assert_eq!(draw(Faults::None, 5), Fate::good());
+            let asleep = (0..5_000).filter(|n| draw(Faults::Ordinary, *n).car == CarFate::Asleep).count();
+            assert!((60..140).contains(&asleep), "{asleep}");
+            assert_eq!(draw(Faults::Hostile, 9), draw(Faults::Hostile, 9));
+        }
     }
 
     #[test]
     fn a_fifth_to_two_fifths_of_commands_and_readings_go_wrong_in_a_hostile_world() {
-        let cloud = Fate::draw(Faults::Hostile, Dice::new(1), 0).cloud;
-        for command in ["unlock", "lock", "doors", "location"] {
-            let rates = cloud.iter().filter(|f| f["command"] == command).filter_map(|f| f["rate"].as_f64());
-            let left = rates.fold(1.0, |left, rate| left * (1.0 - rate));
-            assert!((0.2..0.45).contains(&(1.0 - left)), "{command}: {}", 1.0 - left);
+        for (maker, commands) in [
+            ("volvo", ["unlock", "lock", "doors", "location"]),
+            (ONSTAR, ["unlockTrunk", "lockTrunk", "poll", "position"]),
+        ] {
+            let cloud = Fate::draw(Faults::Hostile, Dice::new(1), 0, maker).cloud;
+            for command in commands {
+                let rates = cloud.iter().filter(|f| f["command"] == command).filter_map(|f| f["rate"].as_f64());
+                let left = rates.fold(1.0, |left, rate| left * (1.0 - rate));
+                assert!((0.2..0.45).contains(&(1.0 - left)), "{command}: {}", 1.0 - left);
+            }
         }
     }
 }

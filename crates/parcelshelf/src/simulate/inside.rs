@@ -16,13 +16,13 @@ use parcelshelf_edge::Host;
 use parcelshelf_edge::driven::Driven;
 use parcelshelf_exchange::{Answer, Client, Silence, Way};
 use parcelshelf_protocol::encoding::sha256;
-use parcelshelf_simulator::volvo::Cloud;
 use parcelshelf_simulator::volvo::wire::Scissors;
 use parcelshelf_store::storage::Storage;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use url::Url;
 
+use super::garages::Garages;
 use crate::cli::Init;
 use crate::init;
 use crate::services::{KeyholderFile, read};
@@ -30,6 +30,8 @@ use crate::stage::{Clouds, Scene};
 
 /// Where the cloud answers; only inside.
 pub const CLOUD: &str = "http://cloud.localhost";
+/// Where the second maker's cloud answers.
+pub const SECOND_CLOUD: &str = "http://second-cloud.localhost";
 /// The gateway's port in names; nothing listens there.
 const PORT: u16 = 8470;
 
@@ -141,14 +143,14 @@ pub struct Inside {
 ///
 /// # Errors
 /// When one of them cannot start.
-pub async fn start(dir: &Path, cloud: &Cloud, host: &Host) -> anyhow::Result<Inside> {
+pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result<Inside> {
     let args = Init {
         dir: dir.join("parties"),
         host: String::from("localhost"),
         port: PORT,
         carrier_name: String::from("Northwind Parcels"),
         maker_base: String::from(CLOUD),
-        onstar_base: None,
+        onstar_base: garages.onstar.as_ref().map(|_| String::from(SECOND_CLOUD)),
         onstar_country: String::from("US"),
         no_possession_wait: true,
     };
@@ -156,7 +158,10 @@ pub async fn start(dir: &Path, cloud: &Cloud, host: &Host) -> anyhow::Result<Ins
     let net = Arc::new(Net::default());
     let client = Client::over(Arc::<Net>::clone(&net), Arc::clone(&host.clock));
     let (working, stop) = watch::channel(false);
-    net.put(CLOUD, &cloud.router())?;
+    net.put(CLOUD, &garages.volvo.router())?;
+    if let Some(onstar) = &garages.onstar {
+        net.put(SECOND_CLOUD, &onstar.router())?;
+    }
 
     let file: KeyholderFile = read(&layout.dir.join("keyholder/keyholder.toml"))?;
     let shell = parcelshelf_keyholder::Shell {
@@ -191,7 +196,8 @@ pub async fn start(dir: &Path, cloud: &Cloud, host: &Host) -> anyhow::Result<Ins
 
     let people =
         parcelshelf_client::Host { clock: Arc::clone(&host.clock), entropy: Arc::clone(&host.entropy), client };
-    let scene = Scene::at(layout, people, Clouds { volvo: String::from(CLOUD), onstar: None }).context("failed to set the scene")?;
+    let clouds = Clouds { volvo: String::from(CLOUD), onstar: args.onstar_base };
+    let scene = Scene::at(layout, people, clouds).context("failed to set the scene")?;
     scene.admit_carrier().await?;
     Ok(Inside { scene: Arc::new(scene), _working: working })
 }

@@ -75,7 +75,7 @@ impl Kills {
         if !self.openings.contains(&n) || self.counted[3].load(Ordering::Relaxed) >= wanted {
             return;
         }
-        let commands = || day.car(n).and_then(|c| day.garage.seen(&c.vin)).map_or(0, |s| s.open_commands);
+        let commands = || day.car(n).map_or(0, |c| day.seen(c).open_commands);
         day.scene.host.clock.sleep(ON_ITS_WAY).await;
         let arrived = commands();
         self.kill(2).await;

@@ -31,8 +31,8 @@ pub async fn enrol(day: Arc<Day>, n: usize) -> anyhow::Result<()> {
     let errand = day.city.errands.get(n).context("no such delivery")?;
     let car = day.car(n).context("no such car")?;
     let (scene, plate) = (&day.scene, format!("TX{n:05}"));
-    let hands = Hands::near(Arc::clone(&day.garage), &car.vin);
-    let owner = Owner::enrol_at(scene, day.garage.maker(), &car.login, hands, errand.place, &plate).await;
+    let hands = Hands::near(day.garages.of(car.maker), &car.vin);
+    let owner = Owner::enrol_at(scene, car.maker, &car.login, hands, errand.place, &plate).await;
     day.put_owner(n, Arc::new(owner.with_context(|| format!("owner {n}"))?));
     Ok(())
 }

@@ -16,11 +16,13 @@ use parcelshelf_edge::Host;
 use parcelshelf_edge::clock::{Stopwatch, SystemEntropy};
 use parcelshelf_edge::driven::Driven;
 use parcelshelf_protocol::bundle::Anchors;
-use parcelshelf_simulator::garage::{Garage, Seen};
+use parcelshelf_access_onstar::MAKER as ONSTAR;
+use parcelshelf_simulator::garage::Seen;
+use parcelshelf_simulator::onstar;
 use parcelshelf_simulator::sabotage::Tampering;
-use parcelshelf_simulator::volvo::{self, CarFile, Cloud, Latency, WorldFile};
+use parcelshelf_access_volvo::MAKER as VOLVO;
+use parcelshelf_simulator::volvo::{self, CarFile, Latency, WorldFile};
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::{LocalSet, spawn_local};
 
@@ -31,6 +33,7 @@ use super::courier;
 use super::day::{Car, Day, Plan};
 use super::dice::Dice;
 use super::fate::{Fate, OwnerFate};
+use super::garages::Garages;
 use super::inside::{self, Seeded, Stepper};
 use super::kills::Kills;
 use super::owner;
@@ -38,16 +41,20 @@ use super::report::{Costs, NAMES, Results};
 use super::verdict::{self, Case, Finding};
 use crate::cli::{Faults, Sabotage, Simulate};
 use crate::people::{Courier, persist};
-use crate::stage::{Clockwork, Clouds, Scene, Setting, Stage};
+use crate::stage::{Clockwork, Clouds, Scene, Setting, Stage, Worlds};
 
 /// Tuesday, 24 November 2026, 04:00 in Austin: owners sign up.
 const SIGN_UP: Timestamp = Timestamp::from_unix_seconds(1_795_514_400);
 /// Vans leave so long after that: 08:00.
 const DAY_AFTER_S: i64 = 4 * 3_600;
+/// The second maker's cars are asked for a fresh place for at most this long; nobody is shown what comes after a block.
+const FRESH_PLACE_MS: i64 = 40_000;
 /// Simulated moments fall on whole steps of this.
 const GRID_MS: i64 = 250;
 /// What the maker's cloud usually takes.
 const LATENCY: Latency = Latency { read_ms: 300, command_ms: 3_000 };
+/// What the second maker's cloud takes; its cars take their own time after that.
+const SECOND_LATENCY: onstar::Latency = onstar::Latency { read_ms: 300, command_ms: 600 };
 /// Every record is covered by a checkpoint after this much real time.
 const CHECKPOINT_AFTER: Duration = Duration::from_millis(2_500);
 /// So many people do the same thing at once.
@@ -134,37 +141,64 @@ fn bar(what: &'static str, length: usize) -> ProgressBar {
     bar
 }
 
+/// Every second car is of the second maker.
+const fn maker_of(n: usize) -> &'static str {
+    if n % 2 == 1 { ONSTAR } else { VOLVO }
+}
+/// The makes behind the second maker's cloud take turns.
+const MAKES: [onstar::Make; 4] =
+    [onstar::Make::Chevrolet, onstar::Make::Buick, onstar::Make::Gmc, onstar::Make::Cadillac];
+
 fn plan(args: &Simulate) -> anyhow::Result<Plan> {
     let (stops, depot) = stops(&args.stops)?;
     let dice = Dice::new(args.seed);
     let day_starts = SIGN_UP.plus_seconds(DAY_AFTER_S);
     let city = City::plan(&stops, depot, args.deliveries, args.couriers, args.seed, day_starts);
-    let fates = (0..args.deliveries).map(|n| Fate::draw(args.faults, dice, n as u64)).collect();
+    let fates = (0..args.deliveries).map(|n| Fate::draw(args.faults, dice, n as u64, maker_of(n))).collect();
     let cars = (0..args.deliveries).map(|n| {
         let serial = SERIAL + u32::try_from(n)?;
-        let vin = volvo::vin_of(MODEL_YEAR, serial).map_err(|e| anyhow::anyhow!("{e:?}"))?;
-        Ok(Car { login: format!("owner-{n}@example.org"), vin: vin.expose().to_owned() })
+        let maker = maker_of(n);
+        let vin = if maker == ONSTAR {
+            onstar::vin_of(MAKES[n / 2 % MAKES.len()], MODEL_YEAR, serial)?
+        } else {
+            volvo::vin_of(MODEL_YEAR, serial).map_err(|e| anyhow::anyhow!("{e:?}"))?
+        };
+        Ok(Car { maker, login: format!("owner-{n}@example.org"), vin: vin.expose().to_owned() })
     });
     let cars = cars.collect::<anyhow::Result<Vec<_>>>()?;
     let silent_couriers = args.sabotage == Some(Sabotage::SilentCouriers);
     Ok(Plan { city, fates, cars, dice, only: args.only, traced: args.trace.is_some(), silent_couriers })
 }
 
-fn world(plan: &Plan, seed: u64) -> WorldFile {
-    let cars = plan.cars.iter().zip(&plan.city.errands).map(|(car, errand)| {
+fn worlds(plan: &Plan, seed: u64) -> Worlds {
+    let of = |maker: &'static str| {
+        plan.cars.iter().enumerate().zip(&plan.city.errands).filter(move |((_, car), _)| car.maker == maker)
+    };
+    let cars = of(VOLVO).map(|((_, car), errand)| {
         let mut file = CarFile::of(&car.login);
         (file.latitude, file.longitude) = (errand.place.latitude_deg(), errand.place.longitude_deg());
         file.vin = Some(car.vin.clone());
         file.model_year = MODEL_YEAR;
         file
     });
-    WorldFile { seed, latency: LATENCY, cars: cars.collect(), ..WorldFile::default() }
+    let volvo = WorldFile { seed, latency: LATENCY, cars: cars.collect(), ..WorldFile::default() };
+    let cars = of(ONSTAR).map(|((n, car), errand)| {
+        let mut file = onstar::CarFile::of(&car.login);
+        (file.latitude, file.longitude) = (errand.place.latitude_deg(), errand.place.longitude_deg());
+        file.vin = Some(car.vin.clone());
+        file.make = MAKES[n / 2 % MAKES.len()];
+        file.model_year = MODEL_YEAR;
+        file
+    });
+    let onstar =
+        onstar::WorldFile { seed, latency: SECOND_LATENCY, cars: cars.collect(), ..onstar::WorldFile::default() };
+    Worlds { volvo, onstar: Some(onstar) }
 }
 
 /// What a day is played on.
 struct Ground {
     scene: Arc<Scene>,
-    garage: Arc<dyn Garage>,
+    garages: Garages,
     /// The services' processes, if they are such.
     stage: Option<Arc<Mutex<Stage>>>,
     ticks: Box<dyn Fn() -> u64>,
@@ -181,12 +215,12 @@ async fn inside_one_thread(
 ) -> anyhow::Result<Ground> {
     ensure!(args.sabotage.is_none_or(|s| s == Sabotage::SilentCouriers), "this sabotage needs real sockets");
     let host = Host { clock: Arc::new(clock), entropy: Arc::new(Seeded::new(args.seed)) };
-    let world = world(plan, args.seed);
-    let cloud = Cloud::new(world, Arc::clone(&host.clock), Arc::clone(&host.entropy), inside::CLOUD)?;
-    let started = inside::start(dir, &cloud, &host).await?;
+    let clouds = Clouds { volvo: inside::CLOUD.to_owned(), onstar: Some(inside::SECOND_CLOUD.to_owned()) };
+    let garages = Garages::new(worlds(plan, args.seed), &host, &clouds)?;
+    let started = inside::start(dir, &garages, &host).await?;
     Ok(Ground {
         scene: Arc::clone(&started.scene),
-        garage: Arc::new(cloud),
+        garages,
         stage: None,
         ticks: Box::new(move || stepper.steps()),
         _kept: Box::new(started),
@@ -198,7 +232,7 @@ async fn over_http(args: &Simulate, dir: &Path, plan: &Plan) -> anyhow::Result<G
     let conductor = Arc::new(Conductor::start(dir, SIGN_UP, GRID_MS)?);
     let hold = conductor.hold();
     let host = Host { clock: Arc::new(conductor.clock()), entropy: Arc::new(SystemEntropy) };
-    let (cloud, base) = cloud(plan, args.seed, &host).await?;
+    let (garages, clouds) = Garages::serve(worlds(plan, args.seed), &host).await?;
     let tampering = match args.sabotage {
         Some(Sabotage::RelockOff) => Some(Tampering::SwallowLocks),
         Some(Sabotage::SecondCommand) => Some(Tampering::RepeatUnlocks),
@@ -206,32 +240,17 @@ async fn over_http(args: &Simulate, dir: &Path, plan: &Plan) -> anyhow::Result<G
     };
     let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
     let setting = Setting { tampering, log_level: Some("warn"), ..Setting::default() };
-    let stage = Stage::start_parties(dir, Clouds { volvo: base, onstar: None }, setting, clockwork).await?;
+    let stage = Stage::start_parties(dir, clouds, setting, clockwork).await?;
     drop(hold);
     let scene = Arc::clone(&stage.scene);
     let counting = Arc::clone(&conductor);
     Ok(Ground {
         scene,
-        garage: Arc::new(cloud),
+        garages,
         stage: Some(Arc::new(Mutex::new(stage))),
         ticks: Box::new(move || counting.ticks()),
         _kept: Box::new(conductor),
     })
-}
-
-/// The makers' cloud in this process, over a socket of its own.
-async fn cloud(plan: &Plan, seed: u64, host: &Host) -> anyhow::Result<(Cloud, String)> {
-    let world = world(plan, seed);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let base = format!("http://{}", listener.local_addr()?);
-    let cloud = Cloud::new(world, Arc::clone(&host.clock), Arc::clone(&host.entropy), &base)?;
-    let serving = cloud.clone();
-    tokio::spawn(async move {
-        if let Err(error) = serving.serve(listener, std::future::pending()).await {
-            tracing::error!(%error, "the simulated cloud has ended");
-        }
-    });
-    Ok((cloud, base))
 }
 
 async fn play(args: &Simulate, dir: &Path, alone: Option<(Driven, Arc<Stepper>)>) -> anyhow::Result<Results> {
@@ -251,7 +270,7 @@ async fn play(args: &Simulate, dir: &Path, alone: Option<(Driven, Arc<Stepper>)>
         None => over_http(args, dir, &plan).await?,
     };
     let kills = Kills::plan(ground.stage.clone(), args.kills, args.deliveries, plan.dice);
-    let day = Arc::new(Day::new(Arc::clone(&ground.scene), Arc::clone(&ground.garage), kills, plan));
+    let day = Arc::new(Day::new(Arc::clone(&ground.scene), ground.garages.clone(), kills, plan));
     lap("start", &mut phases);
 
     all(&day, "owners sign up", owner::enrol).await?;
@@ -271,7 +290,7 @@ async fn play(args: &Simulate, dir: &Path, alone: Option<(Driven, Arc<Stepper>)>
         Some(stage) => threads(&*stage.lock().await),
         None => ByThread::new(),
     };
-    let before: Vec<Seen> = day.cars.iter().map(|c| day.garage.seen(&c.vin).unwrap_or_default()).collect();
+    let before: Vec<Seen> = day.cars.iter().map(|c| day.seen(c)).collect();
     let costs_before = costs().await;
     let threads_before = by_thread().await;
     all(&day, "merchants ship", owner::order).await?;
@@ -293,7 +312,7 @@ async fn play(args: &Simulate, dir: &Path, alone: Option<(Driven, Arc<Stepper>)>
     let floor = cost::crypto_floor(&SystemEntropy)?;
     let results = Results {
         deliveries: args.deliveries,
-        makers: [(day.garage.maker(), args.deliveries)].into(),
+        makers: makers(&day),
         pages: day.book.pages(),
         findings,
         hops: day.book.hops(),
@@ -321,6 +340,14 @@ async fn play(args: &Simulate, dir: &Path, alone: Option<(Driven, Arc<Stepper>)>
         }
     }
     Ok(results)
+}
+
+fn makers(day: &Day) -> BTreeMap<&'static str, usize> {
+    let mut makers = BTreeMap::new();
+    for car in &day.cars {
+        *makers.entry(car.maker).or_default() += 1;
+    }
+    makers
 }
 
 fn pids(stage: &Stage) -> [Option<u32>; 3] {
@@ -409,7 +436,8 @@ async fn load(day: &Arc<Day>, couriers: &[Arc<Courier>]) -> anyhow::Result<()> {
 /// Everybody works until the last van is back.
 async fn shifts(day: &Arc<Day>, args: &Simulate, couriers: Vec<Arc<Courier>>) {
     for n in 0..day.cars.len() {
-        if let Err(why) = day.garage.plan_faults(&day.cars[n].vin, &day.fate(n).cloud) {
+        let garage = day.garages.of(day.cars[n].maker);
+        if let Err(why) = garage.plan_faults(&day.cars[n].vin, &day.fate(n).cloud) {
             tracing::error!(n, why, "a fault cannot be planned");
         }
     }
@@ -455,7 +483,7 @@ fn outages(day: &Arc<Day>, longest_s: i64) {
         for n in 0..4 {
             let pause = day.dice.between("outage", n, 600, u64::try_from(longest_s / 3).unwrap_or(0).max(1_200));
             day.sleep_s(i64::try_from(pause).unwrap_or(0)).await;
-            day.garage.outage(300);
+            day.garages.outage(300);
         }
     });
 }
@@ -507,7 +535,7 @@ async fn judged(day: &Arc<Day>, args: &Simulate, before: &[Seen]) -> anyhow::Res
         if !day.is_played(n) {
             continue;
         }
-        let after = day.garage.seen(&day.cars[n].vin).unwrap_or_default();
+        let after = day.seen(&day.cars[n]);
         let bundle = bundle(day, n, page.granted.is_some(), args.sabotage).await?;
         let case = Case {
             before: before.get(n).context("a car without a record")?,
@@ -515,6 +543,7 @@ async fn judged(day: &Arc<Day>, args: &Simulate, before: &[Seen]) -> anyhow::Res
             bundle: bundle.as_deref(),
             anchors: &anchors,
             places_shown: page.places_shown,
+            asks_for_a_place_ms: if day.cars[n].maker == ONSTAR { FRESH_PLACE_MS } else { 0 },
             ended: page.end.is_some() && (!page.attempted || page.attempt_over),
         };
         let finding = verdict::judge(&case);

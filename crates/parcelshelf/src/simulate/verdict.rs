@@ -63,6 +63,8 @@ pub struct Case<'a> {
     pub anchors: &'a Anchors,
     /// Places that reached the courier's phone.
     pub places_shown: u32,
+    /// For how long one wish for a place goes on asking the maker: what began before a block may be answered after it.
+    pub asks_for_a_place_ms: i64,
     /// The carrier says that it has ended, and everything at the car is over.
     pub ended: bool,
 }
@@ -95,7 +97,7 @@ pub fn judge(case: &Case<'_>) -> Finding {
     // The lid can open only after an intent, and as often as bundles say that it did or may have.
     let without_intent = opened_at.iter().any(|at| proved.intended_at.first().is_none_or(|intent| intent > at));
     let opened = without_intent || openings > u64::from(proved.openings) || commands > proved.intended_at.len() as u64;
-    let dead_read = reads.iter().any(|at| !proved.live_at(*at));
+    let dead_read = reads.iter().any(|at| !proved.live_at(*at, case.asks_for_a_place_ms));
     let located = dead_read || case.places_shown > proved.disclosed;
     let touched = openings > 0 || commands > 0;
     let left_open = touched && !case.after.shut_and_locked && !proved.alarmed;
@@ -137,8 +139,8 @@ impl Proved {
             alarmed: at(|e| matches!(e, Event::Alarm { .. })).next().is_some(),
         }
     }
-    fn live_at(&self, at: Timestamp) -> bool {
+    fn live_at(&self, at: Timestamp, asked_for_ms: i64) -> bool {
         let begun = self.accepted_at.is_some_and(|from| at >= from);
-        begun && self.dead_from.is_some_and(|end| at <= end.plus_millis(ON_ITS_WAY_MS))
+        begun && self.dead_from.is_some_and(|end| at <= end.plus_millis(ON_ITS_WAY_MS + asked_for_ms))
     }
 }

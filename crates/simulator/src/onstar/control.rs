@@ -98,7 +98,7 @@ impl Hand {
         Some(match self.action.as_str() {
             "open_trunk" | "open_tailgate" => Event::Open(Closure::Trunk),
             "close_trunk" | "close_tailgate" => Event::Close(Closure::Trunk),
-            "leave_trunk_ajar" => Event::LeaveAjar(Closure::Trunk),
+            "leave_trunk_ajar" | "leave_tailgate_ajar" => Event::LeaveAjar(Closure::Trunk),
             "open_hood" => Event::Open(Closure::Hood),
             "close_hood" => Event::Close(Closure::Hood),
             "open_door" => Event::Open(door()?),

@@ -137,7 +137,7 @@ pub struct Entry {
     fix_due: Option<Option<Timestamp>>,
     /// Commands this car's contract allows.
     allowed: BTreeSet<&'static str>,
-    /// Simulated milliseconds for which answers about this car were held back.
+    /// Simulated milliseconds for which answers about this car were held back, and that the car itself took.
     pub held_ms: u64,
     answers: u64,
 }
@@ -339,6 +339,8 @@ impl World {
             Acts::Later(s) => Some(in_time.plus_seconds(i64::from(s))),
         };
         let acts_at = acts_at.filter(|_| entry.waiting.len() < WAITING_MAX);
+        // What the car takes is the maker's time as much as what its cloud takes.
+        entry.took(now, acts_at);
         let says = if let Hears::Url(says) = hears { says } else { Says::Truth };
         let request = Request {
             id: id.clone(),
@@ -398,7 +400,9 @@ impl World {
         if fresh && entry.fix_due.is_none_or(|due| due.is_none()) {
             let wake_ms = if entry.car.asleep { i64::from(entry.file.wake_s) * 1_000 } else { 0 };
             let due = now.plus_millis(i64::from(entry.file.fix_ms) + wake_ms);
-            entry.fix_due = Some((entry.car.online && !stale).then_some(due));
+            let due = (entry.car.online && !stale).then_some(due);
+            entry.took(now, due);
+            entry.fix_due = Some(due);
             entry.car.asleep &= !entry.car.online;
         }
         Some(Fix { place: entry.fix, pending: entry.fix_due.is_some() })
@@ -431,6 +435,10 @@ impl Entry {
     #[must_use]
     pub fn allows(&self, command: Command) -> bool {
         self.allowed.contains(command.code())
+    }
+    fn took(&mut self, from: Timestamp, until: Option<Timestamp>) {
+        let ms = until.map_or(0, |t| t.millis_since(from));
+        self.held_ms += u64::try_from(ms).unwrap_or(0);
     }
     fn answer_after_ms(&self) -> i64 {
         let wake_ms = if self.car.asleep { i64::from(self.file.wake_s) * 1_000 } else { 0 };
