@@ -118,7 +118,7 @@ impl Theatre {
         a.at.shut(false, Some(photo)).await.unwrap();
         let asked = a.at.follow(attempt, |s| s["check_handle"] == json!(true)).await.unwrap();
         assert_eq!((&asked["state"], &asked["released"]), (&json!("locking"), &json!(false)));
-        assert!(!self.trunk("open_trunk").await, "the handle gives");
+        assert!(!self.trunk("try_trunk").await, "the handle gives");
         a.at.shut(true, Some(photo)).await.unwrap();
         a.at.follow(attempt, |s| s["ended"] == json!(true)).await.unwrap()
     }
@@ -213,7 +213,7 @@ async fn without_a_hand_at_the_handle_there_is_an_alarm(t: &Theatre) {
     let finding = t.case(&a).await;
     assert_eq!((finding.violations.as_slice(), code(&finding)), (&[][..], None));
     // The courier comes back to the handle after all: proved, and nobody need look.
-    assert!(!t.trunk("open_trunk").await);
+    assert!(!t.trunk("try_trunk").await);
     a.at.shut(true, Some(photo)).await.unwrap();
     let end = a.at.follow(attempt, |s| s["ended"] == json!(true)).await.unwrap();
     assert_eq!((&end["lock_proof"], &end["alarm"]), (&json!("executed"), &json!("lock_unproved")));

@@ -4,8 +4,8 @@ use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome};
 use parcelshelf_core::time::Timestamp;
 
 use super::{
-    Attempt, By, CarReading, CloseReport, Effect, Effects, LOCK_BACKOFF_MS, LOCK_JOIN_MS, Lock, LockProgress, Notice,
-    Phase, RecordKind,
+    Attempt, By, CarReading, CloseReport, Effect, Effects, LOCK_BACKOFF_MS, LOCK_JOIN_MS, LOCK_TRIES, Lock, LockProgress,
+    Notice, Phase, RecordKind,
 };
 
 impl Attempt {
@@ -21,6 +21,11 @@ impl Attempt {
             }
             Phase::Locking if !self.rules.lock_state_observed => {
                 self.prove_without_state(fx);
+                // Shut only now, or the handle gave although the maker called it locked: it is locked once more.
+                if self.p.lock.done_at.is_some() && !report.handle_checked && self.p.lock.tries < LOCK_TRIES {
+                    self.p.lock.done_at = None;
+                    self.send_lock(By::Keyholder, now, fx);
+                }
                 // Shut by the courier's word: what failed because it stood open need not wait for its turn.
                 if self.p.phase == Phase::Locking && self.p.lock.next_at.is_some() {
                     self.send_lock(By::Keyholder, now, fx);

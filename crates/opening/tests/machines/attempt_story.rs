@@ -625,3 +625,18 @@ fn a_block_while_the_maker_is_at_it_is_locked_twice() {
     assert!(sends_lock(&effects), "and after the opening that had left before");
     assert_eq!((attempt.phase(), attempt.lock_proof()), (Phase::Locking, None));
 }
+
+#[test]
+fn a_handle_that_gives_though_the_maker_says_locked_is_locked_once_more() {
+    let story = vec![
+        (0, durable()),
+        (3, answered(DONE, None, None)),
+        (30, Event::CloseReported(NOT_PULLED)),
+        (34, lock_done()),
+        (38, Event::CloseReported(NOT_PULLED)),
+    ];
+    let (attempt, effects) = play(intended(BLIND_MAKER), story);
+    assert!(sends_lock(&effects) && !attempt.wants_handle_check());
+    let (attempt, _) = play(attempt, vec![(42, lock_done()), (46, Event::CloseReported(REPORT))]);
+    assert_eq!(attempt.lock_proof(), Some(LockProof::Executed));
+}

@@ -163,6 +163,8 @@ pub enum Event {
     Order(Order),
     /// A hand pulls a handle from outside, without a key.
     Open(Closure),
+    /// A hand feels whether it gives, and lets go of it again.
+    Try(Closure),
     /// A hand lets it down without the latch catching.
     LeaveAjar(Closure),
     Close(Closure),
@@ -278,6 +280,7 @@ impl Car {
             Event::Tick => Answer::Done,
             Event::Order(order) => self.obey(order, now, &mut seen),
             Event::Open(closure) => self.pull(closure, now, &mut seen),
+            Event::Try(closure) => self.gives(closure).map_or_else(Answer::Impossible, |()| Answer::Done),
             Event::LeaveAjar(closure) => self.let_down(closure, Lid::Ajar, now, &mut seen),
             Event::Close(closure) => {
                 let latched = if closure == Closure::Trunk && self.latch_broken { Lid::Ajar } else { Lid::Closed };
@@ -344,13 +347,16 @@ impl Car {
         Answer::Done
     }
 
-    fn pull(&mut self, closure: Closure, now: Timestamp, seen: &mut Vec<Happening>) -> Answer {
+    fn gives(&self, closure: Closure) -> Result<(), &'static str> {
         if self.trip != Trip::Parked {
-            return Answer::Impossible("DRIVING");
+            return Err("DRIVING");
         }
         let lock = if closure == Closure::Trunk { self.trunk.value } else { self.doors.value };
-        if lock == Lock::Locked && self.closure(closure).value == Lid::Closed {
-            return Answer::Impossible("LOCKED");
+        if lock == Lock::Locked && self.closure(closure).value == Lid::Closed { Err("LOCKED") } else { Ok(()) }
+    }
+    fn pull(&mut self, closure: Closure, now: Timestamp, seen: &mut Vec<Happening>) -> Answer {
+        if let Err(why) = self.gives(closure) {
+            return Answer::Impossible(why);
         }
         self.asleep = false;
         if closure == Closure::Trunk {

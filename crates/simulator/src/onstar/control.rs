@@ -97,6 +97,7 @@ impl Hand {
         let door = || self.door.as_deref().and_then(|d| Closure::parse(&format!("{d}_door")));
         Some(match self.action.as_str() {
             "open_trunk" | "open_tailgate" => Event::Open(Closure::Trunk),
+            "try_trunk" => Event::Try(Closure::Trunk),
             "close_trunk" | "close_tailgate" => Event::Close(Closure::Trunk),
             "leave_trunk_ajar" | "leave_tailgate_ajar" => Event::LeaveAjar(Closure::Trunk),
             "open_hood" => Event::Open(Closure::Hood),

@@ -99,7 +99,7 @@ POST /__sim/cars                      {{"owner":"kim@example.org","make":"cadill
                                       make: chevrolet buick gmc cadillac; all members of a world file's car;
                                       a VIN is made up when there is none
 GET  /__sim/cars/VIN
-POST /__sim/cars/VIN/hand             {{"action":"open_trunk"}} | close_trunk | leave_trunk_ajar | open_hood | close_hood
+POST /__sim/cars/VIN/hand             {{"action":"open_trunk"}} | try_trunk | close_trunk | leave_trunk_ajar | open_hood | close_hood
                                       {{"action":"open_door","door":"front_left"}} | close_door
                                       unlock_with_key | lock_with_key   (doors and trunk)
                                       jam_lock (noticed: FAILURE) | jam_lock_unnoticed (says SUCCESS) | free_lock
