@@ -272,13 +272,7 @@ impl StopPage {
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn shut(
-        &self,
-        device: &Device,
-        stop: &Stop,
-        at: Position,
-        said: CloseSaid,
-    ) -> Result<Value, Failure> {
+    pub async fn shut(&self, device: &Device, stop: &Stop, at: Position, said: CloseSaid) -> Result<Value, Failure> {
         let photo = said.photo.map(|h| h.to_string());
         let body = json!({"handle_checked": said.handle_checked, "photo": photo, "done": said.done});
         self.act(device, stop, Action::Close, at, body).await

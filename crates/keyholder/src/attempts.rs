@@ -413,10 +413,8 @@ impl Driver {
     /// What the maker said to a command. Without a last word but with a handle the handle becomes durable, and only then
     /// it is waited and asked again; no command is ever sent once more.
     async fn answered(&mut self, which: Which, sent: Sent) {
-        let last_word = !matches!(
-            sent.outcome,
-            Outcome::Unknown | Outcome::Done(Confirmation::Accepted | Confirmation::Delivered)
-        );
+        let last_word =
+            !matches!(sent.outcome, Outcome::Unknown | Outcome::Done(Confirmation::Accepted | Confirmation::Delivered));
         if let (false, Some(handle)) = (last_word, &sent.handle)
             && self.keep_handle(which, handle).await
             && self.ask_later(which, sent.retry_after)
@@ -438,7 +436,9 @@ impl Driver {
     /// Stores the handle of a command. False when it cannot be stored: then nobody waits for it.
     async fn keep_handle(&mut self, which: Which, handle: &[u8]) -> bool {
         let name = which.handle_name();
-        let Ok(sealed) = self.k.db.vault.seal(&delivery_key(self.ids.delivery), name, handle).await else { return false };
+        let Ok(sealed) = self.k.db.vault.seal(&delivery_key(self.ids.delivery), name, handle).await else {
+            return false;
+        };
         let same = self.row_handle(which).is_some();
         if same {
             // Another question to the same address; what was stored before serves.

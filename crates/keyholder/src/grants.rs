@@ -194,7 +194,10 @@ impl Keyholder {
         };
         let tells = self.access(&row.value.maker).is_some_and(|a| crate::car::tells_lid_and_lock(a.facts()));
         if !tells && !consents.lid_and_lock_untold {
-            return no("consents_missing", "this car tells neither lid nor lock: say first that you agree to a courier's look");
+            return no(
+                "consents_missing",
+                "this car tells neither lid nor lock: say first that you agree to a courier's look",
+            );
         }
         if !opens.iter().all(|c| row.value.can_open.iter().any(|can| can == c.code())) {
             return no("class_not_supported", "this car does not open that way");

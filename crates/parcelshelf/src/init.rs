@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_carrier as carrier;
 use parcelshelf_client::depot::{CERTIFIED_DAYS, DELEGATION_DAYS, certify};
 use parcelshelf_edge::Host;
 use parcelshelf_gateway as gateway;
 use parcelshelf_keyholder::config::{Config as KeyholderConfig, Jwk, WAIT_HOURS};
-use parcelshelf_access_onstar::MAKER as ONSTAR;
 
 use parcelshelf_keyholder::keys::{KeyRing, read_key, write_key};
 use parcelshelf_protocol::cert::Subject;

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_client::depot::Depot;
 use parcelshelf_client::shipping::Shipping;
 use parcelshelf_client::{Host, Http};
 use parcelshelf_edge::Host as System;
 use parcelshelf_protocol::cert::{Cert, Role};
 use parcelshelf_protocol::jws::{Moment, Sign as _, VerifyingKey};
-use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_simulator::onstar;
 use parcelshelf_simulator::sabotage::{Proxy, Tampering};
 use parcelshelf_simulator::volvo::WorldFile;

@@ -197,8 +197,11 @@ impl Attempt {
             Phase::Locked(_) => after(p.closed_at, REOPEN_WITHIN_MS + 1),
             _ => None,
         };
-        let release =
-            if p.phase == Phase::Locking && !p.released && self.rules.lock_state_observed { after(p.closed_at, RELEASE_AFTER_MS) } else { None };
+        let release = if p.phase == Phase::Locking && !p.released && self.rules.lock_state_observed {
+            after(p.closed_at, RELEASE_AFTER_MS)
+        } else {
+            None
+        };
         let retry = if p.phase == Phase::Locking { p.lock.next_at } else { None };
         let lock_lost = after(p.lock.in_flight_since, LOCK_LOST_MS);
         let watched = after(p.alarm.and_then(|a| a.acknowledged_at), WATCH_ACKNOWLEDGED_MS);

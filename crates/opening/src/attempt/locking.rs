@@ -4,8 +4,8 @@ use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome};
 use parcelshelf_core::time::Timestamp;
 
 use super::{
-    Attempt, By, CarReading, CloseReport, Effect, Effects, LOCK_BACKOFF_MS, LOCK_JOIN_MS, LOCK_TRIES, Lock, LockProgress,
-    Notice, Phase, RecordKind,
+    Attempt, By, CarReading, CloseReport, Effect, Effects, LOCK_BACKOFF_MS, LOCK_JOIN_MS, LOCK_TRIES, Lock,
+    LockProgress, Notice, Phase, RecordKind,
 };
 
 impl Attempt {

@@ -619,7 +619,8 @@ fn after_a_crash_the_makers_word_is_asked_for_and_the_story_goes_on() {
 
 #[test]
 fn a_block_while_the_maker_is_at_it_is_locked_twice() {
-    let (attempt, effects) = play(intended(BLIND_MAKER), vec![(0, durable()), (4, under_way(120)), (6, Event::Blocked)]);
+    let (attempt, effects) =
+        play(intended(BLIND_MAKER), vec![(0, durable()), (4, under_way(120)), (6, Event::Blocked)]);
     assert!(sends_lock(&effects), "at once");
     let (attempt, effects) = play(attempt, vec![(9, lock_done()), (12, answered(DONE, None, None))]);
     assert!(sends_lock(&effects), "and after the opening that had left before");

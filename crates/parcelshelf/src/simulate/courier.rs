@@ -350,7 +350,10 @@ impl AtStop<'_> {
             return;
         }
         let asked = |s: &Value| {
-            s["check_handle"] == json!(true) || s["ended"] == json!(true) || s["state"] == "locked" || !s["alarm"].is_null()
+            s["check_handle"] == json!(true)
+                || s["ended"] == json!(true)
+                || s["state"] == "locked"
+                || !s["alarm"].is_null()
         };
         for _ in 0..HANDLE_TRIES {
             let seen = self.follow(page, attempt, asked).await;
