@@ -61,6 +61,9 @@ pub struct Demo {
     /// How many deliveries to play, each with a car and an owner of its own
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100), value_name = "N")]
     pub deliveries: u32,
+    /// Whose cars: one whose cars tell lid and lock, or one that answers later and whose cars tell neither
+    #[arg(long, value_enum, default_value = "volvo")]
+    pub maker: Maker,
     /// Write what happened as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -70,6 +73,12 @@ pub struct Demo {
     /// Tamper with the world from outside, to see that the demo notices (for tests)
     #[arg(long, hide = true)]
     pub sabotage: Option<Sabotage>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    Volvo,
+    Onstar,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,18 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
+use parcelshelf_client::courier::CloseSaid;
 use parcelshelf_client::wallet::Granted;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::time::Window;
 use parcelshelf_protocol::bundle::{Anchors, Bundle};
+use parcelshelf_simulator::onstar;
 use parcelshelf_simulator::sabotage::Tampering;
 use parcelshelf_simulator::volvo::{CarFile, WorldFile};
 use serde_json::{Value, json};
 
-use crate::cli::{Demo, Sabotage};
+use crate::cli::{Demo, Maker, Sabotage};
 use crate::judge::{Seen, judge};
-use crate::people::{AtStop, Courier, Owner, carrier_says, order, persist, until};
-use crate::stage::{Scene, Setting, Stage};
+use crate::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist, until};
+use crate::stage::{Scene, Setting, Stage, Worlds};
 
 /// Every car of the demo has a plate of its own.
 const PLATES: [&str; 4] = ["KLM 482", "DRX 913", "PTZ 205", "WHB 661"];
@@ -32,12 +34,7 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     }
     fs::create_dir_all(dir.join("bundles"))?;
     let places = places(args.stops.as_deref(), args.deliveries)?;
-    let mut world = WorldFile { cars: Vec::new(), ..WorldFile::demo() };
-    for (n, place) in places.iter().enumerate() {
-        let mut car = CarFile::of(&login(n));
-        (car.latitude, car.longitude) = (place.latitude_deg(), place.longitude_deg());
-        world.cars.push(car);
-    }
+    let worlds = worlds(args.maker, &places);
     let tampering = match args.sabotage {
         Some(Sabotage::RelockOff) => Some(Tampering::SwallowLocks),
         Some(Sabotage::SecondCommand) => Some(Tampering::RepeatUnlocks),
@@ -45,12 +42,13 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
         Some(Sabotage::SilentCouriers) => bail!("couriers are silent in a simulated day only"),
     };
     tell("Starting carrier, gateway, keyholder and a simulated car maker's cloud, each a process of its own …");
-    let mut stage = Stage::start(&dir, &world, Setting { tampering, ..Setting::default() }).await?;
+    let mut stage = Stage::start_with(&dir, &worlds, Setting { tampering, ..Setting::default() }).await?;
     let mut report = Vec::new();
     let mut violations = 0;
     for (n, place) in places.iter().enumerate() {
         tell(&format!("\n── Delivery {} of {} ──", n + 1, places.len()));
-        let play = Play { stage: &stage.scene, n, place: *place, dir: &dir, sabotage: args.sabotage };
+        let play =
+            Play { stage: &stage.scene, n, place: *place, dir: &dir, sabotage: args.sabotage, maker: args.maker };
         let entry = play.delivery().await.with_context(|| format!("delivery {} stopped", n + 1))?;
         violations += entry["violations"].as_array().map_or(0, Vec::len);
         report.push(entry);
@@ -115,6 +113,23 @@ fn login(n: usize) -> String {
     format!("owner-{}@example.org", n + 1)
 }
 
+fn worlds(maker: Maker, places: &[Position]) -> Worlds {
+    let at = |place: &Position| (place.latitude_deg(), place.longitude_deg());
+    let (mut volvo, mut onstar) = (WorldFile { cars: Vec::new(), ..WorldFile::demo() }, onstar::WorldFile::default());
+    for (n, place) in places.iter().enumerate() {
+        if maker.is_silent() {
+            let mut car = onstar::CarFile::of(&login(n));
+            (car.latitude, car.longitude) = at(place);
+            onstar.cars.push(car);
+        } else {
+            let mut car = CarFile::of(&login(n));
+            (car.latitude, car.longitude) = at(place);
+            volvo.cars.push(car);
+        }
+    }
+    Worlds { volvo, onstar: maker.is_silent().then_some(onstar) }
+}
+
 /// Stops of a file, or a car park in Gothenburg for each car.
 fn places(file: Option<&Path>, count: u32) -> anyhow::Result<Vec<Position>> {
     let count = count as usize;
@@ -146,6 +161,27 @@ struct Play<'a> {
     place: Position,
     dir: &'a Path,
     sabotage: Option<Sabotage>,
+    maker: Maker,
+}
+
+/// Words and hands for one maker's cars.
+impl Maker {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Volvo => "volvo",
+            Self::Onstar => "onstar",
+        }
+    }
+    const fn car(self) -> &'static str {
+        match self {
+            Self::Volvo => "Volvo",
+            Self::Onstar => "Chevrolet",
+        }
+    }
+    /// The car tells neither lid nor lock.
+    const fn is_silent(self) -> bool {
+        matches!(self, Self::Onstar)
+    }
 }
 
 impl Play<'_> {
@@ -189,16 +225,26 @@ impl Play<'_> {
         let before = Seen::of(&stage.seen_of(&owner.hands.vin).await?);
         let attempt = at.ask_to_open(&[at.scan(&label)?]).await?;
         let ready = at.follow(attempt, |s| s["state"] == "ready" || s["state"] == "open").await?;
-        tell(&format!(
-            "car        is ready ({}): a hand at the tailgate completes it",
-            ready["state"].as_str().unwrap_or("?")
-        ));
+        let state = ready["state"].as_str().unwrap_or("?");
+        if self.maker.is_silent() {
+            tell(&format!("maker      is asked after the command until it says that it is done ({state})"));
+        } else {
+            tell(&format!("car        is ready ({state}): a hand at the tailgate completes it"));
+        }
         owner.hands.act(&json!({"action": "open_tailgate"})).await?;
         at.follow(attempt, |s| s["state"] == "open").await?;
-        tell("courier    opens the tailgate, puts the parcel in, shuts it, checks the handle, takes a photo");
         owner.hands.act(&json!({"action": "close_tailgate"})).await?;
         let photo = self.photo(&owner, &granted, &at, attempt).await?;
-        at.close(Some(photo)).await?;
+        if self.maker.is_silent() {
+            tell("courier    opens the trunk, puts the parcel in, shuts it, takes a photo");
+            at.shut(false, Some(photo)).await?;
+            at.follow(attempt, |s| s["check_handle"] == json!(true)).await?;
+            tell("maker      says that it has locked; the page asks the courier to pull the handle: it holds");
+            at.shut(true, Some(photo)).await?;
+        } else {
+            tell("courier    opens the tailgate, puts the parcel in, shuts it, checks the handle, takes a photo");
+            at.close(Some(photo)).await?;
+        }
         let over = |s: &Value| s["ended"] == json!(true) || s["state"] == "alarm" || s["state"] == "locked";
         let end = at.follow(attempt, over).await?;
         tell(&format!("keyholder  locks and proves it: {}", end["lock_proof"].as_str().unwrap_or("not proved")));
@@ -218,13 +264,24 @@ impl Play<'_> {
     }
 
     async fn enrol(&self) -> anyhow::Result<Owner> {
-        let cars = self.stage.sim().get("/__sim/cars", &[]).await?;
-        let car = &cars["cars"][self.n];
-        let vin = car["vin"].as_str().context("a car without a VIN")?;
+        let cars = self.stage.sim_of(self.maker.name())?.get("/__sim/cars", &[]).await?;
+        let car = cars["cars"].as_array().and_then(|all| all.iter().find(|c| c["owner"] == json!(login(self.n))));
+        let vin = car.and_then(|c| c["vin"].as_str()).context("a car without a VIN")?;
         let plate = PLATES[self.n % PLATES.len()];
-        let owner = Owner::enrol(self.stage, &login(self.n), vin, self.place, plate).await?;
-        tell("owner      signs up with a passkey and no name, links a Volvo, agrees to what its maker cannot tell,");
-        tell("           and proves by three doors in a drawn order to stand at it (hands simulated)");
+        let hands = Hands::at(self.stage, self.maker.name(), vin)?;
+        let owner = Owner::enrol_at(self.stage, self.maker.name(), &login(self.n), hands, self.place, plate).await?;
+        let car = self.maker.car();
+        tell(&format!(
+            "owner      signs up with a passkey and no name, links a {car}, agrees to what its maker cannot tell,"
+        ));
+        if self.maker.is_silent() {
+            tell(
+                "           first of all that the car tells neither lid nor lock; it reports no doors to prove possession",
+            );
+            tell("           by, so that 72 hours are waited for (here: none)");
+        } else {
+            tell("           and proves by three doors in a drawn order to stand at it (hands simulated)");
+        }
         Ok(owner)
     }
 
@@ -244,20 +301,31 @@ impl Play<'_> {
         let page = page.await?;
         let attempt = page.ask_to_open(&device, &stop, self.place, &[]).await.context("to rehearse")?;
         let mut after = 0;
-        let mut follow = async |state: &str| {
-            until(&stage.host, &format!("{state} in the rehearsal"), async || {
+        let mut follow = async |member: &str, value: &str| {
+            until(&stage.host, &format!("{member} {value} in the rehearsal"), async || {
                 let seen = page.attempt(attempt, after).await?;
-                after = seen["seq"].as_u64().unwrap_or(after);
-                Ok((seen["state"] == state).then_some(()))
+                let there = seen[member].as_str() == Some(value) || seen[member].to_string() == value;
+                // What is asked for next may be there already.
+                after = if there { 0 } else { seen["seq"].as_u64().unwrap_or(after) };
+                Ok(there.then_some(()))
             })
             .await
         };
-        follow("ready").await?;
+        follow("state", if self.maker.is_silent() { "open" } else { "ready" }).await?;
         owner.hands.act(&json!({"action": "open_tailgate"})).await?;
-        follow("open").await?;
+        follow("state", "open").await?;
         owner.hands.act(&json!({"action": "close_tailgate"})).await?;
-        page.close(&device, &stop, self.place, None, true).await?;
-        follow("locked").await?;
+        if self.maker.is_silent() {
+            let to = owner.wallet.seal_key_of(granted.id)?;
+            let (photo, _) = page.leave_photo(&device, &stop, attempt, &to, b"a photo of a closed lid").await?;
+            let said = |handle_checked| CloseSaid { handle_checked, photo: Some(photo), done: true };
+            page.shut(&device, &stop, self.place, said(false)).await?;
+            follow("check_handle", "true").await?;
+            page.shut(&device, &stop, self.place, said(true)).await?;
+        } else {
+            page.close(&device, &stop, self.place, None, true).await?;
+        }
+        follow("state", "locked").await?;
         tell("owner      rehearses: the own phone opens the own car once, and it locks again");
         Ok(())
     }
@@ -307,7 +375,7 @@ impl Play<'_> {
         tell("           what each party has learned:");
         learned();
         Ok(json!({
-            "maker": "volvo",
+            "maker": self.maker.name(),
             "outcome": outcome,
             "openings": finding.openings,
             "lock_proof": finding.lock_proof.map(|p| p.code()),

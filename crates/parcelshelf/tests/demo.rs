@@ -68,6 +68,18 @@ fn three_deliveries_at_real_stops_are_delivered_opened_once_and_seen_locked() {
 }
 
 #[test]
+fn a_car_that_tells_nothing_is_rehearsed_delivered_to_and_proved_locked_by_word_and_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let (output, report) = demo(dir.path(), &["--maker", "onstar"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let d = &report["deliveries"][0];
+    assert_eq!((d["outcome"].as_str(), d["openings"].as_u64()), (Some("delivered"), Some(1)), "{d}");
+    assert_eq!((d["maker"].as_str(), d["lock_proof"].as_str()), (Some("onstar"), Some("executed")), "{d}");
+    let verified = parcelshelf(&["verify", "--explain", d["bundle"].as_str().unwrap()]);
+    assert!(verified.status.success(), "{}", said(&verified));
+}
+
+#[test]
 fn a_lock_that_never_reaches_the_car_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let (output, report) = demo(dir.path(), &["--sabotage", "relock-off"]);
