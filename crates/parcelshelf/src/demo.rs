@@ -301,31 +301,31 @@ impl Play<'_> {
         let page = page.await?;
         let attempt = page.ask_to_open(&device, &stop, self.place, &[]).await.context("to rehearse")?;
         let mut after = 0;
-        let mut follow = async |member: &str, value: &str| {
+        let mut follow = async |member: &str, value: Value| {
             until(&stage.host, &format!("{member} {value} in the rehearsal"), async || {
                 let seen = page.attempt(attempt, after).await?;
-                let there = seen[member].as_str() == Some(value) || seen[member].to_string() == value;
+                let there = seen[member] == value;
                 // What is asked for next may be there already.
                 after = if there { 0 } else { seen["seq"].as_u64().unwrap_or(after) };
                 Ok(there.then_some(()))
             })
             .await
         };
-        follow("state", if self.maker.is_silent() { "open" } else { "ready" }).await?;
+        follow("state", json!(if self.maker.is_silent() { "open" } else { "ready" })).await?;
         owner.hands.act(&json!({"action": "open_tailgate"})).await?;
-        follow("state", "open").await?;
+        follow("state", json!("open")).await?;
         owner.hands.act(&json!({"action": "close_tailgate"})).await?;
         if self.maker.is_silent() {
             let to = owner.wallet.seal_key_of(granted.id)?;
             let (photo, _) = page.leave_photo(&device, &stop, attempt, &to, b"a photo of a closed lid").await?;
             let said = |handle_checked| CloseSaid { handle_checked, photo: Some(photo), done: true };
             page.shut(&device, &stop, self.place, said(false)).await?;
-            follow("check_handle", "true").await?;
+            follow("check_handle", json!(true)).await?;
             page.shut(&device, &stop, self.place, said(true)).await?;
         } else {
             page.close(&device, &stop, self.place, None, true).await?;
         }
-        follow("state", "locked").await?;
+        follow("state", json!("locked")).await?;
         tell("owner      rehearses: the own phone opens the own car once, and it locks again");
         Ok(())
     }
