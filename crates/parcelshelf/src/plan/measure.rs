@@ -8,7 +8,9 @@ use super::solver;
 use crate::simulate::dice::Dice;
 
 /// The budget of a plan, in the solver's generations.
-pub const GENERATIONS: usize = 400;
+pub const GENERATIONS: usize = 3_000;
+/// How often a stretch of a finished plan is rearranged before it leaves, exact or not.
+const POLISH: usize = 500;
 /// How often a phone rearranges a stretch when it plans again.
 pub const KICKS: usize = 10;
 
@@ -56,12 +58,8 @@ pub fn measure(
     done: &dyn Fn(),
 ) -> anyhow::Result<Vec<Measured>> {
     let (stops, depot) = (&route.stops, &route.depot);
-    let exact = solver::order(stops, depot, GENERATIONS, route.seed)?;
-    let exact: Vec<Place> = exact.iter().map(|i| Place::Known(stops[*i])).collect();
-    // The phone would put right what the solver left: so does the one with exact places.
-    let order = improve(depot, &exact, depot, KICKS);
-    let driven: Vec<Position> = order.iter().map(|i| exact[*i].reckoned()).collect();
-    let exact_m = length_m(depot, &driven, depot);
+    let exact: Vec<Position> = planned(stops, depot, route.seed)?.into_iter().map(|i| stops[i]).collect();
+    let exact_m = length_m(depot, &exact, depot);
     done();
     let mut all = Vec::new();
     for share_percent in shares_percent {
@@ -70,7 +68,7 @@ pub fn measure(
             .map(|i| if private[i] { Place::Hidden(Cell::of(&stops[i])) } else { Place::Known(stops[i]) })
             .collect();
         let reckoned: Vec<Position> = seen.iter().map(Place::reckoned).collect();
-        let order = solver::order(&reckoned, depot, GENERATIONS, route.seed)?;
+        let order = planned(&reckoned, depot, route.seed)?;
         let plan: Vec<Place> = order.iter().map(|i| seen[*i]).collect();
         for policy in policies {
             let driven = drive(&plan, depot, *policy, KICKS, &mut |i| stops[order[i]]);
@@ -88,6 +86,13 @@ pub fn measure(
         done();
     }
     Ok(all)
+}
+
+/// The plan of a carrier: the solver's order, put right as a phone would. The same for exact places and for areas.
+fn planned(stops: &[Position], depot: &Position, seed: u64) -> anyhow::Result<Vec<usize>> {
+    let order = solver::order(stops, depot, GENERATIONS, seed)?;
+    let places: Vec<Place> = order.iter().map(|i| Place::Known(stops[*i])).collect();
+    Ok(improve(depot, &places, depot, POLISH).into_iter().map(|i| order[i]).collect())
 }
 
 /// Which stops are private: this share of them, rounded up, by lot.

@@ -59,6 +59,7 @@ fn solve(
             .add_vehicle(van)
             .with_goal(goal)
             .with_transport_cost(transport)
+            .with_logger(Arc::new(|_: &str| ()))
             .build()?,
     );
     let random = Arc::new(DefaultRandom::new_repeatable());
