@@ -10,7 +10,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use parcelshelf_client::Failure;
-use parcelshelf_core::area::Position;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::Host;
 use parcelshelf_edge::clock::{Stopwatch, SystemEntropy};
@@ -39,6 +38,7 @@ use super::verdict::{self, Case, Finding};
 use crate::cli::{Faults, Sabotage, Simulate};
 use crate::people::{Courier, persist};
 use crate::stage::{Clockwork, Scene, Setting, Stage};
+use crate::stops::Stops;
 
 /// Tuesday, 24 November 2026, 04:00 in Austin: owners sign up.
 const SIGN_UP: Timestamp = Timestamp::from_unix_seconds(1_795_514_400);
@@ -135,10 +135,11 @@ fn bar(what: &'static str, length: usize) -> ProgressBar {
 }
 
 fn plan(args: &Simulate) -> anyhow::Result<Plan> {
-    let (stops, depot) = stops(&args.stops)?;
+    let file = Stops::read(&args.stops)?;
+    let depot = file.depot_or_first().context("there are no stops")?;
     let dice = Dice::new(args.seed);
     let day_starts = SIGN_UP.plus_seconds(DAY_AFTER_S);
-    let city = City::plan(&stops, depot, args.deliveries, args.couriers, args.seed, day_starts);
+    let city = City::plan(&file.stops, depot, args.deliveries, args.couriers, args.seed, day_starts);
     let fates = (0..args.deliveries).map(|n| Fate::draw(args.faults, dice, n as u64)).collect();
     let cars = (0..args.deliveries).map(|n| {
         let serial = SERIAL + u32::try_from(n)?;
@@ -544,21 +545,4 @@ async fn bundle(day: &Day, n: usize, granted: bool, sabotage: Option<Sabotage>) 
         bytes = open.encode();
     }
     Ok(Some(bytes))
-}
-
-/// Stops and the depot of a file.
-fn stops(file: &Path) -> anyhow::Result<(Vec<Position>, Position)> {
-    let mut reader = csv::Reader::from_path(file).with_context(|| format!("failed to read {}", file.display()))?;
-    let (mut stops, mut depot) = (Vec::new(), None);
-    for row in reader.records() {
-        let row = row?;
-        let number = |i: usize| row.get(i).and_then(|t| t.trim().parse::<f64>().ok());
-        let (Some(id), Some(lat), Some(lng)) = (row.get(0), number(1), number(2)) else {
-            bail!("{}: each row has id,latitude,longitude", file.display());
-        };
-        let place = Position::new(lat, lng, 10.0)?;
-        if id.trim() == "depot" { depot = Some(place) } else { stops.push(place) }
-    }
-    ensure!(!stops.is_empty(), "{} has no stops", file.display());
-    Ok((stops.clone(), depot.unwrap_or(stops[0])))
 }
