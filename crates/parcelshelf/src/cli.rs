@@ -122,6 +122,9 @@ pub struct Simulate {
     /// Write the report as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Write a page of plots (HTML): outcomes by hour, latencies, cost, the map of areas
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
     /// Write what happened to every delivery, line by line
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,

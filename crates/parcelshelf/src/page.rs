@@ -58,7 +58,8 @@ impl Page {
         let most = most(bars.iter().map(|(_, v)| *v));
         self.plot(title, 24.0 * bars.len() as f64);
         for (n, (label, value)) in bars.iter().enumerate() {
-            let (y, width) = (24.0 * n as f64, (WIDTH - 330.0) * drawable(*value) / most);
+            let value = drawable(*value);
+            let (y, width) = (24.0 * n as f64, (WIDTH - 330.0) * value / most);
             self.add(format_args!(
                 "<text x=\"0\" y=\"{:.0}\">{}</text><rect class=\"c0\" x=\"250\" y=\"{:.0}\" width=\"{width:.1}\" \
                  height=\"16\"/><text x=\"{:.1}\" y=\"{:.0}\">{value:.1} {}</text>",

@@ -1,6 +1,6 @@
 //! A day from the first sign-up to the report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use parcelshelf_client::Failure;
+use parcelshelf_core::area::Cell;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::Host;
 use parcelshelf_edge::clock::{Stopwatch, SystemEntropy};
@@ -33,6 +34,7 @@ use super::fate::{Fate, OwnerFate};
 use super::inside::{self, Seeded, Stepper};
 use super::kills::Kills;
 use super::owner;
+use super::plots;
 use super::report::{Costs, NAMES, Results};
 use super::verdict::{self, Case, Finding};
 use crate::cli::{Faults, Sabotage, Simulate};
@@ -82,10 +84,14 @@ async fn run_here(args: Simulate, alone: Option<(Driven, Arc<Stepper>)>) -> anyh
     ensure!(args.deliveries > 0 && args.couriers > 0, "a day has at least one delivery and one courier");
     ensure!(args.deliveries.div_ceil(args.couriers) <= 150, "a courier serves at most 150 stops; name more couriers");
     let dir = Folder::make(args.out.as_deref())?;
-    let results = play(&args, dir.path(), alone).await?;
+    let (results, areas) = play(&args, dir.path(), alone).await?;
     println!("{}", results.table());
     if let Some(path) = &args.report {
         fs::write(path, serde_json::to_string_pretty(&results.to_json())? + "\n")
+            .with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    if let Some(path) = &args.page {
+        fs::write(path, plots::page(&results, &areas))
             .with_context(|| format!("failed to write {}", path.display()))?;
     }
     let violations = results.violations();
@@ -235,7 +241,11 @@ async fn cloud(plan: &Plan, seed: u64, host: &Host) -> anyhow::Result<(Cloud, St
     Ok((cloud, base))
 }
 
-async fn play(args: &Simulate, dir: &Path, alone: Option<(Driven, Arc<Stepper>)>) -> anyhow::Result<Results> {
+async fn play(
+    args: &Simulate,
+    dir: &Path,
+    alone: Option<(Driven, Arc<Stepper>)>,
+) -> anyhow::Result<(Results, BTreeSet<Cell>)> {
     let watch = Stopwatch::start();
     let mut phases: Vec<(&'static str, f64)> = Vec::new();
     let mut lap = {
@@ -321,7 +331,9 @@ async fn play(args: &Simulate, dir: &Path, alone: Option<(Driven, Arc<Stepper>)>
             let _ = service.kill().await;
         }
     }
-    Ok(results)
+    let owners = (0..day.cars.len()).filter_map(|n| day.owner(n));
+    let areas = owners.filter_map(|owner| owner.area().ok()).flat_map(|area| area.cells().to_vec()).collect();
+    Ok((results, areas))
 }
 
 fn pids(stage: &Stage) -> [Option<u32>; 3] {
