@@ -17,7 +17,8 @@ use vrp_core::solver::get_static_heuristic;
 const SKIPPED_MAX: u64 = 1_000;
 
 /// The order in which one van should serve `stops` from the depot and back: a permutation of their indices. The budget is
-/// counted in generations, not seconds, on one thread with one stream of chance: the same input gives the same order.
+/// counted in generations, not seconds, on one thread with one stream of chance: a slow machine plans as well as a fast one.
+/// Two runs may still differ a little, by the solver's own bookkeeping.
 ///
 /// # Errors
 /// When the solver refuses or leaves a stop out.
