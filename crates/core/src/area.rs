@@ -10,6 +10,8 @@ use core::str::FromStr as _;
 pub const AREA_RESOLUTION: u8 = 7;
 /// Most cells in one area: about 160 km², a mid-sized town.
 pub const AREA_CELLS_MAX: usize = 32;
+/// About the distance from a cell's centre to its corners, metres.
+const CELL_RADIUS_M: f64 = 1_400.0;
 /// Mean radius of the Earth in metres (IUGG R1), for great-circle distances.
 const EARTH_RADIUS_M: f64 = 6_371_008.8;
 
@@ -50,6 +52,12 @@ impl Cell {
     pub fn centre(self) -> (f64, f64) {
         let c = h3o::LatLng::from(self.0);
         (c.lat(), c.lng())
+    }
+    /// The cell's centre as a position that is meant within the cell's radius.
+    #[must_use]
+    pub fn middle(self) -> Position {
+        let (latitude, longitude) = self.centre();
+        Position { latitude, longitude, accuracy_m: CELL_RADIUS_M }
     }
     /// The cell and its neighbours out to `rings` steps.
     #[must_use]

@@ -193,8 +193,9 @@ mod tests {
             wait.notified().await;
             mark.store(true, Ordering::SeqCst);
         };
-        let router: Router = with_basics(Router::new().route("/slow", get(handler)), &Host::system(), String::new());
-        let asked = tokio::spawn(router.oneshot(get_request("/slow")));
+        let router: Router =
+            with_basics(Router::new().route("/slow", axum::routing::post(handler)), &Host::system(), String::new());
+        let asked = tokio::spawn(router.oneshot(Request::post("/slow").body(Body::empty()).unwrap()));
         for _ in 0..8 {
             tokio::task::yield_now().await;
         }

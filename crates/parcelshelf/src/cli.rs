@@ -44,6 +44,13 @@ pub enum Command {
     ///
     /// Prints a table and exits with status 1 if anything was opened, located or left open that should not have been.
     Simulate(Simulate),
+    /// Routes with areas instead of places: extra kilometres against exact places, and places on a phone at once
+    ///
+    /// Splits the stops into routes of 100 to 150, plans each twice with the same solver and budget (once with every place
+    /// exact, once with private stops at the centre of their area of about 5 km²), drives the second while a phone plans
+    /// again whenever places open, and prints medians. `plan_only` keeps the carrier's order, for comparison.
+    /// Example:  parcelshelf plan --stops stops.csv --private-share 10 --disclose area
+    Plan(Plan),
     /// Checks a case bundle offline. Exit status 0 only if every signature, hash and rule in it holds
     Verify(Verify),
     /// Prints the services' OpenAPI documents, or writes them into a folder
@@ -124,6 +131,9 @@ pub struct Simulate {
     /// Write the report as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Write a page of plots (HTML): outcomes by hour, latencies, cost, the map of areas
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
     /// Write what happened to every delivery, line by line
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
@@ -142,6 +152,51 @@ pub struct Simulate {
     /// Tamper with the world from outside, to see that the judge notices (for tests)
     #[arg(long, hide = true)]
     pub sabotage: Option<Sabotage>,
+}
+
+/// When private places may be read on the courier's phone.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disclose {
+    /// All places of an area, once the courier enters it: shorter ways, more places on the phone at once.
+    Area,
+    /// The next stop's place, once the stop before is finished: one place at a time, longer ways.
+    #[value(name = "next_stop", alias = "next-stop")]
+    NextStop,
+    /// Both, side by side.
+    Both,
+}
+
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// Stops as CSV: id,latitude,longitude; the row `depot` is where vans start and end
+    #[arg(long, value_name = "FILE")]
+    pub stops: PathBuf,
+    /// Percent of the stops that are private, 0 to 100; may be repeated. Without it: 1, 10 and 100
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub private_share: Vec<f64>,
+    /// Routes of each seed, 100 to 150 stops each
+    #[arg(long, default_value_t = 6, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100))]
+    pub routes: usize,
+    /// How often everything is drawn anew: routes, private stops, the solver's chance
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub seeds: u64,
+    /// When private places may be read on the phone
+    #[arg(long, value_enum, default_value = "both")]
+    pub disclose: Disclose,
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write a page with plots (HTML)
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
+}
+
+/// A percentage as written on the command line.
+fn percent(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').trim().parse::<f64>() {
+        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
+        _ => Err(String::from("a percentage from 0 to 100 is expected")),
+    }
 }
 
 #[derive(Args, Debug)]

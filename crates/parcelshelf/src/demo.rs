@@ -18,6 +18,7 @@ use crate::cli::{Demo, Maker, Sabotage};
 use crate::judge::{Seen, judge};
 use crate::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist, until};
 use crate::stage::{Scene, Setting, Stage, Worlds};
+use crate::stops::Stops;
 
 /// Every car of the demo has a plate of its own.
 const PLATES: [&str; 4] = ["KLM 482", "DRX 913", "PTZ 205", "WHB 661"];
@@ -137,22 +138,9 @@ fn places(file: Option<&Path>, count: u32) -> anyhow::Result<Vec<Position>> {
         let home = Position::new(57.725_374, 11.849_843, 10.0)?;
         return Ok((0..count).map(|n| home.moved(90.0, 60.0 * n as f64)).collect());
     };
-    let mut reader = csv::Reader::from_path(file).with_context(|| format!("failed to read {}", file.display()))?;
-    let mut all = Vec::new();
-    for row in reader.records() {
-        let row = row?;
-        let number = |i: usize| row.get(i).and_then(|t| t.trim().parse::<f64>().ok());
-        let (Some(id), Some(lat), Some(lng)) = (row.get(0), number(1), number(2)) else {
-            bail!("{}: each row has id,latitude,longitude", file.display());
-        };
-        if id.trim() != "depot" {
-            all.push(Position::new(lat, lng, 10.0)?);
-        }
-        if all.len() == count {
-            return Ok(all);
-        }
-    }
-    bail!("{} has {} stops, {count} are needed", file.display(), all.len())
+    let all = Stops::read(file)?.stops;
+    ensure!(all.len() >= count, "{} has {} stops, {count} are needed", file.display(), all.len());
+    Ok(all.into_iter().take(count).collect())
 }
 
 struct Play<'a> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
-use parcelshelf::{demo, doctor, init, openapi, services, sim, simulate, verify};
+use parcelshelf::{demo, doctor, init, openapi, plan, services, sim, simulate, verify};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -22,6 +22,7 @@ async fn main() -> ExitCode {
         Command::Sim(Sim::Volvo(args)) => sim::volvo(args).await,
         Command::Sim(Sim::Onstar(args)) => sim::onstar(args).await,
         Command::Simulate(args) => simulate::run(args).await,
+        Command::Plan(args) => tokio::task::block_in_place(|| plan::run(&args)),
         Command::Verify(args) => verify::run(&args),
         Command::Openapi(args) => openapi::run(&args),
     };

@@ -31,7 +31,7 @@ pub struct Page {
     /// The attempt's end was seen: locked and proved, or an alarm that the owner has acknowledged.
     pub attempt_over: bool,
     pub attempted: bool,
-    trace: Vec<(Timestamp, String)>,
+    pub(super) trace: Vec<(Timestamp, String)>,
 }
 
 /// Times of one hop.

@@ -13,6 +13,7 @@ pub mod inside;
 pub mod kills;
 pub mod owner;
 pub mod phone;
+pub mod plots;
 pub mod quiet;
 pub mod report;
 mod run;

@@ -1,6 +1,6 @@
 //! A day from the first sign-up to the report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_access_volvo::MAKER as VOLVO;
 use parcelshelf_client::Failure;
-use parcelshelf_core::area::Position;
+use parcelshelf_core::area::Cell;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::Host;
 use parcelshelf_edge::clock::{Stopwatch, SystemEntropy};
@@ -37,11 +37,13 @@ use super::garages::Garages;
 use super::inside::{self, Seeded, Stepper};
 use super::kills::Kills;
 use super::owner;
+use super::plots;
 use super::report::{Costs, NAMES, Results};
 use super::verdict::{self, Case, Finding};
 use crate::cli::{Faults, Sabotage, Simulate};
 use crate::people::{Courier, persist};
 use crate::stage::{Clockwork, Clouds, Scene, Setting, Stage, Worlds};
+use crate::stops::Stops;
 
 /// Tuesday, 24 November 2026, 04:00 in Austin: owners sign up.
 const SIGN_UP: Timestamp = Timestamp::from_unix_seconds(1_795_514_400);
@@ -89,10 +91,14 @@ async fn run_here(args: Simulate, alone: Option<(Driven, Arc<Stepper>)>) -> anyh
     ensure!(args.deliveries > 0 && args.couriers > 0, "a day has at least one delivery and one courier");
     ensure!(args.deliveries.div_ceil(args.couriers) <= 150, "a courier serves at most 150 stops; name more couriers");
     let dir = Folder::make(args.out.as_deref())?;
-    let results = play(&args, dir.path(), alone).await?;
+    let (results, areas) = play(&args, dir.path(), alone).await?;
     println!("{}", results.table());
     if let Some(path) = &args.report {
         fs::write(path, serde_json::to_string_pretty(&results.to_json())? + "\n")
+            .with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    if let Some(path) = &args.page {
+        fs::write(path, plots::page(&results, &areas))
             .with_context(|| format!("failed to write {}", path.display()))?;
     }
     let violations = results.violations();
@@ -150,10 +156,11 @@ const MAKES: [onstar::Make; 4] =
     [onstar::Make::Chevrolet, onstar::Make::Buick, onstar::Make::Gmc, onstar::Make::Cadillac];
 
 fn plan(args: &Simulate) -> anyhow::Result<Plan> {
-    let (stops, depot) = stops(&args.stops)?;
+    let file = Stops::read(&args.stops)?;
+    let depot = file.depot_or_first().context("there are no stops")?;
     let dice = Dice::new(args.seed);
     let day_starts = SIGN_UP.plus_seconds(DAY_AFTER_S);
-    let city = City::plan(&stops, depot, args.deliveries, args.couriers, args.seed, day_starts);
+    let city = City::plan(&file.stops, depot, args.deliveries, args.couriers, args.seed, day_starts);
     let fates = (0..args.deliveries).map(|n| Fate::draw(args.faults, dice, n as u64, maker_of(n))).collect();
     let cars = (0..args.deliveries).map(|n| {
         let serial = SERIAL + u32::try_from(n)?;
@@ -253,7 +260,11 @@ async fn over_http(args: &Simulate, dir: &Path, plan: &Plan) -> anyhow::Result<G
     })
 }
 
-async fn play(args: &Simulate, dir: &Path, alone: Option<(Driven, Arc<Stepper>)>) -> anyhow::Result<Results> {
+async fn play(
+    args: &Simulate,
+    dir: &Path,
+    alone: Option<(Driven, Arc<Stepper>)>,
+) -> anyhow::Result<(Results, BTreeSet<Cell>)> {
     let watch = Stopwatch::start();
     let mut phases: Vec<(&'static str, f64)> = Vec::new();
     let mut lap = {
@@ -339,7 +350,9 @@ async fn play(args: &Simulate, dir: &Path, alone: Option<(Driven, Arc<Stepper>)>
             let _ = service.kill().await;
         }
     }
-    Ok(results)
+    let owners = (0..day.cars.len()).filter_map(|n| day.owner(n));
+    let areas = owners.filter_map(|owner| owner.area().ok()).flat_map(|area| area.cells().to_vec()).collect();
+    Ok((results, areas))
 }
 
 fn makers(day: &Day) -> BTreeMap<&'static str, usize> {
@@ -573,21 +586,4 @@ async fn bundle(day: &Day, n: usize, granted: bool, sabotage: Option<Sabotage>) 
         bytes = open.encode();
     }
     Ok(Some(bytes))
-}
-
-/// Stops and the depot of a file.
-fn stops(file: &Path) -> anyhow::Result<(Vec<Position>, Position)> {
-    let mut reader = csv::Reader::from_path(file).with_context(|| format!("failed to read {}", file.display()))?;
-    let (mut stops, mut depot) = (Vec::new(), None);
-    for row in reader.records() {
-        let row = row?;
-        let number = |i: usize| row.get(i).and_then(|t| t.trim().parse::<f64>().ok());
-        let (Some(id), Some(lat), Some(lng)) = (row.get(0), number(1), number(2)) else {
-            bail!("{}: each row has id,latitude,longitude", file.display());
-        };
-        let place = Position::new(lat, lng, 10.0)?;
-        if id.trim() == "depot" { depot = Some(place) } else { stops.push(place) }
-    }
-    ensure!(!stops.is_empty(), "{} has no stops", file.display());
-    Ok((stops.clone(), depot.unwrap_or(stops[0])))
 }
