@@ -9,12 +9,15 @@ use core::fmt;
 use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::XWing;
-use hpke::{Deserializable as _, Kem, OpModeR, OpModeS, Serializable as _};
+use hpke::{Deserializable as _, Kem, OpModeS, Serializable as _};
 use parcelshelf_core::time::Entropy;
 use zeroize::Zeroizing;
 
+use self::opening::Opener;
 use crate::encoding::{Hash, b64, from_b64, sha256};
 use crate::refused::Refused;
+
+mod opening;
 
 /// Bytes of an X-Wing public key: ML-KEM-768 ‖ X25519.
 pub const PUBLIC_KEY_BYTES: usize = 1216;
@@ -27,7 +30,6 @@ const LARGE: usize = 64 * 1024;
 
 type PublicKey = <XWing as Kem>::PublicKey;
 type PrivateKey = <XWing as Kem>::PrivateKey;
-type EncappedKey = <XWing as Kem>::EncappedKey;
 
 /// What is sealed; part of `info`, and decides the size.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -185,7 +187,7 @@ impl fmt::Debug for SealPublicKey {
 
 /// An X-Wing key pair. Does not print.
 pub struct SealKeyPair {
-    secret: PrivateKey,
+    opener: Opener,
     public: SealPublicKey,
 }
 
@@ -197,7 +199,7 @@ impl SealKeyPair {
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, Refused> {
         let secret = PrivateKey::from_bytes(seed).map_err(|_| Refused::SealKeyMalformed)?;
         let public = SealPublicKey::from_bytes(XWing::sk_to_pk(&secret).to_bytes().as_slice())?;
-        Ok(Self { secret, public })
+        Ok(Self { opener: Opener::from_seed(seed).map_err(|_| Refused::SealKeyMalformed)?, public })
     }
     #[must_use]
     pub const fn public(&self) -> &SealPublicKey {
@@ -259,18 +261,10 @@ pub fn open(
         return Err(Refused::BoxMalformed);
     }
     let aad = context.aad().ok_or(Refused::BoxMalformed)?;
-    let enc = EncappedKey::from_bytes(&sealed[1..=ENC_BYTES]).map_err(|_| Refused::BoxMalformed)?;
-    let mut padded = Zeroizing::new(
-        hpke::single_shot_open::<AesGcm256, HkdfSha256, XWing>(
-            &OpModeR::Base,
-            &key.secret,
-            &enc,
-            &purpose.info(),
-            &sealed[1 + ENC_BYTES..],
-            &aad,
-        )
-        .map_err(|_| Refused::BoxNotForThis)?,
-    );
+    let (enc, ciphertext) = sealed[1..].split_first_chunk::<ENC_BYTES>().ok_or(Refused::BoxMalformed)?;
+    let ciphertext = Zeroizing::new(ciphertext.to_vec());
+    let opened = key.opener.open(enc, &purpose.info(), &aad, ciphertext);
+    let mut padded = opened.map_err(|_| Refused::BoxNotForThis)?;
     let (length, rest) = padded.split_first_chunk::<LENGTH_BYTES>().ok_or(Refused::BoxWrongPadding)?;
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Refused::BoxWrongPadding)?;
     // One content has one padded form: as few units as hold it, zeros after it.

@@ -3,17 +3,25 @@
 
 mod authenticator;
 
+use hpke::aead::AesGcm256;
+use hpke::kdf::HkdfSha256;
+use hpke::kem::XWing;
+use hpke::{Deserializable as _, Kem, OpModeR, single_shot_open};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::pkcs8::EncodePrivateKey as _;
 use parcelshelf_protocol::encoding::{b64, sha256};
 use parcelshelf_protocol::grant::Grant;
 use parcelshelf_protocol::jws::{Sign as _, SigningKey, VerifyingKey};
-use parcelshelf_protocol::seal::SealKeyPair;
+use parcelshelf_protocol::seal::{self, Context, Purpose, SealKeyPair};
 use parcelshelf_protocol::webauthn;
 use serde_json::Value;
 
-use crate::support::{TestKey, World, parts, published};
+use crate::support::{Stream, TestKey, World, parts, published};
+
+/// Bytes of an X-Wing ciphertext, and of its first half.
+const ENC_BYTES: usize = 1120;
+const ML_KEM_BYTES: usize = 1088;
 
 fn decoding_key(key: &VerifyingKey) -> DecodingKey {
     DecodingKey::from_ec_components(&b64(&key.point()[1..33]), &b64(&key.point()[33..])).unwrap()
@@ -105,6 +113,46 @@ fn xwing_keys_are_those_of_the_published_vector() {
     let public = pair.public().to_bytes();
     assert_eq!(public[..16], from_hex("e2236b35a8c24b39b10aa1323a96a919")[..]);
     assert_eq!(hex(sha256(&public).as_bytes()), "2e816deebcd76c5c80d0cd2d174478871658e8e2ff42bc9d4a6e486372e856bb");
+}
+
+/// We open with primitives of our own choice what the HPKE library seals: it must agree on every box, good or bad.
+#[test]
+fn another_hpke_opens_what_we_open_and_refuses_what_we_refuse() {
+    let theirs = |seed: &[u8; 32], context: &Context<'_>, sealed: &[u8]| {
+        let key = <XWing as Kem>::PrivateKey::from_bytes(seed).unwrap();
+        let enc = <XWing as Kem>::EncappedKey::from_bytes(&sealed[1..=ENC_BYTES]).unwrap();
+        let aad = format!("{}\0{}\0{}\0", context.sender, context.recipient, context.delivery);
+        let aad = [aad.as_bytes(), &context.seq.to_be_bytes()].concat();
+        single_shot_open::<AesGcm256, HkdfSha256, XWing>(
+            &OpModeR::Base,
+            &key,
+            &enc,
+            b"psh-seal-v1/place",
+            &sealed[1 + ENC_BYTES..],
+            &aad,
+        )
+        .ok()
+    };
+    for n in 0..12_u64 {
+        let seed = published(&format!("seal {n}"));
+        let pair = SealKeyPair::from_seed(&seed).unwrap();
+        let context = Context { sender: "sender", recipient: "recipient", delivery: "delivery", seq: n };
+        let content = vec![0xa5; 300 * usize::try_from(n).unwrap()];
+        let sealed = seal::seal(&Stream::new("others"), pair.public(), Purpose::Place, &context, &content).unwrap();
+        let padded = theirs(&seed, &context, &sealed).unwrap();
+        assert_eq!(padded[4..4 + content.len()], content);
+        assert_eq!(*seal::open(&pair, Purpose::Place, &context, &sealed).unwrap(), content);
+        // In the ML-KEM half, in the X25519 half, in the content, in the tag.
+        for at in [1, ML_KEM_BYTES / 2, ML_KEM_BYTES, 1 + ML_KEM_BYTES, 1 + ENC_BYTES, sealed.len() - 1] {
+            let mut bent = sealed.clone();
+            bent[at] ^= 1;
+            assert_eq!(theirs(&seed, &context, &bent), None);
+            assert!(seal::open(&pair, Purpose::Place, &context, &bent).is_err(), "byte {at}");
+        }
+        let other = Context { seq: n + 1, ..context };
+        assert_eq!(theirs(&seed, &other, &sealed), None);
+        assert!(seal::open(&pair, Purpose::Place, &other, &sealed).is_err());
+    }
 }
 
 fn from_hex(text: &str) -> Vec<u8> {
