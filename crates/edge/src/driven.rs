@@ -13,11 +13,21 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parcelshelf_core::time::{Clock, Sleep, Timer, Timestamp};
+
+/// How often a thread of this process has woken up; 0 while nobody counts.
+static WAKES: AtomicU64 = AtomicU64::new(0);
+
+/// To be called by the runtime whenever one of its threads wakes up. Time moves only while every thread sleeps, and what
+/// wakes one is always something that a thread of the runtime has seen: between two wakes the board need not be read.
+pub fn a_thread_wakes() {
+    WAKES.fetch_add(1, Ordering::AcqRel);
+}
 
 /// Nobody waits for anything.
 const NEVER: i64 = i64::MAX;
@@ -82,7 +92,13 @@ impl Board {
 #[derive(Debug)]
 enum Source {
     Own(Timestamp),
-    Board { board: Board, slot: u16, told: Option<Timestamp> },
+    /// `read`: what the board said, and after how many wakes.
+    Board {
+        board: Board,
+        slot: u16,
+        told: Option<Timestamp>,
+        read: (u64, Timestamp),
+    },
 }
 
 /// The clock of one simulated process. Cheap to clone.
@@ -102,17 +118,23 @@ struct State {
 }
 
 impl State {
-    fn now(&self) -> Timestamp {
-        match &self.source {
+    fn now(&mut self) -> Timestamp {
+        match &mut self.source {
             Source::Own(now) => *now,
-            // Without the board there is no driver any more, and time stands still.
-            Source::Board { board, .. } => board.now().unwrap_or(self.began),
+            Source::Board { board, read, .. } => {
+                let wakes = WAKES.load(Ordering::Acquire);
+                if wakes == 0 || read.0 != wakes {
+                    // Without the board there is no driver any more, and time stands still.
+                    *read = (wakes, board.now().unwrap_or(read.1));
+                }
+                read.1
+            }
         }
     }
     /// Says on the board for when this process wants to be woken, if that has changed.
     fn tell(&mut self) {
         let first = self.sleepers.first_key_value().map(|((at, _), _)| *at);
-        if let Source::Board { board, slot, told } = &mut self.source
+        if let Source::Board { board, slot, told, .. } = &mut self.source
             && *told != first
         {
             *told = first;
@@ -135,7 +157,7 @@ impl Driven {
         let board = Board::open(path)?;
         let began = board.now()?;
         board.set_wish(slot, None)?;
-        Ok(Self::new(Source::Board { board, slot, told: None }, began))
+        Ok(Self::new(Source::Board { board, slot, told: None, read: (0, began) }, began))
     }
     fn new(source: Source, began: Timestamp) -> Self {
         Self(Arc::new(Mutex::new(State { source, began, next_id: 0, sleepers: BTreeMap::new() })))
@@ -184,7 +206,7 @@ impl Timer for Driven {
         Box::pin(Sleeping { at: self.now().plus_millis(span_ms), clock: self.clone(), id: None })
     }
     fn uptime(&self) -> Duration {
-        let state = self.state();
+        let mut state = self.state();
         Duration::from_millis(u64::try_from(state.now().millis_since(state.began)).unwrap_or(0))
     }
 }

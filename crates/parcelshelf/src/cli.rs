@@ -140,6 +140,9 @@ pub struct Simulate {
     /// Play only this delivery's stop (its number as in the trace); the day around it stays the same
     #[arg(long, value_name = "DELIVERY")]
     pub only: Option<usize>,
+    /// No ways between the cars: couriers work as fast as the services let them, to see what a delivery costs at saturation
+    #[arg(long)]
+    pub rush: bool,
     /// Everybody in one thread and in memory, with randomness from the seed: the same seed gives the same day, line by line
     #[arg(long)]
     pub single_threaded: bool,

@@ -5,14 +5,29 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
 use parcelshelf::{demo, doctor, init, openapi, plan, services, sim, simulate, verify};
+use parcelshelf_edge::driven::a_thread_wakes;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_unpark(a_thread_wakes).build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(anyhow::Error::new(error).context("failed to start threads")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("parcelshelf: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
         Command::Demo(args) => demo::run(args).await,
         Command::Carrier(args) => services::carrier(&args).await,
         Command::Gateway(args) => services::gateway(&args).await,
@@ -25,12 +40,5 @@ async fn main() -> ExitCode {
         Command::Plan(args) => tokio::task::block_in_place(|| plan::run(&args)),
         Command::Verify(args) => verify::run(&args),
         Command::Openapi(args) => openapi::run(&args),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("parcelshelf: {error:#}");
-            ExitCode::FAILURE
-        }
     }
 }

@@ -160,7 +160,10 @@ fn plan(args: &Simulate) -> anyhow::Result<Plan> {
     let depot = file.depot_or_first().context("there are no stops")?;
     let dice = Dice::new(args.seed);
     let day_starts = SIGN_UP.plus_seconds(DAY_AFTER_S);
-    let city = City::plan(&file.stops, depot, args.deliveries, args.couriers, args.seed, day_starts);
+    let mut city = City::plan(&file.stops, depot, args.deliveries, args.couriers, args.seed, day_starts);
+    if args.rush {
+        city.rush();
+    }
     let fates = (0..args.deliveries).map(|n| Fate::draw(args.faults, dice, n as u64, maker_of(n))).collect();
     let cars = (0..args.deliveries).map(|n| {
         let serial = SERIAL + u32::try_from(n)?;
