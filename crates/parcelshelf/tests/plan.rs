@@ -19,21 +19,26 @@ fn town(stops: usize) -> String {
 }
 
 #[test]
-fn a_plan_with_areas_is_priced() {
+fn a_plan_with_areas_is_priced_and_repeats_itself() {
     let dir = tempfile::tempdir().unwrap();
     let (stops, report, page) = (dir.path().join("s.csv"), dir.path().join("r.json"), dir.path().join("p.html"));
     fs::write(&stops, town(260)).unwrap();
-    let done = Command::new(env!("CARGO_BIN_EXE_parcelshelf"))
-        .args(["plan", "--routes", "1", "--seeds", "1", "--private-share", "10", "--stops"])
-        .arg(&stops)
-        .arg("--report")
-        .arg(&report)
-        .arg("--page")
-        .arg(&page)
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let json: Value = serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap();
+    let run = || {
+        let done = Command::new(env!("CARGO_BIN_EXE_parcelshelf"))
+            .args(["plan", "--routes", "1", "--seeds", "1", "--private-share", "10", "--stops"])
+            .arg(&stops)
+            .arg("--report")
+            .arg(&report)
+            .arg("--page")
+            .arg(&page)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        fs::read_to_string(&report).unwrap()
+    };
+    let first = run();
+    assert_eq!(first, run(), "the same seed gives the same figures");
+    let json: Value = serde_json::from_str(&first).unwrap();
     let of = |name: &str| json["rows"].as_array().unwrap().iter().find(|r| r["disclose"] == name).unwrap().clone();
     assert!(of("area")["extra_percent"]["median"].as_f64().unwrap() < 15.0);
     assert_eq!(of("next_stop")["places_held_at_once"]["max"], 1.0);

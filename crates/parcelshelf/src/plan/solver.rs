@@ -5,20 +5,34 @@ use std::sync::Arc;
 use anyhow::{anyhow, ensure};
 use parcelshelf_core::area::Position;
 use vrp_core::prelude::{
-    DefaultRandom, Environment, GenericError, GoalContextBuilder, MinimizeUnassignedBuilder, ProblemBuilder,
-    SimpleTransportCost, SingleBuilder, Solver, TransportFeatureBuilder, VehicleBuilder, VehicleDetailBuilder,
-    VrpConfigBuilder,
+    DefaultRandom, Environment, GenericError, GoalContextBuilder, InsertionContext, MinimizeUnassignedBuilder, Problem,
+    ProblemBuilder, Random, SimpleTransportCost, SingleBuilder, SolutionState, Solver, TransportFeatureBuilder,
+    VehicleBuilder, VehicleDetailBuilder,
 };
 use vrp_core::rosomaxa::prelude::TelemetryMode;
 use vrp_core::rosomaxa::utils::Parallelism;
-use vrp_core::solver::get_static_heuristic;
+use vrp_core::solver::search::{
+    AdjustedStringRemoval, NeighbourRemoval, RandomJobRemoval, Recreate, RecreateWithBlinks, RecreateWithCheapest,
+    RecreateWithFarthest, RecreateWithPerturbation, RecreateWithSkipBest, RemovalLimits, Ruin, RuinAndRecreate,
+    WeightedRecreate, WeightedRuin,
+};
+use vrp_core::solver::{
+    GreedyPopulation, ProblemConfigBuilder, RecreateInitialOperator, RefinementContext, TargetHeuristicGroup,
+    TargetSearchOperator, create_scalar_operator_probability, get_static_heuristic_from_heuristic_group,
+};
 
 /// Draws that one seed skips at most, so that seeds differ.
 const SKIPPED_MAX: u64 = 1_000;
+/// How many changes of the best order are tried in one generation. The solver would take the number of processors.
+const TRIED_AT_ONCE: usize = 2;
+/// How many first orders are made.
+const FIRST_ORDERS: usize = 4;
+/// The share of the budget that first orders may take.
+const FIRST_SHARE: f64 = 0.05;
 
 /// The order in which one van should serve `stops` from the depot and back: a permutation of their indices. The budget is
-/// counted in generations, not seconds, on one thread with one stream of chance: a slow machine plans as well as a fast one.
-/// Two runs may still differ a little, by the solver's own bookkeeping.
+/// counted in generations, not seconds, on one thread with one stream of chance: the same input gives the same order, on a
+/// slow machine with many processors as on a fast one with few.
 ///
 /// # Errors
 /// When the solver refuses or leaves a stop out.
@@ -63,20 +77,71 @@ fn solve(
             .with_logger(Arc::new(|_: &str| ()))
             .build()?,
     );
-    let random = Arc::new(DefaultRandom::new_repeatable());
+    let random: Arc<dyn Random> = Arc::new(DefaultRandom::new_repeatable());
     for _ in 0..seed % SKIPPED_MAX {
-        let _ = vrp_core::prelude::Random::is_head_not_tails(random.as_ref());
+        let _ = random.is_head_not_tails();
     }
-    let environment = Arc::new(Environment::new(random, None, alone, Arc::new(|_: &str| ()), false));
-    // The solver's own choice of heuristics measures seconds, which would make runs differ.
-    let heuristic = get_static_heuristic(problem.clone(), environment.clone());
-    let config = VrpConfigBuilder::new(problem.clone())
-        .set_environment(environment)
-        .set_heuristic(Box::new(heuristic))
-        .set_telemetry_mode(TelemetryMode::None)
-        .prebuild()?
+    let quiet = Arc::new(|_: &str| ());
+    let environment = Arc::new(Environment::new(random.clone(), None, alone, quiet, false));
+    let always = create_scalar_operator_probability(1.0, random.clone());
+    let group: TargetHeuristicGroup = vec![(search(&problem, &random), always)];
+    let heuristic = get_static_heuristic_from_heuristic_group(problem.clone(), environment.clone(), group);
+    let best_only = Box::new(GreedyPopulation::new(problem.goal.clone(), TRIED_AT_ONCE, None));
+    let context = RefinementContext::new(problem.clone(), best_only, TelemetryMode::None, environment);
+    let first = Box::new(RecreateInitialOperator::new(Arc::new(InOrder(RecreateWithCheapest::new(random)))));
+    let config = ProblemConfigBuilder::default()
+        .with_heuristic(Box::new(heuristic))
+        .with_context(context)
+        .with_initial(FIRST_ORDERS, FIRST_SHARE, vec![(first, 1)])
         .with_max_generations(Some(generations))
         .build()?;
     let solution = Solver::new(problem, config).solve()?;
     Ok(solution.get_locations().flatten().filter(|i| *i > 0).map(|i| i - 1).collect())
+}
+
+/// What is tried: some stops are taken out and put back. Those ways of the solver that walk through sets of jobs are left
+/// out, because a set is ordered by addresses in memory, which differ from run to run.
+fn search(problem: &Problem, random: &Arc<dyn Random>) -> TargetSearchOperator {
+    let limits = RemovalLimits::new(problem);
+    let ruin = WeightedRuin::new(vec![
+        (vec![(forgetful(AdjustedStringRemoval::new_with_defaults(limits.clone())), 1.0)], 100),
+        (vec![(forgetful(NeighbourRemoval::new(limits.clone())), 1.0)], 20),
+        (vec![(forgetful(RandomJobRemoval::new(limits)), 1.0)], 5),
+    ]);
+    let recreates: Vec<(Arc<dyn Recreate>, usize)> = vec![
+        (Arc::new(RecreateWithSkipBest::new(1, 2, random.clone())), 50),
+        (Arc::new(RecreateWithCheapest::new(random.clone())), 40),
+        (Arc::new(RecreateWithPerturbation::new_with_defaults(random.clone())), 10),
+        (Arc::new(RecreateWithBlinks::new_with_defaults(random.clone())), 10),
+        (Arc::new(RecreateWithFarthest::new(random.clone())), 2),
+    ];
+    Arc::new(RuinAndRecreate::new(Arc::new(ruin), Arc::new(WeightedRecreate::new(recreates))))
+}
+
+/// A first order that takes the stops in their own order. A new plan holds them in a set.
+struct InOrder<R>(R);
+
+impl<R: Recreate> Recreate for InOrder<R> {
+    fn run(&self, refinement: &RefinementContext, mut solution: InsertionContext) -> InsertionContext {
+        let all = solution.problem.jobs.all().to_vec();
+        solution.solution.unassigned.clear();
+        solution.solution.required = all;
+        self.0.run(refinement, solution)
+    }
+}
+
+/// A ruin that begins with an empty list of stops not to touch again. A full list drops one of its stops by lot, out of a
+/// set, which no seed repeats.
+struct Forgetful<R>(R);
+
+fn forgetful(ruin: impl Ruin + 'static) -> Arc<dyn Ruin> {
+    Arc::new(Forgetful(ruin))
+}
+
+impl<R: Ruin> Ruin for Forgetful<R> {
+    fn run(&self, refinement: &RefinementContext, mut solution: InsertionContext) -> InsertionContext {
+        // What else stands here is worked out anew when the stops are put back.
+        solution.solution.state = SolutionState::default();
+        self.0.run(refinement, solution)
+    }
 }
