@@ -2,7 +2,8 @@
 //!
 //! What it is: pure state machines and judgements. A grant and its one use ([`grant`]), the conditions under which a
 //! place may be shown or something opened ([`conditions`]), one attempt to open from the intent to the lock proof
-//! ([`attempt`]), eligibility of a car ([`eligibility`]), possession ([`possession`]) and readiness ([`readiness`]).
+//! ([`attempt`]), eligibility of a car ([`eligibility`]), possession ([`possession`]), readiness ([`readiness`]), and who may
+//! speak with a maker's cloud now ([`gate`]).
 //! What it is not: it does no I/O, reads no clock, verifies no signature (that is `parcelshelf-protocol`) and knows no
 //! maker's interface (that is `parcelshelf-access` and its adapters). It says what to do, as data; the shell does it.
 //!
@@ -56,6 +57,7 @@
 pub mod attempt;
 pub mod conditions;
 pub mod eligibility;
+pub mod gate;
 pub mod grant;
 pub mod makers_table;
 pub mod possession;

@@ -5,5 +5,6 @@
 mod attempt_laws;
 mod attempt_story;
 mod conditions;
+mod gate;
 mod grant;
 mod support;
