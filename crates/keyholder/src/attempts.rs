@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use parcelshelf_access::{Access, AccessError, Command, Prepared, Reconciled, Sent};
+use parcelshelf_access::{AccessError, Command, Prepared, Reconciled, Sent};
 use parcelshelf_core::actuation::{Confirmation, Outcome, Refusal};
 use parcelshelf_core::id::{AccessPointId, AttemptId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
@@ -18,6 +18,7 @@ use parcelshelf_edge::Host;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_opening::attempt::{Attempt, Effect, Event, Notice, Phase, RecordKind, UNDER_WAY_MAX_MS};
 use parcelshelf_opening::conditions::OpenPermit;
+use parcelshelf_opening::gate::Urgency;
 use parcelshelf_opening::grant::BlockEpoch;
 use parcelshelf_protocol::encoding::{Hash, b64, from_b64, sha256};
 use parcelshelf_protocol::nonce::FreshNonce;
@@ -29,6 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::Keyholder;
 use crate::db::{ChainOf, Change, Index, Stored, delivery_key};
 use crate::failure::{Failure, broken};
+use crate::makers::Line;
 use crate::rows::{AttemptRow, GrantRow, NonceRow};
 use crate::{car, convert, housekeeping};
 
@@ -189,8 +191,8 @@ pub(crate) async fn recover_all(k: &Arc<Keyholder>) -> Result<(), Failure> {
 
 /// Starts the task of an attempt whose intent has just become durable.
 pub(crate) fn begin(k: &Arc<Keyholder>, begun: Begun) {
-    let Begun { attempt, effects, row, ids, car, prepared, epoch } = begun;
-    let mut driver = Driver::new(k, attempt, row, ids, car, Some(prepared));
+    let Begun { attempt, effects, row, ids, line, prepared, epoch } = begun;
+    let mut driver = Driver::new(k, attempt, row, ids, line, Some(prepared));
     driver.take_timers(&effects);
     driver.start(Some(Event::IntentDurable { epoch }), None);
 }
@@ -201,7 +203,7 @@ pub(crate) struct Begun {
     pub effects: Vec<Effect>,
     pub row: Stored<AttemptRow>,
     pub ids: Ids,
-    pub car: Commanded,
+    pub line: Line,
     pub prepared: Prepared,
     /// As read once more after the commit.
     pub epoch: BlockEpoch,
@@ -216,19 +218,12 @@ pub(crate) struct Ids {
     pub access_point: AccessPointId,
 }
 
-/// The car an attempt commands. Does not print.
-#[derive(Clone)]
-pub(crate) struct Commanded {
-    pub access: Arc<dyn Access>,
-    pub vin: Vin,
-}
-
 struct Driver {
     k: Arc<Keyholder>,
     attempt: Option<Attempt>,
     row: Stored<AttemptRow>,
     ids: Ids,
-    car: Commanded,
+    line: Line,
     prepared: Option<Prepared>,
     inbox: mpsc::UnboundedReceiver<Message>,
     own: mpsc::UnboundedSender<Message>,
@@ -252,7 +247,7 @@ impl Driver {
         attempt: Attempt,
         row: Stored<AttemptRow>,
         ids: Ids,
-        car: Commanded,
+        line: Line,
         prepared: Option<Prepared>,
     ) -> Self {
         let (own, inbox) = mpsc::unbounded_channel();
@@ -261,7 +256,8 @@ impl Driver {
             attempt: Some(attempt),
             row,
             ids,
-            car,
+            // Something is or may be open as long as this lives.
+            line: line.with(Urgency::Safety),
             prepared,
             inbox,
             own,
@@ -287,18 +283,17 @@ impl Driver {
             access_point: AccessPointId::parse(&r.access_point).map_err(odd)?,
         };
         let vehicle = VehicleId::parse(&r.vehicle).map_err(odd)?;
-        let access = k.access(&r.maker).ok_or_else(|| broken("an attempt's maker is not configured"))?;
         let about = k.about(&k.vehicle(ids.wallet, vehicle).await?).await?;
         let vin =
             about.and_then(|a| Vin::parse(&a.vin).ok()).ok_or_else(|| broken("an attempt's car cannot be read"))?;
-        let car = Commanded { access: Arc::clone(access), vin };
+        let line = k.line(&r.maker, ids.wallet, &vin)?;
         let parts = convert::attempt_parts(ids.attempt, &r.state);
         let attempt = parts
-            .and_then(|p| Attempt::from_parts(p, convert::rules(access.facts())).ok())
+            .and_then(|p| Attempt::from_parts(p, convert::rules(line.facts())).ok())
             .ok_or_else(|| broken("an attempt's row is impossible"))?;
         let sealed = k.db.vault.open(&delivery_key(ids.delivery), "prepared", &r.prepared_sealed).await?;
         let prepared = sealed.map(|bytes| Prepared::from_bytes(bytes.to_vec()));
-        Ok(Self::new(k, attempt, row, ids, car, prepared))
+        Ok(Self::new(k, attempt, row, ids, line, prepared))
     }
 
     fn start(self, first: Option<Event>, message: Option<Message>) {
@@ -459,7 +454,7 @@ impl Driver {
 
     /// Asks again at the maker's pace, but not for ever. False: there is nothing more to ask.
     fn ask_later(&mut self, which: Which, retry_after: Option<Duration>) -> bool {
-        let Some(pace) = self.car.access.facts().poll_every else { return false };
+        let Some(pace) = self.line.facts().poll_every else { return false };
         let now = self.k.host.now();
         let wait = retry_after.map_or(pace, |t| t.max(pace));
         let at = now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
@@ -504,7 +499,7 @@ impl Driver {
         }
         let Ok(grant) = self.k.grant(self.ids.delivery).await else { return false };
         let epoch = BlockEpoch::new(grant.value.use_state.epoch);
-        let prepared = self.car.access.prepare(Command::Open(permit.class()), &self.car.vin, self.k.host.random(), now);
+        let prepared = self.line.prepare(Command::Open(permit.class()), self.k.host.random(), now);
         let sealed = self.k.db.vault.seal(&delivery_key(self.ids.delivery), "prepared", prepared.as_bytes()).await;
         let Ok(sealed) = sealed else { return false };
         let before = self.attempt().parts().commands;
@@ -556,7 +551,7 @@ impl Driver {
         row.value.state = state;
         self.record(&mut change, &mut row.value, effects).await?;
         if effects.contains(&Effect::SendLock) {
-            let bytes = self.car.access.prepare(Command::Lock, &self.car.vin, k.host.random(), change.now());
+            let bytes = self.line.prepare(Command::Lock, k.host.random(), change.now());
             let sealed = k.db.vault.seal(&delivery_key(self.ids.delivery), "lock", bytes.as_bytes()).await?;
             row.value.lock_prepared_sealed = Some(sealed);
             row.value.lock_handle_sealed = None;
@@ -725,12 +720,12 @@ impl Driver {
         // What the maker still has to say of an older lock is of the time before this opening.
         self.forget(Which::Lock);
         let number = self.forget(Which::Open);
-        let (k, car, own, wallet) = (Arc::clone(&self.k), self.car.clone(), self.own.clone(), self.ids.wallet);
+        let (k, line, own, wallet) = (Arc::clone(&self.k), self.line.clone(), self.own.clone(), self.ids.wallet);
         let prepared = self.prepared.clone();
         tokio::spawn(async move {
             k.step("before:send_open");
-            let sent = match (prepared, k.session(wallet, car.access.facts().maker).await) {
-                (Some(prepared), Ok(session)) => car.access.send(&session, &prepared).await,
+            let sent = match (prepared, k.session(wallet, line.facts().maker).await) {
+                (Some(prepared), Ok(session)) => line.send_open(&session, &prepared).await,
                 // Nothing has left.
                 (_, _) => nothing_more(Outcome::DidNotHappen(Refusal::NeverSent)),
             };
@@ -742,13 +737,13 @@ impl Driver {
     fn send_lock(&mut self) {
         self.awaited += 1;
         let number = self.forget(Which::Lock);
-        let (k, car, own, ids) = (Arc::clone(&self.k), self.car.clone(), self.own.clone(), self.ids);
+        let (k, line, own, ids) = (Arc::clone(&self.k), self.line.clone(), self.own.clone(), self.ids);
         let sealed = self.row.value.lock_prepared_sealed.clone().unwrap_or_default();
         tokio::spawn(async move {
             k.step("before:send_lock");
             let prepared = k.db.vault.open(&delivery_key(ids.delivery), "lock", &sealed).await.ok().flatten();
-            let sent = match (prepared, k.session(ids.wallet, car.access.facts().maker).await) {
-                (Some(bytes), Ok(session)) => car.access.send(&session, &Prepared::from_bytes(bytes.to_vec())).await,
+            let sent = match (prepared, k.session(ids.wallet, line.facts().maker).await) {
+                (Some(bytes), Ok(session)) => line.send_lock(&session, &Prepared::from_bytes(bytes.to_vec())).await,
                 (_, _) => nothing_more(Outcome::DidNotHappen(Refusal::NeverSent)),
             };
             k.step("after:send_lock");
@@ -759,12 +754,11 @@ impl Driver {
     fn read_car(&mut self) {
         self.awaited += 1;
         self.reading = true;
-        let (k, car, own, wallet) = (Arc::clone(&self.k), self.car.clone(), self.own.clone(), self.ids.wallet);
+        let (k, line, own, wallet) = (Arc::clone(&self.k), self.line.clone(), self.own.clone(), self.ids.wallet);
         tokio::spawn(async move {
             let read = async {
-                let session = k.session(wallet, car.access.facts().maker).await.ok()?;
-                let closures: Result<_, AccessError> = car.access.closures(&session, &car.vin).await;
-                closures.ok()
+                let session = k.session(wallet, line.facts().maker).await.ok()?;
+                line.closures(&session).await.ok()
             };
             let event = read.await.map_or(Event::CarUnreadable, |c| Event::CarRead(car::reading(&c)));
             let _ = own.send(Message::Read(event));
@@ -793,10 +787,10 @@ impl Driver {
         let (true, Some(prepared)) = (waited_for, prepared) else { return };
         self.awaited += 1;
         let number = self.asked(which).number;
-        let (k, car, own, ids) = (Arc::clone(&self.k), self.car.clone(), self.own.clone(), self.ids);
+        let (k, line, own, ids) = (Arc::clone(&self.k), self.line.clone(), self.own.clone(), self.ids);
         tokio::spawn(async move {
             k.step(which.before_ask());
-            let asked = ask(&k, &car, &ids, which, &prepared, handle.as_deref()).await;
+            let asked = ask(&k, &line, &ids, which, &prepared, handle.as_deref()).await;
             let _ = own.send(Message::Answered(which, number, asked));
         });
     }
@@ -836,14 +830,7 @@ const fn nothing_more(outcome: Outcome) -> Sent {
 }
 
 /// What the maker says became of a command. Silence and a quota tell nothing of the car: with the handle it is asked again.
-async fn ask(
-    k: &Arc<Keyholder>,
-    car: &Commanded,
-    ids: &Ids,
-    which: Which,
-    prepared: &str,
-    handle: Option<&str>,
-) -> Sent {
+async fn ask(k: &Arc<Keyholder>, line: &Line, ids: &Ids, which: Which, prepared: &str, handle: Option<&str>) -> Sent {
     let key = delivery_key(ids.delivery);
     let handle = match handle {
         Some(sealed) => k.db.vault.open(&key, which.handle_name(), sealed).await.ok().flatten(),
@@ -858,8 +845,8 @@ async fn ask(
     let Some(prepared) = prepared.map(|bytes| Prepared::from_bytes(bytes.to_vec())) else {
         return nothing_more(Outcome::Unknown);
     };
-    let Ok(session) = k.session(ids.wallet, car.access.facts().maker).await else { return later(None) };
-    match car.access.reconcile(&session, &prepared, handle.as_ref().map(|h| h.as_slice())).await {
+    let Ok(session) = k.session(ids.wallet, line.facts().maker).await else { return later(None) };
+    match line.reconcile(&session, &prepared, handle.as_ref().map(|h| h.as_slice())).await {
         Ok(Reconciled::Outcome(sent)) => sent,
         // Only the car tells.
         Ok(Reconciled::AskTheCar) => nothing_more(Outcome::Unknown),

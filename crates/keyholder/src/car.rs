@@ -63,30 +63,26 @@ fn unless_fatal<T>(answer: Result<T, AccessError>) -> Result<Option<T>, Failure>
 impl Keyholder {
     /// Asks the maker where the car stands, and nothing else.
     pub(crate) async fn look_where(&self, car: &Reached) -> Result<CarNow, Failure> {
-        let located = car.access.locate(&car.session, &car.vin).await;
+        let located = car.line.locate(&car.session).await;
         Ok(CarNow {
             reachability: Reachability::Unknown,
             closures: None,
             located: unless_fatal(located)?,
-            sources: Sources::of(car.access.facts()),
+            sources: Sources::of(car.line.facts()),
         })
     }
 
     /// Asks the maker for everything that is needed, at once. The place only where it is: `with_place`.
     pub(crate) async fn look(&self, car: &Reached, with_place: bool) -> Result<CarNow, Failure> {
-        let place = async {
-            if with_place { car.access.locate(&car.session, &car.vin).await } else { Err(AccessError::NotSupported) }
-        };
-        let (reach, closures, located) = tokio::join!(
-            car.access.reachability(&car.session, &car.vin),
-            car.access.closures(&car.session, &car.vin),
-            place,
-        );
+        let place =
+            async { if with_place { car.line.locate(&car.session).await } else { Err(AccessError::NotSupported) } };
+        let (reach, closures, located) =
+            tokio::join!(car.line.reachability(&car.session), car.line.closures(&car.session), place,);
         Ok(CarNow {
             reachability: unless_fatal(reach)?.unwrap_or(Reachability::Unknown),
             closures: unless_fatal(closures)?,
             located: unless_fatal(located)?,
-            sources: Sources::of(car.access.facts()),
+            sources: Sources::of(car.line.facts()),
         })
     }
 }

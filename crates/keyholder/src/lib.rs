@@ -26,6 +26,7 @@ pub mod keys;
 mod known_rows;
 mod linking;
 mod logbook;
+mod makers;
 mod rows;
 mod stops;
 mod vault;
@@ -75,7 +76,7 @@ pub(crate) struct Keyholder {
     pub rp: RelyingParty,
     pub keys: KeyRing,
     pub db: Db,
-    pub accesses: Vec<Arc<dyn Access>>,
+    pub makers: makers::Makers,
     pub attempts: Attempts,
     pub bells: bells::Bells,
     pub feeds: feeds::Feeds,
@@ -93,7 +94,7 @@ impl Keyholder {
         }
     }
     pub(crate) fn access(&self, maker: &str) -> Option<&Arc<dyn Access>> {
-        self.accesses.iter().find(|a| a.facts().maker == maker)
+        self.makers.access(maker)
     }
 }
 
@@ -171,7 +172,7 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
         rp,
         keys,
         db: Db::new(engine, vault),
-        accesses: shell.accesses,
+        makers: makers::Makers::new(shell.accesses),
         attempts: Attempts::default(),
         bells: bells::Bells::default(),
         feeds: feeds::Feeds::new(shell.host.random()),

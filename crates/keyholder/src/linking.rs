@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use parcelshelf_access::{Access, Session, Tokens, VehicleFindings};
+use parcelshelf_access::{Session, Tokens, VehicleFindings};
 use parcelshelf_core::id::{LinkId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
+use parcelshelf_core::vehicle::Vin;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
 use parcelshelf_opening::eligibility::{self, CarFacts};
+use parcelshelf_opening::gate::Urgency;
 use parcelshelf_protocol::encoding::b64;
 use parcelshelf_store::Version;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,7 @@ use crate::Keyholder;
 use crate::db::{Change, Index, Stored, wallet_key};
 use crate::failure::Failure;
 use crate::housekeeping::expires_at;
+use crate::makers::Line;
 use crate::rows::{AccountRow, LinkRow, VehicleRow};
 
 /// A login at the maker that takes longer starts again.
@@ -115,7 +118,7 @@ impl Keyholder {
         self.keep_tokens(wallet, &maker, version, &tokens).await?;
         drop(held);
         let session = Session { access_token: tokens.access_token, now };
-        let cars = access.vehicles(&session).await?;
+        let cars = self.makers.vehicles(&maker, wallet, &session, &self.host).await?;
         self.take_over(wallet, &maker, &cars).await
     }
 
@@ -278,10 +281,16 @@ impl Keyholder {
 
 /// A car that can be asked and commanded right now.
 pub(crate) struct Reached {
-    pub access: Arc<dyn Access>,
+    pub line: Line,
     pub session: Session,
-    pub vin: parcelshelf_core::vehicle::Vin,
     pub about: About,
+}
+impl Reached {
+    /// The same, asked before anybody stands there.
+    pub(crate) fn asked_ahead(mut self) -> Self {
+        self.line = self.line.with(Urgency::Ahead);
+        self
+    }
 }
 impl std::fmt::Debug for Reached {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -293,11 +302,16 @@ impl Keyholder {
     pub(crate) async fn reach(&self, wallet: WalletId, vehicle: &Stored<VehicleRow>) -> Result<Reached, Failure> {
         let erased = || crate::failure::broken("what was kept of a car cannot be read");
         let about = self.about(vehicle).await?.ok_or_else(erased)?;
-        let vin = parcelshelf_core::vehicle::Vin::parse(&about.vin).map_err(|_| erased())?;
+        let vin = Vin::parse(&about.vin).map_err(|_| erased())?;
         let maker = &vehicle.value.maker;
-        let access =
-            Arc::clone(self.access(maker).ok_or_else(|| crate::failure::broken("a linked maker is not configured"))?);
+        let line = self.line(maker, wallet, &vin)?;
         let session = self.session(wallet, maker).await?;
-        Ok(Reached { access, session, vin, about })
+        Ok(Reached { line, session, about })
+    }
+
+    /// The line to one car of a wallet's account.
+    pub(crate) fn line(&self, maker: &str, wallet: WalletId, vin: &Vin) -> Result<Line, Failure> {
+        let line = self.makers.line(maker, wallet, vin, &self.db.vault, &self.host);
+        line.ok_or_else(|| crate::failure::broken("a linked maker is not configured"))
     }
 }

@@ -25,7 +25,7 @@ use parcelshelf_store::Version;
 use serde_json::{Value, json};
 
 use crate::Keyholder;
-use crate::attempts::{self, Begun, Commanded, FreshProof, Ids, attempt_index, no_attempt};
+use crate::attempts::{self, Begun, FreshProof, Ids, attempt_index, no_attempt};
 use crate::car::{self, CarNow};
 use crate::carriers::Caller;
 use crate::chain::{Held, Shown};
@@ -246,12 +246,12 @@ impl Keyholder {
         let held = self.held(delivery, Action::Signal, shown, Moment::Used(self.host.now())).await?;
         self.fresh(&held)?;
         let facts = self.facts(&held, phone, Needed::Everything).await?;
-        if !facts.vehicle.value.can_signal || !facts.reached.access.facts().can_signal {
+        if !facts.vehicle.value.can_signal || !facts.reached.line.facts().can_signal {
             return Err(Problem::new(409, "not_supported", "this car cannot show itself").into());
         }
         again!(self.keep_signalled(&held, &facts))?;
         self.log.ring();
-        let outcome = facts.reached.access.signal(&facts.reached.session, &facts.reached.vin).await?;
+        let outcome = facts.reached.line.signal(&facts.reached.session).await?;
         Ok(json!({"outcome": outcome_word(outcome)}))
     }
 
@@ -377,12 +377,12 @@ impl Keyholder {
         let now = change.now();
         let (state, licence) = state.reserve(permit, attempt_id, now, state.epoch()).map_err(not_reserved)?;
         let epoch = state.epoch();
-        let (attempt, effects) = Attempt::intend(licence, convert::rules(f.reached.access.facts()), now);
+        let (attempt, effects) = Attempt::intend(licence, convert::rules(f.reached.line.facts()), now);
 
         let of = self.chain_of(&grant)?;
         let ids = Ids { attempt: attempt_id, delivery: held.delivery, wallet, access_point: of.access_point };
         let command = parcelshelf_access::Command::Open(class);
-        let prepared = f.reached.access.prepare(command, &f.reached.vin, self.host.random(), now);
+        let prepared = f.reached.line.prepare(command, self.host.random(), now);
         let row = AttemptRow {
             v: 1,
             delivery: held.delivery.to_string(),
@@ -418,8 +418,8 @@ impl Keyholder {
         change.commit().await?;
 
         let row = Stored { value: row, id: attempt_id.as_bytes().to_vec(), version: Version::Is(1) };
-        let car = Commanded { access: Arc::clone(&f.reached.access), vin: f.reached.vin.clone() };
-        Ok(Begun { attempt, effects, row, ids, car, prepared, epoch })
+        let line = f.reached.line.clone();
+        Ok(Begun { attempt, effects, row, ids, line, prepared, epoch })
     }
 
     /// A second proof of the device that opened: once more, or nothing but a record.
@@ -607,7 +607,7 @@ impl Keyholder {
         let with_place = question != Question::EveningBefore && state.window().contains(now);
         let vehicle = self.granted_vehicle(&grant).await?;
         let known = match self.reach(wallet_of(&grant.value)?, &vehicle).await {
-            Ok(reached) if live => Some(self.look(&reached, with_place).await),
+            Ok(reached) if live => Some(self.look(&reached.asked_ahead(), with_place).await),
             Err(Failure::Conflict) => return Err(Failure::Conflict),
             Ok(_) | Err(Failure::Problem(_)) => None,
         };

@@ -194,7 +194,7 @@ impl Keyholder {
     pub(crate) async fn begin_possession(&self, wallet: WalletId, id: VehicleId) -> Result<Value, Failure> {
         let mut row = self.vehicle(wallet, id).await?;
         let car = self.reach(wallet, &row).await?;
-        let closures = car.access.closures(&car.session, &car.vin).await?;
+        let closures = car.line.closures(&car.session).await?;
         let reported: Vec<Door> = reported(&closures).into_iter().map(|(door, _)| door).collect();
         let now = self.host.now();
         let Some(order) = possession::order(&reported, PROMPTS, &self.host.random::<16>()) else {
@@ -274,7 +274,7 @@ impl Keyholder {
             return self.check_wait(wallet, id, row, until).await;
         }
         let car = self.reach(wallet, &row).await?;
-        let closures = car.access.closures(&car.session, &car.vin).await?;
+        let closures = car.line.closures(&car.session).await?;
         for (door, changed_at) in reported(&closures) {
             let change = (door.code().to_owned(), changed_at.unix_millis());
             if !p.changes.contains(&change) && p.changes.len() < 64 {

@@ -20,6 +20,8 @@ use parcelshelf_core::time::Timestamp;
 
 /// Silences in a row after which a cloud is taken for down. A cloud that answers a third of the time is slow, not down.
 pub const SILENCES: u8 = 8;
+/// From so many accounts at least: one car in a garage says nothing of a cloud.
+pub const SILENT_ACCOUNTS: usize = 3;
 /// How long a cloud that is down is left alone first, and at most: milliseconds. It doubles with each probe in vain.
 pub const REST_MS: [i64; 2] = [15_000, 120_000];
 /// A probe without an answer for this long counts as silence; no maker's call lasts as long.
@@ -188,10 +190,20 @@ impl Budget {
     }
 }
 
+const ANSWERED: Breaker = Breaker::Closed { silences: 0, from: [None; SILENT_ACCOUNTS] };
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Breaker {
-    Closed { silences: u8 },
-    Open { until: Timestamp, rest_ms: i64, probe_since: Option<Timestamp> },
+    /// `from`: the first accounts that met it.
+    Closed {
+        silences: u8,
+        from: [Option<Key>; SILENT_ACCOUNTS],
+    },
+    Open {
+        until: Timestamp,
+        rest_ms: i64,
+        probe_since: Option<Timestamp>,
+    },
 }
 
 /// The gate to one maker's cloud.
@@ -211,7 +223,7 @@ impl Gate {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
-            breaker: Breaker::Closed { silences: 0 },
+            breaker: ANSWERED,
             in_flight: 0,
             in_flight_ahead: 0,
             reads: Budget::new(limits.reads_per_minute, MINUTE_MS),
@@ -318,12 +330,8 @@ impl Gate {
         }
         self.breaker = match (self.breaker, heard) {
             // A cloud that asks for patience is there.
-            (_, Heard::Answer | Heard::ComeLater(_)) => Breaker::Closed { silences: 0 },
-            (Breaker::Closed { silences }, Heard::Silence) if silences + 1 >= SILENCES => {
-                let [rest_ms, _] = REST_MS;
-                Breaker::Open { until: now.plus_millis(rest_ms), rest_ms, probe_since: None }
-            }
-            (Breaker::Closed { silences }, Heard::Silence) => Breaker::Closed { silences: silences + 1 },
+            (_, Heard::Answer | Heard::ComeLater(_)) => ANSWERED,
+            (Breaker::Closed { silences, from }, Heard::Silence) => one_more_silence(silences, from, pass.account, now),
             (Breaker::Open { rest_ms, .. }, Heard::Silence) if pass.probe => {
                 let rest_ms = (rest_ms * 2).min(REST_MS[1]);
                 Breaker::Open { until: now.plus_millis(rest_ms), rest_ms, probe_since: None }
@@ -334,6 +342,20 @@ impl Gate {
             (as_before, Heard::Silence | Heard::Nothing) => as_before,
         };
     }
+}
+
+fn one_more_silence(silences: u8, mut from: [Option<Key>; SILENT_ACCOUNTS], account: Key, now: Timestamp) -> Breaker {
+    let silences = silences.saturating_add(1);
+    if !from.contains(&Some(account))
+        && let Some(free) = from.iter_mut().find(|known| known.is_none())
+    {
+        *free = Some(account);
+    }
+    if silences < SILENCES || from.contains(&None) {
+        return Breaker::Closed { silences, from };
+    }
+    let [rest_ms, _] = REST_MS;
+    Breaker::Open { until: now.plus_millis(rest_ms), rest_ms, probe_since: None }
 }
 
 impl Pass {

@@ -77,6 +77,17 @@ fn one_answer_among_silences_is_a_slow_cloud_not_a_dead_one() {
 }
 
 #[test]
+fn one_car_in_a_garage_says_nothing_of_its_cloud() {
+    let mut gate = Gate::new(LIMITS);
+    for n in 0..40 {
+        call(&mut gate, key(n % 2), Call::Read, Urgency::Safety, Heard::Silence, T0).unwrap();
+    }
+    assert!(!gate.is_down());
+    call(&mut gate, key(2), Call::Read, Urgency::Safety, Heard::Silence, T0).unwrap();
+    assert!(gate.is_down(), "a third account meets the same");
+}
+
+#[test]
 fn a_probe_that_nobody_hears_of_again_does_not_keep_the_gate_shut() {
     let mut gate = Gate::new(LIMITS);
     falls_silent(&mut gate, T0);
