@@ -23,6 +23,8 @@ pub(crate) const ACCEPT: &str = "accept";
 pub(crate) const WATCH: &str = "watch";
 /// Ends what was not done in its window.
 pub(crate) const WINDOW: &str = "window";
+/// Asks whether the car is ready.
+pub(crate) const READY: &str = "ready";
 
 /// A delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +44,17 @@ pub(crate) struct DeliveryRow {
     pub leg: Option<LegPart>,
     /// What the gateway said last.
     pub access: AccessPart,
+    /// Whether the car is ready, as it was said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<ReadyPart>,
+}
+
+/// The answer to one question whether the car is ready. Why not, only the owner hears.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReadyPart {
+    pub slot: String,
+    pub answer: String,
 }
 
 /// A delegation that was signed: stored before it is sent, and sent again in the same bytes.
@@ -272,11 +285,14 @@ pub(crate) fn apply(
             Effect::PostDelegation { .. } => {
                 let in_case = now.rounded_down_to_minutes(STEP_MINUTES).plus_seconds(ASK_STATUS_S);
                 change.job(WATCH, &stored.id, in_case);
+                // The courier sets out: the last question.
+                change.job(READY, &stored.id, now.rounded_down_to_minutes(STEP_MINUTES));
             }
             Effect::StopWatching => stored.value.leg = None,
             Effect::End(_) => {
                 stored.value.leg = None;
                 change.job_done(WINDOW, &stored.id);
+                change.job_done(READY, &stored.id);
             }
             Effect::Notify(_) | Effect::PlanFallback { .. } => {}
         }

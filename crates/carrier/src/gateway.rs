@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request};
 use parcelshelf_core::id::DeliveryId;
+use parcelshelf_delivery::readiness::Slot;
 use parcelshelf_exchange::Answer;
 use parcelshelf_protocol::accepted::{Accepted, VerifiedAccepted};
 use parcelshelf_protocol::call::Call;
@@ -105,6 +106,16 @@ impl Carrier {
     /// What the gateway says of a delivery.
     pub(crate) async fn ask_status(&self, delivery: DeliveryId) -> Result<Value, NotDone> {
         self.call(Method::GET, &format!("/v1/deliveries/{delivery}/status"), None).await
+    }
+
+    /// Whether the car is ready: `yes`, `no` or `later`.
+    pub(crate) async fn ask_ready(&self, delivery: DeliveryId, slot: Slot) -> Result<String, NotDone> {
+        let body = json!({"slot": slot.code()});
+        let answer = self.call(Method::POST, &format!("/v1/deliveries/{delivery}/readiness"), Some(&body)).await?;
+        match answer["answer"].as_str() {
+            Some(word @ ("yes" | "no" | "later")) => Ok(word.to_owned()),
+            _ => Err(NotDone::Later),
+        }
     }
 
     /// Which of our deliveries have changed after this position; waits up to 20 s.

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::reason::Reason;
-use parcelshelf_core::time::Timestamp;
+use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_delivery::delivery::Event;
+use parcelshelf_delivery::readiness::Slot;
 use parcelshelf_store::Job;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::db::{ACCEPT, Change, DELIVERIES, Failure, WATCH, WINDOW, again, apply};
+use crate::db::{ACCEPT, Change, DELIVERIES, Failure, READY, ReadyPart, WATCH, WINDOW, again, apply};
 use crate::gateway::NotDone;
 use crate::{Carrier, feed};
 
@@ -36,10 +37,14 @@ pub(crate) const ASK_STATUS_S: i64 = 900;
 /// After the gateway did not answer.
 const BACK_OFF: Duration = Duration::from_secs(2);
 
+/// A sleeping car was woken: asked again after this.
+const WAKING: Duration = Duration::from_secs(8);
+
+const QUEUES: [&str; 4] = [ACCEPT, WATCH, WINDOW, READY];
+
 /// Starts a worker per queue.
 pub(crate) fn start(carrier: &Arc<Carrier>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
-    let mut all: Vec<_> =
-        [ACCEPT, WATCH, WINDOW].map(|queue| tokio::spawn(work(Arc::clone(carrier), queue, stop.clone()))).into();
+    let mut all: Vec<_> = QUEUES.map(|queue| tokio::spawn(work(Arc::clone(carrier), queue, stop.clone()))).into();
     all.push(tokio::spawn(forget(Arc::clone(carrier), stop.clone())));
     all.push(tokio::spawn(feed::read(Arc::clone(carrier), stop.clone())));
     all
@@ -68,7 +73,7 @@ async fn forget(carrier: Arc<Carrier>, mut stop: watch::Receiver<bool>) {
 pub(crate) struct Bells(BTreeMap<&'static str, Notify>);
 impl Bells {
     pub fn new() -> Self {
-        Self([ACCEPT, WATCH, WINDOW].map(|queue| (queue, Notify::new())).into())
+        Self(QUEUES.map(|queue| (queue, Notify::new())).into())
     }
     /// A job of this queue was written, or a place is free again.
     pub fn ring(&self, queue: &str) {
@@ -128,6 +133,7 @@ impl Carrier {
         let done = match queue {
             ACCEPT => self.await_owner(id).await,
             WATCH => self.follow(id).await,
+            READY => self.ask_whether_ready(id).await,
             _ => again!(self.window_over(id)),
         };
         if let Err(problem) = done {
@@ -174,12 +180,7 @@ impl Carrier {
     }
 
     /// Keeps the owner's answer.
-    pub(crate) async fn take_acceptance(
-        &self,
-        id: DeliveryId,
-        jws: &str,
-        window: parcelshelf_core::time::Window,
-    ) -> Result<(), Failure> {
+    pub(crate) async fn take_acceptance(&self, id: DeliveryId, jws: &str, window: Window) -> Result<(), Failure> {
         let mut stored = self.delivery(id).await?;
         let mut change = Change::new(self);
         change.job_done(ACCEPT, id.as_bytes());
@@ -190,6 +191,8 @@ impl Carrier {
         match apply(&mut change, &mut stored, Event::Accepted { window }, self.host.now()) {
             Ok(_) => {
                 stored.value.accepted = Some(jws.to_owned());
+                let (_, at) = Slot::first(window, self.kept_now());
+                change.job(READY, id.as_bytes(), at);
                 change.delivery(&stored);
             }
             // Cancelled, or its window is over.
@@ -258,6 +261,70 @@ impl Carrier {
             }
         }
         change.delivery(&stored);
+        change.commit().await
+    }
+
+    /// Asks what is due, keeps the word, and plans the next question.
+    async fn ask_whether_ready(&self, id: DeliveryId) -> Result<(), parcelshelf_edge::problem::Problem> {
+        let stored = again!(self.delivery(id))?;
+        let state = &stored.value.state;
+        let access = state.access_start_ms.zip(state.access_end_ms).and_then(|(start, end)| {
+            Window::new(Timestamp::from_unix_millis(start), Timestamp::from_unix_millis(end)).ok()
+        });
+        let slot = match (state.phase.as_str(), access) {
+            ("leg", Some(_)) => Some(Slot::TenMinutesBefore),
+            ("accepted" | "loaded", Some(access)) if self.host.now() < access.start() => Some(Slot::EveningBefore),
+            ("accepted" | "loaded", Some(_)) => Some(Slot::StartOfWindow),
+            _ => None,
+        };
+        let (Some(slot), Some(access)) = (slot, access) else { return again!(self.no_more(READY, id)) };
+        match self.ask_ready(id, slot).await {
+            Ok(word) => {
+                let wakes = slot == Slot::TenMinutesBefore && word == "later";
+                again!(self.keep_ready(id, slot, &word, access, wakes))?;
+                if wakes {
+                    self.host.sleep(WAKING).await;
+                    return again!(self.ready_now(id));
+                }
+                Ok(())
+            }
+            Err(NotDone::Later) => again!(self.soon_again(READY, id)),
+            Err(NotDone::Refused(code)) => {
+                tracing::warn!(code, "the gateway does not say whether a car is ready");
+                again!(self.no_more(READY, id))
+            }
+        }
+    }
+
+    async fn keep_ready(
+        &self,
+        id: DeliveryId,
+        slot: Slot,
+        word: &str,
+        access: Window,
+        asked_again: bool,
+    ) -> Result<(), Failure> {
+        let mut stored = self.delivery(id).await?;
+        let mut change = Change::new(self);
+        let said = ReadyPart { slot: slot.code().to_owned(), answer: word.to_owned() };
+        if stored.value.ready.as_ref() != Some(&said) {
+            change.journal(DELIVERIES, &stored.id, &format!("ready_{word}"), &json!({"slot": slot.code()}));
+            stored.value.ready = Some(said);
+        }
+        // With its version, always: a courier who sets out at this moment has a question of their own.
+        change.delivery(&stored);
+        let set_out = stored.value.state.phase == "leg" && slot != Slot::TenMinutesBefore;
+        match slot.next(access) {
+            _ if set_out => change.job(READY, id.as_bytes(), self.kept_now()),
+            Some((_, at)) => change.job(READY, id.as_bytes(), at),
+            None if asked_again => {}
+            None => change.job_done(READY, id.as_bytes()),
+        }
+        change.commit().await
+    }
+    async fn ready_now(&self, id: DeliveryId) -> Result<(), Failure> {
+        let mut change = Change::new(self);
+        change.job(READY, id.as_bytes(), self.kept_now());
         change.commit().await
     }
 

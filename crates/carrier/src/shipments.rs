@@ -77,6 +77,7 @@ impl Carrier {
             accepted: None,
             leg: None,
             access: AccessPart::default(),
+            ready: None,
         };
         let answer = json!({
             "shipment": shipment.to_string(),

@@ -14,6 +14,7 @@ use crate::db::{Stored, openings_of};
 use crate::failure::{Failure, broken};
 use crate::grants::carrier_of;
 use crate::rows::{CarrierRow, DeviceRow, GrantRow, KeysRow, LeafRow, RecordRow, WalletRow};
+use crate::stops::readiness_told;
 
 /// A record with all its fields readable, and its leaf.
 struct Told {
@@ -54,7 +55,7 @@ impl Keyholder {
 
     /// What happened in a delivery, sealed to the owner.
     pub(crate) async fn timeline(&self, wallet: WalletId, delivery: DeliveryId) -> Result<String, Failure> {
-        self.own_grant(wallet, delivery).await?;
+        let grant = self.own_grant(wallet, delivery).await?;
         let owner = self.wallet(wallet).await?;
         let mut entries = Vec::new();
         for stored in self.db.list::<RecordRow>("delivery", delivery.as_bytes()).await? {
@@ -63,7 +64,7 @@ impl Keyholder {
                 told.openings.iter().map(|o| (o.name.clone(), json!(o.value))).collect();
             entries.push(Value::Object(fields));
         }
-        let content = json!({ "entries": entries }).to_string();
+        let content = json!({"entries": entries, "readiness": readiness_told(&grant.value)}).to_string();
         self.to_owner(&owner.value, wallet, Purpose::Account, &delivery.to_string(), content.as_bytes())
     }
 

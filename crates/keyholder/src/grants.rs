@@ -145,6 +145,7 @@ impl Keyholder {
             attempts: 0,
             proofs: 0,
             ready_asked: Vec::new(),
+            woken_ms: None,
             status: StatusPart { seq: 1, state: String::from("granted"), reason: None },
         };
         change.check(&owner);

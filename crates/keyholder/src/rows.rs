@@ -106,7 +106,10 @@ rows! {
         attempts: u8,
         /// Proofs recorded so far.
         proofs: u8,
+        /// Questions whether the car is ready: `slot:answer:causes`, in their order.
         ready_asked: Vec<String>,
+        /// When the car was woken for this delivery.
+        woken_ms: Option<i64>,
         status: StatusPart,
     }
     /// An attempt to open.

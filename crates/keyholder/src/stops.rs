@@ -587,7 +587,7 @@ impl Keyholder {
 
     /// The carrier's question whether the car is ready; one word, once per slot.
     pub(crate) async fn ready(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         delivery: DeliveryId,
         question: Question,
@@ -596,8 +596,12 @@ impl Keyholder {
         if grant.value.cnf != caller.root.to_string() {
             return Err(no_grant().into());
         }
-        if let Some(said) = asked(&grant.value, question) {
-            return Ok(said);
+        let said = asked(&grant.value, question);
+        match said {
+            // A car that was woken for this question may be awake by now.
+            Some(word) if question == Question::TenMinutesBefore && word == readiness::Word::Later => {}
+            Some(word) => return Ok(word.code()),
+            None => {}
         }
         // The maker is asked for what the question needs, and for a place only inside the window of a live grant.
         let state = self.grant_state(&grant)?;
@@ -606,17 +610,39 @@ impl Keyholder {
         let live = self.not_blocked(&owner.value, &grant.value).is_ok() && !state.is_used_up(now);
         let with_place = question != Question::EveningBefore && state.window().contains(now);
         let vehicle = self.granted_vehicle(&grant).await?;
-        let known = match self.reach(wallet_of(&grant.value)?, &vehicle).await {
-            Ok(reached) if live => Some(self.look(&reached.asked_ahead(), with_place).await),
+        let reached = match self.reach(wallet_of(&grant.value)?, &vehicle).await {
+            Ok(reached) if live => Some(reached.asked_ahead()),
             Err(Failure::Conflict) => return Err(Failure::Conflict),
             Ok(_) | Err(Failure::Problem(_)) => None,
         };
-        let facts = self.readiness_facts(&grant, live, known.as_ref())?;
+        let known = match &reached {
+            Some(reached) => Some(self.look(reached, with_place).await),
+            None => None,
+        };
+        let wakes = reached.as_ref().is_some_and(|r| r.line.facts().can_wake);
+        let facts = self.readiness_facts(&grant, live, known.as_ref(), wakes)?;
         drop(known);
-        let word = readiness::judge(question, &facts).word.code();
-        again!(self.keep_asked(delivery, question, word))?;
-        self.log.ring();
-        Ok(word)
+        let answer = readiness::judge(question, &facts);
+        if said != Some(answer.word) {
+            again!(self.keep_asked(delivery, question, &answer))?;
+            self.log.ring();
+        }
+        if let (true, Some(reached)) = (answer.wake, reached) {
+            self.wake(delivery, reached);
+        }
+        Ok(answer.word.code())
+    }
+
+    /// Wakes a car. Nobody waits for it: the question is asked again.
+    fn wake(self: &Arc<Self>, delivery: DeliveryId, reached: Reached) {
+        let k = Arc::clone(self);
+        tokio::spawn(async move {
+            match reached.line.wake(&reached.session).await {
+                Ok(outcome) => tracing::info!(%delivery, outcome = outcome_word(outcome), "a sleeping car was woken"),
+                Err(error) => tracing::warn!(%delivery, %error, "a sleeping car could not be woken"),
+            }
+            drop(k);
+        });
     }
 
     fn readiness_facts(
@@ -624,6 +650,7 @@ impl Keyholder {
         grant: &Stored<GrantRow>,
         live: bool,
         known: Option<&Result<CarNow, Failure>>,
+        wakes: bool,
     ) -> Result<ReadinessFacts, Failure> {
         use parcelshelf_access::Reachability as R;
         let claims = parcelshelf_protocol::grant::Grant::verify(&grant.value.grant)?;
@@ -648,16 +675,27 @@ impl Keyholder {
                 R::Unknown => spoke.then_some(true),
                 _ => None,
             }),
-            can_be_woken: false,
+            can_be_woken: wakes && grant.value.woken_ms.is_none(),
+            waking: grant.value.woken_ms.is_some_and(|at| self.host.now().unix_millis() - at < readiness::WAKING_MS),
         })
     }
 
-    async fn keep_asked(&self, delivery: DeliveryId, question: Question, answer: &'static str) -> Result<(), Failure> {
+    async fn keep_asked(
+        &self,
+        delivery: DeliveryId,
+        question: Question,
+        answer: &readiness::Answer,
+    ) -> Result<(), Failure> {
         let mut grant = self.grant(delivery).await?;
-        grant.value.ready_asked.push(format!("{}:{answer}", question.code()));
+        let (slot, said) = (question.code(), answer.word.code());
+        let causes: Vec<_> = answer.causes.iter().map(|c| c.code()).collect();
+        grant.value.ready_asked.push(format!("{slot}:{said}:{}", causes.join(",")));
         let mut change = Change::new(&self.db, &self.host);
+        if answer.wake {
+            grant.value.woken_ms = Some(change.now().unix_millis());
+        }
         let word = |text: &str| Word::new(text).ok_or_else(|| broken("a code is not a word"));
-        let event = Event::ReadyAsked { delivery, slot: word(question.code())?, answer: word(answer)? };
+        let event = Event::ReadyAsked { delivery, slot: word(slot)?, answer: word(said)? };
         change.record_of(event, self.chain_of(&grant)?, delivery, None).await?;
         change.update(&grant, self.grant_index(&grant)?);
         change.commit().await?;
@@ -665,9 +703,22 @@ impl Keyholder {
     }
 }
 
-fn asked(grant: &GrantRow, question: Question) -> Option<&'static str> {
-    let said = grant.ready_asked.iter().find_map(|a| a.strip_prefix(question.code())?.strip_prefix(':'))?;
-    readiness::Word::parse(said).map(readiness::Word::code)
+/// What was answered last to this question.
+fn asked(grant: &GrantRow, question: Question) -> Option<readiness::Word> {
+    let said = |a: &str| a.strip_prefix(question.code())?.strip_prefix(':')?.split(':').next().map(str::to_owned);
+    readiness::Word::parse(&grant.ready_asked.iter().rev().find_map(|a| said(a))?)
+}
+
+/// For the owner: each question, what the carrier was told, and why, with what to do.
+pub(crate) fn readiness_told(grant: &GrantRow) -> Vec<Value> {
+    let told = grant.ready_asked.iter().filter_map(|asked| {
+        let mut parts = asked.split(':');
+        let (slot, answer, causes) = (parts.next()?, parts.next()?, parts.next().unwrap_or_default());
+        let reasons = causes.split(',').filter_map(readiness::Cause::parse);
+        let reasons: Vec<_> = reasons.map(|c| json!({"code": c.code(), "text": c.words()})).collect();
+        Some(json!({"slot": slot, "answer": answer, "reasons": reasons}))
+    });
+    told.collect()
 }
 
 fn too_many_proofs() -> Problem {

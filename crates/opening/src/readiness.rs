@@ -2,6 +2,9 @@
 
 use crate::conditions::Fact;
 
+/// A car that was woken is given this long to wake up: milliseconds. Makers name half a minute to a minute.
+pub const WAKING_MS: i64 = 90_000;
+
 /// Which of the three questions.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Question {
@@ -41,8 +44,10 @@ pub struct ReadinessFacts {
     pub in_area: Fact,
     pub not_in_use: Fact,
     pub awake: Fact,
-    /// The maker has a wake call and it has not been used for this question.
+    /// The maker has a wake call, and it has not been used for this delivery.
     pub can_be_woken: bool,
+    /// It was used less than [`WAKING_MS`] ago.
+    pub waking: bool,
 }
 
 /// The carrier's word.
@@ -81,6 +86,31 @@ pub enum Cause {
     Asleep,
 }
 impl Cause {
+    pub const ALL: [Self; 6] =
+        [Self::NotGranted, Self::NotPermitted, Self::NotReachable, Self::NotInArea, Self::InUse, Self::Asleep];
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.code() == code)
+    }
+    /// For the owner, in plain words: what was found, and what to do.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NotGranted => {
+                "The delivery is stopped, paused or over. Nothing will open. Allow it again if you want it."
+            }
+            Self::NotPermitted => {
+                "The car's maker does not let us ask or open. Look into the maker's app: consent, plan, privacy or valet \
+                 mode. Then link the car again."
+            }
+            Self::NotReachable => {
+                "The car's maker cannot reach the car: a garage, no signal, or a low battery. Park where there is signal."
+            }
+            Self::NotInArea => "The car is not in the area that you allowed. Park there before the window begins.",
+            Self::InUse => "The car is being driven or used. Nothing opens while it is.",
+            Self::Asleep => "The car sleeps and did not wake up. Unlock and lock it once with your key or app.",
+        }
+    }
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -134,10 +164,13 @@ pub fn judge(question: Question, f: &ReadinessFacts) -> Answer {
     if sleeps {
         passing.push(Cause::Asleep);
     }
-    let wake = sleeps && f.can_be_woken && lasting.is_empty() && passing == [Cause::Asleep];
+    // Some makers tell no place of a car that sleeps: what is not known for that reason may be in order.
+    let by_sleep = |c: &Cause| *c == Cause::Asleep || *c == Cause::NotInArea && f.in_area == Fact::Unknown;
+    let only_asleep = sleeps && lasting.is_empty() && passing.iter().all(by_sleep);
+    let wake = only_asleep && f.can_be_woken && f.awake == Fact::No;
     let word = match (lasting.is_empty(), passing.is_empty()) {
         (true, true) => Word::Yes,
-        (true, false) if !asks_awake || wake => Word::Later,
+        (true, false) if !asks_awake || wake || only_asleep && f.waking => Word::Later,
         _ => Word::No,
     };
     lasting.extend(passing);
@@ -156,6 +189,7 @@ mod tests {
         not_in_use: Fact::Inferred,
         awake: Fact::Yes,
         can_be_woken: false,
+        waking: false,
     };
 
     #[test]
@@ -199,6 +233,13 @@ mod tests {
         let far_too = ReadinessFacts { in_area: Fact::No, ..asleep };
         let answer = judge(Question::TenMinutesBefore, &far_too);
         assert_eq!((answer.word, answer.wake), (Word::No, false));
+        let waking = ReadinessFacts { can_be_woken: false, waking: true, ..asleep };
+        let answer = judge(Question::TenMinutesBefore, &waking);
+        assert_eq!((answer.word, answer.wake), (Word::Later, false), "it is given its time");
+        let nowhere = ReadinessFacts { in_area: Fact::Unknown, ..asleep };
+        assert!(judge(Question::TenMinutesBefore, &nowhere).wake, "some tell no place while they sleep");
+        let silent = ReadinessFacts { awake: Fact::Unknown, ..asleep };
+        assert!(!judge(Question::TenMinutesBefore, &silent).wake, "nobody said that it sleeps");
         let woken = ReadinessFacts { can_be_woken: false, ..asleep };
         assert_eq!(judge(Question::TenMinutesBefore, &woken).word, Word::No);
     }
