@@ -9,7 +9,7 @@ mod play;
 use std::time::Duration;
 
 use parcelshelf::judge::Seen;
-use parcelshelf::people::{AtStop, Courier, Owner, carrier_says, order};
+use parcelshelf::people::{AtStop, Courier, Owner, carrier_says, order, until};
 use parcelshelf::stage::{Setting, Stage};
 use parcelshelf_client::Failure;
 use parcelshelf_client::courier::{Device, StopPage};
@@ -240,6 +240,42 @@ async fn a_bolt_that_does_not_engage_ends_in_an_alarm_that_the_owner_acknowledge
     t.owner.wallet.post(&format!("/v1/wallet/deliveries/{}/lock", granted.delivery), &json!({})).await.unwrap();
     let locked = at.follow(attempt, |s| s["lock_proof"] == "observed").await.unwrap();
     assert!(t.seen().await.shut_and_locked, "{locked}");
+}
+
+#[tokio::test]
+async fn the_carrier_hears_one_word_whether_the_car_is_ready_and_the_owner_hears_why() {
+    let t = theatre().await;
+    let scene = &t.stage.scene;
+    let ordered = scene.merchant().ship(&order(scene.host.now(), LABEL).unwrap(), "ship-0001").await.unwrap();
+    t.owner.allow(scene, &ordered).await.unwrap();
+    let dispatch = scene.dispatch();
+    let answered = async |slot: &str| {
+        until(&scene.host, "the answer", async || {
+            let seen = dispatch.delivery(ordered.delivery).await?;
+            Ok((seen["ready"]["slot"] == slot).then(|| seen.clone()))
+        })
+        .await
+        .unwrap()
+    };
+    let seen = answered("start_of_window").await;
+    assert_eq!(seen["ready"], json!({"slot": "start_of_window", "answer": "yes"}));
+
+    let away = place().moved(200.0, 25_000.0);
+    t.owner.hands.act(&json!({"action": "drive_away"})).await.unwrap();
+    let park = json!({"action": "park", "latitude": away.latitude_deg(), "longitude": away.longitude_deg()});
+    t.owner.hands.act(&park).await.unwrap();
+    dispatch.load(ordered.delivery, t.courier.id, "load-0001").await.unwrap();
+    t.courier.shipping.start_leg(ordered.delivery, "leg-00001").await.unwrap();
+    let seen = answered("ten_minutes_before").await;
+    assert_eq!(seen["ready"], json!({"slot": "ten_minutes_before", "answer": "no"}), "before anybody walked");
+    assert!(!seen.to_string().contains("not_in_area"), "why is the owner's: {seen}");
+
+    let told = t.owner.wallet.timeline(ordered.delivery).await.unwrap()["readiness"].clone();
+    let words: Vec<_> = told.as_array().unwrap().iter().map(|r| (r["slot"].clone(), r["answer"].clone())).collect();
+    assert_eq!(words, [(json!("start_of_window"), json!("yes")), (json!("ten_minutes_before"), json!("no"))]);
+    assert_eq!(told[0]["reasons"], json!([]));
+    assert_eq!(told[1]["reasons"][0]["code"], "not_in_area");
+    assert!(told[1]["reasons"][0]["text"].as_str().unwrap().contains("Park there"), "{told}");
 }
 
 #[tokio::test]
