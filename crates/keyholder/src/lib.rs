@@ -90,7 +90,7 @@ pub(crate) struct Keyholder {
 impl Keyholder {
     pub(crate) fn step(&self, name: &str) {
         if let Some(steps) = &self.steps {
-            steps(name);
+            steps.reached(name);
         }
     }
     pub(crate) fn access(&self, maker: &str) -> Option<&Arc<dyn Access>> {

@@ -210,6 +210,9 @@ pub struct Serve {
     /// Stop for ever at a step, so that a test can kill the process there: `before:KIND` or `after:KIND`
     #[arg(long, hide = true)]
     pub hold_at: Option<String>,
+    /// The commit at this step (`before:KIND`) fails once, as on a full disk, and the process goes on
+    #[arg(long, hide = true)]
+    pub fail_at: Option<String>,
     /// Print every durable step
     #[arg(long, hide = true)]
     pub trace_steps: bool,

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, ensure};
 use parcelshelf_access::Access;
@@ -11,7 +12,7 @@ use parcelshelf_access_onstar::{Onstar, OnstarConfig};
 use parcelshelf_access_volvo::{Volvo, VolvoConfig};
 use parcelshelf_core::secret::Redacted;
 use parcelshelf_edge::driven::Driven;
-use parcelshelf_edge::steps::Steps;
+use parcelshelf_edge::steps::{Hook, Steps};
 use parcelshelf_edge::{Host, logging, serve};
 use parcelshelf_exchange::Client;
 use parcelshelf_gateway as gateway;
@@ -124,23 +125,40 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     toml::from_str(&text).with_context(|| format!("{} is not a configuration of this service", path.display()))
 }
 
-/// Hooks for tests that kill this process at an exact step.
-fn steps(args: &Serve) -> Steps {
-    let (hold_at, trace) = (args.hold_at.clone(), args.trace_steps);
-    if hold_at.is_none() && !trace {
-        return None;
-    }
-    Some(Arc::new(move |step: &str| {
-        if trace {
+/// What tests do with this process at an exact step.
+struct AtStep {
+    trace: bool,
+    hold_at: Option<String>,
+    /// Fails once.
+    fail_at: Option<String>,
+    failed: AtomicBool,
+}
+impl Hook for AtStep {
+    fn reached(&self, step: &str) {
+        if self.trace {
             say(&json!({ "step": step }));
         }
-        if hold_at.as_deref() == Some(step) {
+        if self.hold_at.as_deref() == Some(step) {
             say(&json!({ "held": step }));
             loop {
                 std::thread::park();
             }
         }
-    }))
+    }
+    fn fails(&self, step: &str) -> bool {
+        let now = self.fail_at.as_deref() == Some(step) && !self.failed.swap(true, Ordering::AcqRel);
+        if now {
+            say(&json!({ "failed": step }));
+        }
+        now
+    }
+}
+fn steps(args: &Serve) -> Steps {
+    let (hold_at, fail_at, trace) = (args.hold_at.clone(), args.fail_at.clone(), args.trace_steps);
+    if hold_at.is_none() && fail_at.is_none() && !trace {
+        return None;
+    }
+    Some(Arc::new(AtStep { trace, hold_at, fail_at, failed: AtomicBool::new(false) }))
 }
 
 /// The machine's clock, or in a simulation the board's.

@@ -1,5 +1,5 @@
 //! Each service is killed (SIGKILL) at every durable step of a delivery and around every command to the maker, before and
-//! after, and started again. The people keep trying, as people do. Whatever happens: never opened twice, nothing left open
+//! after, and started again; and every commit fails once, as on a full disk. The people keep trying, as people do. Whatever happens: never opened twice, nothing left open
 //! without an alarm, nothing lost that was acknowledged, and the delivery ends.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -121,8 +121,17 @@ async fn steps() -> anyhow::Result<BTreeSet<(&'static str, String)>> {
     Ok(all)
 }
 
-/// One delivery with one service killed at one step: how it ended; nothing if the step was not reached.
-async fn killed_at(service: &str, step: &str) -> anyhow::Result<Option<String>> {
+/// What happens at a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Manner {
+    /// SIGKILL, and a new process.
+    Killed,
+    /// The commit fails; the process goes on.
+    Failed,
+}
+
+/// One delivery in which this happens to one service at one step: how it ended; nothing if the step was not reached.
+async fn disturbed_at(service: &str, step: &str, manner: Manner) -> anyhow::Result<Option<String>> {
     let dir = tempfile::tempdir()?;
     let Ready { mut stage, owner, courier } = ready(dir.path(), false).await?;
     let scene = Arc::clone(&stage.scene);
@@ -132,7 +141,11 @@ async fn killed_at(service: &str, step: &str) -> anyhow::Result<Option<String>> 
         _ => &mut stage.carrier,
     };
     victim.kill().await?;
-    victim.restart(&["--hold-at".to_owned(), step.to_owned()]).await?;
+    let (option, said) = match manner {
+        Manner::Killed => ("--hold-at", "\"held\""),
+        Manner::Failed => ("--fail-at", "\"failed\""),
+    };
+    victim.restart(&[option.to_owned(), step.to_owned()]).await?;
     let playing = play(&scene, &owner, &courier);
     tokio::pin!(playing);
     let mut hit = false;
@@ -140,15 +153,18 @@ async fn killed_at(service: &str, step: &str) -> anyhow::Result<Option<String>> 
         tokio::select! {
             played = &mut playing => break played.with_context(|| tail(dir.path(), service))?,
             () = tokio::time::sleep(Duration::from_millis(15)), if !hit => {
-                if victim.has_said("\"held\"")? {
+                if victim.has_said(said)? {
                     hit = true;
-                    victim.kill().await?;
-                    victim.restart(&[]).await?;
+                    if manner == Manner::Killed {
+                        victim.kill().await?;
+                        victim.restart(&[]).await?;
+                    }
                 }
             }
         }
     };
     check(&scene, &owner, &played).await.with_context(|| tail(dir.path(), service))?;
+    let hit = hit || victim.has_said(said)?;
     Ok(hit.then_some(played.end))
 }
 
@@ -158,11 +174,10 @@ fn tail(dir: &Path, service: &str) -> String {
     format!("the log of {service} ends:\n{}", lines[lines.len().saturating_sub(15)..].join("\n"))
 }
 
-#[tokio::test]
-async fn killed_anywhere_it_never_opens_twice_and_leaves_nothing_open() {
-    let points = steps().await.unwrap();
+/// Every point, one after another as far as the machine allows; what was hit, and what went wrong.
+async fn sweep(points: &BTreeSet<(&'static str, String)>, manner: Manner) -> Vec<String> {
     let all = futures_util::stream::iter(points.clone()).map(async |(service, step)| {
-        let outcome = killed_at(service, &step).await;
+        let outcome = disturbed_at(service, &step, manner).await;
         (service, step, outcome)
     });
     let mut all = std::pin::pin!(all.buffer_unordered(AT_ONCE));
@@ -175,7 +190,26 @@ async fn killed_anywhere_it_never_opens_twice_and_leaves_nothing_open() {
         }
     }
     hit.sort();
-    println!("{} steps enumerated, {} hit by SIGKILL:\n{}", points.len(), hit.len(), hit.join("\n"));
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), points.len(), wrong.join("\n\n"));
-    assert!(hit.len() >= 24, "only {} points were hit", hit.len());
+    println!("{manner:?}: {} steps enumerated, {} hit:\n{}", points.len(), hit.len(), hit.join("\n"));
+    assert!(wrong.is_empty(), "{manner:?}: {} of {}:\n{}", wrong.len(), points.len(), wrong.join("\n\n"));
+    hit
+}
+
+#[tokio::test]
+async fn killed_or_failing_anywhere_it_never_opens_twice_and_leaves_nothing_open() {
+    let points = steps().await.unwrap();
+    let killed = sweep(&points, Manner::Killed).await;
+    assert!(killed.len() >= 24, "only {} points were hit by a SIGKILL", killed.len());
+    // What is not a commit cannot fail as one: it has no *after* of the same name, or belongs to a command.
+    let commits: BTreeSet<_> = points
+        .iter()
+        .filter(|(service, step)| {
+            let after = step.strip_prefix("before:").map(|kind| format!("after:{kind}"));
+            after.is_some_and(|after| points.contains(&(*service, after)))
+                && !["before:send_open", "before:send_lock"].contains(&step.as_str())
+        })
+        .cloned()
+        .collect();
+    let failed = sweep(&commits, Manner::Failed).await;
+    assert!(failed.len() >= 12, "only {} commits failed", failed.len());
 }

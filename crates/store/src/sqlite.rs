@@ -38,8 +38,17 @@ pub enum Step<'a> {
     AfterCommit { journal_kinds: &'a [String] },
 }
 
+/// What becomes of a commit, as a test wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Goes,
+    /// It fails as on a full disk: nothing of it is kept, everybody in it is told, and the process goes on. Before a
+    /// commit only: what is on the disk has not failed.
+    Fails,
+}
+
 /// Called on the writer's thread around every `COMMIT`.
-pub type OnStep = Arc<dyn Fn(Step<'_>) + Send + Sync>;
+pub type OnStep = Arc<dyn Fn(Step<'_>) -> Fate + Send + Sync>;
 
 #[derive(Clone, Default)]
 pub struct Options {

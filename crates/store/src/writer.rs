@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::held::Held;
-use crate::sqlite::{OnStep, Step, harmless};
+use crate::sqlite::{Fate, OnStep, Step, harmless};
 use crate::{Batch, StoreError};
 
 /// Pieces in one transaction. Above, latency grows and throughput does not.
@@ -191,7 +191,10 @@ impl Writer {
             self.say("RELEASE piece")?;
         }
         if let Some(on_step) = &self.on_step {
-            on_step(Step::BeforeCommit { journal_kinds: &kinds });
+            if on_step(Step::BeforeCommit { journal_kinds: &kinds }) == Fate::Fails {
+                let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+                return Err(Failed::from(rusqlite::Error::SqliteFailure(full, None)));
+            }
         }
         open.commit().map_err(|error| Failed { fatal: !harmless(&error), error })?;
         if let Some(on_step) = &self.on_step {

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use parcelshelf_core::time::Timestamp;
-use parcelshelf_store::sqlite::{OnStep, Options, SqliteEngine, Step};
+use parcelshelf_store::sqlite::{Fate, OnStep, Options, SqliteEngine, Step};
 use parcelshelf_store::{Append, Batch, Engine, JobWrite, JournalWrite, Put, Version};
 
 const VARIABLE: &str = "PARCELSHELF_STORE_TEST_CHILD";
@@ -122,6 +122,7 @@ fn commit_all(store: &Path, Orders { first, count, writers, manner }: Orders) {
             eprintln!("dying at {last}");
             std::process::abort();
         }
+        Fate::Goes
     });
     let options = Options { on_step: (manner != Manner::Engine).then_some(on_step) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");

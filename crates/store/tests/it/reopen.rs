@@ -2,11 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_store::keys::KeyFile;
-use parcelshelf_store::sqlite::{Options, SqliteEngine};
+use parcelshelf_store::sqlite::{Fate, OnStep, Options, SqliteEngine, Step};
 use parcelshelf_store::{
     AnswerWrite, Append, Batch, CommitError, Engine, JobWrite, JournalWrite, Put, StoreError, StoredAnswer, Version,
 };
@@ -195,4 +197,24 @@ async fn a_file_that_is_not_ours_is_left_alone() {
         made("ours.db", sql);
         assert_eq!(refusal(&ours), what);
     }
+}
+
+/// As on a full disk: everybody is told, nothing of it is there, and what comes next is judged by what is on the disk.
+#[tokio::test]
+async fn a_commit_that_fails_keeps_nothing_and_the_store_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let full = AtomicBool::new(true);
+    let on_step: OnStep = Arc::new(move |step| match step {
+        Step::BeforeCommit { .. } if full.swap(false, Ordering::Relaxed) => Fate::Fails,
+        _ => Fate::Goes,
+    });
+    let options = Options { on_step: Some(on_step) };
+    let engine = SqliteEngine::open(&folder.path().join("store.db"), options).expect("opens");
+    let before = observe(&engine).await;
+    let failed = engine.commit(everything()).await;
+    assert!(matches!(failed, Err(CommitError::Store(StoreError::Engine(_)))), "{failed:?}");
+    assert!(observe(&engine).await == before, "something of it was kept");
+    engine.commit(everything()).await.expect("there is room again");
+    assert!(observe(&engine).await != before);
+    engine.close().await;
 }
