@@ -140,6 +140,9 @@ pub struct Simulate {
     /// Play only this delivery's stop (its number as in the trace); the day around it stays the same
     #[arg(long, value_name = "DELIVERY")]
     pub only: Option<usize>,
+    /// The second maker's cloud hangs every other half hour: what does that do to the first one's cars?
+    #[arg(long)]
+    pub sick: bool,
     /// No ways between the cars: couriers work as fast as the services let them, to see what a delivery costs at saturation
     #[arg(long)]
     pub rush: bool,

@@ -36,4 +36,10 @@ pub trait Garage: Send + Sync + 'static {
     fn seen(&self, vin: &str) -> Option<Seen>;
     /// For so many seconds the whole cloud answers nobody.
     fn outage(&self, seconds: u32);
+    /// For so many seconds every request to this maker's cloud is taken and not answered, which is worse. False: this one
+    /// cannot be made to.
+    fn hang(&self, seconds: u32) -> bool {
+        let _ = seconds;
+        false
+    }
 }

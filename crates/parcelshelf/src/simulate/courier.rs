@@ -315,6 +315,18 @@ impl AtStop<'_> {
                 if self.untold() { ("open_total_polled", "open_added_polled") } else { ("open_total", "open_added") };
             day.book.took(total, total_ms, None);
             day.book.took(added, added_ms, None);
+            match day.is_sick() {
+                Some(sick) if !self.untold() => {
+                    let (total, added) = if sick {
+                        ("open_total_others_sick", "open_added_others_sick")
+                    } else {
+                        ("open_total_others_well", "open_added_others_well")
+                    };
+                    day.book.took(total, total_ms, None);
+                    day.book.took(added, added_ms, None);
+                }
+                _ => {}
+            }
         }
         // Whatever the page says, a hand at the lid tells: an honest page asks for exactly that when it does not know.
         if state == "did_not_happen" && !self.try_lid().await {

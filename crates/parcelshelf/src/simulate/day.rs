@@ -20,6 +20,9 @@ use super::kills::Kills;
 use crate::people::Owner;
 use crate::stage::Scene;
 
+/// A sick cloud hangs so long, then it is well so long: seconds.
+pub const SICK_S: i64 = 1_800;
+
 /// One delivery as carrier and courier know it, and what the judge needs.
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -53,6 +56,8 @@ pub struct Day {
     /// Play only this delivery's stop.
     pub only: Option<usize>,
     pub silent_couriers: bool,
+    /// The second maker's cloud hangs every other half hour.
+    pub sick: bool,
     owners: Mutex<Vec<Option<Arc<Owner>>>>,
     deliveries: Mutex<Vec<Option<Arc<Delivery>>>>,
     keys: Mutex<Option<VerifiedKeys>>,
@@ -76,6 +81,7 @@ pub struct Plan {
     pub traced: bool,
     /// Couriers never say what became of a parcel: the judge must notice.
     pub silent_couriers: bool,
+    pub sick: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -97,6 +103,7 @@ impl Day {
             kills,
             only: plan.only,
             silent_couriers: plan.silent_couriers,
+            sick: plan.sick,
             owners: Mutex::new(vec![None; count]),
             deliveries: Mutex::new(vec![None; count]),
             keys: Mutex::new(None),
@@ -145,6 +152,13 @@ impl Day {
     #[must_use]
     pub fn keys(&self) -> VerifiedKeys {
         lock(&self.keys).clone().expect("owners enrol before couriers set out")
+    }
+
+    /// Whether the second maker's cloud hangs now; `None` on a day without that.
+    #[must_use]
+    pub fn is_sick(&self) -> Option<bool> {
+        let half_hours = self.now().millis_since(self.city.day_starts).div_euclid(SICK_S * 1_000);
+        self.sick.then_some(half_hours.rem_euclid(2) == 1)
     }
 
     #[must_use]

@@ -30,7 +30,7 @@ use super::city::City;
 use super::conductor::Conductor;
 use super::cost;
 use super::courier;
-use super::day::{Car, Day, Plan};
+use super::day::{Car, Day, Plan, SICK_S};
 use super::dice::Dice;
 use super::fate::{Fate, OwnerFate};
 use super::garages::Garages;
@@ -177,7 +177,16 @@ fn plan(args: &Simulate) -> anyhow::Result<Plan> {
     });
     let cars = cars.collect::<anyhow::Result<Vec<_>>>()?;
     let silent_couriers = args.sabotage == Some(Sabotage::SilentCouriers);
-    Ok(Plan { city, fates, cars, dice, only: args.only, traced: args.trace.is_some(), silent_couriers })
+    Ok(Plan {
+        city,
+        fates,
+        cars,
+        dice,
+        only: args.only,
+        traced: args.trace.is_some(),
+        silent_couriers,
+        sick: args.sick,
+    })
 }
 
 fn worlds(plan: &Plan, seed: u64) -> Worlds {
@@ -462,6 +471,9 @@ async fn shifts(day: &Arc<Day>, args: &Simulate, couriers: Vec<Arc<Courier>>) {
     if args.faults == Faults::Hostile {
         outages(day, longest_s);
     }
+    if args.sick {
+        sick_half_hours(day);
+    }
     let killing = {
         let day = Arc::clone(day);
         spawn_local(async move {
@@ -490,6 +502,17 @@ async fn shifts(day: &Arc<Day>, args: &Simulate, couriers: Vec<Arc<Courier>>) {
     let _ = killing.await;
     watching.abort();
     progress.finish_and_clear();
+}
+
+/// The second maker's cloud takes requests and does not answer, every other half hour.
+fn sick_half_hours(day: &Arc<Day>) {
+    let day = Arc::clone(day);
+    spawn_local(async move {
+        for n in 0_i64.. {
+            day.sleep_until(day.city.day_starts.plus_seconds((2 * n + 1) * SICK_S)).await;
+            day.garages.of(ONSTAR).hang(u32::try_from(SICK_S).unwrap_or(0));
+        }
+    });
 }
 
 /// A hostile cloud is down for five minutes, now and then.

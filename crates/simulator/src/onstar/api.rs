@@ -76,6 +76,9 @@ struct Call<'a> {
     entropy: &'a dyn Entropy,
 }
 
+/// A cloud that hangs gives up on a request after this; clients have given up long before.
+const HANGS_FOR: std::time::Duration = std::time::Duration::from_secs(120);
+
 /// Every request that is not for the control path.
 pub async fn handle(
     State(cloud): State<Cloud>,
@@ -89,6 +92,10 @@ pub async fn handle(
     let now = cloud.now();
     if now < cloud.world().down_until {
         return empty(503, None);
+    }
+    if now < cloud.world().hangs_until {
+        cloud.clock.sleep(HANGS_FOR).await;
+        return empty(504, None);
     }
     if let Some(asked) = login::route(uri.path()) {
         let query = uri.query().unwrap_or_default();

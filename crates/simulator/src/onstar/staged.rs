@@ -60,4 +60,9 @@ impl Garage for Cloud {
         let until = self.now().plus_seconds(i64::from(seconds));
         self.world().down_until = until;
     }
+    fn hang(&self, seconds: u32) -> bool {
+        let until = self.now().plus_seconds(i64::from(seconds));
+        self.world().hangs_until = until;
+        true
+    }
 }

@@ -148,6 +148,8 @@ pub struct World {
     latency: Latency,
     /// No request is answered before this moment, but with 503.
     pub down_until: Timestamp,
+    /// Until then requests are taken and not answered.
+    pub hangs_until: Timestamp,
     pub clients: Vec<ClientFile>,
     pub owners: BTreeMap<String, Owner>,
     cars: BTreeMap<String, Entry>,
@@ -174,6 +176,7 @@ impl World {
             limits: file.limits,
             latency: file.latency,
             down_until: Timestamp::EPOCH,
+            hangs_until: Timestamp::EPOCH,
             clients: file.clients,
             owners: BTreeMap::new(),
             cars: BTreeMap::new(),
