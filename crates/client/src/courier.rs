@@ -61,7 +61,7 @@ impl Device {
 }
 
 /// The stop page of one gateway on one device.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StopPage {
     http: Http,
     host: Host,

@@ -171,7 +171,6 @@ impl AtStop<'_> {
 
     async fn serve_or_give_up(&self, drive_s: i64) -> Result<AtCar, Stuck> {
         let (day, n) = (self.day, self.n);
-        let fate = day.fate(n);
         owner::fate_strikes(day, n).await;
         let book = &day.book;
         let url = book
@@ -197,17 +196,27 @@ impl AtStop<'_> {
         let located = book.timed(&self.host, "locate", async {
             self.stubbornly("locate", async || page.locate(&self.courier.device, &stop, van).await).await
         });
-        let mut place = located.await?.position;
+        let place = located.await?.position;
         book.page(n, |p| p.places_shown += 1);
         day.note(n, || String::from("sees where the car stands"));
         self.sleep_s(drive_s).await;
+        let began = self.host.clock.uptime();
+        let done = self.serve_the_car(&page, &stop, place).await;
+        day.book.took("attended", i64::try_from((self.host.clock.uptime() - began).as_millis()).unwrap_or(0), None);
+        done
+    }
+
+    /// From arriving to driving on.
+    async fn serve_the_car(&self, page: &StopPage, stop: &Stop, mut place: Position) -> Result<AtCar, Stuck> {
+        let (day, n, book) = (self.day, self.n, &self.day.book);
+        let fate = day.fate(n);
         let mut phone = place.moved(90.0, PHONE_OFF_M);
-        let described = self.stubbornly("describe", async || page.describe(&self.courier.device, &stop, phone).await);
+        let described = self.stubbornly("describe", async || page.describe(&self.courier.device, stop, phone).await);
         if let Err(stuck) = described.await {
             // The car may have moved meanwhile: look again, once.
             self.day.note(n, || format!("is not shown the description: {}", stuck.code()));
             place = self
-                .stubbornly("locate again", async || page.locate(&self.courier.device, &stop, phone).await)
+                .stubbornly("locate again", async || page.locate(&self.courier.device, stop, phone).await)
                 .await?
                 .position;
             book.page(n, |p| p.places_shown += 1);
@@ -221,12 +230,12 @@ impl AtStop<'_> {
         if fate.scan == ScanFate::Missing {
             return Ok(AtCar::Not(Reason::MissingParcel));
         }
-        let Some((attempt, asked)) = self.open(&page, &stop, phone).await? else {
+        let Some((attempt, asked)) = self.open(page, stop, phone).await? else {
             return Ok(AtCar::Not(Reason::DidNotOpen));
         };
         day.book.page(n, |p| p.attempted = true);
-        let done = self.at_the_lid(&page, &stop, phone, attempt, asked).await;
-        owner::care_afterwards(day, n, page, attempt);
+        let done = self.at_the_lid(page, stop, phone, attempt, asked).await;
+        owner::care_afterwards(day, n, page.clone(), attempt);
         Ok(done)
     }
 

@@ -124,6 +124,7 @@ impl Results {
             "bytes_per_delivery": by_service(self.costs.bytes, f64::round),
             "latency_ms": domain,
             "latency_real_ms": real,
+            "attended_s": self.attended_s(),
             "lock_proofs": self.lock_proofs(),
             "alarms": self.findings.iter().filter(|f| f.alarmed).count(),
             "bundles_refused": self.refused_bundles(),
@@ -135,6 +136,13 @@ impl Results {
             "faults": self.faults,
             "seed": self.seed,
         })
+    }
+
+    /// Seconds that a courier stood at a car, from arriving to driving on.
+    fn attended_s(&self) -> Value {
+        let attended = self.hops.get("attended").map_or(&[][..], |times| &times.domain_ms);
+        let [p50, p90] = at_shares(attended.iter().map(|ms| *ms as f64 / 1_000.0), [0.5, 0.9]).map(round2);
+        json!({"p50": p50, "p90": p90})
     }
 
     /// Lines for a person.
@@ -188,19 +196,24 @@ fn round2(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-/// Values at 50, 95 and 99 %; zeros of nothing.
-#[must_use]
-pub fn at_quantiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
+/// Values at these shares of all; zeros of nothing.
+fn at_shares<const N: usize>(values: impl Iterator<Item = f64>, shares: [f64; N]) -> [f64; N] {
     let mut all: Vec<f64> = values.collect();
     all.sort_by(f64::total_cmp);
-    [0.5, 0.95, 0.99].map(|q| {
+    shares.map(|q| {
         let index = ((all.len() as f64 * q).ceil() as usize).clamp(1, all.len().max(1)) - 1;
         all.get(index).copied().unwrap_or(0.0)
     })
 }
+/// Values at 50, 95 and 99 %; zeros of nothing.
+#[must_use]
+pub fn at_quantiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
+    at_shares(values, [0.5, 0.95, 0.99])
+}
 fn quantiles(values: impl Iterator<Item = f64>) -> Value {
-    let [p50, p95, p99] = at_quantiles(values).map(round2);
-    json!({"p50": p50, "p95": p95, "p99": p99})
+    let all: Vec<f64> = values.collect();
+    let [p50, p95, p99] = at_quantiles(all.iter().copied()).map(round2);
+    json!({"n": all.len(), "p50": p50, "p95": p95, "p99": p99})
 }
 
 #[cfg(test)]
