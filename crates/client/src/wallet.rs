@@ -248,6 +248,16 @@ impl Wallet {
         self.post(&path, &json!({"box": b64(sealed)})).await.map(drop)
     }
 
+    /// Takes a car back: what became of our permission at its maker (`verified`, `not_verified`, `owner_must`,
+    /// `still_used`).
+    ///
+    /// # Errors
+    /// [`Failure`]; `car_may_be_open` while it is being opened or locked.
+    pub async fn unlink(&self, vehicle: VehicleId) -> Result<String, Failure> {
+        let answer = self.post(&format!("/v1/wallet/vehicles/{vehicle}/unlink"), &json!({})).await?;
+        text(&answer["permission"], "code")
+    }
+
     /// Begins to prove that the owner stands at the car: the door to open and close first, or how long to wait.
     ///
     /// # Errors

@@ -64,6 +64,7 @@ impl Keyholder {
     /// Asks the maker where the car stands, and nothing else.
     pub(crate) async fn look_where(&self, car: &Reached) -> Result<CarNow, Failure> {
         let located = car.line.locate(&car.session).await;
+        self.heed(car, located.as_ref().err()).await;
         Ok(CarNow {
             reachability: Reachability::Unknown,
             closures: None,
@@ -72,12 +73,22 @@ impl Keyholder {
         })
     }
 
+    /// A permission that the maker no longer knows is not asked for again.
+    async fn heed(&self, car: &Reached, refused: Option<&AccessError>) {
+        if let Some(AccessError::OwnerActionNeeded(why)) = refused {
+            self.permission_lost(car.wallet, car.line.facts().maker, why).await;
+        }
+    }
+
     /// Asks the maker for everything that is needed, at once. The place only where it is: `with_place`.
     pub(crate) async fn look(&self, car: &Reached, with_place: bool) -> Result<CarNow, Failure> {
         let place =
             async { if with_place { car.line.locate(&car.session).await } else { Err(AccessError::NotSupported) } };
         let (reach, closures, located) =
             tokio::join!(car.line.reachability(&car.session), car.line.closures(&car.session), place,);
+        for refused in [reach.as_ref().err(), closures.as_ref().err(), located.as_ref().err()] {
+            self.heed(car, refused).await;
+        }
         Ok(CarNow {
             reachability: unless_fatal(reach)?.unwrap_or(Reachability::Unknown),
             closures: unless_fatal(closures)?,

@@ -183,6 +183,9 @@ impl<'a> Change<'a> {
     pub fn update<T: RowType>(&mut self, stored: &Stored<T>, index: Index) {
         self.put(&stored.id, stored.version, &stored.value, index);
     }
+    pub fn delete<T: RowType>(&mut self, stored: &Stored<T>) {
+        self.batch.deletes.push(stored.check());
+    }
     pub fn check<T: RowType>(&mut self, stored: &Stored<T>) {
         self.batch.checks.push(stored.check());
     }

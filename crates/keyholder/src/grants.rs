@@ -336,7 +336,14 @@ impl Keyholder {
         let bytes = self.db.vault.open(&delivery_key(delivery), "rule", &row.value.rule_sealed).await?;
         let rule = Rule::parse(&bytes.ok_or_else(erased)?)?;
         let vehicle: VehicleId = *rule.vehicles.first().ok_or_else(erased)?;
-        self.vehicle(wallet_of(&row.value)?, vehicle).await
+        self.vehicle(wallet_of(&row.value)?, vehicle).await.map_err(|failure| match failure {
+            // Its owner has taken it back since. Why is nobody's here.
+            Failure::Problem(problem) if problem.code() == "vehicle_unknown" => {
+                let refused = Problem::new(409, "conditions_not_met", "this cannot be done now");
+                refused.detail("it cannot be changed from here; choose the agreed fallback").into()
+            }
+            other => other,
+        })
     }
 }
 

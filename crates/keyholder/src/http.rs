@@ -45,6 +45,7 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::vehicles))
         .routes(routes!(owners::consent))
         .routes(routes!(owners::describe))
+        .routes(routes!(owners::unlink))
         .routes(routes!(owners::begin_possession))
         .routes(routes!(owners::check_possession))
         .routes(routes!(owners::access_point))

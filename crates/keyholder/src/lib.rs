@@ -29,6 +29,7 @@ mod logbook;
 mod makers;
 mod rows;
 mod stops;
+mod unlinking;
 mod vault;
 mod wallets;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use parcelshelf_access::{Session, Tokens, VehicleFindings};
+use parcelshelf_access::{AccessError, Session, Tokens, VehicleFindings};
 use parcelshelf_core::id::{LinkId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
@@ -34,7 +34,7 @@ const CARS_MAX: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct TokenLocks(Mutex<HashMap<Vec<u8>, Arc<tokio::sync::Mutex<()>>>>);
 impl TokenLocks {
-    fn of(&self, account: &[u8]) -> Arc<tokio::sync::Mutex<()>> {
+    pub fn of(&self, account: &[u8]) -> Arc<tokio::sync::Mutex<()>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() > 10_000 {
             all.retain(|_, lock| Arc::strong_count(lock) > 1);
@@ -63,7 +63,7 @@ struct Kept {
     refresh_expires_ms: Option<i64>,
 }
 
-fn account_id(wallet: WalletId, maker: &str) -> Vec<u8> {
+pub(crate) fn account_id(wallet: WalletId, maker: &str) -> Vec<u8> {
     [&wallet.as_bytes()[..], maker.as_bytes()].concat()
 }
 
@@ -142,6 +142,7 @@ impl Keyholder {
             wallet: wallet.to_string(),
             maker: maker.to_owned(),
             tokens_sealed: self.db.vault.seal(&wallet_key(wallet), &b64(&id), &content).await?,
+            owner_must: None,
         };
         let mut change = Change::new(&self.db, &self.host);
         change.put(&id, version, &row, Index::new());
@@ -150,7 +151,7 @@ impl Keyholder {
         Ok(())
     }
 
-    async fn tokens_of(&self, wallet: WalletId, maker: &str) -> Result<(Tokens, Version), Failure> {
+    pub(crate) async fn tokens_of(&self, wallet: WalletId, maker: &str) -> Result<(Tokens, Version), Failure> {
         let none =
             || Problem::new(409, "not_linked", "no account at this maker is linked").detail("link the car again");
         let id = account_id(wallet, maker);
@@ -183,7 +184,13 @@ impl Keyholder {
             return Ok(Session { access_token: tokens.access_token, now });
         }
         let access = self.access(maker).ok_or_else(|| crate::failure::broken("a linked maker is not configured"))?;
-        let fresh = access.refresh(&tokens, now).await?;
+        let fresh = match access.refresh(&tokens, now).await {
+            Err(AccessError::OwnerActionNeeded(why)) => {
+                self.permission_lost(wallet, maker, why).await;
+                return Err(AccessError::OwnerActionNeeded(why).into());
+            }
+            other => other?,
+        };
         self.keep_tokens(wallet, maker, version, &fresh).await?;
         Ok(Session { access_token: fresh.access_token, now: self.host.now() })
     }
@@ -258,6 +265,7 @@ impl Keyholder {
             consents: earlier.and_then(|e| e.value.consents.clone()),
             description_sealed: earlier.and_then(|e| e.value.description_sealed.clone()),
             possession: earlier.and_then(|e| e.value.possession.clone()),
+            unlinking: false,
         })
     }
 
@@ -281,6 +289,7 @@ impl Keyholder {
 
 /// A car that can be asked and commanded right now.
 pub(crate) struct Reached {
+    pub wallet: WalletId,
     pub line: Line,
     pub session: Session,
     pub about: About,
@@ -304,9 +313,13 @@ impl Keyholder {
         let about = self.about(vehicle).await?.ok_or_else(erased)?;
         let vin = Vin::parse(&about.vin).map_err(|_| erased())?;
         let maker = &vehicle.value.maker;
+        if vehicle.value.unlinking {
+            return Err(Problem::new(409, "car_unlinked", "the owner has taken this car back").into());
+        }
+        self.permission_stands(wallet, maker).await?;
         let line = self.line(maker, wallet, &vin)?;
         let session = self.session(wallet, maker).await?;
-        Ok(Reached { line, session, about })
+        Ok(Reached { wallet, line, session, about })
     }
 
     /// The line to one car of a wallet's account.

@@ -60,7 +60,13 @@ rows! {
     /// A linking in progress; the id is the OAuth state.
     LinkRow in "link" { wallet: String, maker: String, verifier_sealed: String, expires_ms: i64, done: bool }
     /// An account at a maker; the id is wallet and maker.
-    AccountRow in "account" { wallet: String, maker: String, tokens_sealed: String }
+    AccountRow in "account" {
+        wallet: String,
+        maker: String,
+        tokens_sealed: String,
+        /// The maker has said that the owner must act there, and why.
+        owner_must: Option<String>,
+    }
     /// A car of a wallet.
     VehicleRow in "vehicle" {
         wallet: String,
@@ -75,6 +81,9 @@ rows! {
         consents: Option<ConsentsPart>,
         description_sealed: Option<String>,
         possession: Option<PossessionPart>,
+        /// The owner takes it back in this very moment: nothing new begins.
+        #[serde(default)]
+        unlinking: bool,
     }
     /// A carrier that the operator admitted; the id is its root's thumbprint.
     CarrierRow in "carrier" { cert: String, entry: String }

@@ -411,6 +411,8 @@ impl Keyholder {
             Event::OpenIntended { delivery: held.delivery, attempt: attempt_id, command: 1, proof: proof.hash() };
         self.record_proof(&mut change, &mut grant, held, event).await?;
         change.check(&owner);
+        // Not one that its owner takes back in this moment.
+        change.check(&f.vehicle);
         let nonce = NonceRow { v: 1, expires_ms: proof.nonce.expires_at.unix_millis() };
         change.put(&proof.nonce.id, Version::Absent, &nonce, housekeeping::nonce_index(&proof.nonce));
         change.put(attempt_id.as_bytes(), Version::Absent, &row, attempt_index(&ids, &row));

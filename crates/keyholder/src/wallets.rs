@@ -161,7 +161,9 @@ impl Keyholder {
         let mut list = Vec::new();
         for stored in self.vehicles_of(wallet).await? {
             let Some(about) = self.about(&stored).await? else { continue };
-            list.push(vehicle_json(&stored, &about, self.access(&stored.value.maker).map(|a| a.facts())));
+            let mut car = vehicle_json(&stored, &about, self.access(&stored.value.maker).map(|a| a.facts()));
+            car["owner_must_act"] = json!(self.owner_must_act(wallet, &stored.value.maker).await?);
+            list.push(car);
         }
         let content = json!({ "vehicles": list }).to_string();
         self.to_owner(&owner.value, wallet, Purpose::Account, &wallet.to_string(), content.as_bytes())

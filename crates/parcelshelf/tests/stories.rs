@@ -279,6 +279,53 @@ async fn the_carrier_hears_one_word_whether_the_car_is_ready_and_the_owner_hears
 }
 
 #[tokio::test]
+async fn a_car_that_its_owner_takes_back_is_gone_but_not_while_it_may_be_open() {
+    let t = theatre().await;
+    let (_, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    let vehicle = t.owner.vehicle;
+    assert_eq!(code(t.owner.wallet.unlink(vehicle).await), "car_may_be_open");
+    t.owner.hands.act(&json!({"action": "open_tailgate"})).await.unwrap();
+    t.owner.hands.act(&json!({"action": "close_tailgate"})).await.unwrap();
+    at.close(None).await.unwrap();
+    at.follow(attempt, |s| s["ended"] == json!(true)).await.unwrap();
+
+    let permission = t.owner.wallet.unlink(vehicle).await.unwrap();
+    assert_eq!(permission, "owner_must", "this maker lets only the owner withdraw it, and the owner is told so");
+    assert!(t.owner.wallet.vehicles().await.unwrap().is_empty());
+    assert_eq!(code(t.owner.wallet.unlink(vehicle).await), "vehicle_unknown");
+    assert_eq!(code(at.page.locate(&t.courier.device, &at.stop, at.phone).await), "conditions_not_met");
+}
+
+#[tokio::test]
+async fn a_permission_that_is_lost_is_asked_of_the_owner_and_not_of_the_maker_again() {
+    let t = theatre().await;
+    let (_, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    let (scene, wallet) = (&t.stage.scene, &t.owner.wallet);
+    scene.sim().post("/__sim/owners/kim@example.org/revoke", &[], &json!({})).await.unwrap();
+    let locate = async || code(at.page.locate(&t.courier.device, &at.stop, at.phone).await);
+    assert_eq!(locate().await, "owner_action_needed");
+    let requests = async || scene.sim().get("/__sim/summary", &[]).await.unwrap()["requests"].clone();
+    let before = requests().await;
+    assert!(before.is_u64(), "the simulator counts requests: {before}");
+    for _ in 0..3 {
+        assert_eq!(locate().await, "owner_action_needed");
+    }
+    assert_eq!(requests().await, before, "the maker was asked again");
+    assert_eq!(wallet.vehicles().await.unwrap()[0]["owner_must_act"], json!(true));
+
+    // The owner links the account anew, and everything goes on.
+    let url = wallet.link("volvo").await.unwrap();
+    assert_eq!(wallet.http().browse(&format!("{url}&login_hint=kim@example.org")).await.unwrap(), 200);
+    assert_eq!(wallet.vehicles().await.unwrap()[0]["owner_must_act"], json!(false));
+    at.locate().await.unwrap();
+}
+
+#[tokio::test]
 async fn after_a_block_nothing_is_shown_and_nothing_opens_and_the_carrier_learns_only_that() {
     let t = theatre().await;
     let (granted, url) = t.under_way().await;

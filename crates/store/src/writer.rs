@@ -190,11 +190,10 @@ impl Writer {
             }
             self.say("RELEASE piece")?;
         }
-        if let Some(on_step) = &self.on_step {
-            if on_step(Step::BeforeCommit { journal_kinds: &kinds }) == Fate::Fails {
-                let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
-                return Err(Failed::from(rusqlite::Error::SqliteFailure(full, None)));
-            }
+        let fate = self.on_step.as_ref().map(|on_step| on_step(Step::BeforeCommit { journal_kinds: &kinds }));
+        if fate == Some(Fate::Fails) {
+            let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+            return Err(Failed::from(rusqlite::Error::SqliteFailure(full, None)));
         }
         open.commit().map_err(|error| Failed { fatal: !harmless(&error), error })?;
         if let Some(on_step) = &self.on_step {

@@ -121,6 +121,18 @@ pub(super) async fn describe(
     Ok(Json(Done { done: true }))
 }
 
+/// Forgets the car. With the last car of an account our permission at the maker is given back, and tried.
+#[utoipa::path(post, path = "/v1/wallet/vehicles/{vehicle}/unlink", params(("vehicle" = String, Path)),
+    request_body = Nothing, security(("session" = [])), responses((status = 200, body = Value)))]
+pub(super) async fn unlink(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(vehicle): StrictPath<String>,
+    _: StrictJson<Nothing>,
+) -> Answer<Json<Value>> {
+    Ok(Json(k.unlink(wallet, vehicle_of(&vehicle)?).await.map_err(problem)?))
+}
+
 /// Begins a proof that the owner stands at the car.
 #[utoipa::path(post, path = "/v1/wallet/vehicles/{vehicle}/possession", params(("vehicle" = String, Path)),
     request_body = Nothing, security(("session" = [])), responses((status = 200, body = Value)))]
