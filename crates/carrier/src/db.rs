@@ -118,14 +118,15 @@ impl From<Problem> for Failure {
 }
 impl From<StoreError> for Failure {
     fn from(e: StoreError) -> Self {
-        Self::Problem(Problem::internal(&e))
+        Self::Problem(Problem::store(&e))
     }
 }
 impl From<CommitError> for Failure {
     fn from(e: CommitError) -> Self {
         match e {
             CommitError::Conflict(_) | CommitError::Replayed(_) => Self::Conflict,
-            other => Self::Problem(Problem::internal(&other)),
+            CommitError::Store(e) => e.into(),
+            other @ CommitError::TooLarge(_) => Self::Problem(Problem::internal(&other)),
         }
     }
 }

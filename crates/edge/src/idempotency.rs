@@ -61,12 +61,12 @@ impl Key {
     /// The first answer, if there was one.
     ///
     /// # Errors
-    /// `idempotency_key_reused` when the key came with another request; `internal`.
+    /// `idempotency_key_reused` when the key came with another request; `store_unavailable`.
     pub async fn earlier(&self, store: &dyn Engine) -> Result<Option<Response>, Problem> {
         match store.replay(&self.principal, &self.key).await {
             Ok(Some(stored)) => self.replay(stored).map(Some),
             Ok(None) => Ok(None),
-            Err(e) => Err(Problem::internal(&e)),
+            Err(e) => Err(Problem::store(&e)),
         }
     }
 

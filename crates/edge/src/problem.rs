@@ -54,6 +54,13 @@ impl Problem {
         tracing::error!(error = %Chain(cause), "internal error");
         Self::new(500, "internal", "something broke on our side; it is recorded")
     }
+    /// The store failed: nothing was changed, and the same bytes may be sent again. `cause` goes to the log.
+    #[must_use]
+    pub fn store(cause: &parcelshelf_store::StoreError) -> Self {
+        tracing::error!(error = %Chain(cause), "the store failed");
+        Self::unavailable("store_unavailable", "this could not be stored or read now", 2)
+            .detail("nothing of it was kept; send the same again")
+    }
     #[must_use]
     pub fn unavailable(code: &'static str, title: &'static str, retry_after_s: u64) -> Self {
         Self::new(503, code, title).retry_after(retry_after_s)

@@ -247,6 +247,7 @@ fn read_key(path: &std::path::Path) -> Result<[u8; 32], String> {
 pub(crate) fn store_problem(error: CommitError) -> Problem {
     match error {
         CommitError::Conflict(_) | CommitError::Replayed(_) => Problem::unavailable("busy", "too many at once here", 1),
-        other => Problem::internal(&other),
+        CommitError::Store(error) => Problem::store(&error),
+        other @ CommitError::TooLarge(_) => Problem::internal(&other),
     }
 }

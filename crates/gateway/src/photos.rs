@@ -76,7 +76,7 @@ pub(crate) async fn leave(
         cursor: None,
         limit: PER_DELIVERY + 1,
     };
-    let there = front.engine.list(query).await.map_err(|e| Problem::internal(&e))?.rows;
+    let there = front.engine.list(query).await.map_err(|e| Problem::store(&e))?.rows;
     let hash = sha256(&sealed);
     let id = id_of(delivery, hash);
     let out = Json(Kept { hash: hash.to_string() });
@@ -109,6 +109,6 @@ pub(crate) async fn fetch(
     let none = || Problem::new(404, "photo_unknown", "there is no such photo");
     let hash = Hash::parse(&hash).ok_or_else(none)?;
     let row = front.engine.get(PHOTOS, &id_of(delivery_of(&delivery)?, hash)).await;
-    let row = row.map_err(|e| Problem::internal(&e))?.ok_or_else(none)?;
+    let row = row.map_err(|e| Problem::store(&e))?.ok_or_else(none)?;
     Ok(Json(PhotoOut { photo: b64(row.state) }))
 }

@@ -78,7 +78,7 @@ fn token_id(headers: &HeaderMap) -> Option<[u8; 32]> {
 /// Whose session a request carries.
 pub(crate) async fn of(front: &Front, headers: &HeaderMap) -> Result<WalletId, Problem> {
     let id = token_id(headers).ok_or_else(not_logged_in)?;
-    let row = front.engine.get(SESSIONS, &id).await.map_err(|e| Problem::internal(&e))?.ok_or_else(not_logged_in)?;
+    let row = front.engine.get(SESSIONS, &id).await.map_err(|e| Problem::store(&e))?.ok_or_else(not_logged_in)?;
     let row: SessionRow = serde_json::from_slice(&row.state).map_err(|e| Problem::internal(&e))?;
     if front.host.now().unix_millis() >= row.expires_ms {
         return Err(not_logged_in());
@@ -135,7 +135,7 @@ pub(crate) async fn begin(
     nonce::check_challenge(&front.nonces, &value.nonce, front.host.now()).map_err(|r| no(r.code()))?;
     let unknown = || no("credential_unknown");
     let row = front.engine.get(CREDENTIALS, value.assertion.credential_id()).await;
-    let row = row.map_err(|e| Problem::internal(&e))?.ok_or_else(unknown)?;
+    let row = row.map_err(|e| Problem::store(&e))?.ok_or_else(unknown)?;
     let account: AccountRow = serde_json::from_slice(&row.state).map_err(|e| Problem::internal(&e))?;
     let key = VerifyingKey::parse_jwk(account.jwk.as_bytes()).map_err(|e| Problem::internal(&e))?;
     let credential_id = from_b64(&account.credential_id).ok_or_else(unknown)?;
@@ -153,7 +153,7 @@ pub(crate) async fn begin(
 #[utoipa::path(delete, path = "/v1/sessions", security(("session" = [])), responses((status = 204)))]
 pub(crate) async fn end(State(front): State<Arc<Front>>, headers: HeaderMap) -> Result<StatusCode, Problem> {
     let id = token_id(&headers).ok_or_else(not_logged_in)?;
-    let row = front.engine.get(SESSIONS, &id).await.map_err(|e| Problem::internal(&e))?.ok_or_else(not_logged_in)?;
+    let row = front.engine.get(SESSIONS, &id).await.map_err(|e| Problem::store(&e))?.ok_or_else(not_logged_in)?;
     let gone = Check { table: SESSIONS.to_owned(), id: id.to_vec(), version: row.expected() };
     let journal = vec![entry(SESSIONS, &id, "session_ended")];
     let batch = Batch { at: Some(front.host.now()), deletes: vec![gone], journal, ..Batch::default() };

@@ -31,14 +31,15 @@ impl From<Problem> for Failure {
 }
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::Problem(Problem::internal(&error))
+        Self::Problem(Problem::store(&error))
     }
 }
 impl From<CommitError> for Failure {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Conflict(_) | CommitError::Replayed(_) => Self::Conflict,
-            other => Self::Problem(Problem::internal(&other)),
+            CommitError::Store(error) => error.into(),
+            other @ CommitError::TooLarge(_) => Self::Problem(Problem::internal(&other)),
         }
     }
 }

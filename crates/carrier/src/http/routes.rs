@@ -132,7 +132,7 @@ pub(super) async fn journal(State(c): C, who: Principal, StrictPath(delivery): S
     who.dispatch()?;
     let id = delivery_of(&delivery)?;
     c.delivery(id).await.map_err(problem)?;
-    let entries = c.engine.journal(DELIVERIES, id.as_bytes(), 0, 500).await.map_err(|e| Problem::internal(&e))?;
+    let entries = c.engine.journal(DELIVERIES, id.as_bytes(), 0, 500).await.map_err(|e| Problem::store(&e))?;
     let all: Vec<Value> = entries
         .iter()
         .map(|e| {
