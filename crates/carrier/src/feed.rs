@@ -98,8 +98,13 @@ impl Carrier {
         if let Some(jws) = change["accepted"].as_str() {
             match self.verified(id, jws).await {
                 Ok(accepted) => again!(self.take_acceptance(id, accepted.jws(), accepted.claims().window))?,
-                // The job that asks for it will say so again.
-                Err(why) => tracing::warn!(?why, "an acceptance does not hold"),
+                // The keyholder's keys could not be had or kept now: the same change is asked for again. The job that asks
+                // besides would do so in an hour.
+                Err(NotDone::Later) => {
+                    let title = "the keyholder's keys cannot be checked now";
+                    return Err(parcelshelf_edge::problem::Problem::unavailable("keys_unavailable", title, 2));
+                }
+                Err(NotDone::Refused(code)) => tracing::warn!(code, "an acceptance does not hold"),
             }
         }
         match again!(self.take_status(id, change)) {
