@@ -129,6 +129,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
 struct AtStep {
     trace: bool,
     hold_at: Option<String>,
+    driven: bool,
     /// Fails once.
     fail_at: Option<String>,
     failed: AtomicBool,
@@ -141,7 +142,8 @@ impl Hook for AtStep {
         if self.hold_at.as_deref() == Some(step) {
             say(&json!({ "held": step }));
             loop {
-                std::thread::park();
+                // In simulated time nobody may take this for sleep: the clock stands still until somebody kills us.
+                if self.driven { std::thread::yield_now() } else { std::thread::park() }
             }
         }
     }
@@ -158,7 +160,7 @@ fn steps(args: &Serve) -> Steps {
     if hold_at.is_none() && fail_at.is_none() && !trace {
         return None;
     }
-    Some(Arc::new(AtStep { trace, hold_at, fail_at, failed: AtomicBool::new(false) }))
+    Some(Arc::new(AtStep { trace, hold_at, driven: args.driven.is_some(), fail_at, failed: AtomicBool::new(false) }))
 }
 
 /// The machine's clock, or in a simulation the board's.
