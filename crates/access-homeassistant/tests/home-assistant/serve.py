@@ -1,6 +1,6 @@
 """Starts a real Home Assistant for the tests and sets it up the way a person would, through its own interface.
 
-Runs in the server's own interpreter: `serve.py FOLDER CARS`. Prints one line of JSON when everything is there, and stops the
+Runs in the server's own interpreter: `serve.py CARS`. Prints one line of JSON when everything is there, and stops the
 server when its standard input ends, which it does however the test ends.
 """
 
@@ -9,6 +9,7 @@ import json
 import pathlib
 import socket
 import sys
+import tempfile
 
 import aiohttp
 
@@ -122,7 +123,11 @@ async def set_up(base, cars):
 
 
 async def main():
-    folder, cars = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+    with tempfile.TemporaryDirectory(prefix="parcelshelf-home-") as folder:
+        await serve(pathlib.Path(folder), int(sys.argv[1]))
+
+
+async def serve(folder, cars):
     base = write_configuration(folder, cars)
     log = (folder / "server.log").open("wb")
     command = [sys.executable, "-m", "homeassistant", "-c", str(folder), "--skip-pip"]
@@ -132,6 +137,9 @@ async def main():
     try:
         print(json.dumps(await set_up(base, cars)), flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.read)
+    except BaseException:
+        sys.stderr.write((folder / "server.log").read_text()[-4000:])
+        raise
     finally:
         server.terminate()
         try:

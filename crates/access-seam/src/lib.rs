@@ -1,0 +1,1 @@
+//! Door locks that a Seam workspace knows, behind the access port.
