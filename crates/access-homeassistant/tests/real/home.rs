@@ -22,7 +22,6 @@ pub struct Home {
     pub username: String,
     pub password: String,
     next: AtomicUsize,
-    pub http: reqwest::Client,
 }
 
 /// The server; started by whoever asks first.
@@ -66,9 +65,12 @@ impl Home {
             username: text("username"),
             password: text("password"),
             next: AtomicUsize::new(0),
-            http: parcelshelf_exchange::bare(None).expect("a client"),
             _server: Mutex::new(server),
         }
+    }
+    /// A client of one story's own: kept connections end with the runtime that made them.
+    pub fn http(&self) -> reqwest::Client {
+        parcelshelf_exchange::bare(None).expect("a client")
     }
     /// The number of a car that no other story has.
     pub fn a_car(&self) -> usize {
@@ -78,8 +80,9 @@ impl Home {
     }
     /// Calls a service as the owner.
     pub async fn service(&self, service: &str, data: Value) {
+        let http = self.http();
         let url = format!("{}/api/services/{service}", self.base);
-        let answer = self.http.post(url).bearer_auth(&self.owner_token).json(&data).send().await.expect("an answer");
+        let answer = http.post(url).bearer_auth(&self.owner_token).json(&data).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{service} {data}");
     }
     pub async fn switch(&self, helper: &str, on: bool) {
@@ -87,8 +90,9 @@ impl Home {
         self.service(service, json!({ "entity_id": format!("input_boolean.{helper}") })).await;
     }
     pub async fn state(&self, entity: &str) -> Value {
+        let http = self.http();
         let url = format!("{}/api/states/{entity}", self.base);
-        let answer = self.http.get(url).bearer_auth(&self.owner_token).send().await.expect("an answer");
+        let answer = http.get(url).bearer_auth(&self.owner_token).send().await.expect("an answer");
         answer.json().await.expect("JSON")
     }
     pub async fn is_on(&self, helper: &str) -> bool {
@@ -96,16 +100,15 @@ impl Home {
     }
     /// What a browser does on the server's login page: name and password, and back with a code.
     pub async fn sign_in(&self, client_id: &str, redirect_uri: &str, username: &str, password: &str) -> String {
+        let http = self.http();
         let flow = json!({
             "client_id": client_id, "redirect_uri": redirect_uri, "handler": ["homeassistant", null]
         });
-        let begun =
-            self.http.post(format!("{}/auth/login_flow", self.base)).json(&flow).send().await.expect("an answer");
+        let begun = http.post(format!("{}/auth/login_flow", self.base)).json(&flow).send().await.expect("an answer");
         let begun: Value = begun.json().await.expect("JSON");
         let person = json!({ "client_id": client_id, "username": username, "password": password });
         let url = format!("{}/auth/login_flow/{}", self.base, begun["flow_id"].as_str().expect("a flow"));
-        let done: Value =
-            self.http.post(url).json(&person).send().await.expect("an answer").json().await.expect("JSON");
+        let done: Value = http.post(url).json(&person).send().await.expect("an answer").json().await.expect("JSON");
         done["result"].as_str().expect("a code").to_owned()
     }
 }

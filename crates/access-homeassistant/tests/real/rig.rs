@@ -164,7 +164,7 @@ impl Rig for HomeRig {
     async fn withdraw_consent(&self) {
         let url = format!("{}/auth/revoke", self.home.base);
         let form = format!("token={}", self.tokens.refresh_token);
-        let request = self.home.http.post(url).header("content-type", "application/x-www-form-urlencoded");
+        let request = self.home.http().post(url).header("content-type", "application/x-www-form-urlencoded");
         assert_eq!(request.body(form).send().await.expect("an answer").status(), 200);
     }
     async fn car_without(&self, _command: Command) -> Option<Vin> {
