@@ -94,8 +94,8 @@ pub(crate) fn reconciled(asked: Asked, state: &State, prepared_at: Timestamp, ha
 fn concluded(asked: Asked, state: &State, until: Timestamp, context: &str) -> Sent {
     let handle = Some(context.as_bytes().to_vec());
     match state.word() {
-        // The integration only repeats what it was told.
-        word if word == asked.wanted() && state.is_assumed() => done(Confirmation::Accepted, handle),
+        // The integration only repeats what it was told, and would again: there is nothing more to ask by.
+        word if word == asked.wanted() && state.is_assumed() => done(Confirmation::Accepted, None),
         word if word == asked.wanted() => done(Confirmation::Observed, handle),
         Word::Jammed => Sent { handle, ..did_not_happen(Refusal::CarFailed, None) },
         _ => unknown(until, handle, None),
