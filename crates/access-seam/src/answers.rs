@@ -15,6 +15,8 @@ use crate::wire::{Answer, Silence};
 /// A command without a final word may still act so long. The cloud's own clients stop waiting after seconds, and bridges
 /// and batteries answer later than that.
 pub(crate) const UNANSWERED_MAY_ACT_FOR: Duration = Duration::from_secs(120);
+/// A key that the cloud does not know it may take for a person's token, and then asks which workspace is meant.
+const NOT_A_WORKSPACES: &str = "missing_workspace_id";
 /// Words about a device that are kept.
 const WORDS_MAX: usize = 16;
 const WORD_BYTES_MAX: usize = 100;
@@ -162,6 +164,7 @@ pub(crate) fn sent(asked: Asked, sent_at: Timestamp, came_back: Result<&Answer, 
         // The cloud's own word that no attempt was made; a page of somebody on the way is none.
         status if status.is_client_error() => match problem(body).as_deref() {
             Some("device_not_found") => did_not_happen(Refusal::NotSupported, wait),
+            Some(NOT_A_WORKSPACES) => did_not_happen(Refusal::OwnerActionNeeded, wait),
             Some(_) => did_not_happen(Refusal::MakerRefused, wait),
             None => unknown(until, None, wait),
         },
@@ -197,6 +200,9 @@ pub(crate) fn readable(answer: Answer) -> Result<bytes::Bytes, AccessError> {
     match answer.status {
         StatusCode::OK => answer.body.ok_or(AccessError::Malformed("body")),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(AccessError::OwnerActionNeeded(crate::KEY_REFUSED)),
+        StatusCode::BAD_REQUEST if problem(answer.body.as_deref()).as_deref() == Some(NOT_A_WORKSPACES) => {
+            Err(AccessError::OwnerActionNeeded(crate::KEY_REFUSED))
+        }
         StatusCode::NOT_FOUND if problem(answer.body.as_deref()).is_some() => Err(AccessError::NotSupported),
         StatusCode::TOO_MANY_REQUESTS => Err(AccessError::RateLimited { retry_after: answer.retry_after() }),
         status if status.is_server_error() => Err(AccessError::Unreachable),
@@ -288,6 +294,7 @@ mod tests {
         assert_eq!(answered(404, &refusal("device_not_found")), no(Refusal::NotSupported));
         assert_eq!(answered(400, &refusal("invalid_input")), no(Refusal::MakerRefused));
         assert_eq!(answered(401, &refusal("unauthorized")), no(Refusal::OwnerActionNeeded));
+        assert_eq!(answered(400, &refusal("missing_workspace_id")), no(Refusal::OwnerActionNeeded));
         assert_eq!(answered(429, ""), no(Refusal::RateLimited));
         for status in [201, 302, 404, 408, 409, 500, 502, 503, 504] {
             assert_eq!(answered(status, "<html>"), unknown_with(None), "{status}");
