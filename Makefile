@@ -20,7 +20,7 @@ simulate: ## a whole city's day over real HTTP, with a judge (ARGS="--help" list
 
 test: setup lint unit test-home-assistant ## set-up, format, lints and every test
 
-setup: ## what the tests need beyond Rust (strace, an independent client of the simulated cloud)
+setup: ## what the tests need beyond Rust (strace, independent clients and servers)
 	scripts/setup.sh
 
 lint: ## formatting and clippy

@@ -2,7 +2,7 @@
 //!
 //! What it is: the one place that knows this server's addresses, states and quirks. What it is not: it holds no policy and no
 //! token, and repeats no command by itself. It asks for the configured entities one by one and never for all of them: the
-//! states of cameras carry tokens. The README beside it says what the server promises and what a lock proof means here.
+//! states of cameras carry tokens. `docs/makers/home-assistant.md` says what the server promises and what a lock proof means.
 //!
 //! The three things to know: [`HomeAssistant`] (the adapter), [`HomeAssistantConfig`] (which server, and which entities are
 //! one car or one door), and that a command is confirmed by the lock's own new state under the call's context id.

@@ -1,8 +1,8 @@
 //! Door locks that a Seam workspace knows, behind the access port.
 //!
 //! What it is: the one place that knows this cloud's addresses, words and quirks. What it is not: it holds no policy and no
-//! key, repeats no command by itself, and never waits inside a call for a lock to turn. The README beside it says what the
-//! cloud promises and what a lock proof means here.
+//! key, repeats no command by itself, and never waits inside a call for a lock to turn. `docs/makers/seam.md` says
+//! what the cloud promises and what a lock proof means here.
 //!
 //! The three things to know: [`Seam`] (the adapter), [`SeamConfig`] (which devices are which doors), and that a command makes
 //! an *action attempt*: [`send`](Access::send) gives `Unknown` with its id, [`reconcile`](Access::reconcile) asks.
