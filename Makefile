@@ -33,7 +33,7 @@ unit: ## every test of the workspace
 test-home-assistant: ## the adapter for Home Assistant against a real one (installs it once: about 750 MB)
 	scripts/setup-home-assistant.sh
 	cargo clippy --locked -p parcelshelf-access-homeassistant --all-targets --features home-assistant -- -D warnings
-	cargo test --locked -p parcelshelf-access-homeassistant --features home-assistant --test real
+	cargo test --locked -p parcelshelf-access-homeassistant --features home-assistant --test real --test silence
 
 bench: ## chain verification, sealing, commits, log: each against its floor in the same run
 	cargo bench --locked --workspace
