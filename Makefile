@@ -5,10 +5,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ARGS ?=
 
-.PHONY: help demo simulate test setup lint unit bench openapi vectors clean
+.PHONY: help demo simulate test setup lint unit test-home-assistant bench openapi vectors clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
 
 demo: ## everything on this machine: starts all parties, plays a delivery as a story (ARGS="--help" lists options)
 	cargo build --locked -p parcelshelf
@@ -18,9 +18,9 @@ simulate: ## a whole city's day over real HTTP, with a judge (ARGS="--help" list
 	cargo build --locked --release -p parcelshelf
 	exec "$${CARGO_TARGET_DIR:-target}/release/parcelshelf" simulate $(ARGS)
 
-test: setup lint unit ## set-up, format, lints and every test
+test: setup lint unit test-home-assistant ## set-up, format, lints and every test
 
-setup: ## what the tests need beyond Rust (strace, an independent client of the simulated cloud)
+setup: ## what the tests need beyond Rust (strace, independent clients and servers)
 	scripts/setup.sh
 
 lint: ## formatting and clippy
@@ -29,6 +29,11 @@ lint: ## formatting and clippy
 
 unit: ## every test of the workspace
 	cargo test --locked --workspace --no-fail-fast
+
+test-home-assistant: ## the adapter for Home Assistant against a real one (installs it once: about 750 MB)
+	scripts/setup-home-assistant.sh
+	cargo clippy --locked -p parcelshelf-access-homeassistant --all-targets --features home-assistant -- -D warnings
+	cargo test --locked -p parcelshelf-access-homeassistant --features home-assistant --test real --test silence
 
 bench: ## chain verification, sealing, commits, log: each against its floor in the same run
 	cargo bench --locked --workspace

@@ -179,17 +179,26 @@ pub async fn a_parcel_is_delivered(rig: &dyn Rig) {
         assert!(changed > then, "opening gives the lid a newer time");
     }
 
-    let (_, refused) = command(rig, Command::Lock).await;
-    if observed(&facts) {
-        assert_eq!(refused.outcome, Outcome::DidNotHappen(Refusal::NotClosed), "an open lid refuses the lock");
-    } else {
-        assert!(matches!(refused.outcome, Outcome::DidNotHappen(_)), "an open lid refuses the lock");
+    let mut arrived = 1;
+    assert_eq!(rig.commands_arrived().await, arrived);
+    // A house door's bolt turns whether the door is shut or not.
+    if !matches!(class(rig), AccessClass::Door | AccessClass::Garage | AccessClass::Gate) {
+        let (_, refused) = command(rig, Command::Lock).await;
+        if observed(&facts) {
+            assert_eq!(refused.outcome, Outcome::DidNotHappen(Refusal::NotClosed), "an open lid refuses the lock");
+        } else {
+            assert!(matches!(refused.outcome, Outcome::DidNotHappen(_)), "an open lid refuses the lock");
+        }
+        // Refused at the car, or by an adapter that looks at the lid before it sends.
+        let now_arrived = rig.commands_arrived().await;
+        assert!((arrived..=arrived + 1).contains(&now_arrived), "{now_arrived} commands");
+        arrived = now_arrived;
     }
     assert!(rig.hand(Hand::CloseLid).await);
     let (_, locked) = command(rig, Command::Lock).await;
     assert!(matches!(locked.outcome, Outcome::Done(_)), "{:?}", locked.outcome);
     assert_eq!(look(rig).await, (LidState::Closed, LockState::Locked));
-    assert_eq!(rig.commands_arrived().await, 3);
+    assert_eq!(rig.commands_arrived().await, arrived + 1);
 }
 
 /// Nobody came: nothing opened, and nothing can be opened any more.
@@ -321,7 +330,7 @@ pub async fn a_jammed_lock_is_seen(rig: &dyn Rig) {
     assert!(rig.hand(Hand::JamLock).await);
     let (_, sent) = command(rig, Command::Lock).await;
     assert!(!matches!(sent.outcome, Outcome::Done(_)), "{:?}", sent.outcome);
-    assert_eq!(look(rig).await.1, LockState::Unlocked);
+    assert_ne!(look(rig).await.1, LockState::Locked);
 }
 
 /// A sleeping car says so when asked and when commanded, and opens nothing.
@@ -371,7 +380,8 @@ pub async fn a_withdrawn_consent_is_the_owners_business(rig: &dyn Rig) {
     assert_eq!(sent.outcome, Outcome::DidNotHappen(Refusal::OwnerActionNeeded));
     let needed = |e: &AccessError| matches!(e, AccessError::OwnerActionNeeded(_));
     assert!(a_reading(rig.access(), &session, &rig.vin()).await.is_err_and(|e| needed(&e)));
-    assert!(rig.access().locate(&session, &rig.vin()).await.is_err_and(|e| needed(&e)));
+    let placed = rig.access().facts().position != Source::NotAvailable;
+    assert!(rig.access().locate(&session, &rig.vin()).await.is_err_and(|e| needed(&e) || !placed));
     assert!(rig.access().refresh(&rig.tokens(), session.now).await.is_err_and(|e| needed(&e)));
     assert!(!rig.hand(Hand::OpenLid).await);
 }
@@ -407,7 +417,12 @@ pub async fn no_connection_means_it_did_not_happen(rig: &dyn Rig) {
 /// The place comes with an accuracy and says how it was taken.
 pub async fn the_place_is_told_with_its_accuracy(rig: &dyn Rig) {
     let facts = rig.access().facts().clone();
-    match rig.access().locate(&rig.session().await, &rig.vin()).await {
+    let told = rig.access().locate(&rig.session().await, &rig.vin()).await;
+    if facts.position == Source::NotAvailable {
+        assert_eq!(told.err(), Some(AccessError::NotSupported), "what has no place tells none");
+        return;
+    }
+    match told {
         Ok(located) => {
             assert!(located.position.accuracy_m() > 0.0);
             assert!(located.taken_at.is_none_or(|t| t <= located.read_at));

@@ -188,6 +188,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             app_version: String::from("parcelshelf-1"),
             device_id: String::from("66666666-7777-4888-8999-000000000000"),
         }),
+        homeassistant: None,
     };
     let gateway = gateway::Config {
         listen: at(args.port),

@@ -8,9 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, ensure};
 use parcelshelf_access::Access;
+use parcelshelf_access_homeassistant::{Car, HomeAssistant, HomeAssistantConfig, Things};
 use parcelshelf_access_onstar::{Onstar, OnstarConfig};
 use parcelshelf_access_volvo::{Volvo, VolvoConfig};
+use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::secret::Redacted;
+use parcelshelf_core::vehicle::Vin;
 use parcelshelf_edge::driven::Driven;
 use parcelshelf_edge::steps::{Hook, Steps};
 use parcelshelf_edge::{Host, logging, serve};
@@ -34,6 +37,8 @@ pub struct KeyholderFile {
     pub volvo: Option<VolvoFile>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub onstar: Option<OnstarFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub homeassistant: Option<HomeAssistantFile>,
 }
 impl KeyholderFile {
     /// The makers that this file names, each ready for use.
@@ -48,7 +53,10 @@ impl KeyholderFile {
         if let Some(onstar) = &self.onstar {
             accesses.push(onstar.access(host, client).context("[onstar]")?);
         }
-        ensure!(!accesses.is_empty(), "no maker is configured: add a section [volvo] or [onstar]");
+        if let Some(home) = &self.homeassistant {
+            accesses.push(home.access(host, client).context("[homeassistant]")?);
+        }
+        ensure!(!accesses.is_empty(), "no maker is configured: add a section [volvo], [onstar] or [homeassistant]");
         Ok(accesses)
     }
 }
@@ -113,6 +121,69 @@ impl OnstarFile {
             device_id: self.device_id.clone(),
         };
         Ok(Arc::new(Onstar::new(config, client.clone(), host.clock.clone())?))
+    }
+}
+
+/// One household's server, and its entities that are cars. VINs do not print.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HomeAssistantFile {
+    pub base: String,
+    pub client_id: String,
+    pub redirect_uri: String,
+    pub cars: Vec<HomeCarFile>,
+}
+/// One car: who it is by its papers, and the three entities that tell of it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HomeCarFile {
+    pub vin: String,
+    pub make: String,
+    pub model: Option<String>,
+    pub model_year: Option<u16>,
+    pub colour: Option<String>,
+    /// `trunk`, `tailgate_with_cabin` or `cabin`.
+    pub class: String,
+    pub lock: String,
+    pub lid: String,
+    pub tracker: String,
+}
+impl std::fmt::Debug for HomeAssistantFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HomeAssistantFile").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+impl std::fmt::Debug for HomeCarFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HomeCarFile(<redacted>)")
+    }
+}
+impl HomeCarFile {
+    fn car(&self) -> anyhow::Result<Car> {
+        Ok(Car {
+            vin: Vin::parse(&self.vin).context("vin")?,
+            make: self.make.clone(),
+            model: self.model.clone(),
+            model_year: self.model_year,
+            colour: self.colour.clone(),
+            class: AccessClass::parse(&self.class).context("class is none")?,
+            lock: self.lock.clone(),
+            lid: self.lid.clone(),
+            tracker: self.tracker.clone(),
+        })
+    }
+}
+impl HomeAssistantFile {
+    /// # Errors
+    /// When the configuration cannot be used; no value is repeated.
+    pub fn access(&self, host: &Host, client: &Client) -> anyhow::Result<Arc<dyn Access>> {
+        let config = HomeAssistantConfig {
+            base: self.base.clone(),
+            client_id: self.client_id.clone(),
+            redirect_uri: self.redirect_uri.clone(),
+            things: Things::Cars(self.cars.iter().map(HomeCarFile::car).collect::<anyhow::Result<_>>()?),
+        };
+        Ok(Arc::new(HomeAssistant::new(config, client.clone(), host.clock.clone())?))
     }
 }
 
@@ -273,5 +344,32 @@ mod tests {
         assert!(toml::from_str::<OnstarFile>(&format!("{SECTION}\nclient_secret = \"x\"")).is_err());
         let plain: OnstarFile = toml::from_str(&SECTION.replace("https://api", "http://api")).unwrap();
         assert!(plain.access(&host, &client).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_households_cars_are_named_one_by_one() {
+        const HOME: &str = r#"
+            base = "https://home.example.org"
+            client_id = "https://wallet.example.org/"
+            redirect_uri = "https://wallet.example.org/oauth/callback"
+            [[cars]]
+            vin = "1M8GDM9AXKP042788"
+            make = "Example"
+            class = "tailgate_with_cabin"
+            lock = "lock.car"
+            lid = "cover.car_tailgate"
+            tracker = "device_tracker.car"
+        "#;
+        let host = Host::system();
+        let client = Client::network(Arc::clone(&host.clock)).unwrap();
+        let whole: HomeAssistantFile = toml::from_str(HOME).unwrap();
+        assert_eq!(whole.access(&host, &client).unwrap().facts().maker, "homeassistant-car");
+        for (good, bad) in [("1M8GDM9AXKP042788", "SHORT"), ("lock.car", "light.car"), ("tailgate_with_cabin", "door")]
+        {
+            let odd: HomeAssistantFile = toml::from_str(&HOME.replace(good, bad)).unwrap();
+            let refused = odd.access(&host, &client).err().map(|e| format!("{e:#}"));
+            assert!(refused.is_some_and(|text| !text.contains(bad) || bad == "door"), "{bad}");
+        }
+        assert!(!format!("{whole:?}").contains("1M8GDM9AXKP042788"), "no VIN prints");
     }
 }

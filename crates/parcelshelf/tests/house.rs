@@ -17,7 +17,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("access", &["core"]),
     ("routing", &["core"]),
     ("exchange", &["core"]),
+    ("access-homeassistant", &["access", "core", "exchange"]),
     ("access-onstar", &["access", "core", "exchange"]),
+    ("access-seam", &["access", "core", "exchange"]),
     ("access-volvo", &["access", "core", "exchange"]),
     ("store", &["core"]),
     ("edge", &["core", "store"]),
@@ -30,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "parcelshelf",
         &[
             "access",
+            "access-homeassistant",
             "access-onstar",
             "access-volvo",
             "carrier",
@@ -184,7 +187,7 @@ fn a_makers_name_stays_in_its_adapter() {
             }
             let text = fs::read_to_string(&file).expect("source").to_lowercase();
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-            for maker in ["volvo", "onstar", "tesla", "smartcar"] {
+            for maker in ["volvo", "onstar", "tesla", "smartcar", "homeassistant", "home assistant", "seam_"] {
                 assert!(!code.contains(maker), "{} names {maker}", file.display());
             }
         }

@@ -1,0 +1,306 @@
+//! Which server, who we are there, and which of its entities are one car or one door. Nothing here has a default.
+
+use std::collections::HashSet;
+
+use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::vehicle::Vin;
+use url::Url;
+
+/// One household has no more.
+const THINGS_MAX: usize = 16;
+const ENTITY_BYTES_MAX: usize = 255;
+const TEXT_BYTES_MAX: usize = 100;
+
+/// One household's server.
+#[derive(Debug, Clone)]
+pub struct HomeAssistantConfig {
+    /// Origin of the server, such as `https://home.example.org`; `http` on the loopback interface only.
+    pub base: String,
+    /// Our own address: this server knows its clients by address, without registration.
+    pub client_id: String,
+    /// On the same host as `client_id`, else the server refuses it.
+    pub redirect_uri: String,
+    pub things: Things,
+}
+
+/// What one adapter serves. Cars and doors can tell different things, so each kind is an adapter of its own.
+#[derive(Debug, Clone)]
+pub enum Things {
+    Cars(Vec<Car>),
+    Doors(Vec<Door>),
+}
+
+/// One car: three entities that somebody's integration of that car made.
+#[derive(Debug, Clone)]
+pub struct Car {
+    /// By the owner's papers: the server does not know it.
+    pub vin: Vin,
+    pub make: String,
+    pub model: Option<String>,
+    pub model_year: Option<u16>,
+    pub colour: Option<String>,
+    /// What `lock` gives access to. A car's integration mostly turns the central lock: then it is
+    /// [`AccessClass::TailgateWithCabin`].
+    pub class: AccessClass,
+    /// `lock.*`
+    pub lock: String,
+    /// `cover.*`: the lid behind which the parcel goes.
+    pub lid: String,
+    /// `device_tracker.*` with coordinates.
+    pub tracker: String,
+}
+
+/// One door with one lock.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// Seventeen characters like a VIN, of the operator's choice, that begin with `0`: no car's number does (ISO 3780 gives
+    /// that region to nobody). Decision 18 says why a door has one.
+    pub number: Vin,
+    pub name: String,
+    /// `lock.*`
+    pub lock: String,
+}
+
+/// Why a configuration is none. Names the member, never its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    #[error("base must be an origin: https://host, or http://host on the loopback interface, and nothing behind it")]
+    NotAnOrigin,
+    #[error("client_id must be an https address, or http on the loopback interface")]
+    ClientId,
+    #[error("redirect_uri must be a URL without fragment on client_id's host")]
+    RedirectUri,
+    #[error("there must be between 1 and 16 things")]
+    HowMany,
+    #[error("{0} is not such an entity's id")]
+    Entity(&'static str),
+    #[error("two things have the same number or lock")]
+    Twice,
+    #[error("a car's number never begins with 0, and a door's always does")]
+    Number,
+    #[error("a car opens as trunk, tailgate_with_cabin or cabin, and all cars of one server alike")]
+    Class,
+    #[error("{0} is empty, too long or has control characters")]
+    Text(&'static str),
+}
+
+/// The entities of one thing, whatever it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Thing {
+    pub number: Vin,
+    pub class: AccessClass,
+    pub lock: String,
+    pub lid: Option<String>,
+    pub tracker: Option<String>,
+    pub make: String,
+    pub model: Option<String>,
+    pub model_year: Option<u16>,
+    pub colour: Option<String>,
+}
+
+/// The checked form that requests are made from.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub base: Url,
+    pub client_id: String,
+    pub redirect_uri: String,
+    pub things: Vec<Thing>,
+    pub doors: bool,
+}
+
+impl Checked {
+    pub fn new(config: HomeAssistantConfig) -> Result<Self, ConfigError> {
+        let base = safe(&config.base).filter(|u| u.path() == "/" && u.query().is_none() && u.fragment().is_none());
+        let base = base.ok_or(ConfigError::NotAnOrigin)?;
+        let client = safe(&config.client_id).filter(|u| u.fragment().is_none()).ok_or(ConfigError::ClientId)?;
+        let redirect = safe(&config.redirect_uri).filter(|u| u.fragment().is_none() && u.origin() == client.origin());
+        redirect.ok_or(ConfigError::RedirectUri)?;
+        let doors = matches!(config.things, Things::Doors(_));
+        let things: Vec<Thing> = match config.things {
+            Things::Cars(cars) => cars.into_iter().map(car).collect::<Result<_, _>>()?,
+            Things::Doors(all) => all.into_iter().map(door).collect::<Result<_, _>>()?,
+        };
+        if things.is_empty() || things.len() > THINGS_MAX {
+            return Err(ConfigError::HowMany);
+        }
+        if things.iter().any(|t| t.class != things[0].class) {
+            return Err(ConfigError::Class);
+        }
+        let numbers: HashSet<_> = things.iter().map(|t| &t.number).collect();
+        let locks: HashSet<_> = things.iter().map(|t| &t.lock).collect();
+        if numbers.len() != things.len() || locks.len() != things.len() {
+            return Err(ConfigError::Twice);
+        }
+        Ok(Self { base, client_id: config.client_id, redirect_uri: config.redirect_uri, things, doors })
+    }
+    pub fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url
+    }
+    pub fn thing(&self, number: &Vin) -> Option<&Thing> {
+        self.things.iter().find(|t| t.number == *number)
+    }
+}
+
+fn car(car: Car) -> Result<Thing, ConfigError> {
+    if is_a_doors(&car.vin) {
+        return Err(ConfigError::Number);
+    }
+    if !matches!(car.class, AccessClass::SeparateTrunk | AccessClass::TailgateWithCabin | AccessClass::Cabin) {
+        return Err(ConfigError::Class);
+    }
+    text("make", &car.make)?;
+    for (name, value) in [("model", &car.model), ("colour", &car.colour)] {
+        value.as_deref().map_or(Ok(()), |v| text(name, v))?;
+    }
+    Ok(Thing {
+        number: car.vin,
+        class: car.class,
+        lock: entity("lock", "lock.", car.lock)?,
+        lid: Some(entity("lid", "cover.", car.lid)?),
+        tracker: Some(entity("tracker", "device_tracker.", car.tracker)?),
+        make: car.make,
+        model: car.model,
+        model_year: car.model_year,
+        colour: car.colour,
+    })
+}
+fn door(door: Door) -> Result<Thing, ConfigError> {
+    if !is_a_doors(&door.number) {
+        return Err(ConfigError::Number);
+    }
+    text("name", &door.name)?;
+    Ok(Thing {
+        number: door.number,
+        class: AccessClass::Door,
+        lock: entity("lock", "lock.", door.lock)?,
+        lid: None,
+        tracker: None,
+        make: door.name,
+        model: None,
+        model_year: None,
+        colour: None,
+    })
+}
+fn is_a_doors(number: &Vin) -> bool {
+    number.expose().starts_with('0')
+}
+/// An entity's id goes into an address: lower-case letters, digits and `_` behind its domain, nothing else.
+fn entity(name: &'static str, domain: &str, id: String) -> Result<String, ConfigError> {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    let object = id.strip_prefix(domain).unwrap_or_default();
+    let good = !object.is_empty() && object.bytes().all(fits) && id.len() <= ENTITY_BYTES_MAX;
+    if good { Ok(id) } else { Err(ConfigError::Entity(name)) }
+}
+fn text(name: &'static str, text: &str) -> Result<(), ConfigError> {
+    let good = !text.trim().is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control);
+    if good { Ok(()) } else { Err(ConfigError::Text(name)) }
+}
+/// An address; plain HTTP only where nobody can listen on the way.
+fn safe(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let anonymous = url.username().is_empty() && url.password().is_none();
+    let private = match (url.scheme(), url.host()) {
+        ("https", Some(_)) => true,
+        ("http", Some(url::Host::Domain(d))) => d == "localhost" || d.ends_with(".localhost"),
+        ("http", Some(url::Host::Ipv4(ip))) => ip.is_loopback(),
+        ("http", Some(url::Host::Ipv6(ip))) => ip.is_loopback(),
+        _ => false,
+    };
+    (anonymous && private).then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn a_car() -> Car {
+        Car {
+            vin: Vin::parse("1M8GDM9AXKP042788").unwrap(),
+            make: "Example".into(),
+            model: None,
+            model_year: Some(2022),
+            colour: None,
+            class: AccessClass::TailgateWithCabin,
+            lock: "lock.car".into(),
+            lid: "cover.car_tailgate".into(),
+            tracker: "device_tracker.car".into(),
+        }
+    }
+    fn a_door() -> Door {
+        Door {
+            number: Vin::parse("0HALLWAY000000001").unwrap(),
+            name: "Hallway".into(),
+            lock: "lock.front_door".into(),
+        }
+    }
+    fn config(things: Things) -> HomeAssistantConfig {
+        HomeAssistantConfig {
+            base: "https://home.example.org".into(),
+            client_id: "https://wallet.example.org/".into(),
+            redirect_uri: "https://wallet.example.org/oauth/callback".into(),
+            things,
+        }
+    }
+    fn refused(things: Things) -> Option<ConfigError> {
+        Checked::new(config(things)).err()
+    }
+
+    #[test]
+    fn the_server_is_reached_where_nobody_can_listen_on_the_way() {
+        for (base, good) in [
+            ("https://home.example.org", true),
+            ("https://home.example.org:8123", true),
+            ("http://127.0.0.1:8123", true),
+            ("http://home.localhost:8123", true),
+            ("http://homeassistant.local:8123", false),
+            ("https://home.example.org/ha", false),
+            ("https://u:p@home.example.org", false),
+            ("home.example.org", false),
+        ] {
+            let config = HomeAssistantConfig { base: base.into(), ..config(Things::Cars(vec![a_car()])) };
+            assert_eq!(Checked::new(config).is_ok(), good, "{base}");
+        }
+        let away = HomeAssistantConfig {
+            redirect_uri: "https://elsewhere.example.org/oauth/callback".into(),
+            ..config(Things::Cars(vec![a_car()]))
+        };
+        assert_eq!(Checked::new(away).err(), Some(ConfigError::RedirectUri));
+    }
+
+    #[test]
+    fn an_entity_is_of_its_kind_and_leads_nowhere_else() {
+        for id in ["", "lock.", "switch.car", "lock.../x", "lock.a/b", "lock.car?x=1", "lock.Car", "lock.cär", "car"] {
+            let refused = refused(Things::Cars(vec![Car { lock: id.into(), ..a_car() }]));
+            assert_eq!(refused, Some(ConfigError::Entity("lock")), "{id:?}");
+        }
+        let lid = Car { lid: "lock.car".into(), ..a_car() };
+        assert_eq!(refused(Things::Cars(vec![lid])), Some(ConfigError::Entity("lid")));
+    }
+
+    #[test]
+    fn a_door_cannot_be_taken_for_a_car() {
+        assert_eq!(refused(Things::Cars(vec![a_car()])), None);
+        assert_eq!(refused(Things::Doors(vec![a_door()])), None);
+        let car = Car { vin: a_door().number, ..a_car() };
+        assert_eq!(refused(Things::Cars(vec![car])), Some(ConfigError::Number));
+        let door = Door { number: a_car().vin, ..a_door() };
+        assert_eq!(refused(Things::Doors(vec![door])), Some(ConfigError::Number));
+        let odd = Car { class: AccessClass::Door, ..a_car() };
+        assert_eq!(refused(Things::Cars(vec![odd])), Some(ConfigError::Class));
+    }
+
+    #[test]
+    fn every_thing_stands_there_once() {
+        assert_eq!(refused(Things::Cars(Vec::new())), Some(ConfigError::HowMany));
+        assert_eq!(refused(Things::Cars(vec![a_car(), a_car()])), Some(ConfigError::Twice));
+        let same_lock = Car { vin: Vin::parse("11111111111111111").unwrap(), ..a_car() };
+        assert_eq!(refused(Things::Cars(vec![a_car(), same_lock])), Some(ConfigError::Twice));
+        let other = Car { lock: "lock.other".into(), vin: Vin::parse("11111111111111111").unwrap(), ..a_car() };
+        assert_eq!(refused(Things::Cars(vec![a_car(), other.clone()])), None);
+        let trunk = Car { class: AccessClass::SeparateTrunk, ..other };
+        assert_eq!(refused(Things::Cars(vec![a_car(), trunk])), Some(ConfigError::Class), "facts are the adapter's");
+    }
+}

@@ -1,0 +1,240 @@
+//! What an entity's state says. Pure: bytes in, the port's words out. Unknown counts as no.
+
+use parcelshelf_access::{AccessError, LidState, LockState, Reachability, Reading};
+use parcelshelf_core::area::Position;
+use parcelshelf_core::time::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Metres to assume where a tracker gives no accuracy.
+pub(crate) const ACCURACY_M: f64 = 50.0;
+
+/// One state object as the server writes it. Members that are not used here are ignored; one that stands there twice, or is
+/// of another type, makes the whole unreadable.
+#[derive(Deserialize)]
+pub(crate) struct State {
+    entity_id: String,
+    state: String,
+    #[serde(default)]
+    attributes: Attributes,
+    last_changed: String,
+    last_updated: String,
+    /// Newer versions say when a state was written again unchanged.
+    #[serde(default)]
+    last_reported: Option<String>,
+    context: Context,
+}
+#[derive(Deserialize, Default)]
+struct Attributes {
+    #[serde(default)]
+    assumed_state: Value,
+    #[serde(default)]
+    latitude: Value,
+    #[serde(default)]
+    longitude: Value,
+    #[serde(default)]
+    gps_accuracy: Value,
+    #[serde(default)]
+    source_type: Value,
+}
+#[derive(Deserialize)]
+struct Context {
+    id: String,
+}
+
+/// The word of a lock's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    Locked,
+    Unlocked,
+    Locking,
+    Unlocking,
+    Jammed,
+    /// The device is offline.
+    Unavailable,
+    /// `unknown`, or a word that nobody has listed.
+    Other,
+}
+
+impl State {
+    /// The state of this entity; `None` for anything else.
+    pub fn parse(body: &[u8], entity: &str) -> Option<Self> {
+        serde_json::from_slice::<Self>(body).ok().filter(|s| s.entity_id == entity)
+    }
+    /// A list of states, such as a command's answer.
+    pub fn list(body: &[u8]) -> Option<Vec<Self>> {
+        serde_json::from_slice(body).ok()
+    }
+    pub fn is_of(&self, entity: &str) -> bool {
+        self.entity_id == entity
+    }
+    /// Which call made the state what it is.
+    pub fn context(&self) -> &str {
+        &self.context.id
+    }
+    pub fn word(&self) -> Word {
+        match self.state.as_str() {
+            "locked" => Word::Locked,
+            // `open`: the latch is pulled as well.
+            "unlocked" | "open" => Word::Unlocked,
+            "locking" => Word::Locking,
+            "unlocking" | "opening" => Word::Unlocking,
+            "jammed" => Word::Jammed,
+            "unavailable" => Word::Unavailable,
+            _ => Word::Other,
+        }
+    }
+    /// The integration does not read the device: it repeats what it was last told. Anything but a clear no counts as yes.
+    pub fn is_assumed(&self) -> bool {
+        !matches!(self.attributes.assumed_state, Value::Null | Value::Bool(false))
+    }
+
+    pub fn lock(&self) -> Reading<LockState> {
+        let value = match self.word() {
+            _ if self.is_assumed() => LockState::Unknown,
+            Word::Locked => LockState::Locked,
+            // On its way to locked it is not locked yet; on its way to unlocked it is no longer relied upon.
+            Word::Unlocked | Word::Unlocking | Word::Locking => LockState::Unlocked,
+            // A bolt that stuck on its way may stand anywhere.
+            Word::Jammed | Word::Unavailable | Word::Other => LockState::Unknown,
+        };
+        Reading { value, changed_at: self.changed_at() }
+    }
+    /// A cover's state as a lid's.
+    pub fn lid(&self) -> Reading<LidState> {
+        let value = match self.state.as_str() {
+            _ if self.is_assumed() => LidState::Unknown,
+            "open" => LidState::Open,
+            "opening" | "closing" => LidState::Ajar,
+            "closed" => LidState::Closed,
+            _ => LidState::Unknown,
+        };
+        Reading { value, changed_at: self.changed_at() }
+    }
+    pub fn reachability(&self) -> Reachability {
+        match self.word() {
+            Word::Unavailable => Reachability::NoConnection,
+            Word::Other => Reachability::Unknown,
+            _ => Reachability::Available,
+        }
+    }
+    /// Where a tracker says that its car is, and since when it says so.
+    pub fn place(&self) -> Result<(Position, Option<Timestamp>), AccessError> {
+        if matches!(self.state.as_str(), "unavailable" | "unknown") {
+            return Err(AccessError::Unreachable);
+        }
+        let number = |value: &Value| value.as_f64().filter(|n| n.is_finite());
+        let (Some(latitude), Some(longitude)) = (number(&self.attributes.latitude), number(&self.attributes.longitude))
+        else {
+            return Err(AccessError::NotSupported);
+        };
+        // A place that was concluded from a network is the network's.
+        if self.attributes.source_type.as_str() != Some("gps") {
+            return Err(AccessError::NotSupported);
+        }
+        let accuracy = number(&self.attributes.gps_accuracy).filter(|m| *m > 0.0).unwrap_or(ACCURACY_M);
+        // 0° N 0° E is open sea: some integrations write it when they know nothing.
+        let position = (latitude != 0.0 || longitude != 0.0).then(|| Position::new(latitude, longitude, accuracy).ok());
+        let position = position.flatten().ok_or(AccessError::Malformed("position"))?;
+        let taken_at = self.last_reported.as_deref().unwrap_or(&self.last_updated);
+        Ok((position, Timestamp::parse_rfc3339(taken_at).ok()))
+    }
+    fn changed_at(&self) -> Option<Timestamp> {
+        Timestamp::parse_rfc3339(&self.last_changed).ok()
+    }
+}
+
+/// Whether the server has loaded everything: it answers before it has.
+pub(crate) fn is_running(config: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Config {
+        state: String,
+    }
+    serde_json::from_slice::<Config>(config).is_ok_and(|c| c.state == "RUNNING")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(state: &str, attributes: &str) -> Vec<u8> {
+        format!(
+            r#"{{"entity_id":"lock.car","state":"{state}","attributes":{attributes},"last_changed":"2026-11-22T22:23:12.582976+01:00",
+            "last_updated":"2026-11-22T22:24:00+00:00","context":{{"id":"01","parent_id":null,"user_id":null}}}}"#
+        )
+        .into_bytes()
+    }
+    fn state(state: &str, attributes: &str) -> State {
+        State::parse(&body(state, attributes), "lock.car").unwrap()
+    }
+
+    #[test]
+    fn only_a_clear_word_is_locked_or_closed() {
+        use LockState::{Locked, Unknown, Unlocked};
+        for (word, lock) in [
+            ("locked", Locked),
+            ("unlocked", Unlocked),
+            ("open", Unlocked),
+            ("locking", Unlocked),
+            ("unlocking", Unlocked),
+            ("opening", Unlocked),
+            ("jammed", Unknown),
+            ("unavailable", Unknown),
+            ("unknown", Unknown),
+            ("LOCKED", Unknown),
+            ("", Unknown),
+        ] {
+            assert_eq!(state(word, "{}").lock().value, lock, "{word:?}");
+            assert_eq!(state(word, r#"{"assumed_state":true}"#).lock().value, Unknown, "{word:?}: only assumed");
+        }
+        for (word, lid) in [
+            ("closed", LidState::Closed),
+            ("open", LidState::Open),
+            ("opening", LidState::Ajar),
+            ("closing", LidState::Ajar),
+            ("unavailable", LidState::Unknown),
+            ("on", LidState::Unknown),
+        ] {
+            assert_eq!(state(word, "{}").lid().value, lid, "{word:?}");
+            assert_eq!(state(word, r#"{"assumed_state":"yes"}"#).lid().value, LidState::Unknown, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn times_have_microseconds_and_an_offset() {
+        let changed = state("locked", "{}").lock().changed_at.unwrap();
+        assert_eq!(changed.to_rfc3339(), "2026-11-22T21:23:12.582Z");
+    }
+
+    #[test]
+    fn a_place_needs_coordinates_of_a_satellite_receiver() {
+        let told =
+            |attributes: &str| state("home", attributes).place().map(|(p, t)| (p.latitude_deg(), p.accuracy_m(), t));
+        let at = Timestamp::parse_rfc3339("2026-11-22T22:24:00Z").ok();
+        let good = r#"{"latitude":59.33,"longitude":18.06,"gps_accuracy":12,"source_type":"gps"}"#;
+        assert_eq!(told(good), Ok((59.33, 12.0, at)));
+        assert_eq!(told(&good.replace("12", "0")), Ok((59.33, ACCURACY_M, at)), "0 m is no accuracy");
+        assert_eq!(told(&good.replace("gps\"}", "router\"}")), Err(AccessError::NotSupported));
+        assert_eq!(told("{}"), Err(AccessError::NotSupported));
+        assert_eq!(told(&good.replace("59.33", "\"59.33\"")), Err(AccessError::NotSupported));
+        assert_eq!(told(&good.replace("59.33", "91")), Err(AccessError::Malformed("position")));
+        assert_eq!(told(&good.replace("59.33", "0").replace("18.06", "0")), Err(AccessError::Malformed("position")));
+        assert_eq!(state("unavailable", good).place().err(), Some(AccessError::Unreachable));
+    }
+
+    #[test]
+    fn what_is_not_this_entitys_state_is_none() {
+        assert!(State::parse(&body("locked", "{}"), "lock.other").is_none());
+        let twice = String::from_utf8(body("locked", "{}"))
+            .unwrap()
+            .replace("{\"entity_id\"", "{\"state\":\"x\",\"entity_id\"");
+        let deep = "[".repeat(100_000);
+        for hostile in
+            ["", "null", "[]", "{}", "<html>", twice.as_str(), deep.as_str(), r#"{"entity_id":"lock.car","state":7}"#]
+        {
+            assert!(State::parse(hostile.as_bytes(), "lock.car").is_none(), "{}", &hostile[..hostile.len().min(20)]);
+        }
+        assert!(State::list(b"{}").is_none() && State::list(deep.as_bytes()).is_none());
+        assert!(!is_running(b"{}") && !is_running(br#"{"state":"STARTING"}"#) && is_running(br#"{"state":"RUNNING"}"#));
+    }
+}
