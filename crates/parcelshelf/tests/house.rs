@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("routing", &["core"]),
     ("exchange", &["core"]),
     ("access-onstar", &["access", "core", "exchange"]),
+    ("access-tesla", &["access", "core", "exchange"]),
     ("access-volvo", &["access", "core", "exchange"]),
     ("store", &["core"]),
     ("edge", &["core", "store"]),

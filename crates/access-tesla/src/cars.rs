@@ -1,0 +1,75 @@
+//! What is remembered of each car while the process runs: its region, how it wants its commands, whose turn it is. In memory:
+//! losing it costs a few readings.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use parcelshelf_core::time::Timestamp;
+use parcelshelf_core::vehicle::Vin;
+
+/// Cars remembered; when full, all that nobody is busy with are forgotten.
+const CARS_MAX: usize = 10_000;
+
+/// How a car wants its commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    Plain,
+    Signed,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Index of the region in the configuration.
+    pub region: Option<usize>,
+    pub style: Option<Style>,
+    /// When it was last called to wake.
+    pub called_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Car {
+    /// One command at a time: the trunk's button toggles, and signed commands must arrive in the order of their counters.
+    pub turn: tokio::sync::Mutex<()>,
+    known: Mutex<Known>,
+}
+impl Car {
+    pub fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Cars(Mutex<HashMap<Vin, Arc<Car>>>);
+impl Cars {
+    pub fn of(&self, vin: &Vin) -> Arc<Car> {
+        let mut cars = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(car) = cars.get(vin) {
+            return Arc::clone(car);
+        }
+        if cars.len() >= CARS_MAX {
+            // Who is busy with one holds it, and its turn must stay one.
+            cars.retain(|_, car| Arc::strong_count(car) > 1);
+        }
+        let car = Arc::<Car>::default();
+        cars.insert(vin.clone(), Arc::clone(&car));
+        car
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_car_is_one_and_a_busy_one_is_not_forgotten() {
+        let cars = Cars::default();
+        let vin = |n: usize| Vin::parse(&format!("5YJ3E1EA0PF{n:06}")).unwrap();
+        let busy = cars.of(&vin(0));
+        assert!(Arc::ptr_eq(&busy, &cars.of(&vin(0))));
+        for n in 1..=CARS_MAX {
+            cars.of(&vin(n));
+        }
+        assert!(cars.0.lock().unwrap().len() <= CARS_MAX, "bounded");
+        assert!(Arc::ptr_eq(&busy, &cars.of(&vin(0))), "its turn stays one");
+    }
+}

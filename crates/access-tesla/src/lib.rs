@@ -1,0 +1,560 @@
+//! Tesla's Fleet API behind the access port.
+//!
+//! What it is: the one place that knows this maker's addresses, statuses, units and quirks. What it is not: it holds no policy
+//! and no token, repeats no command by itself, and logs no address, for this maker writes the VIN into it. `docs/makers/tesla.md`
+//! says what the maker promises, how to get access, what it costs, and what a lock proof means here.
+//!
+//! The three things to know: [`Tesla`] (the adapter), [`TeslaConfig`] (who we are there, and which hosts may be asked), and that
+//! the trunk's button *toggles*: an opening reads the car first and sends nothing unless the lid is seen shut.
+//!
+//! ```no_run
+//! use parcelshelf_access::Access as _;
+//! use parcelshelf_access_tesla::{Region, Tesla, TeslaConfig};
+//! use parcelshelf_core::secret::Redacted;
+//!
+//! # fn f(timer: std::sync::Arc<dyn parcelshelf_core::time::Timer>, entropy: std::sync::Arc<dyn parcelshelf_core::time::Entropy>)
+//! # -> Result<(), Box<dyn std::error::Error>> {
+//! let config = TeslaConfig {
+//!     regions: vec![Region { name: "EU".into(), api_base: "https://fleet-api.prd.eu.vn.cloud.tesla.com".into() }],
+//!     login_base: "https://auth.tesla.com".into(),
+//!     token_base: "https://fleet-auth.prd.vn.cloud.tesla.com".into(),
+//!     client_id: "from-the-registration".into(),
+//!     client_secret: Redacted::new("secret".into()),
+//!     redirect_uri: "https://wallet.example.org/oauth/callback".into(),
+//!     command_key: None,
+//! };
+//! let tesla = Tesla::new(config, parcelshelf_exchange::Client::network(timer.clone())?, timer, entropy)?;
+//! assert!(tesla.facts().can_wake);
+//! # Ok(()) }
+//! ```
+
+mod answers;
+mod cars;
+mod commands;
+mod config;
+mod json;
+mod models;
+mod prepared;
+mod regions;
+mod tokens;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parcelshelf_access::{
+    Access, AccessError, Closures, Command, Facts, LidState, Located, LockState, Prepared, Reachability, Reconciled,
+    Sent, Session, Tokens, VehicleFindings,
+};
+use parcelshelf_core::actuation::{AccessClass, Confirmation, Outcome, Refusal, Source};
+use parcelshelf_core::time::{Entropy, Timer, Timestamp, within};
+use parcelshelf_core::vehicle::Vin;
+use parcelshelf_exchange::Client;
+
+pub use config::{ConfigError, Region, TeslaConfig};
+
+use answers::{Data, VEHICLES_MAX};
+use cars::{Car, Cars, Style};
+use commands::{Asked, Meaning};
+use config::Checked;
+use prepared::Wish;
+use wire::{Answer, COMMAND_DEADLINE, Content, Operation, READ_DEADLINE, Silence};
+
+/// Short name in configuration and reports.
+pub const MAKER: &str = "tesla";
+
+/// An API call was answered 401: the access token has ended early, or the owner withdrew the consent. A refresh tells which.
+pub const TOKEN_REFUSED: &str = "the access token was refused";
+/// An API call was answered 403: a permission is missing, or the car is not this owner's any more.
+pub const PERMISSION_REFUSED: &str = "a permission or the relation to the car is missing";
+/// The owner switched remote access off in the car.
+pub const REMOTE_ACCESS_OFF: &str = "remote access is switched off in the car";
+/// The account or the car is locked, or its privacy setting forbids it.
+pub const ACCOUNT_CLOSED: &str = "the account is locked, or its privacy setting forbids this";
+
+/// No call takes longer: waiting for one's turn, a reading, and a command.
+const CALL_DEADLINE: Duration = Duration::from_secs(60);
+/// So long another command to the same car is waited for.
+const TURN_DEADLINE: Duration = Duration::from_secs(20);
+/// A car that was called is asked after so often, and so long.
+const WAKE_POLL: Duration = Duration::from_secs(3);
+const WAKE_WAIT: Duration = Duration::from_secs(40);
+/// Within so many milliseconds a car is called once: wakes are scarce and paid for.
+const WAKE_ONCE_MS: i64 = 120_000;
+/// Pages of the list of cars that are read.
+const PAGES_MAX: u32 = 2;
+
+/// Groups of a car's data: only what is needed is asked for, and the place only to locate.
+const STATE: &str = "closures_state;vehicle_state;vehicle_config";
+const USE: &str = "drive_state;vehicle_state";
+const PLACE: &str = "location_data;drive_state";
+const ALL: &str = "closures_state;vehicle_state;vehicle_config;location_data;drive_state";
+
+static FACTS: Facts = Facts {
+    maker: MAKER,
+    classes: &[AccessClass::SeparateTrunk, AccessClass::TailgateWithCabin],
+    parked: Source::Observed,
+    in_use: Source::Observed,
+    nobody_inside: Source::Inferred("the car sees no key or phone, is locked and every door is closed"),
+    lid_state: Source::Observed,
+    lock_state: Source::Observed,
+    position: Source::Observed,
+    position_accuracy_m: answers::ACCURACY_M,
+    can_wake: true,
+    can_signal: true,
+    // The lid opens at once and stays open.
+    opening_is_a_window: false,
+    unanswered_open_may_act_for: commands::UNANSWERED_MAY_ACT_FOR,
+    // The answer comes in the call; this maker keeps no record of commands.
+    poll_every: None,
+    default_window: Duration::from_secs(300),
+    call_deadline: CALL_DEADLINE,
+    // Usually quoted per car; the maker publishes that there are limits and answers 429.
+    reads_per_minute: 60,
+    commands_per_minute: 30,
+};
+
+/// The adapter. Cheap to share; holds credentials of the application, none of an owner.
+pub struct Tesla {
+    checked: Checked,
+    client: Client,
+    timer: Arc<dyn Timer>,
+    cars: Cars,
+}
+impl std::fmt::Debug for Tesla {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tesla").field("config", &self.checked.config).finish_non_exhaustive()
+    }
+}
+
+/// Why a reading was not had.
+#[derive(Debug)]
+enum Unread {
+    /// 408: the car sleeps or is out of reach.
+    Asleep,
+    Error(AccessError),
+}
+impl From<Unread> for AccessError {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Asleep => Self::Unreachable,
+            Unread::Error(error) => error,
+        }
+    }
+}
+impl Unread {
+    /// Why a command that needs this reading was not sent.
+    fn refusal(&self) -> (Refusal, Option<Duration>) {
+        match self {
+            Self::Asleep => (Refusal::Asleep, None),
+            Self::Error(AccessError::OwnerActionNeeded(_)) => (Refusal::OwnerActionNeeded, None),
+            Self::Error(AccessError::RateLimited { retry_after }) => (Refusal::RateLimited, *retry_after),
+            Self::Error(AccessError::NotSupported) => (Refusal::NotSupported, None),
+            Self::Error(_) => (Refusal::MakerRefused, None),
+        }
+    }
+}
+
+/// The time of a call: the session's, and what has passed since.
+struct Moments<'a> {
+    timer: &'a dyn Timer,
+    began: Duration,
+    session_now: Timestamp,
+}
+impl<'a> Moments<'a> {
+    fn of(timer: &'a dyn Timer, session: &Session) -> Self {
+        Self { timer, began: timer.uptime(), session_now: session.now }
+    }
+    fn now(&self) -> Timestamp {
+        let passed = self.timer.uptime().saturating_sub(self.began).as_millis();
+        self.session_now.plus_millis(i64::try_from(passed).unwrap_or(i64::MAX))
+    }
+}
+
+impl Tesla {
+    /// # Errors
+    /// [`ConfigError`] names what is wrong, never its value.
+    pub fn new(
+        config: TeslaConfig,
+        client: Client,
+        timer: Arc<dyn Timer>,
+        _entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self { checked: Checked::new(config)?, client, timer, cars: Cars::default() })
+    }
+
+    async fn ask(
+        &self,
+        operation: Operation,
+        session: &Session,
+        (region, rest): (usize, &str),
+        content: Content,
+        deadline: Duration,
+    ) -> Result<Answer, Silence> {
+        let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+        let mut url = self.checked.api_url(region, path);
+        url.set_query(query);
+        let request = wire::request(&url, content, &session.access_token).ok_or(Silence::NeverSent)?;
+        wire::call(&self.client, operation, request, deadline).await
+    }
+    /// A reading in a region; if the maker names another one that we know, there. The region that answered comes along.
+    async fn read_in(
+        &self,
+        operation: Operation,
+        session: &Session,
+        (region, rest): (usize, &str),
+        content: Content,
+    ) -> Result<(Bytes, usize), Unread> {
+        let unreachable = |_| Unread::Error(AccessError::Unreachable);
+        let answer = self.ask(operation, session, (region, rest), content.clone(), READ_DEADLINE).await;
+        let mut answer = answer.map_err(unreachable)?;
+        let mut answered = region;
+        if answer.status.as_u16() == 421
+            && let Some(told) = regions::named(&self.checked, answer.body.as_deref()).filter(|told| *told != region)
+        {
+            answered = told;
+            answer = self.ask(operation, session, (told, rest), content, READ_DEADLINE).await.map_err(unreachable)?;
+        }
+        readable(answer).map(|body| (body, answered))
+    }
+    /// A reading of one car.
+    async fn read(
+        &self,
+        operation: Operation,
+        session: &Session,
+        vin: &Vin,
+        rest: &str,
+        content: Content,
+    ) -> Result<Bytes, Unread> {
+        let car = self.cars.of(vin);
+        let region = car.known().region.unwrap_or(0);
+        let (body, answered) = self.read_in(operation, session, (region, rest), content).await?;
+        car.known().region = Some(answered);
+        Ok(body)
+    }
+    async fn data(&self, operation: Operation, session: &Session, vin: &Vin, groups: &str) -> Result<Data, Unread> {
+        let groups: String = url::form_urlencoded::byte_serialize(groups.as_bytes()).collect();
+        let rest = format!("/{}/vehicle_data?endpoints={groups}", vin.expose());
+        let body = self.read(operation, session, vin, &rest, Content::Nothing).await?;
+        Data::parse(&body, vin).map_err(|why| Unread::Error(AccessError::Malformed(why)))
+    }
+    async fn state_at_the_cloud(&self, session: &Session, vin: &Vin) -> Result<Reachability, AccessError> {
+        let rest = format!("/{}", vin.expose());
+        let body = self.read(Operation("vehicle"), session, vin, &rest, Content::Nothing).await?;
+        answers::vehicle(&body, vin).map_err(AccessError::Malformed)
+    }
+
+    /// One command without a signature, and what it came to.
+    async fn plain(&self, asked: Asked, session: &Session, vin: &Vin, car: &Car, moments: &Moments<'_>) -> Sent {
+        let rest = format!("/{}/command/{}", vin.expose(), asked.path());
+        let region = car.known().region.unwrap_or(0);
+        let until = moments.now().plus_seconds(commands::UNANSWERED_MAY_ACT_FOR.as_secs().cast_signed());
+        let content = Content::Json(asked.body().to_owned());
+        let came_back = self.ask(Operation(asked.path()), session, (region, &rest), content, COMMAND_DEADLINE).await;
+        let came_back = came_back.as_ref().map_err(|silence| *silence);
+        let meaning = match commands::by_status(came_back) {
+            Meaning::ReadTheBody => commands::by_body(asked, came_back.ok().and_then(|a| a.body.as_deref())),
+            meaning => meaning,
+        };
+        self.learn(car, meaning, came_back);
+        commands::sent(meaning, until, came_back)
+    }
+    /// What a refusal tells for the next command. This one is not sent again.
+    fn learn(&self, car: &Car, meaning: Meaning, came_back: Result<&Answer, Silence>) {
+        let mut known = car.known();
+        match meaning {
+            Meaning::SignIt => known.style = Some(Style::Signed),
+            Meaning::SendItPlain => known.style = Some(Style::Plain),
+            Meaning::AnotherRegion => {
+                let body = came_back.ok().and_then(|a| a.body.as_deref());
+                known.region = regions::named(&self.checked, body).or(known.region);
+            }
+            _ => {}
+        }
+    }
+
+    /// Opens a lid that is seen shut by the car itself, and no other.
+    async fn open(&self, session: &Session, wish: &Wish, car: &Car, moments: &Moments<'_>) -> Sent {
+        let no = |refusal| commands::did_not_happen(refusal, None);
+        let state = match self.data(Operation("state before opening"), session, &wish.vin, STATE).await {
+            Ok(state) => state,
+            Err(unread) => {
+                let (refusal, wait) = unread.refusal();
+                return commands::did_not_happen(refusal, wait);
+            }
+        };
+        if state.can_actuate_trunks() == Some(false) {
+            return no(Refusal::NotSupported);
+        }
+        // The button would shut an open lid on whatever lies there; an unknown one may be open.
+        match state.closures(moments.now()).lid.value {
+            LidState::Closed if state.can_actuate_trunks() == Some(true) => {}
+            LidState::Open | LidState::Ajar => return no(Refusal::NotClosed),
+            LidState::Closed | LidState::Unknown => return no(Refusal::MakerRefused),
+        }
+        self.plain(Asked::Trunk, session, &wish.vin, car, moments).await
+    }
+
+    async fn findings(
+        &self,
+        session: &Session,
+        vin: Vin,
+        fleet: Result<answers::Fleet, &'static str>,
+    ) -> Result<VehicleFindings, AccessError> {
+        let model = models::of(&vin);
+        let fleet = fleet.map_err(AccessError::Malformed)?;
+        let signs = self.checked.config.command_key.is_some();
+        let mut missing: Vec<String> = Vec::new();
+        if fleet.signed && !fleet.key_paired {
+            missing.push(String::from("key_paired"));
+        }
+        if fleet.signed && !signs {
+            missing.push(String::from("vehicle_command_protocol"));
+        }
+        let data = match self.data(Operation("details"), session, &vin, ALL).await {
+            Ok(data) => Some(data),
+            Err(Unread::Asleep) => {
+                missing.push(String::from("vehicle is offline or asleep"));
+                None
+            }
+            Err(Unread::Error(AccessError::OwnerActionNeeded(PERMISSION_REFUSED))) => {
+                missing.push(String::from("vehicle_device_data"));
+                None
+            }
+            Err(Unread::Error(AccessError::OwnerActionNeeded(REMOTE_ACCESS_OFF))) => {
+                missing.push(String::from("mobile_access_disabled"));
+                None
+            }
+            Err(Unread::Error(AccessError::NotSupported)) => None,
+            Err(unread) => return Err(unread.into()),
+        };
+        let publishes_position = data.as_ref().is_some_and(|d| d.located(session.now).is_ok());
+        if data.is_some() && !publishes_position {
+            missing.push(String::from("vehicle_location"));
+        }
+        // An opening that cannot be watched or locked again is none.
+        let watched = data
+            .as_ref()
+            .map(|d| d.closures(session.now))
+            .is_some_and(|seen| seen.lid.value != LidState::Unknown && seen.central_lock.value != LockState::Unknown);
+        let commands = !fleet.signed || (signs && fleet.key_paired);
+        let button = data.as_ref().and_then(Data::can_actuate_trunks) == Some(true);
+        let class = model.and_then(|m| m.class).filter(|_| commands && watched && button);
+        Ok(VehicleFindings {
+            make: String::from("Tesla"),
+            model: model.map(|m| m.name.to_owned()),
+            model_year: models::year_of(&vin),
+            colour: data.as_ref().and_then(Data::colour),
+            can_open: class.into_iter().collect(),
+            can_lock: commands,
+            can_signal: commands,
+            missing_permissions: missing,
+            publishes_position,
+            vin,
+        })
+    }
+    /// VINs of the account, at most two pages, with the region that answered.
+    async fn list(&self, session: &Session) -> Result<(Vec<Vin>, usize), AccessError> {
+        let (mut all, mut region) = (Vec::new(), 0);
+        for page in 1..=PAGES_MAX {
+            let rest = format!("?page={page}&per_page={VEHICLES_MAX}");
+            let (body, answered) =
+                self.read_in(Operation("vehicles"), session, (region, &rest), Content::Nothing).await?;
+            region = answered;
+            let (vins, more) = answers::vehicles(&body).map_err(AccessError::Malformed)?;
+            all.extend(vins);
+            if !more {
+                break;
+            }
+        }
+        Ok((all, region))
+    }
+}
+
+/// Statuses of readings. Bodies of refusals say little, and only what is known is looked for.
+fn readable(answer: Answer) -> Result<Bytes, Unread> {
+    let owner = |why| Unread::Error(AccessError::OwnerActionNeeded(why));
+    match answer.status.as_u16() {
+        200 => answer.body.ok_or(Unread::Error(AccessError::Malformed("body"))),
+        401 if commands::says(&answer, "mobile_access_disabled") => Err(owner(REMOTE_ACCESS_OFF)),
+        401 => Err(owner(TOKEN_REFUSED)),
+        // Our bill is not paid, or we are not registered in this region.
+        402 | 412 => Err(Unread::Error(AccessError::Credentials)),
+        403 => Err(owner(PERMISSION_REFUSED)),
+        404 | 421 => Err(Unread::Error(AccessError::NotSupported)),
+        408 => Err(Unread::Asleep),
+        423 | 451 => Err(owner(ACCOUNT_CLOSED)),
+        429 => Err(Unread::Error(AccessError::RateLimited { retry_after: wire::retry_after(&answer) })),
+        500..=599 => Err(Unread::Error(AccessError::Unreachable)),
+        _ => Err(Unread::Error(AccessError::Malformed("status"))),
+    }
+}
+
+#[async_trait::async_trait]
+impl Access for Tesla {
+    fn facts(&self) -> &Facts {
+        &FACTS
+    }
+
+    fn authorize_url(&self, state: &str, pkce_verifier: &str) -> String {
+        tokens::authorize_url(&self.checked, state, pkce_verifier).into()
+    }
+    async fn exchange_code(&self, code: &str, pkce_verifier: &str, now: Timestamp) -> Result<Tokens, AccessError> {
+        let config = &self.checked.config;
+        let region = tokens::region_of(&self.checked, code);
+        let audience = self.checked.regions.get(region).map(|(_, base)| base.origin().ascii_serialization());
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", &config.client_id),
+            ("client_secret", config.client_secret.expose()),
+            ("code", code),
+            ("audience", audience.as_deref().unwrap_or_default()),
+            ("redirect_uri", &config.redirect_uri),
+            ("code_verifier", pkce_verifier),
+        ];
+        tokens::tokens(&self.token(&form).await?, None, now)
+    }
+    async fn refresh(&self, tokens: &Tokens, now: Timestamp) -> Result<Tokens, AccessError> {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", self.checked.config.client_id.as_str()),
+            ("refresh_token", tokens.refresh_token.as_str()),
+        ];
+        tokens::tokens(&self.token(&form).await?, Some(&tokens.refresh_token), now)
+    }
+    /// The maker publishes no revocation endpoint for third parties: the owner removes the application in the account pages, and
+    /// its key in the car.
+    async fn revoke(&self, _tokens: &Tokens) -> Result<bool, AccessError> {
+        Ok(false)
+    }
+
+    async fn vehicles(&self, session: &Session) -> Result<Vec<VehicleFindings>, AccessError> {
+        let all = async {
+            let (vins, region) = self.list(session).await?;
+            if vins.is_empty() {
+                return Ok(Vec::new());
+            }
+            let named: Vec<&str> = vins.iter().map(Vin::expose).collect();
+            let content = Content::Json(serde_json::json!({ "vins": named }).to_string());
+            let (status, region) =
+                self.read_in(Operation("fleet status"), session, (region, "/fleet_status"), content).await?;
+            let mut found = Vec::new();
+            for vin in vins {
+                self.cars.of(&vin).known().region = Some(region);
+                let fleet = answers::fleet_status(&status, &vin);
+                found.push(self.findings(session, vin, fleet).await?);
+            }
+            Ok(found)
+        };
+        within(&*self.timer, CALL_DEADLINE, all).await.unwrap_or(Err(AccessError::Unreachable))
+    }
+    /// The car itself is asked; only one that does not answer is looked up at the cloud.
+    async fn reachability(&self, session: &Session, vin: &Vin) -> Result<Reachability, AccessError> {
+        let moments = Moments::of(&*self.timer, session);
+        match self.data(Operation("use"), session, vin, USE).await {
+            Ok(data) => Ok(data.use_of_it(moments.now())),
+            Err(Unread::Asleep) => Ok(match self.state_at_the_cloud(session, vin).await? {
+                // The car has just said otherwise.
+                Reachability::Available => Reachability::Unknown,
+                told => told,
+            }),
+            Err(Unread::Error(error)) => Err(error),
+        }
+    }
+    async fn locate(&self, session: &Session, vin: &Vin) -> Result<Located, AccessError> {
+        let moments = Moments::of(&*self.timer, session);
+        let data = self.data(Operation("place"), session, vin, PLACE).await?;
+        data.located(moments.now()).map_err(AccessError::Malformed)
+    }
+    async fn closures(&self, session: &Session, vin: &Vin) -> Result<Closures, AccessError> {
+        let moments = Moments::of(&*self.timer, session);
+        let data = self.data(Operation("state"), session, vin, STATE).await?;
+        Ok(data.closures(moments.now()))
+    }
+    /// Calls the car once and watches it wake. Within two minutes it is not called again, only watched.
+    async fn wake(&self, session: &Session, vin: &Vin) -> Result<Outcome, AccessError> {
+        let car = self.cars.of(vin);
+        let called = {
+            let mut known = car.known();
+            let lately = known.called_at.is_some_and(|at| session.now.millis_since(at) < WAKE_ONCE_MS);
+            if !lately {
+                known.called_at = Some(session.now);
+            }
+            lately
+        };
+        if !called {
+            let rest = format!("/{}/wake_up", vin.expose());
+            match self.read(Operation("wake_up"), session, vin, &rest, Content::Json(String::from("{}"))).await {
+                Ok(body) => {
+                    if answers::vehicle(&body, vin) == Ok(Reachability::Available) {
+                        return Ok(Outcome::Done(Confirmation::Executed));
+                    }
+                }
+                Err(Unread::Asleep) => return Ok(Outcome::DidNotHappen(Refusal::Unreachable)),
+                Err(Unread::Error(error)) => return Err(error),
+            }
+        }
+        let watched = async {
+            loop {
+                self.timer.sleep(WAKE_POLL).await;
+                if self.state_at_the_cloud(session, vin).await? == Reachability::Available {
+                    return Ok(Outcome::Done(Confirmation::Observed));
+                }
+            }
+        };
+        within(&*self.timer, WAKE_WAIT, watched).await.unwrap_or(Ok(Outcome::Unknown))
+    }
+    async fn signal(&self, session: &Session, vin: &Vin) -> Result<Outcome, AccessError> {
+        let car = self.cars.of(vin);
+        let moments = Moments::of(&*self.timer, session);
+        let Some(_turn) = within(&*self.timer, TURN_DEADLINE, car.turn.lock()).await else {
+            return Ok(Outcome::DidNotHappen(Refusal::MakerRefused));
+        };
+        Ok(self.plain(Asked::Flash, session, vin, &car, &moments).await.outcome)
+    }
+
+    fn prepare(&self, command: Command, vin: &Vin, nonce: [u8; 16], now: Timestamp) -> Prepared {
+        prepared::encode(&Wish { command, vin: vin.clone(), nonce, prepared_at: now, signed: None })
+    }
+    async fn send(&self, session: &Session, prepared: &Prepared) -> Sent {
+        let no = |refusal| commands::did_not_happen(refusal, None);
+        let Some(wish) = prepared::decode(prepared) else { return no(Refusal::NeverSent) };
+        if let Command::Open(class) = wish.command
+            && models::of(&wish.vin).and_then(|m| m.class) != Some(class)
+        {
+            // A wish for a trunk alone opens no hatch, and this maker opens no cabin for a parcel.
+            return no(Refusal::NotSupported);
+        }
+        let car = self.cars.of(&wish.vin);
+        let moments = Moments::of(&*self.timer, session);
+        let Some(_turn) = within(&*self.timer, TURN_DEADLINE, car.turn.lock()).await else {
+            return no(Refusal::MakerRefused);
+        };
+        match wish.command {
+            Command::Open(_) => self.open(session, &wish, &car, &moments).await,
+            Command::Lock => self.plain(Asked::Lock, session, &wish.vin, &car, &moments).await,
+        }
+    }
+    /// This maker keeps no record of commands: only the car's own state tells.
+    async fn reconcile(
+        &self,
+        _session: &Session,
+        _prepared: &Prepared,
+        _handle: Option<&[u8]>,
+    ) -> Result<Reconciled, AccessError> {
+        Ok(Reconciled::AskTheCar)
+    }
+}
+
+impl Tesla {
+    async fn token(&self, form: &[(&str, &str)]) -> Result<Answer, AccessError> {
+        let mut url = self.checked.token.clone();
+        url.set_path("/oauth2/v3/token");
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = parcelshelf_exchange::post(url.as_str(), "application/x-www-form-urlencoded", body);
+        let request = request.map_err(|_| AccessError::Credentials)?;
+        let answer = wire::call(&self.client, Operation("token"), request, READ_DEADLINE).await;
+        answer.map_err(|_| AccessError::Unreachable)
+    }
+}
