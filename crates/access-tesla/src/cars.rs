@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
 
+use crate::signed::{Domain, Session};
+
 /// Cars remembered; when full, all that nobody is busy with are forgotten.
 const CARS_MAX: usize = 10_000;
 
@@ -24,6 +26,26 @@ pub(crate) struct Known {
     pub style: Option<Style>,
     /// When it was last called to wake.
     pub called_at: Option<Timestamp>,
+    /// The car said that it does not know our key.
+    pub key_unknown: bool,
+    vehicle_security: Option<Session>,
+    infotainment: Option<Session>,
+}
+impl Known {
+    pub const fn session(&mut self, domain: Domain) -> &mut Option<Session> {
+        match domain {
+            Domain::VehicleSecurity => &mut self.vehicle_security,
+            Domain::Infotainment => &mut self.infotainment,
+        }
+    }
+    /// Fresh session info is taken unless it contradicts what is known.
+    pub fn began(&mut self, domain: Domain, session: Session) {
+        let slot = self.session(domain);
+        if let Ok(session) = session.after(slot.as_ref()) {
+            *slot = Some(session);
+            self.key_unknown = false;
+        }
+    }
 }
 
 #[derive(Debug, Default)]

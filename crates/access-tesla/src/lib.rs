@@ -1,4 +1,4 @@
-//! Tesla's Fleet API behind the access port.
+//! Tesla's Fleet API and signed vehicle commands behind the access port.
 //!
 //! What it is: the one place that knows this maker's addresses, statuses, units and quirks. What it is not: it holds no policy
 //! and no token, repeats no command by itself, and logs no address, for this maker writes the VIN into it. `docs/makers/tesla.md`
@@ -36,6 +36,7 @@ mod json;
 mod models;
 mod prepared;
 mod regions;
+mod signed;
 mod tokens;
 mod wire;
 
@@ -48,7 +49,7 @@ use parcelshelf_access::{
     Sent, Session, Tokens, VehicleFindings,
 };
 use parcelshelf_core::actuation::{AccessClass, Confirmation, Outcome, Refusal, Source};
-use parcelshelf_core::time::{Entropy, Timer, Timestamp, within};
+use parcelshelf_core::time::{Entropy, Timer, Timestamp, random, within};
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_exchange::Client;
 
@@ -58,7 +59,8 @@ use answers::{Data, VEHICLES_MAX};
 use cars::{Car, Cars, Style};
 use commands::{Asked, Meaning};
 use config::Checked;
-use prepared::Wish;
+use prepared::{Signed, Wish};
+use signed::{CommandKey, Domain, NoSession, Reply};
 use wire::{Answer, COMMAND_DEADLINE, Content, Operation, READ_DEADLINE, Silence};
 
 /// Short name in configuration and reports.
@@ -76,7 +78,9 @@ pub const ACCOUNT_CLOSED: &str = "the account is locked, or its privacy setting 
 /// No call takes longer: waiting for one's turn, a reading, and a command.
 const CALL_DEADLINE: Duration = Duration::from_secs(60);
 /// So long another command to the same car is waited for.
-const TURN_DEADLINE: Duration = Duration::from_secs(20);
+const TURN_DEADLINE: Duration = Duration::from_secs(15);
+/// What is read before a command takes no longer; with the command itself that makes less than [`CALL_DEADLINE`].
+const READY_DEADLINE: Duration = Duration::from_secs(20);
 /// A car that was called is asked after so often, and so long.
 const WAKE_POLL: Duration = Duration::from_secs(3);
 const WAKE_WAIT: Duration = Duration::from_secs(40);
@@ -120,6 +124,8 @@ pub struct Tesla {
     checked: Checked,
     client: Client,
     timer: Arc<dyn Timer>,
+    entropy: Arc<dyn Entropy>,
+    key: Option<CommandKey>,
     cars: Cars,
 }
 impl std::fmt::Debug for Tesla {
@@ -156,6 +162,13 @@ impl Unread {
     }
 }
 
+/// What is to be sent.
+enum Next {
+    Plain,
+    Signed(Signed),
+    Refused(Refusal, Option<Duration>),
+}
+
 /// The time of a call: the session's, and what has passed since.
 struct Moments<'a> {
     timer: &'a dyn Timer,
@@ -173,15 +186,20 @@ impl<'a> Moments<'a> {
 }
 
 impl Tesla {
+    /// `entropy` names the requests that begin a session of signed commands.
+    ///
     /// # Errors
     /// [`ConfigError`] names what is wrong, never its value.
     pub fn new(
         config: TeslaConfig,
         client: Client,
         timer: Arc<dyn Timer>,
-        _entropy: Arc<dyn Entropy>,
+        entropy: Arc<dyn Entropy>,
     ) -> Result<Self, ConfigError> {
-        Ok(Self { checked: Checked::new(config)?, client, timer, cars: Cars::default() })
+        let checked = Checked::new(config)?;
+        let pem = checked.config.command_key.as_ref();
+        let key = pem.map(|pem| CommandKey::from_pem(pem.expose()).ok_or(ConfigError::CommandKey)).transpose()?;
+        Ok(Self { checked, client, timer, entropy, key, cars: Cars::default() })
     }
 
     async fn ask(
@@ -260,6 +278,112 @@ impl Tesla {
         self.learn(car, meaning, came_back);
         commands::sent(meaning, until, came_back)
     }
+    /// Sends a signed message, exactly as it is, and what it came to.
+    async fn signed(
+        &self,
+        asked: Asked,
+        session: &Session,
+        vin: &Vin,
+        car: &Car,
+        signed: &Signed,
+        moments: &Moments<'_>,
+    ) -> Sent {
+        let until = signed::may_act_until(signed);
+        let Some((key, uuid)) = self.key.as_ref().zip(signed::uuid_of(&signed.message)) else {
+            return commands::did_not_happen(Refusal::NeverSent, None);
+        };
+        let came_back = self.message(Operation(asked.path()), session, vin, car, &signed.message).await;
+        let came_back = came_back.as_ref().map_err(|silence| *silence);
+        let meaning = match commands::by_status(came_back) {
+            Meaning::ReadTheBody => {
+                let bytes = signed::message_in(came_back.ok().and_then(|a| a.body.as_deref()));
+                match bytes.as_deref().and_then(|bytes| Reply::to(&uuid, bytes)) {
+                    // 200 only says that the car answered.
+                    Some(reply) => {
+                        if let Ok(Some(fresh)) = reply.session(key, vin, &uuid, moments.now()) {
+                            car.known().began(asked.domain(), fresh);
+                        }
+                        reply.meaning(asked)
+                    }
+                    None => Meaning::Unknown,
+                }
+            }
+            meaning => meaning,
+        };
+        self.learn(car, meaning, came_back);
+        commands::sent(meaning, until, came_back)
+    }
+    async fn message(
+        &self,
+        operation: Operation,
+        session: &Session,
+        vin: &Vin,
+        car: &Car,
+        message: &[u8],
+    ) -> Result<Answer, Silence> {
+        let rest = format!("/{}/signed_command", vin.expose());
+        let region = car.known().region.unwrap_or(0);
+        let content = Content::Json(signed::body(message));
+        self.ask(operation, session, (region, &rest), content, COMMAND_DEADLINE).await
+    }
+    /// Learns how the car wants its commands, and begins a session if it wants them signed: so that the next command can be
+    /// prepared. Failing costs nothing but that. Sends no command.
+    async fn get_ready(&self, domain: Domain, session: &Session, vin: &Vin, car: &Car, moments: &Moments<'_>) {
+        let style = car.known().style;
+        if style.is_none() {
+            let content = Content::Json(serde_json::json!({ "vins": [vin.expose()] }).to_string());
+            let told = self.read(Operation("fleet status"), session, vin, "/fleet_status", content).await;
+            let told = told.ok().and_then(|body| answers::fleet_status(&body, vin).ok());
+            if let Some(fleet) = told {
+                let mut known = car.known();
+                known.style = Some(if fleet.signed { Style::Signed } else { Style::Plain });
+                known.key_unknown = fleet.signed && !fleet.key_paired;
+            }
+        }
+        let Some(key) = &self.key else { return };
+        let wanted = {
+            let mut known = car.known();
+            known.style == Some(Style::Signed) && known.session(domain).is_none()
+        };
+        if !wanted {
+            return;
+        }
+        let uuid = random(&*self.entropy);
+        let message = signed::handshake(key, domain, &uuid);
+        let answer = self.message(Operation("handshake"), session, vin, car, &message).await;
+        let Ok(answer) = answer else { return };
+        if answer.status != http::StatusCode::OK {
+            return;
+        }
+        let Some(bytes) = signed::message_in(answer.body.as_deref()) else { return };
+        let Some(reply) = Reply::to(&uuid, &bytes) else { return };
+        match reply.session(key, vin, &uuid, moments.now()) {
+            Ok(Some(fresh)) => car.known().began(domain, fresh),
+            Err(NoSession::KeyUnknown) => car.known().key_unknown = true,
+            Ok(None) | Err(NoSession::NotBelieved) => {}
+        }
+    }
+    /// Signs with the next counter, if the car wants that and a session has begun.
+    fn sign(&self, asked: Asked, vin: &Vin, car: &Car, uuid: &[u8; 16], now: Timestamp) -> Option<Signed> {
+        let key = self.key.as_ref()?;
+        let mut known = car.known();
+        if known.style != Some(Style::Signed) {
+            return None;
+        }
+        let session = known.session(asked.domain()).as_mut()?;
+        signed::sign(key, session, asked, vin, uuid, now)
+    }
+    /// Why nothing could be signed.
+    fn unsigned(&self, car: &Car) -> Refusal {
+        if self.key.is_none() {
+            Refusal::NotSupported
+        } else if car.known().key_unknown {
+            Refusal::OwnerActionNeeded
+        } else {
+            Refusal::MakerRefused
+        }
+    }
+
     /// What a refusal tells for the next command. This one is not sent again.
     fn learn(&self, car: &Car, meaning: Meaning, came_back: Result<&Answer, Silence>) {
         let mut known = car.known();
@@ -274,14 +398,14 @@ impl Tesla {
         }
     }
 
-    /// Opens a lid that is seen shut by the car itself, and no other.
-    async fn open(&self, session: &Session, wish: &Wish, car: &Car, moments: &Moments<'_>) -> Sent {
-        let no = |refusal| commands::did_not_happen(refusal, None);
+    /// What an opening comes to: nothing is sent unless the car itself has just said that the lid is shut.
+    async fn next_for_opening(&self, session: &Session, wish: &Wish, car: &Car, moments: &Moments<'_>) -> Next {
+        let no = |refusal| Next::Refused(refusal, None);
         let state = match self.data(Operation("state before opening"), session, &wish.vin, STATE).await {
             Ok(state) => state,
             Err(unread) => {
                 let (refusal, wait) = unread.refusal();
-                return commands::did_not_happen(refusal, wait);
+                return Next::Refused(refusal, wait);
             }
         };
         if state.can_actuate_trunks() == Some(false) {
@@ -293,7 +417,63 @@ impl Tesla {
             LidState::Open | LidState::Ajar => return no(Refusal::NotClosed),
             LidState::Closed | LidState::Unknown => return no(Refusal::MakerRefused),
         }
-        self.plain(Asked::Trunk, session, &wish.vin, car, moments).await
+        if car.known().style.is_none() || (wish.signed.is_none() && self.key.is_some()) {
+            self.get_ready(Domain::VehicleSecurity, session, &wish.vin, car, moments).await;
+        }
+        let style = car.known().style;
+        match (&wish.signed, style) {
+            // What expired on the way would be refused.
+            (Some(signed), _) if moments.now() >= signed.expires_at => no(Refusal::NeverSent),
+            (Some(signed), _) => Next::Signed(signed.clone()),
+            // Nothing is signed here: the prepared bytes are all that may be sent.
+            (None, Some(Style::Signed)) => no(self.unsigned(car)),
+            (None, Some(Style::Plain) | None) => Next::Plain,
+        }
+    }
+    /// Locking converges: it may be signed anew when the prepared bytes no longer serve.
+    async fn next_for_locking(&self, session: &Session, wish: &Wish, car: &Car, moments: &Moments<'_>) -> Next {
+        match &wish.signed {
+            Some(signed) if moments.now() < signed.expires_at => Next::Signed(signed.clone()),
+            _ => self.next_at_once(Asked::Lock, session, &wish.vin, car, &wish.nonce, moments).await,
+        }
+    }
+    /// For what may be done twice without harm: signed here, if the car wants that.
+    async fn next_at_once(
+        &self,
+        asked: Asked,
+        session: &Session,
+        vin: &Vin,
+        car: &Car,
+        uuid: &[u8; 16],
+        moments: &Moments<'_>,
+    ) -> Next {
+        self.get_ready(asked.domain(), session, vin, car, moments).await;
+        if car.known().style != Some(Style::Signed) {
+            return Next::Plain;
+        }
+        match self.sign(asked, vin, car, uuid, moments.now()) {
+            Some(signed) => Next::Signed(signed),
+            None => Next::Refused(self.unsigned(car), None),
+        }
+    }
+    /// One command, in its turn. What comes before it has a deadline of its own, in which no command is sent.
+    async fn command(
+        &self,
+        asked: Asked,
+        session: &Session,
+        vin: &Vin,
+        car: &Car,
+        moments: &Moments<'_>,
+        next: impl Future<Output = Next>,
+    ) -> Sent {
+        let refused = commands::did_not_happen(Refusal::MakerRefused, None);
+        let Some(_turn) = within(&*self.timer, TURN_DEADLINE, car.turn.lock()).await else { return refused };
+        match within(&*self.timer, READY_DEADLINE, next).await {
+            None => refused,
+            Some(Next::Refused(refusal, wait)) => commands::did_not_happen(refusal, wait),
+            Some(Next::Plain) => self.plain(asked, session, vin, car, moments).await,
+            Some(Next::Signed(signed)) => self.signed(asked, session, vin, car, &signed, moments).await,
+        }
     }
 
     async fn findings(
@@ -304,7 +484,7 @@ impl Tesla {
     ) -> Result<VehicleFindings, AccessError> {
         let model = models::of(&vin);
         let fleet = fleet.map_err(AccessError::Malformed)?;
-        let signs = self.checked.config.command_key.is_some();
+        let signs = self.key.is_some();
         let mut missing: Vec<String> = Vec::new();
         if fleet.signed && !fleet.key_paired {
             missing.push(String::from("key_paired"));
@@ -372,6 +552,10 @@ impl Tesla {
     }
 }
 
+/// What the trunk's button opens on this car.
+fn class_of(vin: &Vin) -> Option<AccessClass> {
+    models::of(vin).and_then(|model| model.class)
+}
 /// Statuses of readings. Bodies of refusals say little, and only what is known is looked for.
 fn readable(answer: Answer) -> Result<Bytes, Unread> {
     let owner = |why| Unread::Error(AccessError::OwnerActionNeeded(why));
@@ -470,7 +654,13 @@ impl Access for Tesla {
     async fn closures(&self, session: &Session, vin: &Vin) -> Result<Closures, AccessError> {
         let moments = Moments::of(&*self.timer, session);
         let data = self.data(Operation("state"), session, vin, STATE).await?;
-        Ok(data.closures(moments.now()))
+        let closures = data.closures(moments.now());
+        // Whoever looks at the lid may be about to command: what that needs is made ready now. Not while a command is under way.
+        let car = self.cars.of(vin);
+        if let Ok(_turn) = car.turn.try_lock() {
+            self.get_ready(Domain::VehicleSecurity, session, vin, &car, &moments).await;
+        }
+        Ok(closures)
     }
     /// Calls the car once and watches it wake. Within two minutes it is not called again, only watched.
     async fn wake(&self, session: &Session, vin: &Vin) -> Result<Outcome, AccessError> {
@@ -508,32 +698,41 @@ impl Access for Tesla {
     async fn signal(&self, session: &Session, vin: &Vin) -> Result<Outcome, AccessError> {
         let car = self.cars.of(vin);
         let moments = Moments::of(&*self.timer, session);
-        let Some(_turn) = within(&*self.timer, TURN_DEADLINE, car.turn.lock()).await else {
-            return Ok(Outcome::DidNotHappen(Refusal::MakerRefused));
-        };
-        Ok(self.plain(Asked::Flash, session, vin, &car, &moments).await.outcome)
+        let uuid = random(&*self.entropy);
+        let next = self.next_at_once(Asked::Flash, session, vin, &car, &uuid, &moments);
+        Ok(self.command(Asked::Flash, session, vin, &car, &moments, next).await.outcome)
     }
 
     fn prepare(&self, command: Command, vin: &Vin, nonce: [u8; 16], now: Timestamp) -> Prepared {
-        prepared::encode(&Wish { command, vin: vin.clone(), nonce, prepared_at: now, signed: None })
+        let asked = match command {
+            Command::Open(class) if class_of(vin) == Some(class) => Some(Asked::Trunk),
+            Command::Open(_) => None,
+            Command::Lock => Some(Asked::Lock),
+        };
+        let car = self.cars.of(vin);
+        let signed = asked.and_then(|asked| self.sign(asked, vin, &car, &nonce, now));
+        prepared::encode(&Wish { command, vin: vin.clone(), nonce, prepared_at: now, signed })
     }
     async fn send(&self, session: &Session, prepared: &Prepared) -> Sent {
         let no = |refusal| commands::did_not_happen(refusal, None);
         let Some(wish) = prepared::decode(prepared) else { return no(Refusal::NeverSent) };
         if let Command::Open(class) = wish.command
-            && models::of(&wish.vin).and_then(|m| m.class) != Some(class)
+            && class_of(&wish.vin) != Some(class)
         {
             // A wish for a trunk alone opens no hatch, and this maker opens no cabin for a parcel.
             return no(Refusal::NotSupported);
         }
         let car = self.cars.of(&wish.vin);
         let moments = Moments::of(&*self.timer, session);
-        let Some(_turn) = within(&*self.timer, TURN_DEADLINE, car.turn.lock()).await else {
-            return no(Refusal::MakerRefused);
-        };
         match wish.command {
-            Command::Open(_) => self.open(session, &wish, &car, &moments).await,
-            Command::Lock => self.plain(Asked::Lock, session, &wish.vin, &car, &moments).await,
+            Command::Open(_) => {
+                let next = self.next_for_opening(session, &wish, &car, &moments);
+                self.command(Asked::Trunk, session, &wish.vin, &car, &moments, next).await
+            }
+            Command::Lock => {
+                let next = self.next_for_locking(session, &wish, &car, &moments);
+                self.command(Asked::Lock, session, &wish.vin, &car, &moments, next).await
+            }
         }
     }
     /// This maker keeps no record of commands: only the car's own state tells.
