@@ -1,16 +1,27 @@
-//! Every story of the port's conformance suite, each with a cloud of its own.
+//! Every story of the port's conformance suite, each with a cloud of its own: for a car that takes plain commands, and for one
+//! that takes signed ones only.
 
 use parcelshelf_access::conformance;
 
 use crate::rig::TeslaRig;
 
 macro_rules! stories {
-    ($($story:ident),+ $(,)?) => {$(
-        #[tokio::test]
-        async fn $story() {
-            conformance::$story(&TeslaRig::new().await).await;
+    ($($story:ident),+ $(,)?) => {
+        mod plain {
+            use super::*;
+            $(#[tokio::test]
+            async fn $story() {
+                conformance::$story(&TeslaRig::new().await).await;
+            })+
         }
-    )+};
+        mod signed {
+            use super::*;
+            $(#[tokio::test]
+            async fn $story() {
+                conformance::$story(&TeslaRig::signed().await).await;
+            })+
+        }
+    };
 }
 stories! {
     a_parcel_is_delivered,

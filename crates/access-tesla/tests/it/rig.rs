@@ -11,7 +11,9 @@ use parcelshelf_core::secret::Redacted;
 use parcelshelf_core::time::{Clock, Sleep, Timer, Timestamp};
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_edge::Host;
-use parcelshelf_simulator::tesla::{CarFile, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_OWNER, Running, WorldFile};
+use parcelshelf_simulator::tesla::{
+    CarFile, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_COMMAND_KEY, DEMO_OWNER, Running, WorldFile,
+};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -37,7 +39,7 @@ pub fn config(base: &str) -> TeslaConfig {
         client_id: DEMO_CLIENT_ID.to_owned(),
         client_secret: Redacted::new(DEMO_CLIENT_SECRET.to_owned()),
         redirect_uri: REDIRECT.to_owned(),
-        command_key: None,
+        command_key: Some(Redacted::new(DEMO_COMMAND_KEY.to_owned())),
     }
 }
 
@@ -109,7 +111,14 @@ impl TeslaRig {
         let code = consent(&hands, &tesla.authorize_url("state-1", VERIFIER), DEMO_OWNER).await;
         let now = clock(&hands, &base).await;
         let tokens = tesla.exchange_code(&code, VERIFIER, now).await.expect("tokens");
-        Self { _cloud: cloud, base, tesla, tokens, vin, without, hands }
+        let rig = Self { _cloud: cloud, base, tesla, tokens, vin, without, hands };
+        // Nobody commands a car that was not looked at first.
+        let _ = rig.tesla.closures(&rig.session().await, &rig.vin).await;
+        rig
+    }
+    /// A car that takes signed commands only.
+    pub async fn signed() -> Self {
+        Self::with(|car| car.signed = true).await
     }
     pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         let response = self
@@ -251,6 +260,8 @@ impl Rig for TeslaRig {
             self.tokens.access_token.clone(),
             self.tokens.refresh_token.clone(),
             DEMO_CLIENT_SECRET.to_owned(),
+            // A line of the command key.
+            DEMO_COMMAND_KEY.lines().nth(1).expect("a line").to_owned(),
             self.vin.expose().to_owned(),
             "59.334".to_owned(),
             "18.063".to_owned(),

@@ -4,6 +4,8 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use parcelshelf_core::time::{Timer as _, Timestamp};
 use parcelshelf_core::vehicle::Vin;
 use serde_json::{Map, Value, json};
@@ -12,6 +14,7 @@ use super::Cloud;
 use super::car::{Answer, Closure, Event, Lid, Lock, No, Order, Trip};
 use super::fault::{Hears, Target};
 use super::identity::Caller;
+use super::signed::Came;
 use super::world::{Charge, Entry, Told, World};
 use crate::volvo::wire::Scissors;
 
@@ -24,6 +27,13 @@ enum Asked {
     VehicleData,
     WakeUp,
     Command(Order),
+    Signed,
+}
+
+impl Asked {
+    const fn is_command(self) -> bool {
+        matches!(self, Self::Command(_) | Self::Signed)
+    }
 }
 
 /// The path's meaning and its VIN part.
@@ -36,6 +46,7 @@ fn route(path: &str) -> Option<(Asked, &str)> {
         [vin] => (Asked::Vehicle, vin),
         [vin, "vehicle_data"] => (Asked::VehicleData, vin),
         [vin, "wake_up"] => (Asked::WakeUp, vin),
+        [vin, "signed_command"] => (Asked::Signed, vin),
         [vin, "command", "door_lock"] => (Asked::Command(Order::Lock), vin),
         [vin, "command", "door_unlock"] => (Asked::Command(Order::Unlock), vin),
         [vin, "command", "flash_lights"] => (Asked::Command(Order::Flash), vin),
@@ -84,7 +95,7 @@ pub async fn handle(
         let call = Call { method: &method, uri: &uri, headers: &headers, body: &body, now };
         let reply = if now < world.down_until { failed(503, "service unavailable") } else { decide(&mut world, &call) };
         let held_ms = match route(uri.path()) {
-            Some((asked, vin)) => world.hold_back(vin, matches!(asked, Asked::Command(_))),
+            Some((asked, vin)) => world.hold_back(vin, asked.is_command()),
             None => 0,
         };
         (reply, held_ms)
@@ -140,19 +151,20 @@ fn decide(world: &mut World, call: &Call<'_>) -> Reply {
     let vin = vin.expose();
     let charge = match asked {
         Asked::WakeUp => Charge::Wake,
-        Asked::Command(_) => Charge::Command,
+        Asked::Command(_) | Asked::Signed => Charge::Command,
         _ => Charge::Read,
     };
     if let Err(wait_s) = world.charge(vin, charge, call.now) {
         return Reply::Failed(429, "rate limit exceeded".to_owned(), Some(wait_s));
     }
-    let needed = if matches!(asked, Asked::Command(_)) { "vehicle_cmds" } else { "vehicle_device_data" };
+    let needed = if asked.is_command() { "vehicle_cmds" } else { "vehicle_device_data" };
     if !given(world, &caller, needed) {
         return failed(403, "Unauthorized missing scopes");
     }
     world.live(vin, call.now);
     match asked {
         Asked::Command(order) => plain(world, vin, order, &caller, call),
+        Asked::Signed => signed(world, vin, &caller, call),
         Asked::WakeUp => wake_up(world, vin, call.now),
         Asked::VehicleData => vehicle_data(world, vin, &caller, call),
         _ => vehicle(world, vin),
@@ -422,5 +434,52 @@ fn plain(world: &mut World, vin: &str, order: Order, caller: &Caller, call: &Cal
         Some(Told::Http(code)) => failed(code, "simulated fault"),
         Some(Told::Nothing) => Reply::Nothing,
         Some(Told::Garbage) => Reply::Garbage,
+    }
+}
+
+/// A signed message: the cloud carries it to the car, and the car's answer back.
+fn signed(world: &mut World, vin: &str, caller: &Caller, call: &Call<'_>) -> Reply {
+    let Some(entry) = world.car(vin) else { return failed(404, "not_found") };
+    let refused = if entry.file.remote_access_off {
+        Some((401, "mobile_access_disabled"))
+    } else if !entry.file.signed {
+        Some((422, "vehicle does not support signed commands"))
+    } else if !entry.car.hears() {
+        Some((408, ASLEEP))
+    } else {
+        None
+    };
+    if let Some((status, error)) = refused {
+        world.turned_away(vin, "unread", "signed", &caller.owner, &status.to_string(), call.now);
+        return failed(status, error);
+    }
+    let body: Option<Map<String, Value>> = serde_json::from_slice(call.body).ok();
+    let message = body.as_ref().and_then(|b| b.get("routable_message")).and_then(Value::as_str);
+    let Some(message) = message.and_then(|text| STANDARD.decode(text).ok()) else {
+        return failed(400, "invalid_request");
+    };
+    let enrolled = world.clients.iter().find(|c| c.client_id == caller.client_id).and_then(super::ClientFile::point);
+    let enrolled = enrolled.filter(|_| world.car(vin).is_some_and(|entry| entry.file.key_paired));
+    let told = |reply: &[u8]| json!({"response": STANDARD.encode(reply)});
+    match world.take_signed(vin, &message, enrolled.as_deref(), call.now) {
+        None => failed(404, "not_found"),
+        Some(Came::Nonsense) => failed(400, "invalid_request"),
+        Some(Came::Handshake(reply)) => match world.fault_on(vin, Target::Handshake) {
+            Some(effect) => faulty(effect.hears, told(&reply)),
+            None => Reply::Data(told(&reply)),
+        },
+        Some(Came::Refused(fault, reply)) => {
+            world.turned_away(vin, "refused", "signed", &caller.owner, &format!("fault_{fault}"), call.now);
+            Reply::Data(told(&reply))
+        }
+        Some(Came::Command(heard)) => match world.command(vin, heard.order, "signed", &caller.owner, call.now) {
+            None => failed(404, "not_found"),
+            Some(Told::Car(answer)) => Reply::Data(told(&heard.to.answered(answer))),
+            Some(Told::Late(answer, seconds)) => Reply::Late(told(&heard.to.answered(answer)), seconds),
+            Some(Told::Said(hears, truth)) => Reply::Data(told(&heard.to.said(hears, truth))),
+            Some(Told::Http(code)) => failed(code, "simulated fault"),
+            Some(Told::Nothing) => Reply::Nothing,
+            Some(Told::Garbage) => Reply::Garbage,
+        },
     }
 }

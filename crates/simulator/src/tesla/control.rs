@@ -28,6 +28,7 @@ pub fn routes() -> Router<Cloud> {
         .route("/__sim/cars", get(cars).post(add_car))
         .route("/__sim/cars/{vin}", get(car))
         .route("/__sim/cars/{vin}/hand", post(hand))
+        .route("/__sim/cars/{vin}/restart", post(restart))
         .route("/__sim/cars/{vin}/faults", post(add_fault).delete(clear_faults))
         .route("/__sim/owners/{login}/revoke", post(revoke))
         .route("/__sim/owners/{login}/scopes", post(refuse_scopes))
@@ -148,6 +149,15 @@ async fn hand(State(cloud): State<Cloud>, Path(vin): Path<String>, headers: Head
     }
 }
 
+/// The computer behind locks and lids starts again: another epoch.
+async fn restart(State(cloud): State<Cloud>, Path(vin): Path<String>) -> Response {
+    let now = cloud.now();
+    if cloud.world().restart_security(&vin, now) {
+        axum::Json(json!({"restarted": true})).into_response()
+    } else {
+        no_car()
+    }
+}
 async fn add_fault(State(cloud): State<Cloud>, Path(vin): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
     let file: FaultFile = match parse(&headers, &body) {
         Ok(file) => file,

@@ -63,6 +63,16 @@ pub struct ClientFile {
     #[serde(default)]
     pub public_key: String,
 }
+impl ClientFile {
+    /// The key as bytes; `None` if there is none, or it is no point.
+    #[must_use]
+    pub fn point(&self) -> Option<Vec<u8>> {
+        let digits = self.public_key.as_bytes().chunks_exact(2);
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let point: Option<Vec<u8>> = digits.map(byte).collect();
+        point.filter(|p| self.public_key.len() == 130 && p.len() == 65)
+    }
+}
 impl std::fmt::Debug for ClientFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ClientFile").field("client_id", &self.client_id).finish_non_exhaustive()
@@ -217,6 +227,15 @@ pub const DEMO_OWNER: &str = "alex@example.org";
 /// The default world's client application.
 pub const DEMO_CLIENT_ID: &str = "5d1c7c3e-9a61-4f0a-8e57-5a1f00000003";
 pub const DEMO_CLIENT_SECRET: &str = "simulated-client-secret";
+/// Its private key for signed commands: the one of the protocol's published test vector, known to everybody.
+pub const DEMO_COMMAND_KEY: &str = "-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEICU4zcKal8GcHpmmN9bPT4yXDBGLVu3h5jI+bRYsSzDboAoGCCqGSM49
+AwEHoUQDQgAEsra8aMLaBmXOZWgVWUmWxiOU7di+qQX+eBp1T+aoRacUMwkC8iXp
+Jp1GbgWzSZgf2p2FzCPG+0RKpztikQXcbg==
+-----END EC PRIVATE KEY-----
+";
+/// The public half, as owners enrol it.
+const DEMO_PUBLIC_KEY: &str = "04b2b6bc68c2da0665ce656815594996c62394edd8bea905fe781a754fe6a845a714330902f225e9269d466e05b349981fda9d85cc23c6fb444aa73b629105dc6e";
 
 impl Default for WorldFile {
     /// The default client application, no owners, no cars.
@@ -229,7 +248,7 @@ impl Default for WorldFile {
                 client_id: DEMO_CLIENT_ID.into(),
                 client_secret: DEMO_CLIENT_SECRET.into(),
                 redirect_uris: Vec::new(),
-                public_key: String::new(),
+                public_key: DEMO_PUBLIC_KEY.into(),
             }],
             owners: Vec::new(),
             cars: Vec::new(),

@@ -25,6 +25,7 @@ mod identity;
 mod oauth;
 mod pages;
 pub mod record;
+pub mod signed;
 mod staged;
 mod world;
 
@@ -44,8 +45,8 @@ use crate::clock::AdjustableClock;
 use crate::volvo::wire;
 
 pub use file::{
-    BadWorld, CarFile, ClientFile, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_OWNER, FaultFile, Latency, Limits,
-    OwnerFile, WORLD_BYTES_MAX, WorldFile, vin_of,
+    BadWorld, CarFile, ClientFile, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_COMMAND_KEY, DEMO_OWNER, FaultFile,
+    Latency, Limits, OwnerFile, WORLD_BYTES_MAX, WorldFile, vin_of,
 };
 
 /// Bytes of one request's body; nothing that is asked here is longer.

@@ -105,6 +105,7 @@ POST /__sim/cars/VIN/hand             {{"action":"open_trunk"}} | close_trunk | 
                                       {{"action":"park","latitude":59.3,"longitude":18.0,"heading":90}}
                                       open_tailgate and close_tailgate mean the trunk, too
                                       409 when it cannot be done (a locked trunk does not open)
+POST /__sim/cars/VIN/restart          the computer behind locks and lids starts again: another epoch of signed commands
 POST /__sim/cars/VIN/faults           {{"command":"actuate_trunk","fault":"timeout_acted","times":1}} or "rate":0.2 instead of times
                                       command: actuate_trunk door_lock door_unlock actuate_front_trunk flash_lights honk_horn any,
                                         or: vehicle vehicle_data fleet_status wake_up handshake

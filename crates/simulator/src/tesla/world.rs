@@ -12,6 +12,7 @@ use super::fault::{self, Acts, Effect, FAULTS_PER_CAR_MAX, Fault, Hears, Target}
 use super::file::{BadWorld, CarFile, ClientFile, Latency, Limits, WorldFile, bad, parse_fault, vin_of};
 use super::identity::{Identity, Scopes};
 use super::record::{CommandSeen, Record};
+use super::signed::{Came, Security};
 
 pub const CARS_MAX: usize = 50_000;
 pub const OWNERS_MAX: usize = 50_000;
@@ -26,6 +27,8 @@ pub struct Entry {
     pub vin: Vin,
     pub car: Car,
     faults: Vec<Fault>,
+    /// The car's side of signed commands.
+    security: Security,
     late: Vec<(Timestamp, Order)>,
     attempts: HashMap<Target, u64>,
     /// Simulated milliseconds for which answers about this car were held back.
@@ -155,7 +158,9 @@ impl World {
         let mut car = Car::parked(build, Parking { latitude, longitude, heading_deg: file.heading, at });
         car.asleep = file.asleep;
         let (late, attempts) = (Vec::new(), HashMap::new());
-        let entry = Entry { file, vin, car, faults, late, attempts, held_ms: 0, answers: 0 };
+        // The car's clock began before this world did.
+        let security = Security::of(self.seed, &key, at).ok_or_else(|| bad("a car without a key"))?;
+        let entry = Entry { file, vin, car, faults, security, late, attempts, held_ms: 0, answers: 0 };
         self.cars.insert(key.clone(), entry);
         self.record.entered(now, &key);
         Ok(key)
@@ -272,6 +277,16 @@ impl World {
         let seen = CommandSeen { command: order.code(), style, owner, acted, acts_at, answered: &answered };
         self.record.command(now, vin, seen);
         Some(told)
+    }
+    /// A signed message for a car that is awake; `enrolled` is the key that its owner let in. `None`: no such car.
+    pub fn take_signed(&mut self, vin: &str, message: &[u8], enrolled: Option<&[u8]>, now: Timestamp) -> Option<Came> {
+        let entry = self.cars.get_mut(vin)?;
+        Some(entry.security.take(message, vin, enrolled, now))
+    }
+    /// The car's security computer starts again.
+    pub fn restart_security(&mut self, vin: &str, now: Timestamp) -> bool {
+        let entry = self.cars.get_mut(vin);
+        entry.map(|entry| entry.security.restart(now)).is_some()
     }
     /// A command that ended at the cloud, or that the car did not take for one.
     pub fn turned_away(
