@@ -145,6 +145,8 @@ impl Stage {
             maker_base: proxy.as_ref().map_or_else(|| clouds.volvo.clone(), Proxy::base),
             onstar_base: clouds.onstar.clone(),
             onstar_country: String::from("US"),
+            tesla_base: None,
+            tesla_country: String::from("SE"),
             no_possession_wait: true,
         };
         let layout = init::write(&args, &clockwork.host)?;

@@ -32,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "access",
             "access-onstar",
+            "access-tesla",
             "access-volvo",
             "carrier",
             "client",

@@ -152,6 +152,8 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
         maker_base: String::from(CLOUD),
         onstar_base: garages.onstar.as_ref().map(|_| String::from(SECOND_CLOUD)),
         onstar_country: String::from("US"),
+        tesla_base: None,
+        tesla_country: String::from("SE"),
         no_possession_wait: true,
     };
     let layout = init::write(&args, host)?;
