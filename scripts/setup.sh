@@ -22,3 +22,4 @@ need npm npm
 scripts/setup-volvocarsapi.sh
 scripts/setup-pyonstar.sh
 scripts/setup-onstarjs2.sh
+scripts/setup-tesla-fleet-api.sh
