@@ -136,6 +136,9 @@ impl Data {
     }
     /// Parked with nobody at it, in use, or not to be told.
     pub fn use_of_it(&self, now: Timestamp) -> Reachability {
+        if self.0.get("in_service").and_then(Json::yes) == Some(true) {
+            return Reachability::Busy;
+        }
         let fresh = self.sampled_at("drive_state", now).is_some() && self.sampled_at("vehicle_state", now).is_some();
         let gear = self.0.get("drive_state").and_then(|d| d.get("shift_state"));
         let parked = match gear {

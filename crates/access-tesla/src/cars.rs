@@ -26,6 +26,9 @@ pub(crate) struct Known {
     pub style: Option<Style>,
     /// When it was last called to wake.
     pub called_at: Option<Timestamp>,
+    /// When it was last asked how it wants its commands, or to begin a session: an answer that does not come is not asked for with
+    /// every look.
+    pub asked_at: Option<Timestamp>,
     /// The car said that it does not know our key.
     pub key_unknown: bool,
     vehicle_security: Option<Session>,

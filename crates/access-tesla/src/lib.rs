@@ -86,6 +86,8 @@ const WAKE_POLL: Duration = Duration::from_secs(3);
 const WAKE_WAIT: Duration = Duration::from_secs(40);
 /// Within so many milliseconds a car is called once: wakes are scarce and paid for.
 const WAKE_ONCE_MS: i64 = 120_000;
+/// A session that could not be begun is tried again with a look at the car after so many milliseconds: a try is paid for.
+const ASK_AGAIN_MS: i64 = 60_000;
 /// Pages of the list of cars that are read.
 const PAGES_MAX: u32 = 2;
 
@@ -331,6 +333,7 @@ impl Tesla {
     async fn get_ready(&self, domain: Domain, session: &Session, vin: &Vin, car: &Car, moments: &Moments<'_>) {
         let style = car.known().style;
         if style.is_none() {
+            car.known().asked_at = Some(moments.now());
             let content = Content::Json(serde_json::json!({ "vins": [vin.expose()] }).to_string());
             let told = self.read(Operation("fleet status"), session, vin, "/fleet_status", content).await;
             let told = told.ok().and_then(|body| answers::fleet_status(&body, vin).ok());
@@ -348,6 +351,7 @@ impl Tesla {
         if !wanted {
             return;
         }
+        car.known().asked_at = Some(moments.now());
         let uuid = random(&*self.entropy);
         let message = signed::handshake(key, domain, &uuid);
         let answer = self.message(Operation("handshake"), session, vin, car, &message).await;
@@ -483,10 +487,14 @@ impl Tesla {
         fleet: Result<answers::Fleet, &'static str>,
     ) -> Result<VehicleFindings, AccessError> {
         let model = models::of(&vin);
-        let fleet = fleet.map_err(AccessError::Malformed)?;
         let signs = self.key.is_some();
         let mut missing: Vec<String> = Vec::new();
-        if fleet.signed && !fleet.key_paired {
+        // One car that nothing is said of must not hide the others.
+        let told = fleet.is_ok();
+        let fleet = fleet.unwrap_or(answers::Fleet { signed: true, key_paired: false });
+        if !told {
+            missing.push(String::from("fleet_status"));
+        } else if fleet.signed && !fleet.key_paired {
             missing.push(String::from("key_paired"));
         }
         if fleet.signed && !signs {
@@ -657,7 +665,8 @@ impl Access for Tesla {
         let closures = data.closures(moments.now());
         // Whoever looks at the lid may be about to command: what that needs is made ready now. Not while a command is under way.
         let car = self.cars.of(vin);
-        if let Ok(_turn) = car.turn.try_lock() {
+        let lately = car.known().asked_at.is_some_and(|at| moments.now().millis_since(at) < ASK_AGAIN_MS);
+        if !lately && let Ok(_turn) = car.turn.try_lock() {
             self.get_ready(Domain::VehicleSecurity, session, vin, &car, &moments).await;
         }
         Ok(closures)

@@ -40,18 +40,23 @@ fn no_log_line_of_any_layer_tells_car_place_or_token() {
         .finish();
     // The cloud lives on another thread: what it may log is its own business, this is about the adapter's process.
     let elsewhere = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let rig = elsewhere.block_on(async { tokio::spawn(TeslaRig::new()).await.unwrap() });
+    let rigs = elsewhere.block_on(async {
+        let plain = tokio::spawn(TeslaRig::new()).await.unwrap();
+        [plain, tokio::spawn(TeslaRig::signed()).await.unwrap()]
+    });
     let here = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tracing::subscriber::with_default(subscriber, || {
-        here.block_on(async {
-            conformance::a_parcel_is_delivered(&rig).await;
-            conformance::the_place_is_told_with_its_accuracy(&rig).await;
-            conformance::a_refresh_kills_the_old_token(&rig).await;
-        });
+        for rig in &rigs {
+            here.block_on(async {
+                conformance::a_parcel_is_delivered(rig).await;
+                conformance::the_place_is_told_with_its_accuracy(rig).await;
+                conformance::a_refresh_kills_the_old_token(rig).await;
+            });
+        }
     });
     let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("maker answered"), "the search needs something to search in");
-    for secret in rig.secrets() {
+    for secret in rigs.iter().flat_map(TeslaRig::secrets) {
         // The rig's own hands use the control path, whose addresses hold the VIN; they log no address either.
         assert!(!text.contains(&secret), "a log line tells {} characters of a secret", secret.len());
     }

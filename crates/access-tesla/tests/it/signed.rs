@@ -198,3 +198,16 @@ async fn a_handshake_that_fails_costs_nothing_but_the_next_opening() {
         assert!(answered(&rig).await.is_empty(), "{fault}");
     }
 }
+
+#[tokio::test]
+async fn a_car_that_does_not_know_our_key_is_not_asked_with_every_look() {
+    let rig = TeslaRig::with(|car| (car.signed, car.key_paired) = (true, false)).await;
+    let before = rig.requests_arrived().await;
+    for _ in 0..5 {
+        rig.tesla.closures(&rig.session().await, &rig.vin).await.unwrap();
+    }
+    assert_eq!(rig.requests_arrived().await - before, 5, "five looks, and no handshake that is paid for");
+    rig.pass_time(Duration::from_secs(61)).await;
+    rig.tesla.closures(&rig.session().await, &rig.vin).await.unwrap();
+    assert_eq!(rig.requests_arrived().await - before, 7, "after a minute the owner may have let us in");
+}
