@@ -83,7 +83,7 @@ const TURN_DEADLINE: Duration = Duration::from_secs(15);
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 /// A car that was called is asked after so often, and so long.
 const WAKE_POLL: Duration = Duration::from_secs(3);
-const WAKE_WAIT: Duration = Duration::from_secs(40);
+const WAKE_WAIT: Duration = Duration::from_secs(30);
 /// Within so many milliseconds a car is called once: wakes are scarce and paid for.
 const WAKE_ONCE_MS: i64 = 120_000;
 /// A session that could not be begun is tried again with a look at the car after so many milliseconds: a try is paid for.

@@ -14,7 +14,7 @@ use parcelshelf_core::actuation::LockProof;
 use parcelshelf_core::area::Position;
 use parcelshelf_protocol::bundle::Anchors;
 use parcelshelf_simulator::{tesla, volvo};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const MAKER: &str = "tesla";
 const LOGIN: &str = "alex@example.org";
@@ -102,6 +102,19 @@ async fn an_answer_that_is_lost_after_it_opened_opens_once_and_ends_locked() {
         assert!(seen.unlock_commands == 1 && seen.shut_and_locked, "a second command would have shut it");
         stage.stop().await.unwrap();
     }
+}
+
+#[tokio::test]
+#[ignore = "the make has no row in the table of eligible makes yet"]
+async fn a_sleeping_car_is_woken_once_when_the_courier_is_near() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut stage, owner, courier) = begin(dir.path(), |car| (car.signed, car.wake_s) = (true, 1)).await;
+    owner.hands.act(&json!({"action": "sleep"})).await.unwrap();
+    let played = play::play(&stage.scene, &owner, &courier).await.unwrap();
+    assert_eq!((played.end.as_str(), played.placed), ("delivered", true));
+    let car = stage.scene.seen_of(&owner.hands.vin).await.unwrap();
+    assert_eq!(car["wakes"], 1, "wakes are paid for");
+    stage.stop().await.unwrap();
 }
 
 /// This maker tells no times of change: a lid that was opened and shut between two looks leaves no trace, and the attempt takes
