@@ -299,7 +299,7 @@ impl Tesla {
         let meaning = match commands::by_status(came_back) {
             Meaning::ReadTheBody => {
                 let bytes = signed::message_in(came_back.ok().and_then(|a| a.body.as_deref()));
-                match bytes.as_deref().and_then(|bytes| Reply::to(&uuid, bytes)) {
+                match bytes.as_deref().and_then(|bytes| Reply::to(&uuid, asked.domain(), bytes)) {
                     // 200 only says that the car answered.
                     Some(reply) => {
                         if let Ok(Some(fresh)) = reply.session(key, vin, &uuid, moments.now()) {
@@ -360,7 +360,7 @@ impl Tesla {
             return;
         }
         let Some(bytes) = signed::message_in(answer.body.as_deref()) else { return };
-        let Some(reply) = Reply::to(&uuid, &bytes) else { return };
+        let Some(reply) = Reply::to(&uuid, domain, &bytes) else { return };
         match reply.session(key, vin, &uuid, moments.now()) {
             Ok(Some(fresh)) => car.known().began(domain, fresh),
             Err(NoSession::KeyUnknown) => car.known().key_unknown = true,

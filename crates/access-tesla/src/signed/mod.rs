@@ -111,10 +111,13 @@ pub(crate) struct Reply<'a> {
     message: Message<'a>,
 }
 impl<'a> Reply<'a> {
-    /// `None` if it is no message, or does not say that it answers this request: by its name, by the address that only this
-    /// request gave, or by both. Nothing at all is no answer, although an empty content means success.
-    pub fn to(uuid: &[u8; 16], bytes: &'a [u8]) -> Option<Self> {
+    /// `None` if it is no message, comes from another domain, or does not say that it answers this request: by its name, by the
+    /// address that only this request gave, or by both. Nothing at all is no answer, although an empty content means success.
+    pub fn to(uuid: &[u8; 16], domain: Domain, bytes: &'a [u8]) -> Option<Self> {
         let message = Message::parse(bytes).ok()?;
+        if message.message(7).ok()??.number(1).ok()? != u32::from(domain.number()) {
+            return None;
+        }
         let address = match message.message(6).ok()? {
             Some(to) => to.bytes(2).ok()?,
             None => None,

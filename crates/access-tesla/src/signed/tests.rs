@@ -6,12 +6,15 @@ use parcelshelf_core::actuation::Refusal;
 const UUID: [u8; 16] = [7; 16];
 const NO: fn(Refusal) -> Meaning = Meaning::DidNotHappen;
 
+fn from(domain: Domain) -> Writer {
+    Writer::default().message(7, Writer::default().number(1, u32::from(domain.number())))
+}
 fn to_us() -> Writer {
     Writer::default().message(6, Writer::default().bytes(2, &routing_address(&UUID))).bytes(50, &UUID)
 }
 fn meaning(asked: Asked, reply: Writer) -> Option<Meaning> {
-    let bytes = reply.done();
-    Reply::to(&UUID, &bytes).map(|reply| reply.meaning(asked))
+    let bytes = [from(asked.domain()).done(), reply.done()].concat();
+    Reply::to(&UUID, asked.domain(), &bytes).map(|reply| reply.meaning(asked))
 }
 fn content(asked: Asked, payload: Writer) -> Meaning {
     meaning(asked, to_us().bytes(10, &payload.done())).unwrap()
@@ -41,8 +44,10 @@ fn only_a_reply_to_this_request_is_one() {
     ] {
         assert_eq!(meaning(Asked::Lock, reply.clone()), None, "{reply:?}");
     }
-    for bytes in [&b"\xff\xff"[..], b"{}"] {
-        assert!(Reply::to(&UUID, bytes).is_none());
+    for bytes in
+        [&b"\xff\xff"[..], b"{}", &to_us().done(), &[from(Domain::Infotainment).done(), to_us().done()].concat()]
+    {
+        assert!(Reply::to(&UUID, Domain::VehicleSecurity, bytes).is_none(), "another domain's, or nobody's");
     }
 }
 
@@ -96,4 +101,32 @@ fn bodies_that_hold_no_message_give_none() {
     assert_eq!(message_in(Some(long.as_bytes())), None);
     assert_eq!(message_in(None), None);
     assert_eq!(message_in(Some(br#"{"response":"AQI="}"#)), Some(vec![1, 2]));
+}
+
+#[test]
+fn any_bytes_are_read_or_refused_and_a_bent_refusal_is_never_a_yes() {
+    let key = CommandKey::from_scalar(&[3; 32]).unwrap();
+    let vin = Vin::parse("5YJ3E1EA7KF000316").unwrap();
+    let now = Timestamp::from_unix_seconds(1_795_446_000);
+    let good = to_us().message(12, Writer::default().number(1, 2).number(2, 15)).bytes(15, &[8, 6, 18, 65]);
+    let good = [from(Domain::VehicleSecurity).done(), good.done()].concat();
+    let mut read = 0;
+    for round in 0_u32..20_000 {
+        let noise = Sha256::digest(round.to_be_bytes());
+        // Noise alone, and a refusal with one byte bent, now and then cut short.
+        let mut bent = good.clone();
+        bent[usize::from(noise[0]) % good.len()] ^= noise[1];
+        bent.truncate(good.len() - usize::from(noise[2] == 0));
+        for bytes in [&noise[..usize::from(noise[3]) % 33], &bent] {
+            let _ = uuid_of(bytes);
+            assert!(Session::opened(&key, &vin, &UUID, bytes, &noise, now).is_err(), "no session without its tag");
+            let Some(reply) = Reply::to(&UUID, Domain::VehicleSecurity, bytes) else { continue };
+            read += 1;
+            assert!(!matches!(reply.session(&key, &vin, &UUID, now), Ok(Some(_))));
+            for asked in [Asked::Trunk, Asked::Lock] {
+                assert_ne!(reply.meaning(asked), Meaning::Done, "no single byte makes a refusal a yes: {bytes:?}");
+            }
+        }
+    }
+    assert!(read > 1_000, "some of it must get past the door");
 }
