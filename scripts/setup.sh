@@ -23,3 +23,4 @@ scripts/setup-volvocarsapi.sh
 scripts/setup-pyonstar.sh
 scripts/setup-onstarjs2.sh
 scripts/setup-fake-seam.sh
+scripts/setup-tesla-fleet-api.sh

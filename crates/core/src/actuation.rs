@@ -67,7 +67,7 @@ pub enum Refusal {
     Unreachable,
     /// Someone uses the car.
     InUse,
-    /// Lock only: a door or lid is open.
+    /// A door or lid is open: a lock does not engage, and a button that toggles would shut the lid instead of opening it.
     NotClosed,
     /// Nobody pulled the handle in time.
     WindowPassed,

@@ -1,7 +1,7 @@
 //! What is known of a car right now, as facts for the conditions. Positions live in this request's memory only.
 
 use parcelshelf_access::{AccessError, Closures, Facts, LidState, Located, LockState, Reachability};
-use parcelshelf_core::actuation::Source;
+use parcelshelf_core::actuation::{Outcome, Source};
 use parcelshelf_opening::attempt::{CarReading, Lid, Lock};
 use parcelshelf_opening::conditions::{Consents, Fact};
 
@@ -95,6 +95,23 @@ impl Keyholder {
             located: unless_fatal(located)?,
             sources: Sources::of(car.line.facts()),
         })
+    }
+
+    /// As [`Keyholder::look`], for a courier who is near: a car that sleeps is woken, where the maker lets that be done, and
+    /// looked at again. Calls are scarce; the adapter makes one and no second soon after.
+    pub(crate) async fn look_awake(&self, car: &mut Reached) -> Result<CarNow, Failure> {
+        let seen = self.look(car, true).await?;
+        if seen.reachability != Reachability::Asleep || !car.line.facts().can_wake {
+            return Ok(seen);
+        }
+        match car.line.wake(&car.session).await {
+            Ok(Outcome::Done(_)) => {
+                car.session.now = self.host.now();
+                self.look(car, true).await
+            }
+            // It sleeps on, and that is what the conditions are told.
+            Ok(_) | Err(_) => Ok(seen),
+        }
     }
 }
 

@@ -88,10 +88,10 @@ impl Keyholder {
             return Err(too_many_proofs().into());
         }
         let vehicle = self.granted_vehicle(&held.grant).await?;
-        let reached = self.reach(wallet_of(&held.grant.value)?, &vehicle).await?;
+        let mut reached = self.reach(wallet_of(&held.grant.value)?, &vehicle).await?;
         let car = match what {
             Needed::Place => self.look_where(&reached).await?,
-            Needed::Everything => self.look(&reached, true).await?,
+            Needed::Everything => self.look_awake(&mut reached).await?,
         };
         let parking = car.parking(self, held.delivery.as_bytes());
         Ok(Facts { now: self.host.now(), phone, car, reached, vehicle, parking })

@@ -246,6 +246,12 @@ pub struct Init {
     /// Country of the second maker's cars (two capital letters)
     #[arg(long, default_value = "US")]
     pub onstar_country: String,
+    /// Address of Tesla's cloud, such as the simulator of `parcelshelf sim tesla`; without it their cars take no part
+    #[arg(long)]
+    pub tesla_base: Option<String>,
+    /// Country of their cars (two capital letters)
+    #[arg(long, default_value = "SE")]
+    pub tesla_country: String,
     /// No owner waits whose car reports no doors to prove possession by; only where no car is real
     #[arg(long, hide = true)]
     pub no_possession_wait: bool,
@@ -275,6 +281,22 @@ pub enum Sim {
     /// `login_hint` (PKCE S256 is enforced); its token is exchanged at `/sec/authz/v3/oauth/token`. A command answers with an
     /// address to ask later. `/__sim/help` lists the control path: hands at the trunk, sleep, faults, clock, the record.
     Onstar(SimOnstar),
+    /// Tesla's cloud: login, Fleet API of one region, plain and signed commands
+    ///
+    /// Prints its address when ready. How to get a token: open `/` in a browser. The login takes the owner's name as
+    /// `login_hint`. Cars with `signed` in the world file take signed commands only and check signature, counter, epoch and
+    /// expiry. The trunk's button toggles. `/__sim/help` lists the control path: hands, sleep, faults, clock, the record.
+    Tesla(SimTesla),
+}
+
+#[derive(Args, Debug)]
+pub struct SimTesla {
+    /// Address to listen on; port 0 takes any free one
+    #[arg(long, default_value = "127.0.0.1:8482")]
+    pub listen: SocketAddr,
+    /// World file (JSON): owners, clients, cars, faults. Without it: one Model 3 in Stockholm
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -1,11 +1,14 @@
 //! Fresh keys and configurations for all parties, one folder each; no party gets what is another's.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use parcelshelf_access_onstar::MAKER as ONSTAR;
+use parcelshelf_access_tesla::MAKER as TESLA;
 use parcelshelf_carrier as carrier;
 use parcelshelf_client::depot::{CERTIFIED_DAYS, DELEGATION_DAYS, certify};
 use parcelshelf_edge::Host;
@@ -17,10 +20,11 @@ use parcelshelf_protocol::cert::Subject;
 use parcelshelf_protocol::encoding::{b64, sha256};
 use parcelshelf_protocol::jws::{Sign as _, SigningKey};
 use parcelshelf_simulator::onstar::{self, LOGIN_PATH};
+use parcelshelf_simulator::tesla;
 use parcelshelf_simulator::volvo::{DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_VCC_API_KEY};
 
 use crate::cli::Init;
-use crate::services::{KeyholderFile, OnstarFile, VolvoFile};
+use crate::services::{KeyholderFile, OnstarFile, RegionFile, TeslaFile, VolvoFile};
 
 /// Where everything is.
 #[derive(Debug, Clone)]
@@ -149,6 +153,22 @@ fn certificates(args: &Init, layout: &Layout, keys: &Authorities, host: &Host) -
     Ok(())
 }
 
+/// The simulator's application, with the key that its cars' owners have let in.
+fn tesla_section(layout: &Layout, base: &str) -> anyhow::Result<TeslaFile> {
+    let key = layout.dir.join("keyholder/tesla-command.pem");
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key)?;
+    file.write_all(tesla::DEMO_COMMAND_KEY.as_bytes())?;
+    Ok(TeslaFile {
+        login_base: base.to_owned(),
+        token_base: base.to_owned(),
+        client_id: tesla::DEMO_CLIENT_ID.to_owned(),
+        client_secret: tesla::DEMO_CLIENT_SECRET.to_owned(),
+        redirect_uri: format!("{}/oauth/callback", layout.wallet_origin),
+        command_key: Some(key),
+        regions: vec![RegionFile { name: String::from("EU"), api_base: base.to_owned() }],
+    })
+}
+
 fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host) -> anyhow::Result<()> {
     let dir = &layout.dir;
     let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -166,7 +186,14 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             log_origin: format!("{}/log", args.host),
             operator: Jwk::of(keys.operator.verifying_key()),
             country: String::from("SE"),
-            country_of: args.onstar_base.iter().map(|_| (ONSTAR.to_owned(), args.onstar_country.clone())).collect(),
+            country_of: [
+                (args.onstar_base.is_some(), ONSTAR, &args.onstar_country),
+                (args.tesla_base.is_some(), TESLA, &args.tesla_country),
+            ]
+            .into_iter()
+            .filter(|(takes_part, ..)| *takes_part)
+            .map(|(_, maker, country)| (maker.to_owned(), country.clone()))
+            .collect(),
             possession_wait_hours: if args.no_possession_wait { 0 } else { WAIT_HOURS },
             log_level: level.clone(),
         },
@@ -189,6 +216,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             device_id: String::from("66666666-7777-4888-8999-000000000000"),
         }),
         homeassistant: None,
+        tesla: args.tesla_base.as_ref().map(|base| tesla_section(layout, base)).transpose()?,
     };
     let gateway = gateway::Config {
         listen: at(args.port),

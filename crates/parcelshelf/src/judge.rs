@@ -34,7 +34,10 @@ impl Seen {
         Self {
             // The makers call the lid for parcels and the command for it differently.
             tailgate_openings: number(&car["tailgate_openings"]) + number(&car["trunk_openings"]),
-            unlock_commands: number(&car["commands"]["unlock"]) + number(&car["commands"]["unlockTrunk"]),
+            unlock_commands: ["unlock", "unlockTrunk", "actuate_trunk", "door_unlock"]
+                .iter()
+                .map(|name| number(&car["commands"][name]))
+                .sum(),
             shut_and_locked: car["shut_and_locked"] == json!(true),
         }
     }

@@ -36,6 +36,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Sim(Sim::Volvo(args)) => sim::volvo(args).await,
         Command::Sim(Sim::Onstar(args)) => sim::onstar(args).await,
+        Command::Sim(Sim::Tesla(args)) => sim::tesla(args).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Plan(args) => tokio::task::block_in_place(|| plan::run(&args)),
         Command::Verify(args) => verify::run(&args),

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,6 +10,7 @@ use anyhow::{Context as _, ensure};
 use parcelshelf_access::Access;
 use parcelshelf_access_homeassistant::{Car, HomeAssistant, HomeAssistantConfig, Things};
 use parcelshelf_access_onstar::{Onstar, OnstarConfig};
+use parcelshelf_access_tesla::{Region, Tesla, TeslaConfig};
 use parcelshelf_access_volvo::{Volvo, VolvoConfig};
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::secret::Redacted;
@@ -39,6 +40,7 @@ pub struct KeyholderFile {
     pub onstar: Option<OnstarFile>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub homeassistant: Option<HomeAssistantFile>,
+    pub tesla: Option<TeslaFile>,
 }
 impl KeyholderFile {
     /// The makers that this file names, each ready for use.
@@ -53,10 +55,16 @@ impl KeyholderFile {
         if let Some(onstar) = &self.onstar {
             accesses.push(onstar.access(host, client).context("[onstar]")?);
         }
+        if let Some(tesla) = &self.tesla {
+            accesses.push(tesla.access(host, client).context("[tesla]")?);
+        }
         if let Some(home) = &self.homeassistant {
             accesses.push(home.access(host, client).context("[homeassistant]")?);
         }
-        ensure!(!accesses.is_empty(), "no maker is configured: add a section [volvo], [onstar] or [homeassistant]");
+        ensure!(
+            !accesses.is_empty(),
+            "no maker is configured: add a section [volvo], [onstar], [tesla] or [homeassistant]"
+        );
         Ok(accesses)
     }
 }
@@ -184,6 +192,57 @@ impl HomeAssistantFile {
             things: Things::Cars(self.cars.iter().map(HomeCarFile::car).collect::<anyhow::Result<_>>()?),
         };
         Ok(Arc::new(HomeAssistant::new(config, client.clone(), host.clock.clone())?))
+    }
+}
+
+/// One registered application at Tesla.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeslaFile {
+    pub login_base: String,
+    pub token_base: String,
+    pub client_id: String,
+    pub client_secret: String,
+    pub redirect_uri: String,
+    /// The key that owners enrol in their cars (PEM, P-256), readable by this process only. Without it, cars that take signed
+    /// commands only do not open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command_key: Option<PathBuf>,
+    pub regions: Vec<RegionFile>,
+}
+impl std::fmt::Debug for TeslaFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TeslaFile").field("regions", &self.regions).finish_non_exhaustive()
+    }
+}
+/// One region of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionFile {
+    pub name: String,
+    pub api_base: String,
+}
+impl TeslaFile {
+    /// # Errors
+    /// When the configuration cannot be used, or the key cannot be read; no value is repeated.
+    pub fn access(&self, host: &Host, client: &Client) -> anyhow::Result<Arc<dyn Access>> {
+        const KEY_BYTES_MAX: u64 = 8 * 1024;
+        let key = |path: &PathBuf| -> anyhow::Result<Redacted<String>> {
+            let length = std::fs::metadata(path).context("command_key cannot be read")?.len();
+            ensure!(length <= KEY_BYTES_MAX, "command_key is too long for a key");
+            Ok(Redacted::new(std::fs::read_to_string(path).context("command_key cannot be read")?))
+        };
+        let region = |file: &RegionFile| Region { name: file.name.clone(), api_base: file.api_base.clone() };
+        let config = TeslaConfig {
+            regions: self.regions.iter().map(region).collect(),
+            login_base: self.login_base.clone(),
+            token_base: self.token_base.clone(),
+            client_id: self.client_id.clone(),
+            client_secret: Redacted::new(self.client_secret.clone()),
+            redirect_uri: self.redirect_uri.clone(),
+            command_key: self.command_key.as_ref().map(key).transpose()?,
+        };
+        Ok(Arc::new(Tesla::new(config, client.clone(), host.clock.clone(), host.entropy.clone())?))
     }
 }
 
@@ -371,5 +430,36 @@ mod tests {
             assert!(refused.is_some_and(|text| !text.contains(bad) || bad == "door"), "{bad}");
         }
         assert!(!format!("{whole:?}").contains("1M8GDM9AXKP042788"), "no VIN prints");
+    }
+
+    const TESLA: &str = r#"
+        login_base = "https://auth.example.com"
+        token_base = "https://fleet-auth.example.com"
+        client_id = "from-the-registration"
+        client_secret = "canary"
+        redirect_uri = "https://wallet.example.org/oauth/callback"
+        regions = [{ name = "EU", api_base = "https://fleet-api.eu.example.com" }]
+    "#;
+
+    #[tokio::test]
+    async fn a_tesla_section_names_its_regions_and_its_key_is_a_file() {
+        let host = Host::system();
+        let client = Client::network(Arc::clone(&host.clock)).unwrap();
+        let whole: TeslaFile = toml::from_str(TESLA).unwrap();
+        assert_eq!(whole.access(&host, &client).unwrap().facts().maker, "tesla");
+        assert!(!format!("{whole:?}").contains("canary"), "a secret does not print");
+        for line in TESLA.lines().filter(|l| l.contains('=')) {
+            assert!(toml::from_str::<TeslaFile>(&TESLA.replace(line, "")).is_err(), "without{line}");
+        }
+        let refused = |text: &str| toml::from_str::<TeslaFile>(text).unwrap().access(&host, &client).is_err();
+        assert!(refused(&TESLA.replace("https://fleet-api", "http://fleet-api")));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("command.pem");
+        let with_key = format!("{TESLA}\ncommand_key = {path:?}");
+        assert!(refused(&with_key), "a file that is not there");
+        std::fs::write(&path, "no key").unwrap();
+        assert!(refused(&with_key), "a file that is no key");
+        std::fs::write(&path, parcelshelf_simulator::tesla::DEMO_COMMAND_KEY).unwrap();
+        assert!(!refused(&with_key));
     }
 }

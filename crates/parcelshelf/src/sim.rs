@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use parcelshelf_edge::{Host, serve};
-use parcelshelf_simulator::{onstar, volvo};
+use parcelshelf_simulator::{onstar, tesla, volvo};
 use tokio::net::TcpListener;
 
-use crate::cli::{SimOnstar, SimVolvo};
+use crate::cli::{SimOnstar, SimTesla, SimVolvo};
 
 /// # Errors
 /// When the world cannot be, or the address is taken.
@@ -33,6 +33,19 @@ pub async fn onstar(args: SimOnstar) -> anyhow::Result<()> {
     let listener = listen(args.listen, "OnStar's").await?;
     let host = Host::system();
     onstar::serve(listener, world, host.clock, host.entropy, stopped()?).await?;
+    Ok(())
+}
+
+/// # Errors
+/// When the world cannot be, or the address is taken.
+pub async fn tesla(args: SimTesla) -> anyhow::Result<()> {
+    let world = match &args.world {
+        None => tesla::WorldFile::demo(),
+        Some(path) => tesla::WorldFile::parse(&bytes(path, tesla::WORLD_BYTES_MAX)?)?,
+    };
+    let listener = listen(args.listen, "Tesla's").await?;
+    let host = Host::system();
+    tesla::serve(listener, world, host.clock, host.entropy, stopped()?).await?;
     Ok(())
 }
 

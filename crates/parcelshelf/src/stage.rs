@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use parcelshelf_access_onstar::MAKER as ONSTAR;
+use parcelshelf_access_tesla::MAKER as TESLA;
 use parcelshelf_client::depot::Depot;
 use parcelshelf_client::shipping::Shipping;
 use parcelshelf_client::{Host, Http};
 use parcelshelf_edge::Host as System;
 use parcelshelf_protocol::cert::{Cert, Role};
 use parcelshelf_protocol::jws::{Moment, Sign as _, VerifyingKey};
-use parcelshelf_simulator::onstar;
 use parcelshelf_simulator::sabotage::{Proxy, Tampering};
 use parcelshelf_simulator::volvo::WorldFile;
 use parcelshelf_simulator::wiretap::Wiretap;
+use parcelshelf_simulator::{onstar, tesla};
 use serde_json::Value;
 
 use crate::cli::Init;
@@ -42,10 +43,16 @@ pub struct Clouds {
     pub volvo: String,
     /// The second maker's, if its cars take part.
     pub onstar: Option<String>,
+    /// The third maker's, if its cars take part.
+    pub tesla: Option<String>,
 }
 impl Clouds {
     fn of(&self, maker: &str) -> Option<&str> {
-        if maker == ONSTAR { self.onstar.as_deref() } else { Some(&self.volvo) }
+        match maker {
+            ONSTAR => self.onstar.as_deref(),
+            TESLA => self.tesla.as_deref(),
+            _ => Some(&self.volvo),
+        }
     }
 }
 
@@ -54,6 +61,7 @@ impl Clouds {
 pub struct Worlds {
     pub volvo: WorldFile,
     pub onstar: Option<onstar::WorldFile>,
+    pub tesla: Option<tesla::WorldFile>,
 }
 
 /// What people on the stage know: addresses, keys that are theirs, the operator's public key.
@@ -97,10 +105,10 @@ impl Stage {
     /// # Errors
     /// When a party does not become ready; its log's end is in the error.
     pub async fn start(dir: &Path, world: &WorldFile, setting: Setting) -> anyhow::Result<Self> {
-        Self::start_with(dir, &Worlds { volvo: world.clone(), onstar: None }, setting).await
+        Self::start_with(dir, &Worlds { volvo: world.clone(), onstar: None, tesla: None }, setting).await
     }
 
-    /// As [`Stage::start`], with cars of two makers.
+    /// As [`Stage::start`], with cars of other makers too.
     ///
     /// # Errors
     /// When a party does not become ready; its log's end is in the error.
@@ -108,11 +116,16 @@ impl Stage {
         fs::create_dir_all(dir.join("log"))?;
         let (sim, volvo) = cloud(dir, "volvo", &serde_json::to_vec(&worlds.volvo)?).await?;
         let mut sims = vec![sim];
-        let mut clouds = Clouds { volvo, onstar: None };
+        let mut clouds = Clouds { volvo, onstar: None, tesla: None };
         if let Some(world) = &worlds.onstar {
             let (sim, base) = cloud(dir, "onstar", &serde_json::to_vec(world)?).await?;
             sims.push(sim);
             clouds.onstar = Some(base);
+        }
+        if let Some(world) = &worlds.tesla {
+            let (sim, base) = cloud(dir, "tesla", &serde_json::to_vec(world)?).await?;
+            sims.push(sim);
+            clouds.tesla = Some(base);
         }
         let clockwork = Clockwork { host: System::system(), conductor: None };
         let mut stage = Self::start_parties(dir, clouds, setting, clockwork).await?;
@@ -145,6 +158,8 @@ impl Stage {
             maker_base: proxy.as_ref().map_or_else(|| clouds.volvo.clone(), Proxy::base),
             onstar_base: clouds.onstar.clone(),
             onstar_country: String::from("US"),
+            tesla_base: clouds.tesla.clone(),
+            tesla_country: String::from("SE"),
             no_possession_wait: true,
         };
         let layout = init::write(&args, &clockwork.host)?;
@@ -257,7 +272,9 @@ impl Scene {
     /// # Errors
     /// When it does not answer.
     pub async fn seen_of(&self, vin: &str) -> anyhow::Result<Value> {
-        for base in [Some(&self.clouds.volvo), self.clouds.onstar.as_ref()].into_iter().flatten() {
+        for base in
+            [Some(&self.clouds.volvo), self.clouds.onstar.as_ref(), self.clouds.tesla.as_ref()].into_iter().flatten()
+        {
             let summary = Http::new(base, &self.host.client).get("/__sim/summary", &[]).await?;
             let cars = summary["cars"].as_array().cloned().unwrap_or_default();
             if let Some(car) = cars.into_iter().find(|c| c["vin"] == vin) {

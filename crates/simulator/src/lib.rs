@@ -5,5 +5,6 @@ pub mod clock;
 pub mod garage;
 pub mod onstar;
 pub mod sabotage;
+pub mod tesla;
 pub mod volvo;
 pub mod wiretap;

@@ -42,7 +42,7 @@ impl Garages {
         let (first, second) = (bind().await?, bind().await?);
         let base = |listener: &TcpListener| Ok::<_, std::io::Error>(format!("http://{}", listener.local_addr()?));
         let second = worlds.onstar.is_some().then_some(second);
-        let clouds = Clouds { volvo: base(&first)?, onstar: second.as_ref().map(base).transpose()? };
+        let clouds = Clouds { volvo: base(&first)?, onstar: second.as_ref().map(base).transpose()?, tesla: None };
         let garages = Self::new(worlds, host, &clouds)?;
         let volvo = garages.volvo.clone();
         tokio::spawn(async move { ended(volvo.serve(first, std::future::pending()).await) });

@@ -152,6 +152,8 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
         maker_base: String::from(CLOUD),
         onstar_base: garages.onstar.as_ref().map(|_| String::from(SECOND_CLOUD)),
         onstar_country: String::from("US"),
+        tesla_base: None,
+        tesla_country: String::from("SE"),
         no_possession_wait: true,
     };
     let layout = init::write(&args, host)?;
@@ -196,7 +198,7 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
 
     let people =
         parcelshelf_client::Host { clock: Arc::clone(&host.clock), entropy: Arc::clone(&host.entropy), client };
-    let clouds = Clouds { volvo: String::from(CLOUD), onstar: args.onstar_base };
+    let clouds = Clouds { volvo: String::from(CLOUD), onstar: args.onstar_base, tesla: None };
     let scene = Scene::at(layout, people, clouds).context("failed to set the scene")?;
     scene.admit_carrier().await?;
     Ok(Inside { scene: Arc::new(scene), _working: working })

@@ -211,7 +211,7 @@ fn worlds(plan: &Plan, seed: u64) -> Worlds {
     });
     let onstar =
         onstar::WorldFile { seed, latency: SECOND_LATENCY, cars: cars.collect(), ..onstar::WorldFile::default() };
-    Worlds { volvo, onstar: Some(onstar) }
+    Worlds { volvo, onstar: Some(onstar), tesla: None }
 }
 
 /// What a day is played on.
@@ -234,7 +234,7 @@ async fn inside_one_thread(
 ) -> anyhow::Result<Ground> {
     ensure!(args.sabotage.is_none_or(|s| s == Sabotage::SilentCouriers), "this sabotage needs real sockets");
     let host = Host { clock: Arc::new(clock), entropy: Arc::new(Seeded::new(args.seed)) };
-    let clouds = Clouds { volvo: inside::CLOUD.to_owned(), onstar: Some(inside::SECOND_CLOUD.to_owned()) };
+    let clouds = Clouds { volvo: inside::CLOUD.to_owned(), onstar: Some(inside::SECOND_CLOUD.to_owned()), tesla: None };
     let garages = Garages::new(worlds(plan, args.seed), &host, &clouds)?;
     let started = inside::start(dir, &garages, &host).await?;
     Ok(Ground {

@@ -1,0 +1,10 @@
+//! The adapter against the simulated cloud, over real HTTP.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod conformance;
+mod details;
+mod hostile;
+mod rig;
+mod sabotage;
+mod signed;
