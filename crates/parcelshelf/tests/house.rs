@@ -142,8 +142,11 @@ fn pure_crates_do_no_io() {
 
 /// Every source file of a crate, without its tests folder.
 fn sources(folder: &Path) -> Vec<PathBuf> {
+    below(folder.join("src"))
+}
+fn below(folder: PathBuf) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut open = vec![folder.join("src")];
+    let mut open = vec![folder];
     while let Some(next) = open.pop() {
         for entry in fs::read_dir(&next).into_iter().flatten() {
             let path = entry.expect("entry").path();
@@ -206,4 +209,30 @@ fn sql_stays_in_the_stores() {
             }
         }
     }
+}
+
+/// Every trap of makers' clouds has a test by name, or says that no adapter meets it yet.
+#[test]
+fn every_trap_has_its_test() {
+    let table = fs::read_to_string(root().join("docs/makers/traps.md")).unwrap();
+    let tests: BTreeSet<String> = below(root().join("crates"))
+        .iter()
+        .flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter_map(|line| {
+            let name = line.trim_start().strip_prefix("pub ").unwrap_or(line.trim_start());
+            let name = name.strip_prefix("async ").unwrap_or(name).strip_prefix("fn ")?;
+            Some(name.split('(').next()?.to_owned())
+        })
+        .collect();
+    let named = |line: &str| line.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let rows: Vec<&str> =
+        table.lines().filter(|l| l.starts_with("| ") && l[2..].starts_with(char::is_numeric)).collect();
+    assert_eq!(rows.len(), 28);
+    for (n, row) in rows.iter().enumerate() {
+        assert!(row.starts_with(&format!("| {} |", n + 1)), "{row}");
+        assert!(!named(row).is_empty() || row.contains("no adapter yet"), "{row}");
+    }
+    let missing: Vec<String> =
+        table.lines().filter(|l| !l.contains(".rs`")).flat_map(named).filter(|name| !tests.contains(name)).collect();
+    assert!(missing.is_empty(), "named in docs/makers/traps.md and not there: {missing:?}");
 }
