@@ -86,6 +86,8 @@ const WAKE_POLL: Duration = Duration::from_secs(3);
 const WAKE_WAIT: Duration = Duration::from_secs(30);
 /// Within so many milliseconds a car is called once: wakes are scarce and paid for.
 const WAKE_ONCE_MS: i64 = 120_000;
+/// A lid that was seen shut longer ago may be open by now: milliseconds. Longer than one reading takes.
+const SEEN_SHUT_MS_MAX: i64 = 20_000;
 /// A session that could not be begun is tried again with a look at the car after so many milliseconds: a try is paid for.
 const ASK_AGAIN_MS: i64 = 60_000;
 /// Pages of the list of cars that are read.
@@ -415,9 +417,11 @@ impl Tesla {
         if state.can_actuate_trunks() == Some(false) {
             return no(Refusal::NotSupported);
         }
-        // The button would shut an open lid on whatever lies there; an unknown one may be open.
-        match state.closures(moments.now()).lid.value {
-            LidState::Closed if state.can_actuate_trunks() == Some(true) => {}
+        let (now, seen) = (moments.now(), state.closures(moments.now()));
+        let fresh = now.millis_since(seen.read_at) <= SEEN_SHUT_MS_MAX;
+        // The button would shut an open lid on whatever lies there; one that was not seen just now may be open.
+        match seen.lid.value {
+            LidState::Closed if fresh && state.can_actuate_trunks() == Some(true) => {}
             LidState::Open | LidState::Ajar => return no(Refusal::NotClosed),
             LidState::Closed | LidState::Unknown => return no(Refusal::MakerRefused),
         }

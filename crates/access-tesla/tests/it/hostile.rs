@@ -31,8 +31,8 @@ fn hostile_answers() -> Vec<(&'static str, ResponseTemplate)> {
     ]
 }
 /// What a car says that is shut, parked and takes plain commands.
-fn shut() -> String {
-    let now = NOW.unix_millis();
+fn shut(ago_s: i64) -> String {
+    let now = NOW.plus_seconds(-ago_s).unix_millis();
     format!(
         r#"{{"response":{{"vin":"{VIN}","vehicle_state":{{"locked":true,"rt":0,"ft":0,"df":0,"pf":0,"dr":0,"pr":0,"timestamp":{now}}},"vehicle_config":{{"can_actuate_trunks":true}}}}}}"#
     )
@@ -41,9 +41,12 @@ fn plain() -> String {
     format!(r#"{{"response":{{"vehicle_info":{{"{VIN}":{{"vehicle_command_protocol_required":false}}}}}}}}"#)
 }
 async fn cloud(command: ResponseTemplate, style: String) -> MockServer {
+    cloud_that_saw(shut(0), command, style).await
+}
+async fn cloud_that_saw(state: String, command: ResponseTemplate, style: String) -> MockServer {
     let server = MockServer::start().await;
     let read = Mock::given(method("GET")).and(path_regex("/vehicle_data$"));
-    read.respond_with(ResponseTemplate::new(200).set_body_string(shut())).mount(&server).await;
+    read.respond_with(ResponseTemplate::new(200).set_body_string(state)).mount(&server).await;
     let status = Mock::given(method("POST")).and(path_regex("/fleet_status$"));
     status.respond_with(ResponseTemplate::new(200).set_body_string(style)).mount(&server).await;
     let rest = Mock::given(path_regex("/(command/.*|signed_command)$"));
@@ -86,6 +89,19 @@ async fn an_answer_to_a_command_that_is_none_is_unknown_and_nothing_is_repeated(
             assert!(sent.may_act_until.is_some_and(|until| until > NOW), "{name}");
             assert_eq!(commands(&server).await, 1, "{name}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_lid_that_was_seen_shut_too_long_ago_is_not_opened() {
+    for (ago_s, opens) in [(0, true), (15, true), (25, false), (90, false), (-90, false)] {
+        let done = ResponseTemplate::new(200).set_body_string(r#"{"response":{"result":true,"reason":""}}"#);
+        let server = cloud_that_saw(shut(ago_s), done, plain()).await;
+        let tesla = tesla(config(&server.uri()), None);
+        let open = Command::Open(AccessClass::SeparateTrunk);
+        let sent = tesla.send(&session(), &tesla.prepare(open, &vin(), [1; 16], NOW)).await;
+        assert_eq!(matches!(sent.outcome, Outcome::Done(_)), opens, "{ago_s} s ago: {:?}", sent.outcome);
+        assert_eq!(commands(&server).await, usize::from(opens), "{ago_s} s ago");
     }
 }
 
