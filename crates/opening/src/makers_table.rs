@@ -67,6 +67,12 @@ pub const MAKES: &[Make] = &[
         service_area: ServiceArea::Emea,
     },
     Make {
+        name: "tesla",
+        // USA (cars; since 2022 also cars; trucks), China, Germany, United Kingdom.
+        identifiers: &["5YJ", "7SA", "7G2", "LRW", "XP7", "SFZ"],
+        service_area: ServiceArea::Everywhere,
+    },
+    Make {
         name: "chevrolet",
         // USA, Canada, Mexico, Korea: cars, trucks, multipurpose.
         identifiers: &[
@@ -124,6 +130,8 @@ mod tests {
             ("YV4", &["volvo"]),
             ("7JR", &["volvo"]),
             ("LYV", &["volvo"]),
+            ("5YJ", &["tesla"]),
+            ("XP7", &["tesla"]),
             ("1G1", &["chevrolet"]),
             ("KL7", &["chevrolet"]),
             ("KL4", &["chevrolet", "buick"]),

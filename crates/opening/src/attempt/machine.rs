@@ -258,7 +258,10 @@ impl Attempt {
 
     /// After the time in which the command may act: what does the car's state say?
     pub(super) fn conclude(&mut self, r: &CarReading, now: Timestamp, fx: &mut Effects) {
-        let nothing_moved = r.all_closed()
+        // A maker that does not say since when a lid is shut cannot say that it was not opened and shut meanwhile.
+        let times_are_told = r.lid_changed_at.is_some() && r.lock_changed_at.is_some();
+        let nothing_moved = times_are_told
+            && r.all_closed()
             && r.lock == Lock::Locked
             && self.rules.lid_state_observed
             && self.rules.lock_state_observed

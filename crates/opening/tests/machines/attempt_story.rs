@@ -133,6 +133,9 @@ fn what_the_car_shows_after_the_window_decides() {
     assert_eq!(ending(unlocked), (Phase::Locking, UseFate::Spent, true), "unlocked, perhaps opened: lock it");
     let locked_since = reading(Lid::Closed, -3_600, Lock::Locked, 100, 124);
     assert_eq!(ending(locked_since).1, UseFate::Spent, "unlocked and locked since");
+    let mut timeless = untouched(124);
+    timeless.lid_changed_at = None;
+    assert_eq!(ending(timeless).1, UseFate::Spent, "since when it is shut nobody says: perhaps for a second");
     let silent = reading(Lid::Unknown, -3_600, Lock::Unknown, -3_600, 124);
     assert_eq!(ending(silent), (Phase::Armed { until: at(123) }, UseFate::Held, false), "unknown concludes nothing");
     let too_early = untouched(122);
