@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("routing", &["core"]),
     ("exchange", &["core"]),
     ("access-onstar", &["access", "core", "exchange"]),
+    ("access-smartcar", &["access", "core", "exchange"]),
     ("access-volvo", &["access", "core", "exchange"]),
     ("store", &["core"]),
     ("edge", &["core", "store"]),
@@ -31,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "access",
             "access-onstar",
+            "access-smartcar",
             "access-volvo",
             "carrier",
             "client",

@@ -5,5 +5,6 @@ pub mod clock;
 pub mod garage;
 pub mod onstar;
 pub mod sabotage;
+pub mod smartcar;
 pub mod volvo;
 pub mod wiretap;
