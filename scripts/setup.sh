@@ -22,3 +22,5 @@ need npm npm
 scripts/setup-volvocarsapi.sh
 scripts/setup-pyonstar.sh
 scripts/setup-onstarjs2.sh
+scripts/setup-smartcar.sh
+scripts/setup-smartcarjs.sh
