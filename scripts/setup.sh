@@ -24,3 +24,5 @@ scripts/setup-pyonstar.sh
 scripts/setup-onstarjs2.sh
 scripts/setup-fake-seam.sh
 scripts/setup-tesla-fleet-api.sh
+scripts/setup-smartcar.sh
+scripts/setup-smartcarjs.sh

@@ -115,7 +115,8 @@ pub struct Closures {
     pub lid: Reading<LidState>,
     /// Doors and hood, named in the maker's order; `name` is ours: `front_left`, `front_right`, `rear_left`, `rear_right`, `hood`.
     pub doors: Vec<(&'static str, Reading<LidState>)>,
-    /// When this answer was made, by our clock.
+    /// As of when this is so, by our clock: when the answer was made, or, where the maker says that it passes on a state
+    /// which the car recorded earlier, that moment. Never later than the answer.
     pub read_at: Timestamp,
 }
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod garage;
 pub mod onstar;
 pub mod sabotage;
+pub mod smartcar;
 pub mod tesla;
 pub mod volvo;
 pub mod wiretap;
