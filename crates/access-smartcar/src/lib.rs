@@ -1,7 +1,7 @@
 //! Smartcar, an aggregator of many makers' clouds, behind the access port.
 //!
 //! What it is: the one place that knows this vendor's addresses, scopes, errors and quirks. What it is not: it holds no
-//! policy and no token, repeats no command, and logs no address, for it names a car. The README beside it says what the
+//! policy and no token, repeats no command, and logs no address, for it names a car. `docs/makers/smartcar.md` says what the
 //! vendor promises, how to get access, and what a lock proof means here.
 //!
 //! The three things to know: [`Smartcar`] (the adapter), [`SmartcarConfig`] (who we are there), and that `success` of a

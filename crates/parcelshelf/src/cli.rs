@@ -287,6 +287,22 @@ pub enum Sim {
     /// `login_hint`. Cars with `signed` in the world file take signed commands only and check signature, counter, epoch and
     /// expiry. The trunk's button toggles. `/__sim/help` lists the control path: hands, sleep, faults, clock, the record.
     Tesla(SimTesla),
+    /// Smartcar's cloud: consent, tokens, vehicle API v2.0 and what is known of v3
+    ///
+    /// Prints its address when ready. How to get a token: open `/` in a browser. The consent page takes the owner's name as
+    /// `login_hint`. "Success" of a command says only that it was accepted; how old a state is stands in a header.
+    /// `/__sim/help` lists the control path: hands, sleep, faults, clock, the record.
+    Smartcar(SimSmartcar),
+}
+
+#[derive(Args, Debug)]
+pub struct SimSmartcar {
+    /// Address to listen on; port 0 takes any free one
+    #[arg(long, default_value = "127.0.0.1:8483")]
+    pub listen: SocketAddr,
+    /// World file (JSON): owners, clients, cars, faults. Without it: one car in Gothenburg
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

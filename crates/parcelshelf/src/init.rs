@@ -216,6 +216,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             device_id: String::from("66666666-7777-4888-8999-000000000000"),
         }),
         homeassistant: None,
+        smartcar: None,
         tesla: args.tesla_base.as_ref().map(|base| tesla_section(layout, base)).transpose()?,
     };
     let gateway = gateway::Config {

@@ -37,6 +37,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sim(Sim::Volvo(args)) => sim::volvo(args).await,
         Command::Sim(Sim::Onstar(args)) => sim::onstar(args).await,
         Command::Sim(Sim::Tesla(args)) => sim::tesla(args).await,
+        Command::Sim(Sim::Smartcar(args)) => sim::smartcar(args).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Plan(args) => tokio::task::block_in_place(|| plan::run(&args)),
         Command::Verify(args) => verify::run(&args),

@@ -10,6 +10,7 @@ use anyhow::{Context as _, ensure};
 use parcelshelf_access::Access;
 use parcelshelf_access_homeassistant::{Car, HomeAssistant, HomeAssistantConfig, Things};
 use parcelshelf_access_onstar::{Onstar, OnstarConfig};
+use parcelshelf_access_smartcar::{ApiVersion, Mode, Smartcar, SmartcarConfig};
 use parcelshelf_access_tesla::{Region, Tesla, TeslaConfig};
 use parcelshelf_access_volvo::{Volvo, VolvoConfig};
 use parcelshelf_core::actuation::AccessClass;
@@ -41,6 +42,8 @@ pub struct KeyholderFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub homeassistant: Option<HomeAssistantFile>,
     pub tesla: Option<TeslaFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smartcar: Option<SmartcarFile>,
 }
 impl KeyholderFile {
     /// The makers that this file names, each ready for use.
@@ -58,12 +61,15 @@ impl KeyholderFile {
         if let Some(tesla) = &self.tesla {
             accesses.push(tesla.access(host, client).context("[tesla]")?);
         }
+        if let Some(smartcar) = &self.smartcar {
+            accesses.push(smartcar.access(host, client).context("[smartcar]")?);
+        }
         if let Some(home) = &self.homeassistant {
             accesses.push(home.access(host, client).context("[homeassistant]")?);
         }
         ensure!(
             !accesses.is_empty(),
-            "no maker is configured: add a section [volvo], [onstar], [tesla] or [homeassistant]"
+            "no maker is configured: add a section [volvo], [onstar], [tesla], [smartcar] or [homeassistant]"
         );
         Ok(accesses)
     }
@@ -243,6 +249,48 @@ impl TeslaFile {
             command_key: self.command_key.as_ref().map(key).transpose()?,
         };
         Ok(Arc::new(Tesla::new(config, client.clone(), host.clock.clone(), host.entropy.clone())?))
+    }
+}
+
+/// One registered application at an aggregator.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmartcarFile {
+    pub api_base: String,
+    pub vehicle_base: String,
+    pub auth_base: String,
+    pub connect_base: String,
+    pub client_id: String,
+    pub client_secret: String,
+    pub redirect_uri: String,
+    pub country: String,
+    /// `live`, `test` or `simulated`.
+    pub mode: String,
+    /// `2.0` or `3`.
+    pub api_version: String,
+}
+impl std::fmt::Debug for SmartcarFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SmartcarFile").field("api_base", &self.api_base).finish_non_exhaustive()
+    }
+}
+impl SmartcarFile {
+    /// # Errors
+    /// When the configuration cannot be used; no value is repeated.
+    pub fn access(&self, host: &Host, client: &Client) -> anyhow::Result<Arc<dyn Access>> {
+        let config = SmartcarConfig {
+            api_base: self.api_base.clone(),
+            vehicle_base: self.vehicle_base.clone(),
+            auth_base: self.auth_base.clone(),
+            connect_base: self.connect_base.clone(),
+            client_id: self.client_id.clone(),
+            client_secret: Redacted::new(self.client_secret.clone()),
+            redirect_uri: self.redirect_uri.clone(),
+            country: self.country.clone(),
+            mode: Mode::parse(&self.mode).context("mode is live, test or simulated")?,
+            api_version: ApiVersion::parse(&self.api_version).context("api_version is 2.0 or 3")?,
+        };
+        Ok(Arc::new(Smartcar::new(config, client.clone(), host.clock.clone())?))
     }
 }
 
@@ -430,6 +478,34 @@ mod tests {
             assert!(refused.is_some_and(|text| !text.contains(bad) || bad == "door"), "{bad}");
         }
         assert!(!format!("{whole:?}").contains("1M8GDM9AXKP042788"), "no VIN prints");
+    }
+
+    #[tokio::test]
+    async fn an_aggregators_section_is_whole_and_its_secret_does_not_print() {
+        const SECTION: &str = r#"
+            api_base = "https://api.example.com"
+            vehicle_base = "https://vehicle.example.com"
+            auth_base = "https://auth.example.com"
+            connect_base = "https://connect.example.com"
+            client_id = "from-the-contract"
+            client_secret = "canary"
+            redirect_uri = "https://wallet.example.org/oauth/callback"
+            country = "US"
+            mode = "live"
+            api_version = "2.0"
+        "#;
+        let host = Host::system();
+        let client = Client::network(Arc::clone(&host.clock)).unwrap();
+        let whole: SmartcarFile = toml::from_str(SECTION).unwrap();
+        assert_eq!(whole.access(&host, &client).unwrap().facts().maker, "smartcar");
+        assert!(!format!("{whole:?}").contains("canary"));
+        for line in SECTION.lines().filter(|l| l.contains('=')) {
+            assert!(toml::from_str::<SmartcarFile>(&SECTION.replace(line, "")).is_err(), "without{line}");
+        }
+        for (good, bad) in [("live", "alive"), ("\"2.0\"", "\"2\""), ("https://auth", "http://auth")] {
+            let odd: SmartcarFile = toml::from_str(&SECTION.replace(good, bad)).unwrap();
+            assert!(odd.access(&host, &client).is_err(), "{bad}");
+        }
     }
 
     const TESLA: &str = r#"

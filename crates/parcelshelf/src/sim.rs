@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use parcelshelf_edge::{Host, serve};
-use parcelshelf_simulator::{onstar, tesla, volvo};
+use parcelshelf_simulator::{onstar, smartcar, tesla, volvo};
 use tokio::net::TcpListener;
 
-use crate::cli::{SimOnstar, SimTesla, SimVolvo};
+use crate::cli::{SimOnstar, SimSmartcar, SimTesla, SimVolvo};
 
 /// # Errors
 /// When the world cannot be, or the address is taken.
@@ -46,6 +46,19 @@ pub async fn tesla(args: SimTesla) -> anyhow::Result<()> {
     let listener = listen(args.listen, "Tesla's").await?;
     let host = Host::system();
     tesla::serve(listener, world, host.clock, host.entropy, stopped()?).await?;
+    Ok(())
+}
+
+/// # Errors
+/// When the world cannot be, or the address is taken.
+pub async fn smartcar(args: SimSmartcar) -> anyhow::Result<()> {
+    let world = match &args.world {
+        None => smartcar::WorldFile::demo(),
+        Some(path) => smartcar::WorldFile::parse(&bytes(path, smartcar::WORLD_BYTES_MAX)?)?,
+    };
+    let listener = listen(args.listen, "Smartcar's").await?;
+    let host = Host::system();
+    smartcar::serve(listener, world, host.clock, host.entropy, stopped()?).await?;
     Ok(())
 }
 

@@ -36,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "access",
             "access-homeassistant",
             "access-onstar",
+            "access-smartcar",
             "access-tesla",
             "access-smartcar",
             "access-volvo",
