@@ -122,10 +122,11 @@ impl City {
     /// The same cars and no ways between them: every courier goes from car to car as fast as the services let. All windows
     /// are the first four hours'. What a delivery costs is measured so.
     pub fn rush(&mut self) {
-        let window = Window::new(self.day_starts, self.day_starts.plus_seconds(WINDOW_S));
+        let window =
+            Window::new(self.day_starts, self.day_starts.plus_seconds(WINDOW_S)).expect("it ends after it starts");
         for errand in &mut self.errands {
             errand.planned = self.day_starts;
-            errand.window = window.clone().expect("it ends after it starts");
+            errand.window = window;
         }
         for route in &mut self.routes {
             route.retain(|stop| stop.errand.is_some());
