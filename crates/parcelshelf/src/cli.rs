@@ -140,6 +140,10 @@ pub struct Simulate {
     /// Play only this delivery's stop (its number as in the trace); the day around it stays the same
     #[arg(long, value_name = "DELIVERY")]
     pub only: Option<usize>,
+    /// How much the services log. Every log is searched for VINs, plates, places and log-ins afterwards: with `trace` for
+    /// everything that they ever say
+    #[arg(long, value_enum, default_value_t = LogLevel::Warn)]
+    pub log_level: LogLevel,
     /// The second maker's cloud hangs every other half hour: what does that do to the first one's cars?
     #[arg(long)]
     pub sick: bool,
@@ -293,6 +297,26 @@ pub enum Sim {
     /// `login_hint`. "Success" of a command says only that it was accepted; how old a state is stands in a header.
     /// `/__sim/help` lists the control path: hands, sleep, faults, clock, the record.
     Smartcar(SimSmartcar),
+}
+
+/// How much is logged.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+impl LogLevel {
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
 }
 
 #[derive(Args, Debug)]

@@ -54,12 +54,16 @@ fn on_a_good_day_every_parcel_goes_into_its_car() {
 fn in_a_hostile_world_and_with_services_killed_nothing_happens_that_must_not() {
     let dir = tempfile::tempdir().unwrap();
     let day = ["--deliveries", "24", "--couriers", "4", "--faults", "hostile", "--seed", "5", "--kills", "2"];
+    // Everything that the services ever say is said, and searched.
+    let day = [&day[..], &["--log-level", "trace"]].concat();
     let (output, report) = simulate(dir.path(), &day);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let (ends, fell_back) = (&report["outcomes"], report["outcomes"]["fallback"].as_object().unwrap());
     let fell_back: u64 = fell_back.values().map(|n| n.as_u64().unwrap()).sum();
     let all = ends["delivered"].as_u64().unwrap() + ends["returned"].as_u64().unwrap() + fell_back;
     assert_eq!((all, violations(&report)), (24, 0), "{report}");
+    assert!(report["logs"]["searched_bytes"].as_u64().unwrap() > 1_000_000, "hardly anything was logged: {report}");
+    assert!(report["logs"]["needles"].as_u64().unwrap() > 1_000 && report["logs"]["found"] == serde_json::json!([]));
     assert!(fell_back > 0 && report["refusals"].as_object().unwrap().len() > 5, "hardly anything went wrong: {report}");
     assert_eq!((&report["makers"]["volvo"], &report["makers"]["onstar"]), (&Value::from(12), &Value::from(12)));
     assert!(report["lock_proofs"]["executed"].as_u64().unwrap() > 0, "{report}");

@@ -11,6 +11,7 @@ pub mod fate;
 pub mod garages;
 pub mod inside;
 pub mod kills;
+mod leaks;
 pub mod owner;
 pub mod phone;
 pub mod plots;

@@ -23,6 +23,12 @@ const USUALLY_OVER_S: i64 = 190;
 /// Between two looks.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// The plate of a car.
+#[must_use]
+pub fn plate(n: usize) -> String {
+    format!("TX{n:05}")
+}
+
 /// Signs up with a car, before the day.
 ///
 /// # Errors
@@ -30,7 +36,7 @@ const AGAIN: Duration = Duration::from_secs(30);
 pub async fn enrol(day: Arc<Day>, n: usize) -> anyhow::Result<()> {
     let errand = day.city.errands.get(n).context("no such delivery")?;
     let car = day.car(n).context("no such car")?;
-    let (scene, plate) = (&day.scene, format!("TX{n:05}"));
+    let (scene, plate) = (&day.scene, plate(n));
     let hands = Hands::near(day.garages.of(car.maker), &car.vin);
     let owner = Owner::enrol_at(scene, car.maker, &car.login, hands, errand.place, &plate).await;
     day.put_owner(n, Arc::new(owner.with_context(|| format!("owner {n}"))?));

@@ -103,6 +103,7 @@ mod tests {
         });
         let took = book::Times { domain_ms: vec![500, 750], real_us: vec![5_000] };
         Results {
+            leaks: super::super::leaks::Leaks::default(),
             deliveries: ends.len(),
             makers: [("a-maker", ends.len())].into(),
             pages: pages.collect(),

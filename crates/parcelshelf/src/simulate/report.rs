@@ -6,6 +6,7 @@ use parcelshelf_core::actuation::LockProof;
 use serde_json::{Value, json};
 
 use super::book::{Page, Times};
+use super::leaks::Leaks;
 use super::verdict::{Finding, Violations};
 
 /// Processor time and bytes of the three services, in the order of [`NAMES`].
@@ -32,6 +33,8 @@ pub struct Results {
     pub makers: BTreeMap<&'static str, usize>,
     pub pages: Vec<Page>,
     pub findings: Vec<Finding>,
+    /// What stands in logs and must not.
+    pub leaks: Leaks,
     pub hops: BTreeMap<&'static str, Times>,
     pub odd: BTreeMap<String, u64>,
     pub costs: Costs,
@@ -128,6 +131,9 @@ impl Results {
             "lock_proofs": self.lock_proofs(),
             "alarms": self.findings.iter().filter(|f| f.alarmed).count(),
             "bundles_refused": self.refused_bundles(),
+            "logs": {
+                "searched_bytes": self.leaks.searched_bytes, "needles": self.leaks.needles, "found": self.leaks.found,
+            },
             "refusals": self.odd,
             "kills": self.kills,
             "clock_moves": self.ticks,

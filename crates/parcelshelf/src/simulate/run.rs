@@ -36,6 +36,7 @@ use super::fate::{Fate, OwnerFate};
 use super::garages::Garages;
 use super::inside::{self, Seeded, Stepper};
 use super::kills::Kills;
+use super::leaks::{self, Leaks};
 use super::owner;
 use super::plots;
 use super::report::{Costs, NAMES, Results};
@@ -101,6 +102,8 @@ async fn run_here(args: Simulate, alone: Option<(Driven, Arc<Stepper>)>) -> anyh
         fs::write(path, plots::page(&results, &areas))
             .with_context(|| format!("failed to write {}", path.display()))?;
     }
+    let leaks = &results.leaks.found;
+    ensure!(leaks.is_empty(), "what no log may hold stands in one: {leaks:?}");
     let violations = results.violations();
     ensure!(violations.sum() == 0, "the judge is not satisfied: {}", violations.to_json());
     Ok(())
@@ -258,7 +261,7 @@ async fn over_http(args: &Simulate, dir: &Path, plan: &Plan) -> anyhow::Result<G
         Some(Sabotage::LeafLeftOut | Sabotage::SilentCouriers) | None => None,
     };
     let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
-    let setting = Setting { tampering, log_level: Some("warn"), ..Setting::default() };
+    let setting = Setting { tampering, log_level: Some(args.log_level.code()), ..Setting::default() };
     let stage = Stage::start_parties(dir, clouds, setting, clockwork).await?;
     drop(hold);
     let scene = Arc::clone(&stage.scene);
@@ -328,6 +331,7 @@ async fn play(
     lap("evening", &mut phases);
 
     let findings = judged(&day, args, &before).await?;
+    let leaks = if ground.stage.is_some() { leaks::search(dir, &day)? } else { Leaks::default() };
     lap("judge", &mut phases);
     if let Some(path) = &args.trace {
         fs::write(path, day.book.trace()).with_context(|| format!("failed to write {}", path.display()))?;
@@ -338,6 +342,7 @@ async fn play(
         makers: makers(&day),
         pages: day.book.pages(),
         findings,
+        leaks,
         hops: day.book.hops(),
         odd: day.book.oddities(),
         costs,
