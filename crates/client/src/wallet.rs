@@ -219,9 +219,10 @@ impl Wallet {
 
     /// Agrees to what the maker cannot tell.
     ///
+    /// `lid_and_lock_untold`: the owner has read how locking is proved where the car does not tell.
+    ///
     /// # Errors
     /// [`Failure`].
-    /// `lid_and_lock_untold`: the owner has read how locking is proved where the car does not tell.
     pub async fn agree(&self, vehicle: VehicleId, lid_and_lock_untold: bool) -> Result<(), Failure> {
         let said = Said::Consents {
             wallet: self.id,

@@ -1,8 +1,8 @@
 //! What a carrier decides.
 //!
 //! What it is: the rules for parcels that go into cars ([`parcel`]), and the state machine of one delivery with several
-//! parcels, pick-ups and all fallbacks ([`delivery`]); when a car is asked for ([`readiness`]). What it is not: it does no I/O, reads no clock, and knows nothing
-//! that opens. The carrier relies on the keyholder's word for access; here is only what it does with it.
+//! parcels, pick-ups and all fallbacks ([`delivery`]); when it is asked whether a car is ready ([`readiness`]). What it is
+//! not: it does no I/O, reads no clock, and knows nothing that opens. The carrier relies on the keyholder's word for access; here is only what it does with it.
 //!
 //! The three types to know: [`Delivery`](delivery::Delivery) (the state), [`Event`](delivery::Event) (what happened) and
 //! [`Effect`](delivery::Effect) (what the shell must do).

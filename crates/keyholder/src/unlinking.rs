@@ -65,7 +65,10 @@ impl Keyholder {
             again!(self.mark_unlinking(wallet, id, false))?;
             return Err(open);
         }
-        let others = self.vehicles_of(wallet).await?.iter().any(|v| v.value.maker == maker && v.id != vehicle.id);
+        let others = self.vehicles_of(wallet).await?.iter().any(|v| {
+            // One that is taken back at the same moment keeps no permission alive.
+            v.value.maker == maker && v.id != vehicle.id && !v.value.unlinking
+        });
         let revoked = if others { Revoked::StillUsed } else { self.give_back(wallet, &maker).await };
         again!(self.forget_vehicle(wallet, id, others))?;
         self.log.ring();

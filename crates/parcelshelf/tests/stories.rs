@@ -269,6 +269,8 @@ async fn the_carrier_hears_one_word_whether_the_car_is_ready_and_the_owner_hears
     let seen = answered("ten_minutes_before").await;
     assert_eq!(seen["ready"], json!({"slot": "ten_minutes_before", "answer": "no"}), "before anybody walked");
     assert!(!seen.to_string().contains("not_in_area"), "why is the owner's: {seen}");
+    let by_the_shop = scene.merchant().delivery(ordered.delivery).await.unwrap();
+    assert!(by_the_shop.get("ready").is_none(), "a shop hears nothing of where a car is: {by_the_shop}");
 
     let told = t.owner.wallet.timeline(ordered.delivery).await.unwrap()["readiness"].clone();
     let words: Vec<_> = told.as_array().unwrap().iter().map(|r| (r["slot"].clone(), r["answer"].clone())).collect();

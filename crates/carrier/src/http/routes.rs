@@ -449,8 +449,11 @@ fn delivery_json(c: &Carrier, row: &Stored<DeliveryRow>, who: &Principal) -> Val
         "courier": s.courier,
         "parcels": parcels,
         "access": {"state": row.value.access.state, "reason": row.value.access.reason},
-        "ready": row.value.ready.as_ref().map(|r| json!({"slot": r.slot, "answer": r.answer})),
     });
+    // Where a car is, yes or no, is nothing for a shop.
+    if !matches!(who, Principal::Merchant(_)) {
+        all["ready"] = json!(row.value.ready.as_ref().map(|r| json!({"slot": r.slot, "answer": r.answer})));
+    }
     if s.phase == "requested" && !matches!(who, Principal::Courier(_)) {
         all["consent_url"] = json!(c.consent_url(&row.value));
     }
