@@ -296,6 +296,9 @@ impl Keyholder {
                 Problem::new(409, "delegation_key_replaced", "delegate with the key that signed the request").into()
             );
         }
+        let request = row.value.request.as_deref().ok_or_else(|| broken("a delegated grant has no request"))?;
+        let request = Request::verify(request, &caller.delegation_cert, &self.config.aud, Moment::Any)?;
+        verified.claims().check_announced(request.claims())?;
         let (_, root) = self.carrier(caller.root, Moment::Used(now)).await?;
         let (_, device, _) = self.device_certs(verified.claims().cnf, &root).await?;
         device.check(Moment::Used(now))?;

@@ -12,6 +12,7 @@ use crate::grant::{self, Disclose, VerifiedGrant};
 use crate::json::Object;
 use crate::jws::{self, JWS_MAX, Moment, Naming, Sign, Unverified};
 use crate::narrow::{self, Scope};
+use crate::request::{Direction, RequestClaims};
 use crate::refused::{Fault, Kind, Refused};
 use crate::text::audience;
 use crate::verified::verified;
@@ -58,6 +59,21 @@ impl DelegationClaims {
             area: &self.area,
             disclose: self.disclose,
             window: &self.window,
+        }
+    }
+    /// Whether nothing is to be put in or taken out that the owner was not asked about: each label is an item's of the
+    /// request, in its direction.
+    ///
+    /// # Errors
+    /// [`Refused::DelegationWidensLabels`].
+    pub fn check_announced(&self, request: &RequestClaims) -> Result<(), Refused> {
+        let announced = |labels: &[Hash], direction| {
+            labels.iter().all(|l| request.items.iter().any(|i| i.direction == direction && i.label == *l))
+        };
+        if announced(&self.put, Direction::Put) && announced(&self.take, Direction::Take) {
+            Ok(())
+        } else {
+            Err(Refused::DelegationWidensLabels)
         }
     }
     /// Checks labels that were scanned: at least one, each listed in `put` or `take`.

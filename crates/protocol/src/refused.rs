@@ -215,6 +215,8 @@ refused! {
     DelegationWidensDisclose = "delegation_widens_disclose",
     /// A delegation's window is not inside the grant's.
     DelegationWidensWindow = "delegation_widens_window",
+    /// A delegation names a label that the request did not announce for this direction.
+    DelegationWidensLabels = "delegation_widens_labels",
     /// This purpose has no delegation: the owner's own device signs the proof.
     DelegationNotAllowed = "delegation_not_allowed",
     /// This purpose needs a delegation.

@@ -241,6 +241,7 @@ impl Proven {
             if delegation.claims().delivery != self.request.claims().delivery {
                 return Err(Refused::DelegationWrongDelivery);
             }
+            delegation.claims().check_announced(self.request.claims())?;
             self.delegations.push(delegation);
         }
         let delegated = |d: &VerifiedCert| self.delegations.iter().any(|x| x.claims().cnf == d.claims().sub());

@@ -257,3 +257,17 @@ fn a_verified_grant_cannot_be_had_without_an_assertion() {
     let refused = signed.confirm(&other, &passkeys, &rp, AUD, Moment::Used(NOW)).unwrap_err();
     assert_eq!(refused.code(), "assertion_wrong_challenge");
 }
+
+#[test]
+fn a_delegation_names_only_labels_that_were_announced_in_their_direction() {
+    let mut w = World::new();
+    let (request, announced) = (w.request.clone(), d(&mut w).clone());
+    assert_eq!(announced.check_announced(&request), Ok(()));
+    let mut other = announced.clone();
+    other.put.push(parcelshelf_protocol::encoding::sha256("a parcel of another address"));
+    let mut turned = announced;
+    turned.take = std::mem::take(&mut turned.put);
+    for claims in [other, turned] {
+        assert_eq!(claims.check_announced(&request).unwrap_err().code(), "delegation_widens_labels");
+    }
+}
