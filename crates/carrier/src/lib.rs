@@ -149,7 +149,7 @@ impl Carrier {
             engine: shell.storage.engine(
                 &config.data_dir,
                 "carrier",
-                Options { on_step: steps::on_step(&shell.steps) },
+                Options { on_step: steps::on_step(&shell.steps), ..Options::default() },
             )?,
             bells: jobs::Bells::new(),
             posting: feed::Posting::default(),

@@ -222,7 +222,7 @@ pub fn inside(config: Config, shell: Shell) -> Result<Router, Broken> {
 }
 
 fn assemble(config: Config, shell: Shell) -> Result<(Arc<Front>, Router), Broken> {
-    let options = Options { on_step: steps::on_step(&shell.steps) };
+    let options = Options { on_step: steps::on_step(&shell.steps), ..Options::default() };
     let engine = shell.storage.engine(&config.data_dir, "gateway", options)?;
     let front = Arc::new(Front {
         sites: Sites::new(&config).map_err(Broken::Config)?,

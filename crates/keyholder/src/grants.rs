@@ -87,6 +87,7 @@ impl Keyholder {
     /// Accepts a grant with its leaf; the answer is what the carrier relies on. Handing in the same one again gets the
     /// same answer.
     pub(crate) async fn accept(&self, wallet: WalletId, handed: &Handed<'_>) -> Result<String, Failure> {
+        self.believes_its_store()?;
         let signed = Grant::verify(handed.grant)?;
         let delivery = signed.claims().delivery().ok_or_else(|| {
             Problem::new(409, "standing_rules_not_offered", "this gateway accepts grants for single deliveries only")
@@ -278,6 +279,7 @@ impl Keyholder {
 
     /// Accepts link 1: by this carrier, under this grant, for an enrolled device. A later one supersedes an earlier one.
     pub(crate) async fn delegate(&self, caller: &Caller, jws: &str) -> Result<(), Failure> {
+        self.believes_its_store()?;
         let claims = Delegation::peek(jws)?;
         let delivery = claims.delivery;
         let mut row = self.grant(delivery).await?;

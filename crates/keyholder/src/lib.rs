@@ -39,16 +39,18 @@ use std::sync::Arc;
 use parcelshelf_access::Access;
 use parcelshelf_core::time::Timer;
 use parcelshelf_edge::Host;
+use parcelshelf_edge::problem::Problem;
 use parcelshelf_edge::serve::{self, Listener};
 use parcelshelf_edge::steps::{self, Steps};
 use parcelshelf_protocol::webauthn::RelyingParty;
 use parcelshelf_store::sqlite::Options;
 use parcelshelf_store::storage::Storage;
+use parcelshelf_store::whole::Whole;
 use tokio::sync::watch;
 
 use crate::attempts::Attempts;
 use crate::config::Config;
-use crate::db::Db;
+use crate::db::{Db, MAC_BYTES};
 use crate::keys::KeyRing;
 use crate::vault::Vault;
 
@@ -63,12 +65,17 @@ pub struct Shell {
     pub accesses: Vec<Arc<dyn Access>>,
     pub storage: Storage,
     pub steps: Steps,
+    /// An operator has looked at a store that somebody else has written to, and takes it as it is.
+    pub accept_altered_store: bool,
 }
 impl std::fmt::Debug for Shell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Shell")
     }
 }
+
+/// An operator looks at an altered store within hours, not seconds.
+const STORE_ALTERED_RETRY_S: u64 = 600;
 
 /// Everything a request needs.
 pub(crate) struct Keyholder {
@@ -89,6 +96,19 @@ pub(crate) struct Keyholder {
 }
 
 impl Keyholder {
+    /// Whether rows may be believed: somebody who writes to a store that is closed can put an old row back, whose proof
+    /// holds. What locks and what stops does not ask.
+    pub(crate) fn believes_its_store(&self) -> Result<(), failure::Failure> {
+        if self.db.engine().is_altered() {
+            return Err(Problem::unavailable(
+                "store_altered",
+                "somebody else has written to this gateway's store; its operator has to look at it first",
+                STORE_ALTERED_RETRY_S,
+            )
+            .into());
+        }
+        Ok(())
+    }
     pub(crate) fn step(&self, name: &str) {
         if let Some(steps) = &self.steps {
             steps.reached(name);
@@ -164,8 +184,20 @@ pub async fn inside(config: Config, shell: Shell, stop: &watch::Receiver<bool>) 
 
 fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
     let keys = KeyRing::load(&config.key_dir, &config.log_origin).map_err(Broken::Keys)?;
-    let options = Options { on_step: steps::on_step(&shell.steps) };
+    let whole = Whole {
+        key: vault::whole_key(&keys.storage),
+        // A row's MAC binds the rest of it.
+        binding_bytes: u16::try_from(MAC_BYTES).unwrap_or(u16::MAX),
+        accept: shell.accept_altered_store,
+    };
+    let options = Options { on_step: steps::on_step(&shell.steps), whole: Some(whole) };
     let engine = shell.storage.engine(&config.data_dir, "keyholder", options)?;
+    if engine.is_altered() {
+        tracing::error!(
+            "somebody else has written to this store: nothing is located, opened or allowed until an operator has looked; \
+             locks go on. See docs/operations.md, `The store was altered`"
+        );
+    }
     let data_keys = shell.storage.keys(&config.data_dir, "keyholder")?;
     let vault = Arc::new(Vault::new(&keys.storage, data_keys, Arc::clone(&shell.host.entropy)));
     let rp = RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] };

@@ -81,6 +81,7 @@ impl Keyholder {
 
     /// Asks the maker, and for a place only while the grant is live: what is blocked or used up is refused before.
     async fn facts(&self, held: &Held, sealed_phone: &str, what: Needed) -> Result<Facts, Failure> {
+        self.believes_its_store()?;
         let phone = self.phone(held, sealed_phone)?;
         let owner = self.wallet(wallet_of(&held.grant.value)?).await?;
         self.not_blocked(&owner.value, &held.grant.value)?;
@@ -597,6 +598,9 @@ impl Keyholder {
         let grant = self.grant(delivery).await?;
         if grant.value.cnf != caller.root.to_string() {
             return Err(no_grant().into());
+        }
+        if self.believes_its_store().is_err() {
+            return Ok(readiness::Word::Later.code());
         }
         let said = asked(&grant.value, question);
         match said {

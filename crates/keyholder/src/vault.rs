@@ -18,6 +18,14 @@ use zeroize::Zeroizing;
 /// Data keys kept in memory; above, all are read again.
 const CACHED_MAX: usize = 10_000;
 
+/// The key of the proof that nobody else has written to the store.
+pub(crate) fn whole_key(storage: &[u8; 32]) -> [u8; 32] {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, storage);
+    let mut derived = [0; 32];
+    derived.copy_from_slice(hmac::sign(&key, b"psh-whole-v1").as_ref());
+    derived
+}
+
 pub(crate) struct Vault {
     wrapping: LessSafeKey,
     mac: hmac::Key,

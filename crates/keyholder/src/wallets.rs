@@ -54,6 +54,7 @@ impl Keyholder {
 
     /// Checks a statement with the passkeys of the wallet that says it.
     pub(crate) async fn stated(&self, bytes: &[u8], assertion: &Assertion) -> Result<VerifiedStatement, Failure> {
+        self.believes_its_store()?;
         let said = Statement::parse(bytes)?.said;
         let passkeys = match said.wallet() {
             Some(wallet) => self.wallet(wallet).await?.value.keys(),

@@ -44,6 +44,12 @@ pub enum Command {
     ///
     /// Prints a table and exits with status 1 if anything was opened, located or left open that should not have been.
     Simulate(Simulate),
+    /// Attacks on a running system, each by somebody with a name and with what that somebody has
+    ///
+    /// Prepares a city in the middle of its day, then attacks it, drill by drill, on fresh copies of every store. Exit
+    /// status 1 if an attack gains what the design denies. `drill all --list` says what there is.
+    /// Example:  parcelshelf drill all --report drills.json
+    Drill(Drill),
     /// Routes with areas instead of places: extra kilometres against exact places, and places on a phone at once
     ///
     /// Splits the stops into routes of 100 to 150, plans each twice with the same solver and budget (once with every place
@@ -164,6 +170,34 @@ pub struct Simulate {
     pub sabotage: Option<Sabotage>,
 }
 
+#[derive(Args, Debug, Clone)]
+pub struct Drill {
+    /// Which drill, or `all`
+    pub name: String,
+    /// Stops as CSV: id,latitude,longitude; the row `depot` is where vans start. Without it a city is invented
+    #[arg(long, value_name = "FILE")]
+    pub stops: Option<PathBuf>,
+    /// Deliveries of the prepared world; a quarter of them is kept for the drills
+    #[arg(long, default_value_t = 10_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(200..=100_000))]
+    pub deliveries: usize,
+    #[arg(long, default_value_t = 200, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..=10_000))]
+    pub couriers: usize,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Where stores, copies and logs go; must be empty or absent. Without it they are removed afterwards
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Say what drills there are, and do nothing
+    #[arg(long)]
+    pub list: bool,
+    /// The keyholder believes its store whoever wrote to it, to see that a drill notices (for tests)
+    #[arg(long, hide = true)]
+    pub gullible: bool,
+}
+
 /// When private places may be read on the courier's phone.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disclose {
@@ -214,6 +248,10 @@ pub struct Serve {
     /// Configuration file (TOML); `parcelshelf init` writes one
     #[arg(short, long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Keyholder only: take a store as it is that somebody else has written to. Say it once, after having looked: read
+    /// "The store was altered" in docs/operations.md first
+    #[arg(long)]
+    pub accept_altered_store: bool,
     /// Stop for ever at a step, so that a test can kill the process there: `before:KIND` or `after:KIND`
     #[arg(long, hide = true)]
     pub hold_at: Option<String>,

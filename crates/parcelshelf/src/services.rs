@@ -383,6 +383,7 @@ pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
         log_timer: Host::system().clock,
         storage: Storage::Disk,
         steps: steps(args),
+        accept_altered_store: args.accept_altered_store,
     };
     let stop = serve::stop_signal()?;
     keyholder::run(file.keyholder, shell, stop, |socket| ready("keyholder", socket.display())).await?;

@@ -57,6 +57,7 @@ pub mod memory;
 mod migrate;
 pub mod sqlite;
 pub mod storage;
+pub mod whole;
 mod writer;
 
 /// Longest id or index key, bytes.
@@ -88,6 +89,11 @@ pub trait Engine: Send + Sync + 'static {
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
     /// Lets what is under way end and closes. Later calls answer [`StoreError::Closed`] where there is something to close.
     async fn close(&self) {}
+    /// Whether somebody else has written to the store since this service closed it; false where nothing proves it either
+    /// way ([`whole`]).
+    fn is_altered(&self) -> bool {
+        false
+    }
     /// The current row, `None` if there is none.
     ///
     /// # Errors

@@ -9,8 +9,11 @@ use crate::sqlite::engine;
 /// Says that a file is one of ours ("PSH1").
 const APPLICATION_ID: i32 = 0x5053_4831;
 
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_init.sql"), include_str!("../migrations/0002_rows_in_order.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_init.sql"),
+    include_str!("../migrations/0002_rows_in_order.sql"),
+    include_str!("../migrations/0003_whole.sql"),
+];
 
 pub(crate) fn run(connection: &mut Connection) -> Result<(), StoreError> {
     let corrupt = |what| StoreError::Corrupt { table: String::from("(schema)"), what };

@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::apply;
 use crate::held::Held;
 use crate::migrate;
+use crate::whole::{Running, Whole};
 use crate::writer::{Task, Work, Writer};
 use crate::{
     Batch, CommitError, Committed, Conflict, Engine, Job, JournalEntry, ListQuery, Page, Row, StoreError, StoredAnswer,
@@ -54,6 +55,8 @@ pub type OnStep = Arc<dyn Fn(Step<'_>) -> Fate + Send + Sync>;
 pub struct Options {
     /// For tests that stop or kill the process at an exact point. `None` in production.
     pub on_step: Option<OnStep>,
+    /// How the store proves that nobody else has written to it; `None`: it does not.
+    pub whole: Option<Whole>,
 }
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,6 +70,7 @@ pub struct SqliteEngine {
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
     held: Arc<Held>,
+    altered: bool,
 }
 impl fmt::Debug for SqliteEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,19 +104,23 @@ impl SqliteEngine {
         create_private(path).map_err(|e| StoreError::Engine(Box::new(e)))?;
         let mut connection = connect(path, false)?;
         migrate::run(&mut connection)?;
+        let whole =
+            options.whole.as_ref().map(|whole| Running::begin(&connection, whole)).transpose().map_err(engine)?;
+        let altered = whole.as_ref().is_some_and(Running::is_altered);
         let readers = (0..READERS).map(|_| connect(path, true)).collect::<Result<Vec<_>, _>>()?;
         let (writer, work) = mpsc::channel(QUEUE);
         let held = Arc::new(Held::new(HELD_BYTES));
         let holding = Arc::clone(&held);
         let thread = std::thread::Builder::new()
             .name(String::from("store-writer"))
-            .spawn(move || Writer::new(connection, options.on_step, holding).run(work))
+            .spawn(move || Writer::new(connection, options.on_step, holding, whole).run(work))
             .map_err(|e| StoreError::Engine(Box::new(e)))?;
         Ok(Self {
             writer,
             thread: Mutex::new(Some(thread)),
             readers: Readers { idle: Mutex::new(readers), places: Semaphore::new(READERS) },
             held,
+            altered,
         })
     }
 
@@ -214,6 +222,10 @@ impl Engine for SqliteEngine {
         if let Some(thread) = thread {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
+    }
+
+    fn is_altered(&self) -> bool {
+        self.altered
     }
 
     async fn get(&self, table: &str, id: &[u8]) -> Result<Option<Row>, StoreError> {

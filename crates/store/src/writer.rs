@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::held::Held;
 use crate::sqlite::{Fate, OnStep, Step, harmless};
+use crate::whole::Running;
 use crate::{Batch, StoreError};
 
 /// Pieces in one transaction. Above, latency grows and throughput does not.
@@ -119,11 +120,17 @@ pub(crate) struct Writer {
     connection: Connection,
     on_step: Option<OnStep>,
     held: Arc<Held>,
+    whole: Option<Running>,
 }
 
 impl Writer {
-    pub(crate) const fn new(connection: Connection, on_step: Option<OnStep>, held: Arc<Held>) -> Self {
-        Self { connection, on_step, held }
+    pub(crate) const fn new(
+        connection: Connection,
+        on_step: Option<OnStep>,
+        held: Arc<Held>,
+        whole: Option<Running>,
+    ) -> Self {
+        Self { connection, on_step, held, whole }
     }
 
     /// Until the queue is closed, `Work::Close` comes, or a commit fails in a way that only a restart can mend.
@@ -159,6 +166,9 @@ impl Writer {
         }
         match self.transact(&mut group) {
             Ok(()) => {
+                if let Some(whole) = &self.whole {
+                    whole.committed();
+                }
                 self.held.committed(group.iter_mut().filter_map(|piece| piece.take_applied()));
                 for piece in group {
                     piece.answer(None);
@@ -166,6 +176,9 @@ impl Writer {
                 true
             }
             Err(Failed { error, fatal }) => {
+                if let Some(whole) = &self.whole {
+                    whole.rolled_back();
+                }
                 tracing::error!(error = %error, fatal, "the store could not commit");
                 let error = Arc::new(error);
                 for piece in group {
@@ -181,14 +194,21 @@ impl Writer {
         let mut kinds = Vec::new();
         for piece in group {
             self.say("SAVEPOINT piece")?;
+            let mark = self.whole.as_ref().map(Running::mark);
             if piece.run(&self.connection) {
                 if self.on_step.is_some() {
                     kinds.extend(piece.batch().into_iter().flat_map(|b| &b.journal).map(|j| j.kind.clone()));
                 }
             } else {
                 self.say("ROLLBACK TO piece")?;
+                if let (Some(whole), Some(mark)) = (&self.whole, mark) {
+                    whole.back_to(mark);
+                }
             }
             self.say("RELEASE piece")?;
+        }
+        if let Some(whole) = &self.whole {
+            whole.seal(&self.connection)?;
         }
         let fate = self.on_step.as_ref().map(|on_step| on_step(Step::BeforeCommit { journal_kinds: &kinds }));
         if fate == Some(Fate::Fails) {

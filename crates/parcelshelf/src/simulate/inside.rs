@@ -172,6 +172,7 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
         log_timer: Arc::clone(&host.clock),
         storage: Storage::Memory,
         steps: None,
+        accept_altered_store: false,
     };
     net.put("http://keyholder", &parcelshelf_keyholder::inside(file.keyholder, shell, &stop).await?)?;
 

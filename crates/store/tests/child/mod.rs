@@ -124,7 +124,7 @@ fn commit_all(store: &Path, Orders { first, count, writers, manner }: Orders) {
         }
         Fate::Goes
     });
-    let options = Options { on_step: (manner != Manner::Engine).then_some(on_step) };
+    let options = Options { on_step: (manner != Manner::Engine).then_some(on_step), ..Options::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     runtime.block_on(async {
         let engine = Arc::new(SqliteEngine::open(store, options).expect("opens"));

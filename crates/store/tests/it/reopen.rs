@@ -208,7 +208,7 @@ async fn a_commit_that_fails_keeps_nothing_and_the_store_goes_on() {
         Step::BeforeCommit { .. } if full.swap(false, Ordering::Relaxed) => Fate::Fails,
         _ => Fate::Goes,
     });
-    let options = Options { on_step: Some(on_step) };
+    let options = Options { on_step: Some(on_step), ..Options::default() };
     let engine = SqliteEngine::open(&folder.path().join("store.db"), options).expect("opens");
     let before = observe(&engine).await;
     let failed = engine.commit(everything()).await;
