@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use parcelshelf_core::area::Position;
+use parcelshelf_core::area::{Cell, Position};
 use parcelshelf_core::time::{Timestamp, Window};
 
 use super::dice::Dice;
@@ -84,26 +84,35 @@ impl City {
             let count = wanted.max(cars);
             let first = by_angle.len() * courier / couriers;
             let near: Vec<Position> = (0..count).map(|i| stops[by_angle[(first + i) % by_angle.len()]]).collect();
-            let order = nearest_first(&near, depot);
-            city.route(&order, depot, cars, courier, dice);
+            let doors = city.doors(&near, cars, dice);
+            city.route(nearest_first(doors, depot), depot, courier);
         }
+        city.errands.sort_by_key(|errand| errand.n);
         city
     }
 
-    fn route(&mut self, order: &[Position], depot: Position, cars: usize, courier: usize, dice: Dice) {
-        let count = order.len();
+    /// Which of these stops are cars, and where those stand.
+    fn doors(&self, near: &[Position], cars: usize, dice: Dice) -> Vec<Door> {
+        let count = near.len();
         let at_cars: BTreeSet<usize> = (0..cars).map(|i| i * count / cars.max(1)).collect();
-        let (mut here, mut clock_s, mut route) = (depot, 0, Vec::with_capacity(count));
-        for (i, stop) in order.iter().enumerate() {
-            let errand = at_cars.contains(&i).then_some(self.errands.len());
-            let place = match errand {
-                // The same stop may serve several days' worth of cars: each stands somewhere else.
-                Some(n) => {
-                    let away = OFFSET_MIN_M + 100.0 * dice.share("offset", n as u64);
-                    stop.moved(360.0 * dice.share("bearing", n as u64), away)
-                }
-                None => *stop,
-            };
+        let mut next = self.errands.len();
+        let door = |(i, stop): (usize, &Position)| {
+            if !at_cars.contains(&i) {
+                return Door { known: *stop, place: *stop, errand: None };
+            }
+            let n = next;
+            next += 1;
+            // The same stop may serve several days' worth of cars: each stands somewhere else.
+            let away = OFFSET_MIN_M + 100.0 * dice.share("offset", n as u64);
+            let place = stop.moved(360.0 * dice.share("bearing", n as u64), away);
+            Door { known: middle_of_cell(&place), place, errand: Some(n) }
+        };
+        near.iter().enumerate().map(door).collect()
+    }
+
+    fn route(&mut self, order: Vec<Door>, depot: Position, courier: usize) {
+        let (mut here, mut clock_s, mut route) = (depot, 0, Vec::with_capacity(order.len()));
+        for Door { place, errand, .. } in order {
             let drive_s = whole_steps(((here.distance_m(&place) / METRES_PER_S) as i64).min(DRIVE_MAX_S) + 20);
             clock_s += drive_s;
             if let Some(n) = errand {
@@ -143,16 +152,30 @@ pub fn whole_steps(seconds: i64) -> i64 {
     (seconds + STEP_S - 1).div_euclid(STEP_S).max(1) * STEP_S
 }
 
-/// The order in which the nearest unvisited stop comes next.
-fn nearest_first(stops: &[Position], from: Position) -> Vec<Position> {
-    let mut left: Vec<Position> = stops.to_vec();
-    let (mut here, mut order) = (from, Vec::with_capacity(stops.len()));
+/// A stop before its route is planned.
+#[derive(Debug, Clone, Copy)]
+struct Door {
+    /// Where the carrier believes it: an address, or the middle of a cell. A route that knew more would tell more.
+    known: Position,
+    place: Position,
+    errand: Option<usize>,
+}
+
+fn middle_of_cell(place: &Position) -> Position {
+    let (latitude, longitude) = Cell::of(place).centre();
+    Position::new(latitude, longitude, 10.0).unwrap_or(*place)
+}
+
+/// The order in which the nearest unvisited stop comes next, as far as the carrier knows where they are.
+fn nearest_first(mut left: Vec<Door>, from: Position) -> Vec<Door> {
+    let (mut here, mut order) = (from, Vec::with_capacity(left.len()));
     while !left.is_empty() {
         let next = (0..left.len())
-            .min_by(|a, b| here.distance_m(&left[*a]).total_cmp(&here.distance_m(&left[*b])))
+            .min_by(|a, b| here.distance_m(&left[*a].known).total_cmp(&here.distance_m(&left[*b].known)))
             .unwrap_or(0);
-        here = left.swap_remove(next);
-        order.push(here);
+        let door = left.swap_remove(next);
+        here = door.known;
+        order.push(door);
     }
     order
 }
