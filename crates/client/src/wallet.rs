@@ -103,6 +103,14 @@ pub struct Signed {
     body: Value,
 }
 
+impl Signed {
+    /// What is handed in: grant, assertion, request, the sealed rule.
+    #[must_use]
+    pub const fn body(&self) -> &Value {
+        &self.body
+    }
+}
+
 /// A signed and accepted grant.
 #[derive(Debug, Clone)]
 pub struct Granted {

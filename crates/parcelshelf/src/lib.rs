@@ -11,6 +11,7 @@
 pub mod cli;
 pub mod demo;
 pub mod doctor;
+pub mod drill;
 pub mod init;
 pub mod judge;
 pub mod openapi;

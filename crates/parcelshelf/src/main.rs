@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
-use parcelshelf::{demo, doctor, init, openapi, plan, services, sim, simulate, verify};
+use parcelshelf::{demo, doctor, drill, init, openapi, plan, services, sim, simulate, verify};
 use parcelshelf_edge::driven::a_thread_wakes;
 
 #[global_allocator]
@@ -39,6 +39,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sim(Sim::Tesla(args)) => sim::tesla(args).await,
         Command::Sim(Sim::Smartcar(args)) => sim::smartcar(args).await,
         Command::Simulate(args) => simulate::run(args).await,
+        Command::Drill(args) => drill::run(args).await,
         Command::Plan(args) => tokio::task::block_in_place(|| plan::run(&args)),
         Command::Verify(args) => verify::run(&args),
         Command::Openapi(args) => openapi::run(&args),

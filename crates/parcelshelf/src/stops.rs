@@ -7,8 +7,12 @@ use std::path::Path;
 use anyhow::{Context as _, bail, ensure};
 use parcelshelf_core::area::Position;
 
+use crate::simulate::dice::Dice;
+
 /// Most stops that are read from a file.
 pub const STOPS_MAX: usize = 100_000;
+/// Doors of an invented city.
+const INVENTED: u64 = 4_000;
 /// Within how many metres a stop of a file is meant.
 const ACCURACY_M: f64 = 10.0;
 
@@ -27,6 +31,18 @@ impl Stops {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let file = File::open(path).with_context(|| format!("failed to read {}", path.display()))?;
         Self::parse(file).with_context(|| format!("{} is not a file of stops", path.display()))
+    }
+
+    /// An invented city: a depot and some thousand doors within a dozen kilometres, thicker towards the middle.
+    ///
+    /// # Panics
+    /// Never: every place is near one that is on Earth.
+    #[must_use]
+    pub fn invented(seed: u64) -> Self {
+        let dice = Dice::new(seed);
+        let depot = Position::new(30.4, -97.7, ACCURACY_M).expect("a place on Earth");
+        let door = |n| depot.moved(360.0 * dice.share("bearing", n), 300.0 + 12_000.0 * dice.share("away", n));
+        Self { stops: (0..INVENTED).map(door).collect(), depot: Some(depot) }
     }
 
     /// # Errors

@@ -12,8 +12,8 @@ use crate::grant::{self, Disclose, VerifiedGrant};
 use crate::json::Object;
 use crate::jws::{self, JWS_MAX, Moment, Naming, Sign, Unverified};
 use crate::narrow::{self, Scope};
-use crate::request::{Direction, RequestClaims};
 use crate::refused::{Fault, Kind, Refused};
+use crate::request::{Direction, RequestClaims};
 use crate::text::audience;
 use crate::verified::verified;
 

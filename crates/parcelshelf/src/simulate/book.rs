@@ -95,6 +95,11 @@ impl Book {
         times.real_us.extend(real_us);
     }
 
+    /// What the owner signed for a delivery.
+    #[must_use]
+    pub fn granted(&self, n: usize) -> Option<Granted> {
+        self.page(n, |page| page.granted.clone()).flatten()
+    }
     #[must_use]
     pub fn pages(&self) -> Vec<Page> {
         self.inside().pages.clone()

@@ -29,6 +29,8 @@ pub struct Delivery {
     pub id: DeliveryId,
     pub parcel: String,
     pub label: String,
+    /// The link that the carrier sent to the owner.
+    pub consent_url: String,
     /// Where the car stood in the morning: the courier's van starts from near there.
     pub place: Position,
     /// For the photo: the owner's key of this grant.

@@ -17,7 +17,7 @@ pub mod phone;
 pub mod plots;
 pub mod quiet;
 pub mod report;
-mod run;
+pub(crate) mod run;
 pub mod verdict;
 
 pub use run::run;

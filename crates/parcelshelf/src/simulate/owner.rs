@@ -61,6 +61,7 @@ pub async fn order(day: Arc<Day>, n: usize) -> anyhow::Result<()> {
         id: ordered.delivery,
         parcel: ordered.parcels.first().cloned().context("a shipment without parcels")?,
         label,
+        consent_url: ordered.consent_url.clone(),
         place: errand.place,
         photo_key: None,
     };

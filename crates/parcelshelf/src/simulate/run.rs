@@ -47,13 +47,13 @@ use crate::stage::{Clockwork, Clouds, Scene, Setting, Stage, Worlds};
 use crate::stops::Stops;
 
 /// Tuesday, 24 November 2026, 04:00 in Austin: owners sign up.
-const SIGN_UP: Timestamp = Timestamp::from_unix_seconds(1_795_514_400);
+pub(crate) const SIGN_UP: Timestamp = Timestamp::from_unix_seconds(1_795_514_400);
 /// Vans leave so long after that: 08:00.
 const DAY_AFTER_S: i64 = 4 * 3_600;
 /// The second maker's cars are asked for a fresh place for at most this long; nobody is shown what comes after a block.
 const FRESH_PLACE_MS: i64 = 40_000;
 /// Simulated moments fall on whole steps of this.
-const GRID_MS: i64 = 250;
+pub(crate) const GRID_MS: i64 = 250;
 /// What the maker's cloud usually takes.
 const LATENCY: Latency = Latency { read_ms: 300, command_ms: 3_000 };
 /// What the second maker's cloud takes; its cars take their own time after that.
@@ -138,7 +138,7 @@ impl Drop for Folder {
     }
 }
 
-fn bar(what: &'static str, length: usize) -> ProgressBar {
+pub(crate) fn bar(what: &'static str, length: usize) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -158,7 +158,7 @@ const fn maker_of(n: usize) -> &'static str {
 const MAKES: [onstar::Make; 4] =
     [onstar::Make::Chevrolet, onstar::Make::Buick, onstar::Make::Gmc, onstar::Make::Cadillac];
 
-fn plan(args: &Simulate) -> anyhow::Result<Plan> {
+pub(crate) fn plan(args: &Simulate) -> anyhow::Result<Plan> {
     let file = Stops::read(&args.stops)?;
     let depot = file.depot_or_first().context("there are no stops")?;
     let dice = Dice::new(args.seed);
@@ -192,7 +192,7 @@ fn plan(args: &Simulate) -> anyhow::Result<Plan> {
     })
 }
 
-fn worlds(plan: &Plan, seed: u64) -> Worlds {
+pub(crate) fn worlds(plan: &Plan, seed: u64) -> Worlds {
     let of = |maker: &'static str| {
         plan.cars.iter().enumerate().zip(&plan.city.errands).filter(move |((_, car), _)| car.maker == maker)
     };
@@ -401,7 +401,7 @@ fn since(mut now: ByThread, before: &ByThread) -> ByThread {
 }
 
 /// The same for every delivery, a few dozen at once.
-async fn all<F>(
+pub(crate) async fn all<F>(
     day: &Arc<Day>,
     what: &'static str,
     act: impl Fn(Arc<Day>, usize) -> F + Clone + 'static,
@@ -428,7 +428,7 @@ where
     Ok(())
 }
 
-async fn hire(day: &Arc<Day>, count: usize) -> anyhow::Result<Vec<Arc<Courier>>> {
+pub(crate) async fn hire(day: &Arc<Day>, count: usize) -> anyhow::Result<Vec<Arc<Courier>>> {
     let mut couriers = Vec::with_capacity(count);
     for k in 0..count {
         couriers.push(Arc::new(Courier::hire(&day.scene, &format!("Courier {k}"), &format!("sim-courier-{k}")).await?));
@@ -437,7 +437,7 @@ async fn hire(day: &Arc<Day>, count: usize) -> anyhow::Result<Vec<Arc<Courier>>>
 }
 
 /// In the morning the vans are loaded; what no owner has allowed goes elsewhere.
-async fn load(day: &Arc<Day>, couriers: &[Arc<Courier>]) -> anyhow::Result<()> {
+pub(crate) async fn load(day: &Arc<Day>, couriers: &[Arc<Courier>]) -> anyhow::Result<()> {
     let (dispatch, host) = (day.scene.dispatch(), &day.scene.host);
     for n in 0..day.cars.len() {
         let (Some(delivery), Some(errand)) = (day.delivery(n), day.city.errands.get(n)) else { continue };

@@ -1,0 +1,210 @@
+//! Attacks from a courier's side: with a real device, with what was overheard, with a depot's key.
+
+use std::time::Duration;
+
+use parcelshelf_client::Failure;
+use parcelshelf_client::courier::{Device, Prepared};
+use parcelshelf_core::reason::Action;
+use parcelshelf_protocol::label;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::gain::Gain;
+use super::stop::{Visit, answered};
+use super::world::World;
+
+/// The same bytes as they were overheard, to any address.
+async fn send_again(visit: &Visit, prepared: &Prepared, path: &str) -> Result<Value, Failure> {
+    let (link, proof, body) = prepared.parts();
+    let headers = [("authorization", link), ("dpop", proof)];
+    visit.page.http().send(Method::POST, path, &headers, Some(body.to_vec())).await
+}
+
+/// Everything that phones sent is recorded and sent again: at once, to other stops, twenty minutes later, and to services that were
+/// set back to where the grants were unspent.
+///
+/// # Errors
+/// When an honest step does not come about.
+pub async fn replay(world: &mut World) -> anyhow::Result<Gain> {
+    let mut gain = Gain::default();
+    let count = world.share(60);
+    let played = world.take(count).await?;
+    let others = world.take(1).await?;
+    let mut visits = Vec::new();
+    for n in &played {
+        let mut visit = Visit::begin(world, *n).await?;
+        visit.locate(world, &world.courier(*n)?.device).await??;
+        visits.push(visit);
+    }
+    let unspent = world.keep("replay-unspent").await?;
+    for visit in &mut visits {
+        let device = &world.courier(visit.n)?.clone().device;
+        let attempt = visit.open(world, device).await??;
+        visit.finish(world, device, attempt).await?;
+    }
+    let honest = world.all_seen(&played);
+    gain.figure("deliveries_recorded", played.len());
+    gain.figure("requests_recorded", visits.iter().map(|v| v.sent.len()).sum::<usize>());
+
+    let elsewhere = world.delivery(others[0])?.id;
+    for visit in &visits {
+        for (action, prepared) in &visit.sent {
+            let again = answered(world, async || send_again(visit, prepared, prepared.path()).await).await;
+            // The same attempt is answered again, or nothing; what counts is what the car does.
+            gain.count("the same bytes at once", word(&again));
+            let path = format!("/v1/stops/{elsewhere}/{}", action.code());
+            gain.refused("the same bytes for another stop", &send_again(visit, prepared, &path).await);
+            if *action == Action::Locate {
+                let path = prepared.path().replace("/locate", "/open");
+                gain.refused("a proof of one action for another", &send_again(visit, prepared, &path).await);
+            }
+        }
+    }
+    world.day.sleep_s(1_200).await;
+    for visit in &visits {
+        for (_, prepared) in &visit.sent {
+            let again = answered(world, async || send_again(visit, prepared, prepared.path()).await).await;
+            gain.count("the same bytes twenty minutes later", word(&again));
+        }
+    }
+    // Services set back to where the grants were unspent, their links still alive: only the bytes are old.
+    let spent = world.keep("replay-spent").await?;
+    world.back_to(&unspent).await?;
+    for visit in &visits {
+        for (_, prepared) in &visit.sent {
+            let again = answered(world, async || send_again(visit, prepared, prepared.path()).await).await;
+            gain.refused("the same bytes to stores from before the opening", &again);
+        }
+    }
+    world.back_to(&spent).await?;
+    world.day.sleep_s(600).await;
+    for (n, before) in honest {
+        let after = world.seen(n);
+        gain.must(after.open_commands == before.open_commands && after.lid_openings == before.lid_openings, || {
+            format!("delivery {n}: overheard bytes moved the car")
+        });
+    }
+    Ok(gain)
+}
+
+fn word<T>(answer: &Result<T, Failure>) -> &str {
+    match answer {
+        Ok(_) => "answered_as_before",
+        Err(failure) => failure.code().unwrap_or("no_problem_code"),
+    }
+}
+
+/// A courier with a real device and real stops wants more than was signed: a second opening, another car, an opening after a
+/// block or after the stop was given to somebody else, from far away, for another parcel.
+///
+/// # Errors
+/// When an honest step does not come about.
+pub async fn malicious_courier(world: &mut World) -> anyhow::Result<Gain> {
+    let mut gain = Gain::default();
+    let each = world.share(100);
+    let mine = world.take(5 * each).await?;
+    let late = world.take(each).await?;
+    let before = world.all_seen(&mine);
+    let mut honest_openings = 0;
+    for group in mine.chunks(5) {
+        let &[twice, blocked, reassigned, far, other] = group else { break };
+        second_opening(world, &mut gain, twice).await?;
+        honest_openings += 1;
+        after_block(world, &mut gain, blocked).await?;
+        after_reassignment(world, &mut gain, reassigned).await?;
+        from_afar(world, &mut gain, far).await?;
+        with_anothers_link(world, &mut gain, other, blocked).await?;
+    }
+    kept_links(world, &mut gain, &late).await?;
+    let opened: u64 = mine.iter().map(|n| world.seen(*n).open_commands - before[n].open_commands).sum();
+    gain.figure("stops", mine.len() + late.len());
+    gain.figure("honest_openings", honest_openings);
+    gain.figure("commands_to_open", opened);
+    gain.must(opened == honest_openings, || format!("{opened} commands to open for {honest_openings} signed uses"));
+    Ok(gain)
+}
+
+async fn second_opening(world: &World, gain: &mut Gain, n: usize) -> anyhow::Result<()> {
+    let device = &world.courier(n)?.device;
+    let mut visit = Visit::begin(world, n).await?;
+    visit.locate(world, device).await??;
+    let attempt = visit.open(world, device).await??;
+    visit.finish(world, device, attempt).await?;
+    for _ in 0..3 {
+        gain.refused("to open once more", &visit.open(world, device).await?);
+    }
+    Ok(())
+}
+
+async fn after_block(world: &World, gain: &mut Gain, n: usize) -> anyhow::Result<()> {
+    let device = &world.courier(n)?.device;
+    let mut visit = Visit::begin(world, n).await?;
+    visit.locate(world, device).await??;
+    let (owner, id) = (world.owner(n)?, world.delivery(n)?.id);
+    answered(world, async || owner.wallet.block(id).await).await?;
+    gain.refused("to open after a block", &visit.open(world, device).await?);
+    gain.refused("to look after a block", &visit.locate(world, device).await?);
+    Ok(())
+}
+
+async fn after_reassignment(world: &World, gain: &mut Gain, n: usize) -> anyhow::Result<()> {
+    let (old, delivery) = (world.courier(n)?, world.delivery(n)?);
+    let mut visit = Visit::begin(world, n).await?;
+    visit.locate(world, &old.device).await??;
+    let errand = &world.day.city.errands[n];
+    let new = &world.couriers[(errand.courier + 1) % world.couriers.len()];
+    let dispatch = world.scene().dispatch();
+    let key = format!("drill-{n}-again");
+    answered(world, async || dispatch.step(delivery.id, "unload", &key, &json!({})).await).await?;
+    answered(world, async || dispatch.load(delivery.id, new.id, &format!("{key}-load")).await).await?;
+    let leg = format!("{key}-leg");
+    answered(world, async || new.shipping.start_leg(delivery.id, &leg).await).await?;
+    gain.refused("to open after the stop was given to another courier", &visit.open(world, &old.device).await?);
+    gain.refused("to look after the stop was given to another courier", &visit.locate(world, &old.device).await?);
+    Ok(())
+}
+
+async fn from_afar(world: &World, gain: &mut Gain, n: usize) -> anyhow::Result<()> {
+    let device = &world.courier(n)?.device;
+    let mut visit = Visit::begin(world, n).await?;
+    gain.refused("to open a car that was not looked for", &visit.open(world, device).await?);
+    visit.locate(world, device).await??;
+    let labels = visit.labels(world)?;
+    let away = visit.place(world)?.moved(10.0, 900.0);
+    let opened = visit.act(world, device, Action::Open, away, labels).await;
+    gain.refused("to open from 900 m away", &opened);
+    let strange = label::hash(&visit.stop.salt, "ZZZ99999999")?;
+    let at = visit.beside(world)?;
+    let opened = visit.act(world, device, Action::Open, at, json!({"labels": [strange.to_string()]})).await;
+    gain.refused("to open for a parcel of another address", &opened);
+    let stranger = Device::create(&world.scene().host)?;
+    gain.refused("a device that no depot has seen", &visit.locate(world, &stranger).await?);
+    Ok(())
+}
+
+/// The link of one stop at the address of another, with the real device of both.
+async fn with_anothers_link(world: &World, gain: &mut Gain, n: usize, other: usize) -> anyhow::Result<()> {
+    let device = &world.courier(n)?.device;
+    let mut visit = Visit::begin(world, n).await?;
+    visit.stop.delivery = world.delivery(other)?.id;
+    gain.refused("to look for another car with this stop's link", &visit.locate(world, device).await?);
+    gain.refused("to open another car with this stop's link", &visit.open(world, device).await?);
+    Ok(())
+}
+
+/// A link is dead when its hour is over, however long the owner's window is.
+async fn kept_links(world: &World, gain: &mut Gain, mine: &[usize]) -> anyhow::Result<()> {
+    let mut visits = Vec::new();
+    for n in mine {
+        let mut visit = Visit::begin(world, *n).await?;
+        visit.locate(world, &world.courier(*n)?.device).await??;
+        visits.push(visit);
+    }
+    world.scene().host.clock.sleep(Duration::from_secs(3_660)).await;
+    for visit in &mut visits {
+        let device = &world.courier(visit.n)?.device;
+        gain.refused("to look with a link whose hour is over", &visit.locate(world, device).await?);
+        gain.refused("to open with a link whose hour is over", &visit.open(world, device).await?);
+    }
+    Ok(())
+}

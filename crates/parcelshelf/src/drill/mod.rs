@@ -1,0 +1,196 @@
+//! Attacks on a running system, one by one: exit status 1 if any gains what the design denies.
+//!
+//! One world is prepared for all of them ([`world`]): a city in the middle of its day. Each drill is an attacker with a name
+//! and with what that attacker has; it is judged by what it holds afterwards and by the cars' own records, never by what
+//! the services say of themselves.
+
+mod carriers;
+mod couriers;
+mod gain;
+mod inference;
+mod keepers;
+mod needles;
+mod stop;
+mod strangers;
+mod world;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use anyhow::{Context as _, bail, ensure};
+use parcelshelf_edge::clock::Stopwatch;
+use serde_json::{Value, json};
+use tokio::task::LocalSet;
+
+use self::gain::Gain;
+use self::world::{Size, World};
+use crate::cli;
+use crate::stops::Stops;
+
+type Attack = for<'a> fn(&'a mut World) -> Pin<Box<dyn Future<Output = anyhow::Result<Gain>> + 'a>>;
+
+/// One drill.
+struct Drill {
+    name: &'static str,
+    /// Who attacks, with what, for what.
+    about: &'static str,
+    attack: Attack,
+}
+
+macro_rules! drills {
+    ($($name:literal $attack:path: $about:literal;)+) => {
+        const DRILLS: &[Drill] = &[$(Drill {
+            name: $name,
+            about: $about,
+            attack: |world| Box::pin($attack(world)),
+        }),+];
+    };
+}
+
+drills! {
+    "stolen-carrier" inference::stolen_carrier:
+        "everything that the carrier stores, with its keys, used to guess where cars stand";
+    "watching-carrier" inference::watching_carrier:
+        "a carrier that records where its vans stop: how near it comes (not denied by the design, but said)";
+    "carrier-keys" carriers::carrier_keys:
+        "the carrier's cloud keys: delegations and certificates for the thief's phone";
+    "widened" carriers::widened:
+        "a carrier that signs more than the owner did";
+    "insider" carriers::insider:
+        "somebody in dispatch with a phone of their own";
+    "gateway-front" keepers::gateway_front:
+        "the front's files and its place before the keyholder";
+    "keyholder-store" keepers::keyholder_store:
+        "the keyholder's store without its keys, read and written";
+    "replay" couriers::replay:
+        "every request that phones sent, sent again: at once, elsewhere, later, to restored stores";
+    "malicious-courier" couriers::malicious_courier:
+        "a real courier who wants a second opening, another car, one after a block or from afar";
+    "identifiers-only" strangers::identifiers_only:
+        "somebody who knows VIN, plate, log-in and name";
+    "revoked-race" strangers::revoked_race:
+        "an opening against the owner's block, at every distance in time";
+}
+
+/// # Errors
+/// When a drill cannot be run, or an attack succeeds.
+pub async fn run(args: cli::Drill) -> anyhow::Result<()> {
+    if args.list {
+        for drill in DRILLS {
+            println!("{:<20} {}", drill.name, drill.about);
+        }
+        return Ok(());
+    }
+    LocalSet::new().run_until(run_here(args)).await
+}
+
+async fn run_here(args: cli::Drill) -> anyhow::Result<()> {
+    let chosen: Vec<&Drill> = DRILLS.iter().filter(|d| args.name == "all" || d.name == args.name).collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = DRILLS.iter().map(|d| d.name).collect();
+        bail!("there is no drill {}; there are: all, {}", args.name, names.join(", "));
+    }
+    let folder = Folder::make(args.out.as_deref())?;
+    let stops = match &args.stops {
+        Some(path) => path.clone(),
+        None => invented(&folder.path, args.seed)?,
+    };
+    let size =
+        Size { stops, deliveries: args.deliveries, couriers: args.couriers, seed: args.seed, gullible: args.gullible };
+    ensure!(
+        size.deliveries.div_ceil(size.couriers.max(1)) <= 150,
+        "a courier serves at most 150 stops; name more couriers"
+    );
+    let watch = Stopwatch::start();
+    eprintln!("preparing a world of {} deliveries and {} couriers", size.deliveries, size.couriers);
+    let mut world = World::prepare(&folder.path, &size).await.context("while the world was prepared")?;
+    let prepared_s = watch.elapsed().as_secs_f64();
+    let mut entries = Vec::new();
+    println!("{:<20} {:<10} {:>7}  what it was", "drill", "attack", "seconds");
+    for drill in chosen {
+        entries.push(one(&mut world, drill).await?);
+    }
+    let won: Vec<&Value> = entries.iter().filter(|e| e["attack_succeeded"] == json!(true)).collect();
+    let report = json!({
+        "drills": entries,
+        "world": {"deliveries": size.deliveries, "couriers": size.couriers, "seed": size.seed, "stages": stages(&world)},
+        "prepared_s": prepared_s,
+        "wall_s": watch.elapsed().as_secs_f64(),
+    });
+    if let Some(path) = &args.report {
+        fs::write(path, serde_json::to_string_pretty(&report)? + "\n")
+            .with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    println!("{} drills, {} succeeded, {:.0} s", entries.len(), won.len(), watch.elapsed().as_secs_f64());
+    for entry in &won {
+        println!("{}: {}", entry["name"], entry["won"]);
+    }
+    ensure!(won.is_empty(), "an attack gains what the design denies");
+    Ok(())
+}
+
+async fn one(world: &mut World, drill: &Drill) -> anyhow::Result<Value> {
+    let watch = Stopwatch::start();
+    let gain = (drill.attack)(world).await.with_context(|| format!("while {} was drilled", drill.name))?;
+    let mut entry = gain.to_json(drill.name);
+    let seconds = watch.elapsed().as_secs_f64();
+    entry["seconds"] = json!((seconds * 10.0).round() / 10.0);
+    let word = if entry["attack_succeeded"] == json!(true) { "SUCCEEDED" } else { "failed" };
+    println!("{:<20} {word:<10} {seconds:>7.1}  {}", drill.name, drill.about);
+    Ok(entry)
+}
+
+/// In which stages the world's deliveries were when the couriers' phones went dark.
+fn stages(world: &World) -> Value {
+    let (mut served, mut granted, mut asked) = (0, 0, 0);
+    for page in world.day.book.pages() {
+        match (page.at_car, page.granted) {
+            (Some(_), _) => served += 1,
+            (None, Some(_)) => granted += 1,
+            (None, None) => asked += 1,
+        }
+    }
+    json!({"served_or_in_fallback": served, "granted_and_loaded": granted, "never_answered": asked})
+}
+
+/// Stops of an invented city: some thousand doors around a depot.
+fn invented(dir: &Path, seed: u64) -> anyhow::Result<PathBuf> {
+    let path = dir.join("stops.csv");
+    let stops = Stops::invented(seed);
+    let mut text = String::from("id,latitude,longitude\n");
+    if let Some(depot) = stops.depot {
+        text.push_str(&format!("depot,{:.6},{:.6}\n", depot.latitude_deg(), depot.longitude_deg()));
+    }
+    for (n, stop) in stops.stops.iter().enumerate() {
+        text.push_str(&format!("{n},{:.6},{:.6}\n", stop.latitude_deg(), stop.longitude_deg()));
+    }
+    fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
+    Ok(path)
+}
+
+/// The folder of a run; removed afterwards unless it was asked for.
+struct Folder {
+    path: PathBuf,
+    kept: bool,
+}
+impl Folder {
+    fn make(asked: Option<&Path>) -> anyhow::Result<Self> {
+        let path = match asked {
+            Some(path) => path.to_owned(),
+            None => std::env::temp_dir().join(format!("parcelshelf-drill-{}", std::process::id())),
+        };
+        if fs::read_dir(&path).is_ok_and(|mut d| d.next().is_some()) {
+            bail!("{} is not empty; choose another folder with --out", path.display());
+        }
+        fs::create_dir_all(&path)?;
+        Ok(Self { path, kept: asked.is_some() })
+    }
+}
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}

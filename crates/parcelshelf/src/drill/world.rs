@@ -1,0 +1,391 @@
+//! One prepared world for all drills: a city in the middle of its day, with deliveries in every stage, and a copy of what
+//! every party has stored by then.
+//!
+//! A drill that only reads looks at the copy. A drill that acts does so on the running services, with deliveries that no
+//! other drill touches; one that damages a store keeps a copy first and brings it back. Noon itself cannot be brought back:
+//! makers hand out a new token for each old one, so that services with an old store would have lost their permissions.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use parcelshelf_client::courier::{Stop, StopPage};
+use parcelshelf_client::wallet::Granted;
+use parcelshelf_core::time::{Timestamp, Window};
+use parcelshelf_edge::Host;
+use parcelshelf_edge::clock::SystemEntropy;
+use parcelshelf_simulator::garage::Seen;
+use tokio::sync::Mutex;
+use tokio::task::spawn_local;
+
+use crate::cli::{Faults, LogLevel, Simulate};
+use crate::people::{Courier, Owner, persist};
+use crate::simulate::conductor::Conductor;
+use crate::simulate::courier;
+use crate::simulate::day::{Day, Delivery};
+use crate::simulate::dice::Dice;
+use crate::simulate::fate::Fate;
+use crate::simulate::garages::Garages;
+use crate::simulate::kills::Kills;
+use crate::simulate::owner;
+use crate::simulate::run::{self, GRID_MS, SIGN_UP};
+use crate::stage::{Clockwork, Scene, Setting, Stage};
+
+/// Every so manyth delivery is kept for the drills: loaded, allowed, no courier on the way.
+const KEPT_EVERY: usize = 3;
+/// Windows are four hours long; drills one after another take longer. So the kept ones come in turns, each of which
+/// begins so long after the one before.
+const TURNS: usize = 4;
+const TURN_S: i64 = 2 * 3_600 + 1_800;
+const WINDOW_S: i64 = 4 * 3_600;
+/// The first turn has begun so long before noon.
+const BEGUN_S: i64 = 1_800;
+/// Whoever takes a delivery has at least so much of its window left.
+const LEFT_S: i64 = 4_500;
+/// After the couriers' phones went dark everything at the cars comes to its end within this.
+const SETTLED_S: i64 = 1_800;
+
+/// What an operator says who has looked at an altered store.
+const ACCEPT: &str = "--accept-altered-store";
+
+/// How large the world is, and what decides it.
+#[derive(Debug, Clone)]
+pub struct Size {
+    pub stops: PathBuf,
+    pub deliveries: usize,
+    pub couriers: usize,
+    pub seed: u64,
+    /// For tests: the keyholder believes its store whoever wrote to it.
+    pub gullible: bool,
+}
+
+/// The prepared world.
+pub struct World {
+    pub day: Arc<Day>,
+    pub couriers: Vec<Arc<Courier>>,
+    pub dice: Dice,
+    stage: Mutex<Stage>,
+    dir: PathBuf,
+    gullible: bool,
+    /// Those that no drill has taken yet.
+    kept: Vec<usize>,
+    at_first: usize,
+    /// When the couriers' phones went dark.
+    pub noon: Timestamp,
+    _conductor: Arc<Conductor>,
+}
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "World({:?})", self.day)
+    }
+}
+
+impl World {
+    /// Plays half a day below `dir` and keeps a copy of every store.
+    ///
+    /// # Errors
+    /// When a party does not start, or a step that must work is refused.
+    pub async fn prepare(dir: &Path, size: &Size) -> anyhow::Result<Self> {
+        let args = simulated(size);
+        let mut plan = run::plan(&args)?;
+        let kept: Vec<usize> = (0..size.deliveries).filter(|n| n % KEPT_EVERY == 0).collect();
+        let last = plan.city.errands.iter().map(|e| e.planned).max();
+        let middle = last.map_or(0, |last| last.millis_since(plan.city.day_starts) / 2);
+        let noon = plan.city.day_starts.plus_millis(middle);
+        for (i, n) in kept.iter().enumerate() {
+            let turn = i64::try_from(i % TURNS)? * TURN_S;
+            let start = noon.plus_seconds(turn - BEGUN_S).rounded_down_to_minutes(15);
+            plan.city.errands[*n].window = Window::new(start, start.plus_seconds(WINDOW_S))?;
+            plan.fates[*n] = Fate::draw(Faults::None, plan.dice, *n as u64, plan.cars[*n].maker);
+        }
+        for route in &mut plan.city.routes {
+            route.retain(|stop| stop.errand.is_none_or(|n| n % KEPT_EVERY != 0));
+        }
+        let dice = plan.dice;
+
+        let conductor = Arc::new(Conductor::start(dir, SIGN_UP, GRID_MS)?);
+        let hold = conductor.hold();
+        let host = Host { clock: Arc::new(conductor.clock()), entropy: Arc::new(SystemEntropy) };
+        let (garages, clouds) = Garages::serve(run::worlds(&plan, size.seed), &host).await?;
+        let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
+        let setting = Setting { log_level: Some(args.log_level.code()), ..Setting::default() };
+        let stage = Stage::start_parties(dir, clouds, setting, clockwork).await?;
+        drop(hold);
+        let nobody_dies = Kills::plan(None, 0, size.deliveries, dice);
+        let day = Arc::new(Day::new(Arc::clone(&stage.scene), garages, nobody_dies, plan));
+
+        run::all(&day, "owners sign up", owner::enrol).await?;
+        let couriers = run::hire(&day, size.couriers).await?;
+        run::all(&day, "merchants ship", owner::order).await?;
+        run::load(&day, &couriers).await?;
+        let at_first = kept.len();
+        let mut world = Self {
+            at_first,
+            gullible: size.gullible,
+            day,
+            couriers,
+            dice,
+            stage: Mutex::new(stage),
+            dir: dir.to_owned(),
+            kept,
+            noon,
+            _conductor: conductor,
+        };
+        world.half_a_day().await;
+        world.keep_a_copy().await?;
+        Ok(world)
+    }
+
+    async fn half_a_day(&self) {
+        for n in 0..self.day.cars.len() {
+            let car = &self.day.cars[n];
+            if let Err(why) = self.day.garages.of(car.maker).plan_faults(&car.vin, &self.day.fate(n).cloud) {
+                tracing::error!(n, why, "a fault cannot be planned");
+            }
+        }
+        let routes = self.couriers.iter().zip(self.day.city.routes.clone());
+        let shifts: Vec<_> =
+            routes.map(|(c, route)| spawn_local(courier::shift(Arc::clone(&self.day), Arc::clone(c), route))).collect();
+        let bar = run::bar("half a day", self.day.cars.len());
+        while self.day.now() < self.noon {
+            self.day.sleep_s(120).await;
+            bar.set_position(self.day.ticked() as u64);
+        }
+        bar.finish_and_clear();
+        // From here on no courier of this morning does anything.
+        for shift in &shifts {
+            shift.abort();
+        }
+        self.day.sleep_s(SETTLED_S).await;
+    }
+
+    /// The services are killed as they stand, and everything below their folders is copied.
+    async fn keep_a_copy(&mut self) -> anyhow::Result<()> {
+        let (parties, prepared) = (self.parties(), self.prepared());
+        let stage = self.stage.get_mut();
+        kill(stage).await?;
+        copy(&parties, &prepared)?;
+        start(stage, self.gullible).await
+    }
+
+    /// What every party has stored by noon; nobody writes there.
+    #[must_use]
+    pub fn prepared(&self) -> PathBuf {
+        self.dir.join("prepared")
+    }
+    /// What the services that run now write to.
+    #[must_use]
+    pub fn parties(&self) -> PathBuf {
+        self.dir.join("parties")
+    }
+    /// A folder of this drill's own.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.dir.join("drills").join(name);
+        fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+    #[must_use]
+    pub fn scene(&self) -> &Arc<Scene> {
+        &self.day.scene
+    }
+
+    /// Keeps what is stored now, to come back to.
+    ///
+    /// # Errors
+    /// When the services do not start again.
+    pub async fn keep(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let kept = self.folder(name)?;
+        self.changed(async |parties| copy(parties, &kept)).await?;
+        Ok(kept)
+    }
+    /// Services on what was kept.
+    ///
+    /// # Errors
+    /// When they do not start.
+    pub async fn back_to(&self, kept: &Path) -> anyhow::Result<()> {
+        self.changed(async |parties| {
+            fs::remove_dir_all(parties)?;
+            copy(kept, parties)
+        })
+        .await
+    }
+
+    /// Kills the services, lets somebody at their files, and starts them again.
+    ///
+    /// # Errors
+    /// When they do not start.
+    pub async fn changed(&self, by: impl AsyncFnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let mut stage = self.stage.lock().await;
+        kill(&mut stage).await?;
+        by(&self.parties()).await?;
+        start(&mut stage, self.gullible).await
+    }
+
+    /// The keyholder is started as by an operator who takes an altered store as it is.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn accepting_an_altered_store(&self) -> anyhow::Result<()> {
+        let mut stage = self.stage.lock().await;
+        stage.keyholder.kill().await?;
+        stage.keyholder.restart(&[String::from(ACCEPT)]).await
+    }
+
+    /// Deliveries that no drill has touched: allowed, loaded, their cars parked and shut, their windows open for an hour and
+    /// more. Waits for the next turn if this one has no more.
+    ///
+    /// # Errors
+    /// When the world has not so many left.
+    pub async fn take(&mut self, count: usize) -> anyhow::Result<Vec<usize>> {
+        loop {
+            let now = self.day.now();
+            let window = |n: &usize| self.day.city.errands[*n].window;
+            let open = |n: &&usize| window(n).start() <= now && now.plus_seconds(LEFT_S) <= window(n).end();
+            let taken: Vec<usize> = self.kept.iter().filter(open).take(count).copied().collect();
+            if taken.len() == count {
+                self.kept.retain(|n| !taken.contains(n));
+                return Ok(taken);
+            }
+            let next = self.kept.iter().map(|n| window(n).start()).filter(|start| *start > now).min();
+            let next = next.with_context(|| format!("the world is too small: {count} more deliveries are needed"))?;
+            self.day.sleep_until(next.plus_seconds(5)).await;
+        }
+    }
+    /// A share of what was kept, so that small worlds are drilled with less: at least one.
+    #[must_use]
+    pub fn share(&self, of: usize) -> usize {
+        (self.at_first / of).max(1)
+    }
+
+    /// # Errors
+    /// When there is none.
+    pub fn delivery(&self, n: usize) -> anyhow::Result<Arc<Delivery>> {
+        self.day.delivery(n).context("no such delivery")
+    }
+    /// # Errors
+    /// When there is none.
+    pub fn owner(&self, n: usize) -> anyhow::Result<Arc<Owner>> {
+        self.day.owner(n).context("no such owner")
+    }
+    /// The courier on whose van this delivery lies.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn courier(&self, n: usize) -> anyhow::Result<&Arc<Courier>> {
+        let errand = self.day.city.errands.get(n).context("no such delivery")?;
+        self.couriers.get(errand.courier).context("no such courier")
+    }
+    /// What the owner signed for this delivery.
+    ///
+    /// # Errors
+    /// When the owner never answered.
+    pub fn granted(&self, n: usize) -> anyhow::Result<Granted> {
+        self.day.book.granted(n).context("nothing was granted")
+    }
+    /// What the car itself recorded.
+    #[must_use]
+    pub fn seen(&self, n: usize) -> Seen {
+        self.day.cars.get(n).map(|car| self.day.seen(car)).unwrap_or_default()
+    }
+    /// Of several cars.
+    #[must_use]
+    pub fn all_seen(&self, of: &[usize]) -> BTreeMap<usize, Seen> {
+        of.iter().map(|n| (*n, self.seen(*n))).collect()
+    }
+
+    /// The courier sets out, as the carrier's service lets: the address of the stop.
+    ///
+    /// # Errors
+    /// When the carrier or the gateway refuses it.
+    pub async fn set_out(&self, n: usize) -> anyhow::Result<Stop> {
+        let (courier, delivery) = (self.courier(n)?, self.delivery(n)?);
+        let key = format!("drill-{n}-leg-{}", self.day.now().unix_seconds());
+        let url = persist(&self.scene().host, "the leg", async || courier.shipping.start_leg(delivery.id, &key).await);
+        Ok(Stop::parse(&url.await?)?)
+    }
+    /// A stop page on somebody's phone.
+    ///
+    /// # Errors
+    /// When it does not hold.
+    pub async fn page(&self) -> anyhow::Result<StopPage> {
+        let (keys, scene) = (self.day.keys(), self.scene());
+        persist(&scene.host, "the stop page", async || {
+            StopPage::open(&scene.layout.stop_origin, &keys, &scene.host).await
+        })
+        .await
+    }
+}
+
+fn simulated(size: &Size) -> Simulate {
+    Simulate {
+        stops: size.stops.clone(),
+        deliveries: size.deliveries,
+        couriers: size.couriers,
+        faults: Faults::Ordinary,
+        seed: size.seed,
+        report: None,
+        page: None,
+        trace: None,
+        only: None,
+        log_level: LogLevel::Warn,
+        sick: false,
+        rush: false,
+        single_threaded: false,
+        kills: 0,
+        out: None,
+        sabotage: None,
+    }
+}
+
+async fn kill(stage: &mut Stage) -> anyhow::Result<()> {
+    for service in [&mut stage.carrier, &mut stage.gateway, &mut stage.keyholder] {
+        service.kill().await?;
+    }
+    Ok(())
+}
+async fn start(stage: &mut Stage, gullible: bool) -> anyhow::Result<()> {
+    let believe = if gullible { vec![String::from(ACCEPT)] } else { Vec::new() };
+    stage.keyholder.restart(&believe).await?;
+    stage.gateway.restart(&[]).await?;
+    stage.carrier.restart(&[]).await
+}
+
+/// Copies a folder with everything in it but sockets.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("failed to read {}", from.display()))? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), &target).with_context(|| format!("failed to copy {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Every file below a folder.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn files(at: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(at).with_context(|| format!("failed to read {}", at.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            all.extend(files(&entry.path())?);
+        } else {
+            all.push(entry.path());
+        }
+    }
+    Ok(all)
+}
