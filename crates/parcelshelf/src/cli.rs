@@ -131,6 +131,9 @@ pub struct Simulate {
     pub couriers: usize,
     #[arg(long, value_enum, default_value = "ordinary")]
     pub faults: Faults,
+    /// Whose cars, in turn; without it those of all
+    #[arg(long, value_delimiter = ',', value_name = "MAKER,…", value_parser = ["volvo", "onstar", "tesla", "smartcar"])]
+    pub makers: Vec<String>,
     /// Decides routes, people, cars and everything that goes wrong
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -294,6 +297,12 @@ pub struct Init {
     /// Country of their cars (two capital letters)
     #[arg(long, default_value = "SE")]
     pub tesla_country: String,
+    /// Address of the aggregator's cloud, such as the simulator of `parcelshelf sim smartcar`; without it its cars take no part
+    #[arg(long)]
+    pub smartcar_base: Option<String>,
+    /// Country of its cars (two capital letters)
+    #[arg(long, default_value = "SE")]
+    pub smartcar_country: String,
     /// No owner waits whose car reports no doors to prove possession by; only where no car is real
     #[arg(long, hide = true)]
     pub no_possession_wait: bool,

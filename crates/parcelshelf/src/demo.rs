@@ -128,7 +128,7 @@ fn worlds(maker: Maker, places: &[Position]) -> Worlds {
             volvo.cars.push(car);
         }
     }
-    Worlds { volvo, onstar: maker.is_silent().then_some(onstar), tesla: None }
+    Worlds { volvo, onstar: maker.is_silent().then_some(onstar), tesla: None, smartcar: None }
 }
 
 /// Stops of a file, or a car park in Gothenburg for each car.

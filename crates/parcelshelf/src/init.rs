@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use parcelshelf_access_onstar::MAKER as ONSTAR;
+use parcelshelf_access_smartcar::MAKER as SMARTCAR;
 use parcelshelf_access_tesla::MAKER as TESLA;
 use parcelshelf_carrier as carrier;
 use parcelshelf_client::depot::{CERTIFIED_DAYS, DELEGATION_DAYS, certify};
@@ -20,11 +21,11 @@ use parcelshelf_protocol::cert::Subject;
 use parcelshelf_protocol::encoding::{b64, sha256};
 use parcelshelf_protocol::jws::{Sign as _, SigningKey};
 use parcelshelf_simulator::onstar::{self, LOGIN_PATH};
-use parcelshelf_simulator::tesla;
+use parcelshelf_simulator::{smartcar, tesla};
 use parcelshelf_simulator::volvo::{DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_VCC_API_KEY};
 
 use crate::cli::Init;
-use crate::services::{KeyholderFile, OnstarFile, RegionFile, TeslaFile, VolvoFile};
+use crate::services::{KeyholderFile, OnstarFile, RegionFile, SmartcarFile, TeslaFile, VolvoFile};
 
 /// Where everything is.
 #[derive(Debug, Clone)]
@@ -169,6 +170,23 @@ fn tesla_section(layout: &Layout, base: &str) -> anyhow::Result<TeslaFile> {
     })
 }
 
+/// The simulator's application at the aggregator.
+fn smartcar_section(layout: &Layout, base: &str) -> SmartcarFile {
+    let base = || base.to_owned();
+    SmartcarFile {
+        api_base: base(),
+        vehicle_base: base(),
+        auth_base: base(),
+        connect_base: base(),
+        client_id: smartcar::DEMO_CLIENT_ID.to_owned(),
+        client_secret: smartcar::DEMO_CLIENT_SECRET.to_owned(),
+        redirect_uri: format!("{}/oauth/callback", layout.wallet_origin),
+        country: String::from("US"),
+        mode: String::from("simulated"),
+        api_version: String::from("2.0"),
+    }
+}
+
 fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host) -> anyhow::Result<()> {
     let dir = &layout.dir;
     let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -189,6 +207,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             country_of: [
                 (args.onstar_base.is_some(), ONSTAR, &args.onstar_country),
                 (args.tesla_base.is_some(), TESLA, &args.tesla_country),
+                (args.smartcar_base.is_some(), SMARTCAR, &args.smartcar_country),
             ]
             .into_iter()
             .filter(|(takes_part, ..)| *takes_part)
@@ -216,7 +235,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             device_id: String::from("66666666-7777-4888-8999-000000000000"),
         }),
         homeassistant: None,
-        smartcar: None,
+        smartcar: args.smartcar_base.as_ref().map(|base| smartcar_section(layout, base)),
         tesla: args.tesla_base.as_ref().map(|base| tesla_section(layout, base)).transpose()?,
     };
     let gateway = gateway::Config {

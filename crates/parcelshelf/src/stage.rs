@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use parcelshelf_access_onstar::MAKER as ONSTAR;
+use parcelshelf_access_smartcar::MAKER as SMARTCAR;
 use parcelshelf_access_tesla::MAKER as TESLA;
 use parcelshelf_client::depot::Depot;
 use parcelshelf_client::shipping::Shipping;
@@ -17,7 +18,7 @@ use parcelshelf_protocol::jws::{Moment, Sign as _, VerifyingKey};
 use parcelshelf_simulator::sabotage::{Proxy, Tampering};
 use parcelshelf_simulator::volvo::WorldFile;
 use parcelshelf_simulator::wiretap::Wiretap;
-use parcelshelf_simulator::{onstar, tesla};
+use parcelshelf_simulator::{onstar, smartcar, tesla};
 use serde_json::Value;
 
 use crate::cli::Init;
@@ -45,12 +46,19 @@ pub struct Clouds {
     pub onstar: Option<String>,
     /// The third maker's, if its cars take part.
     pub tesla: Option<String>,
+    /// The aggregator's, if its cars take part.
+    pub smartcar: Option<String>,
 }
 impl Clouds {
+    fn all(&self) -> impl Iterator<Item = &String> {
+        let others = [&self.onstar, &self.tesla, &self.smartcar];
+        std::iter::once(&self.volvo).chain(others.into_iter().flatten())
+    }
     fn of(&self, maker: &str) -> Option<&str> {
         match maker {
             ONSTAR => self.onstar.as_deref(),
             TESLA => self.tesla.as_deref(),
+            SMARTCAR => self.smartcar.as_deref(),
             _ => Some(&self.volvo),
         }
     }
@@ -62,6 +70,7 @@ pub struct Worlds {
     pub volvo: WorldFile,
     pub onstar: Option<onstar::WorldFile>,
     pub tesla: Option<tesla::WorldFile>,
+    pub smartcar: Option<smartcar::WorldFile>,
 }
 
 /// What people on the stage know: addresses, keys that are theirs, the operator's public key.
@@ -105,7 +114,7 @@ impl Stage {
     /// # Errors
     /// When a party does not become ready; its log's end is in the error.
     pub async fn start(dir: &Path, world: &WorldFile, setting: Setting) -> anyhow::Result<Self> {
-        Self::start_with(dir, &Worlds { volvo: world.clone(), onstar: None, tesla: None }, setting).await
+        Self::start_with(dir, &Worlds { volvo: world.clone(), onstar: None, tesla: None, smartcar: None }, setting).await
     }
 
     /// As [`Stage::start`], with cars of other makers too.
@@ -116,7 +125,7 @@ impl Stage {
         fs::create_dir_all(dir.join("log"))?;
         let (sim, volvo) = cloud(dir, "volvo", &serde_json::to_vec(&worlds.volvo)?).await?;
         let mut sims = vec![sim];
-        let mut clouds = Clouds { volvo, onstar: None, tesla: None };
+        let mut clouds = Clouds { volvo, onstar: None, tesla: None, smartcar: None };
         if let Some(world) = &worlds.onstar {
             let (sim, base) = cloud(dir, "onstar", &serde_json::to_vec(world)?).await?;
             sims.push(sim);
@@ -126,6 +135,11 @@ impl Stage {
             let (sim, base) = cloud(dir, "tesla", &serde_json::to_vec(world)?).await?;
             sims.push(sim);
             clouds.tesla = Some(base);
+        }
+        if let Some(world) = &worlds.smartcar {
+            let (sim, base) = cloud(dir, "smartcar", &serde_json::to_vec(world)?).await?;
+            sims.push(sim);
+            clouds.smartcar = Some(base);
         }
         let clockwork = Clockwork { host: System::system(), conductor: None };
         let mut stage = Self::start_parties(dir, clouds, setting, clockwork).await?;
@@ -160,6 +174,8 @@ impl Stage {
             onstar_country: String::from("US"),
             tesla_base: clouds.tesla.clone(),
             tesla_country: String::from("SE"),
+            smartcar_base: clouds.smartcar.clone(),
+            smartcar_country: String::from("SE"),
             no_possession_wait: true,
         };
         let layout = init::write(&args, &clockwork.host)?;
@@ -273,7 +289,7 @@ impl Scene {
     /// When it does not answer.
     pub async fn seen_of(&self, vin: &str) -> anyhow::Result<Value> {
         for base in
-            [Some(&self.clouds.volvo), self.clouds.onstar.as_ref(), self.clouds.tesla.as_ref()].into_iter().flatten()
+            self.clouds.all()
         {
             let summary = Http::new(base, &self.host.client).get("/__sim/summary", &[]).await?;
             let cars = summary["cars"].as_array().cloned().unwrap_or_default();

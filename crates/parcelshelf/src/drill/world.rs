@@ -327,6 +327,7 @@ fn simulated(size: &Size) -> Simulate {
         deliveries: size.deliveries,
         couriers: size.couriers,
         faults: Faults::Ordinary,
+        makers: Vec::new(),
         seed: size.seed,
         report: None,
         page: None,

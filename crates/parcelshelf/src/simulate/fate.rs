@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use parcelshelf_access_onstar::MAKER as ONSTAR;
+use parcelshelf_access_smartcar::MAKER as SMARTCAR;
+use parcelshelf_access_tesla::MAKER as TESLA;
 
 use super::dice::Dice;
 use crate::cli::Faults;
@@ -88,13 +90,14 @@ impl Fate {
             Faults::Ordinary => Self::ordinary(dice, n),
             Faults::Hostile => Self::hostile(dice, n),
         };
-        if maker != ONSTAR {
-            return fate;
-        }
-        let cloud = match faults {
-            Faults::None => Vec::new(),
-            Faults::Ordinary => ordinary_second_cloud(dice, n),
-            Faults::Hostile => hostile_second_cloud(dice, n),
+        let cloud = match (faults, maker) {
+            (Faults::Ordinary, ONSTAR) => ordinary_second_cloud(dice, n),
+            (Faults::Hostile, ONSTAR) => hostile_second_cloud(dice, n),
+            (Faults::Ordinary, TESLA) => ordinary_third_cloud(dice, n),
+            (Faults::Hostile, TESLA) => hostile_third_cloud(dice, n),
+            (Faults::Ordinary, SMARTCAR) => ordinary_fourth_cloud(dice, n),
+            (Faults::Hostile, SMARTCAR) => hostile_fourth_cloud(dice, n),
+            _ => return fate,
         };
         Self { cloud, ..fate }
     }
@@ -266,6 +269,111 @@ fn hostile_second_cloud(dice: Dice, n: u64) -> Vec<Value> {
     all
 }
 
+/// A trunk with one button for both ways, and cars that sleep.
+fn ordinary_third_cloud(dice: Dice, n: u64) -> Vec<Value> {
+    let (late, slow) = (dice.between("late", n, 8, 50), dice.between("slow", n, 5, 20));
+    vec![
+        rate("actuate_trunk", "timeout_acted", 0.01),
+        rate("actuate_trunk", "timeout_not_acted", 0.01),
+        rate("actuate_trunk", "false", 0.01),
+        json!({"command": "actuate_trunk", "fault": "late", "rate": 0.005, "after_s": late}),
+        json!({"command": "actuate_trunk", "fault": "slow", "rate": 0.03, "slow_s": slow}),
+        rate("door_lock", "timeout_acted", 0.01),
+        rate("door_lock", "timeout_not_acted", 0.01),
+        rate("any", "429", 0.005),
+        rate("vehicle_data", "503", 0.01),
+        rate("vehicle_data", "408", 0.005),
+        rate("wake_up", "503", 0.02),
+        rate("handshake", "503", 0.005),
+    ]
+}
+
+fn hostile_third_cloud(dice: Dice, n: u64) -> Vec<Value> {
+    let late = dice.between("late", n, 5, 55);
+    let mut all = Vec::new();
+    for command in ["actuate_trunk", "door_lock"] {
+        for (fault, share) in [
+            ("timeout_acted", 0.05),
+            ("timeout_not_acted", 0.04),
+            ("connection_drop_acted", 0.04),
+            ("connection_drop_not_acted", 0.03),
+            ("500_acted", 0.03),
+            ("503_not_acted", 0.02),
+            // "True", and nothing has moved; "false", and it has.
+            ("true_not_acted", 0.04),
+            ("false_acted", 0.03),
+            ("odd_acted", 0.02),
+            ("garbage_acted", 0.02),
+            ("wait", 0.01),
+            ("429", 0.03),
+        ] {
+            all.push(rate(command, fault, share));
+        }
+        all.push(json!({"command": command, "fault": "late", "rate": 0.03, "after_s": late}));
+        all.push(json!({"command": command, "fault": "slow", "rate": 0.05, "slow_s": dice.between("slow", n, 5, 28)}));
+    }
+    for reading in ["vehicle_data", "vehicle", "wake_up", "handshake"] {
+        for (fault, share) in [("503", 0.08), ("connection_drop", 0.06), ("garbage", 0.04), ("429", 0.02)] {
+            all.push(rate(reading, fault, share));
+        }
+        all.push(json!({"command": reading, "fault": "slow", "rate": 0.05, "slow_s": 12}));
+    }
+    all
+}
+
+/// An aggregator: what it accepts, the maker's cloud behind it may still not do.
+fn ordinary_fourth_cloud(dice: Dice, n: u64) -> Vec<Value> {
+    let (late, slow) = (dice.between("late", n, 8, 50), dice.between("slow", n, 5, 20));
+    vec![
+        rate("unlock", "no_response_acted", 0.01),
+        rate("unlock", "no_response", 0.01),
+        rate("unlock", "unreachable", 0.01),
+        json!({"command": "unlock", "fault": "success_late", "rate": 0.005, "after_s": late}),
+        json!({"command": "unlock", "fault": "slow", "rate": 0.03, "slow_s": slow}),
+        rate("lock", "no_response_acted", 0.01),
+        rate("lock", "no_response", 0.01),
+        rate("any", "rate_limit", 0.005),
+        rate("security", "no_response", 0.01),
+        rate("location", "no_response", 0.005),
+        json!({"command": "security", "fault": "slow", "rate": 0.02, "slow_s": 6}),
+    ]
+}
+
+fn hostile_fourth_cloud(dice: Dice, n: u64) -> Vec<Value> {
+    let late = dice.between("late", n, 5, 55);
+    let mut all = Vec::new();
+    for command in ["unlock", "lock"] {
+        for (fault, share) in [
+            ("no_response_acted", 0.05),
+            ("no_response", 0.04),
+            ("connection_drop_acted", 0.04),
+            ("connection_drop_not_acted", 0.03),
+            ("internal_acted", 0.03),
+            ("internal", 0.02),
+            // Accepted, and nothing moves; refused, and it does.
+            ("success_not_acted", 0.05),
+            ("unreachable_acted", 0.03),
+            ("unknown_issue_acted", 0.02),
+            ("odd_acted", 0.02),
+            ("garbage_acted", 0.02),
+            ("rate_limit", 0.03),
+        ] {
+            all.push(rate(command, fault, share));
+        }
+        all.push(json!({"command": command, "fault": "success_late", "rate": 0.03, "after_s": late}));
+        all.push(json!({"command": command, "fault": "slow", "rate": 0.05, "slow_s": dice.between("slow", n, 5, 28)}));
+    }
+    for reading in ["security", "location"] {
+        for (fault, share) in
+            [("no_response", 0.08), ("connection_drop", 0.06), ("garbage", 0.04), ("rate_limit", 0.02)]
+        {
+            all.push(rate(reading, fault, share));
+        }
+        all.push(json!({"command": reading, "fault": "slow", "rate": 0.05, "slow_s": 12}));
+    }
+    all
+}
+
 fn rate(command: &str, fault: &str, rate: f64) -> Value {
     json!({"command": command, "fault": fault, "rate": rate})
 }
@@ -289,7 +397,7 @@ mod tests {
     #[test]
     fn nothing_goes_wrong_without_faults_and_rates_are_kept_with_them() {
         let dice = Dice::new(1);
-        for maker in ["volvo", ONSTAR] {
+        for maker in ["volvo", ONSTAR, TESLA, SMARTCAR] {
             let draw = |faults, n| Fate::draw(faults, dice, n, maker);
             assert_eq!(draw(Faults::None, 5), Fate::good());
             let asleep = (0..5_000).filter(|n| draw(Faults::Ordinary, *n).car == CarFate::Asleep).count();
@@ -303,6 +411,8 @@ mod tests {
         for (maker, commands) in [
             ("volvo", ["unlock", "lock", "doors", "location"]),
             (ONSTAR, ["unlockTrunk", "lockTrunk", "poll", "position"]),
+            (TESLA, ["actuate_trunk", "door_lock", "vehicle_data", "handshake"]),
+            (SMARTCAR, ["unlock", "lock", "security", "location"]),
         ] {
             let cloud = Fate::draw(Faults::Hostile, Dice::new(1), 0, maker).cloud;
             for command in commands {

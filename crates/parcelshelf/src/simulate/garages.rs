@@ -3,19 +3,41 @@
 use std::sync::Arc;
 
 use parcelshelf_access_onstar::MAKER as ONSTAR;
+use parcelshelf_access_smartcar::MAKER as SMARTCAR;
+use parcelshelf_access_tesla::MAKER as TESLA;
 use parcelshelf_edge::Host;
 use parcelshelf_simulator::garage::Garage;
-use parcelshelf_simulator::{onstar, volvo};
+use parcelshelf_simulator::{onstar, smartcar, tesla, volvo};
 use tokio::net::TcpListener;
 
 use crate::stage::{Clouds, Worlds};
 
-/// Both makers' cars.
+/// All makers' cars; of the first maker there is always a cloud.
 #[derive(Debug, Clone)]
 pub struct Garages {
     pub volvo: volvo::Cloud,
-    /// The second maker's, if its cars take part.
     pub onstar: Option<onstar::Cloud>,
+    pub tesla: Option<tesla::Cloud>,
+    pub smartcar: Option<smartcar::Cloud>,
+}
+
+macro_rules! built {
+    ($module:ident, $worlds:ident, $clouds:ident, $host:ident) => {
+        match ($worlds.$module, &$clouds.$module) {
+            (Some(world), Some(origin)) => {
+                let (clock, entropy) = (Arc::clone(&$host.clock), Arc::clone(&$host.entropy));
+                Some($module::Cloud::new(world, clock, entropy, origin)?)
+            }
+            _ => None,
+        }
+    };
+}
+macro_rules! served {
+    ($cloud:expr, $bound:expr) => {
+        if let (Some(cloud), Some((listener, _))) = ($cloud.clone(), $bound) {
+            tokio::spawn(async move { ended(cloud.serve(listener, std::future::pending()).await) });
+        }
+    };
 }
 
 impl Garages {
@@ -24,13 +46,13 @@ impl Garages {
     /// # Errors
     /// When a world cannot be.
     pub fn new(worlds: Worlds, host: &Host, clouds: &Clouds) -> anyhow::Result<Self> {
-        let (clock, entropy) = (|| Arc::clone(&host.clock), || Arc::clone(&host.entropy));
-        let volvo = volvo::Cloud::new(worlds.volvo, clock(), entropy(), &clouds.volvo)?;
-        let onstar = match (worlds.onstar, &clouds.onstar) {
-            (Some(world), Some(origin)) => Some(onstar::Cloud::new(world, clock(), entropy(), origin)?),
-            _ => None,
-        };
-        Ok(Self { volvo, onstar })
+        let (clock, entropy) = (Arc::clone(&host.clock), Arc::clone(&host.entropy));
+        Ok(Self {
+            volvo: volvo::Cloud::new(worlds.volvo, clock, entropy, &clouds.volvo)?,
+            onstar: built!(onstar, worlds, clouds, host),
+            tesla: built!(tesla, worlds, clouds, host),
+            smartcar: built!(smartcar, worlds, clouds, host),
+        })
     }
 
     /// Clouds that answer on sockets of their own until this process ends, and where.
@@ -38,35 +60,52 @@ impl Garages {
     /// # Errors
     /// When a world cannot be, or no port is free.
     pub async fn serve(worlds: Worlds, host: &Host) -> anyhow::Result<(Self, Clouds)> {
-        let bind = async || TcpListener::bind("127.0.0.1:0").await;
-        let (first, second) = (bind().await?, bind().await?);
-        let base = |listener: &TcpListener| Ok::<_, std::io::Error>(format!("http://{}", listener.local_addr()?));
-        let second = worlds.onstar.is_some().then_some(second);
-        let clouds = Clouds { volvo: base(&first)?, onstar: second.as_ref().map(base).transpose()?, tesla: None };
+        let first = bound(true).await?;
+        let second = bound(worlds.onstar.is_some()).await?;
+        let third = bound(worlds.tesla.is_some()).await?;
+        let fourth = bound(worlds.smartcar.is_some()).await?;
+        let base = |bound: &Bound| bound.as_ref().map(|(_, base)| base.clone());
+        let clouds = Clouds {
+            volvo: base(&first).unwrap_or_default(),
+            onstar: base(&second),
+            tesla: base(&third),
+            smartcar: base(&fourth),
+        };
         let garages = Self::new(worlds, host, &clouds)?;
-        let volvo = garages.volvo.clone();
-        tokio::spawn(async move { ended(volvo.serve(first, std::future::pending()).await) });
-        if let (Some(onstar), Some(listener)) = (garages.onstar.clone(), second) {
-            tokio::spawn(async move { ended(onstar.serve(listener, std::future::pending()).await) });
-        }
+        served!(Some(&garages.volvo).cloned(), first);
+        served!(garages.onstar, second);
+        served!(garages.tesla, third);
+        served!(garages.smartcar, fourth);
         Ok((garages, clouds))
     }
 
     /// One maker's cars.
     #[must_use]
     pub fn of(&self, maker: &str) -> Arc<dyn Garage> {
-        match &self.onstar {
-            Some(onstar) if maker == ONSTAR => Arc::new(onstar.clone()),
+        match (maker, &self.onstar, &self.tesla, &self.smartcar) {
+            (ONSTAR, Some(cloud), ..) => Arc::new(cloud.clone()),
+            (TESLA, _, Some(cloud), _) => Arc::new(cloud.clone()),
+            (SMARTCAR, .., Some(cloud)) => Arc::new(cloud.clone()),
             _ => Arc::new(self.volvo.clone()),
         }
     }
     /// For so many seconds no maker's cloud answers anybody.
     pub fn outage(&self, seconds: u32) {
-        self.volvo.outage(seconds);
-        if let Some(onstar) = &self.onstar {
-            onstar.outage(seconds);
+        for maker in ["", ONSTAR, TESLA, SMARTCAR] {
+            self.of(maker).outage(seconds);
         }
     }
+}
+
+/// A free socket of this machine and its address, if its cloud takes part.
+type Bound = Option<(TcpListener, String)>;
+async fn bound(takes_part: bool) -> std::io::Result<Bound> {
+    if !takes_part {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    Ok(Some((listener, base)))
 }
 
 fn ended(served: std::io::Result<()>) {

@@ -32,6 +32,10 @@ use crate::stage::{Clouds, Scene};
 pub const CLOUD: &str = "http://cloud.localhost";
 /// Where the second maker's cloud answers.
 pub const SECOND_CLOUD: &str = "http://second-cloud.localhost";
+/// Where the third one does.
+pub const THIRD_CLOUD: &str = "http://third-cloud.localhost";
+/// Where the aggregator does.
+pub const FOURTH_CLOUD: &str = "http://fourth-cloud.localhost";
 /// The gateway's port in names; nothing listens there.
 const PORT: u16 = 8470;
 
@@ -152,8 +156,10 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
         maker_base: String::from(CLOUD),
         onstar_base: garages.onstar.as_ref().map(|_| String::from(SECOND_CLOUD)),
         onstar_country: String::from("US"),
-        tesla_base: None,
+        tesla_base: garages.tesla.as_ref().map(|_| String::from(THIRD_CLOUD)),
         tesla_country: String::from("SE"),
+        smartcar_base: garages.smartcar.as_ref().map(|_| String::from(FOURTH_CLOUD)),
+        smartcar_country: String::from("SE"),
         no_possession_wait: true,
     };
     let layout = init::write(&args, host)?;
@@ -163,6 +169,12 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
     net.put(CLOUD, &garages.volvo.router())?;
     if let Some(onstar) = &garages.onstar {
         net.put(SECOND_CLOUD, &onstar.router())?;
+    }
+    if let Some(tesla) = &garages.tesla {
+        net.put(THIRD_CLOUD, &tesla.router())?;
+    }
+    if let Some(smartcar) = &garages.smartcar {
+        net.put(FOURTH_CLOUD, &smartcar.router())?;
     }
 
     let file: KeyholderFile = read(&layout.dir.join("keyholder/keyholder.toml"))?;
@@ -199,7 +211,12 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
 
     let people =
         parcelshelf_client::Host { clock: Arc::clone(&host.clock), entropy: Arc::clone(&host.entropy), client };
-    let clouds = Clouds { volvo: String::from(CLOUD), onstar: args.onstar_base, tesla: None };
+    let clouds = Clouds {
+        volvo: String::from(CLOUD),
+        onstar: args.onstar_base,
+        tesla: args.tesla_base,
+        smartcar: args.smartcar_base,
+    };
     let scene = Scene::at(layout, people, clouds).context("failed to set the scene")?;
     scene.admit_carrier().await?;
     Ok(Inside { scene: Arc::new(scene), _working: working })

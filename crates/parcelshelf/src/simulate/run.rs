@@ -10,6 +10,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use parcelshelf_access_onstar::MAKER as ONSTAR;
+use parcelshelf_access_smartcar::MAKER as SMARTCAR;
+use parcelshelf_access_tesla::MAKER as TESLA;
 use parcelshelf_access_volvo::MAKER as VOLVO;
 use parcelshelf_client::Failure;
 use parcelshelf_core::area::Cell;
@@ -19,8 +21,8 @@ use parcelshelf_edge::clock::{Stopwatch, SystemEntropy};
 use parcelshelf_edge::driven::Driven;
 use parcelshelf_protocol::bundle::Anchors;
 use parcelshelf_simulator::garage::Seen;
-use parcelshelf_simulator::onstar;
 use parcelshelf_simulator::sabotage::Tampering;
+use parcelshelf_simulator::{onstar, smartcar, tesla};
 use parcelshelf_simulator::volvo::{self, CarFile, Latency, WorldFile};
 use serde_json::json;
 use tokio::sync::{Mutex, Semaphore};
@@ -150,13 +152,31 @@ pub(crate) fn bar(what: &'static str, length: usize) -> ProgressBar {
     bar
 }
 
-/// Every second car is of the second maker.
-const fn maker_of(n: usize) -> &'static str {
-    if n % 2 == 1 { ONSTAR } else { VOLVO }
+/// Whose cars there are unless somebody chooses.
+const MAKERS: [&str; 4] = [VOLVO, ONSTAR, TESLA, SMARTCAR];
+/// What Tesla's cloud takes; a car that sleeps takes its own time to wake.
+const THIRD_LATENCY: tesla::Latency = tesla::Latency { read_ms: 400, command_ms: 2_000 };
+/// What the aggregator's takes: it asks the maker's cloud behind it.
+const FOURTH_LATENCY: smartcar::Latency = smartcar::Latency { read_ms: 900, command_ms: 4_000 };
+
+/// The makers of this day, in the order in which their cars take turns.
+fn makers_of(args: &Simulate) -> Vec<&'static str> {
+    let chosen = |maker: &&'static str| args.makers.is_empty() || args.makers.iter().any(|m| m == maker);
+    MAKERS.into_iter().filter(chosen).collect()
 }
 /// The makes behind the second maker's cloud take turns.
 const MAKES: [onstar::Make; 4] =
     [onstar::Make::Chevrolet, onstar::Make::Buick, onstar::Make::Gmc, onstar::Make::Cadillac];
+const fn make_of(n: usize) -> onstar::Make {
+    MAKES[n / MAKERS.len() % MAKES.len()]
+}
+/// Every other of Tesla's cars takes signed commands only.
+const fn is_signed(n: usize) -> bool {
+    n / MAKERS.len() % 2 == 1
+}
+const fn model_of(n: usize) -> &'static str {
+    if is_signed(n) { "Y" } else { "3" }
+}
 
 pub(crate) fn plan(args: &Simulate) -> anyhow::Result<Plan> {
     let file = Stops::read(&args.stops)?;
@@ -167,14 +187,17 @@ pub(crate) fn plan(args: &Simulate) -> anyhow::Result<Plan> {
     if args.rush {
         city.rush();
     }
+    let makers = makers_of(args);
+    let maker_of = |n: usize| makers[n % makers.len()];
     let fates = (0..args.deliveries).map(|n| Fate::draw(args.faults, dice, n as u64, maker_of(n))).collect();
     let cars = (0..args.deliveries).map(|n| {
         let serial = SERIAL + u32::try_from(n)?;
         let maker = maker_of(n);
-        let vin = if maker == ONSTAR {
-            onstar::vin_of(MAKES[n / 2 % MAKES.len()], MODEL_YEAR, serial)?
-        } else {
-            volvo::vin_of(MODEL_YEAR, serial).map_err(|e| anyhow::anyhow!("{e:?}"))?
+        let vin = match maker {
+            ONSTAR => onstar::vin_of(make_of(n), MODEL_YEAR, serial)?,
+            TESLA => tesla::vin_of(model_of(n), MODEL_YEAR, serial)?,
+            SMARTCAR => smartcar::vin_of(MODEL_YEAR, serial)?,
+            _ => volvo::vin_of(MODEL_YEAR, serial).map_err(|e| anyhow::anyhow!("{e:?}"))?,
         };
         Ok(Car { maker, login: format!("owner-{n}@example.org"), vin: vin.expose().to_owned() })
     });
@@ -208,13 +231,30 @@ pub(crate) fn worlds(plan: &Plan, seed: u64) -> Worlds {
         let mut file = onstar::CarFile::of(&car.login);
         (file.latitude, file.longitude) = (errand.place.latitude_deg(), errand.place.longitude_deg());
         file.vin = Some(car.vin.clone());
-        file.make = MAKES[n / 2 % MAKES.len()];
+        file.make = make_of(n);
         file.model_year = MODEL_YEAR;
         file
     });
     let onstar =
         onstar::WorldFile { seed, latency: SECOND_LATENCY, cars: cars.collect(), ..onstar::WorldFile::default() };
-    Worlds { volvo, onstar: Some(onstar), tesla: None }
+    let cars = of(TESLA).map(|((n, car), errand)| {
+        let mut file = tesla::CarFile::of(&car.login);
+        (file.latitude, file.longitude) = (errand.place.latitude_deg(), errand.place.longitude_deg());
+        file.vin = Some(car.vin.clone());
+        (file.model, file.model_year, file.signed) = (model_of(n).to_owned(), MODEL_YEAR, is_signed(n));
+        file
+    });
+    let tesla = tesla::WorldFile { seed, latency: THIRD_LATENCY, cars: cars.collect(), ..tesla::WorldFile::default() };
+    let cars = of(SMARTCAR).map(|((_, car), errand)| {
+        let mut file = smartcar::CarFile::of(&car.login);
+        (file.latitude, file.longitude) = (errand.place.latitude_deg(), errand.place.longitude_deg());
+        file.vin = Some(car.vin.clone());
+        file.model_year = MODEL_YEAR;
+        file
+    });
+    let latency = FOURTH_LATENCY;
+    let smartcar = smartcar::WorldFile { seed, latency, cars: cars.collect(), ..smartcar::WorldFile::default() };
+    Worlds { volvo, onstar: Some(onstar), tesla: Some(tesla), smartcar: Some(smartcar) }
 }
 
 /// What a day is played on.
@@ -237,7 +277,12 @@ async fn inside_one_thread(
 ) -> anyhow::Result<Ground> {
     ensure!(args.sabotage.is_none_or(|s| s == Sabotage::SilentCouriers), "this sabotage needs real sockets");
     let host = Host { clock: Arc::new(clock), entropy: Arc::new(Seeded::new(args.seed)) };
-    let clouds = Clouds { volvo: inside::CLOUD.to_owned(), onstar: Some(inside::SECOND_CLOUD.to_owned()), tesla: None };
+    let clouds = Clouds {
+        volvo: inside::CLOUD.to_owned(),
+        onstar: Some(inside::SECOND_CLOUD.to_owned()),
+        tesla: Some(inside::THIRD_CLOUD.to_owned()),
+        smartcar: Some(inside::FOURTH_CLOUD.to_owned()),
+    };
     let garages = Garages::new(worlds(plan, args.seed), &host, &clouds)?;
     let started = inside::start(dir, &garages, &host).await?;
     Ok(Ground {

@@ -59,7 +59,7 @@ impl Theatre {
         let vin = onstar::vin_of(car.make, car.model_year, 100_001).unwrap().expose().to_owned();
         car.vin = Some(vin.clone());
         let second = onstar::WorldFile { cars: vec![car], ..onstar::WorldFile::default() };
-        let worlds = Worlds { volvo: volvo::WorldFile::default(), onstar: Some(second), tesla: None };
+        let worlds = Worlds { volvo: volvo::WorldFile::default(), onstar: Some(second), tesla: None, smartcar: None };
         let (garages, clouds) = Garages::serve(worlds, &host).await.unwrap();
         let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
         let stage = Stage::start_parties(dir, clouds, setting, clockwork).await.unwrap();
