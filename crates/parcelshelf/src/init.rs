@@ -21,8 +21,8 @@ use parcelshelf_protocol::cert::Subject;
 use parcelshelf_protocol::encoding::{b64, sha256};
 use parcelshelf_protocol::jws::{Sign as _, SigningKey};
 use parcelshelf_simulator::onstar::{self, LOGIN_PATH};
-use parcelshelf_simulator::{smartcar, tesla};
 use parcelshelf_simulator::volvo::{DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_VCC_API_KEY};
+use parcelshelf_simulator::{smartcar, tesla};
 
 use crate::cli::Init;
 use crate::services::{KeyholderFile, OnstarFile, RegionFile, SmartcarFile, TeslaFile, VolvoFile};

@@ -114,7 +114,8 @@ impl Stage {
     /// # Errors
     /// When a party does not become ready; its log's end is in the error.
     pub async fn start(dir: &Path, world: &WorldFile, setting: Setting) -> anyhow::Result<Self> {
-        Self::start_with(dir, &Worlds { volvo: world.clone(), onstar: None, tesla: None, smartcar: None }, setting).await
+        Self::start_with(dir, &Worlds { volvo: world.clone(), onstar: None, tesla: None, smartcar: None }, setting)
+            .await
     }
 
     /// As [`Stage::start`], with cars of other makers too.
@@ -288,9 +289,7 @@ impl Scene {
     /// # Errors
     /// When it does not answer.
     pub async fn seen_of(&self, vin: &str) -> anyhow::Result<Value> {
-        for base in
-            self.clouds.all()
-        {
+        for base in self.clouds.all() {
             let summary = Http::new(base, &self.host.client).get("/__sim/summary", &[]).await?;
             let cars = summary["cars"].as_array().cloned().unwrap_or_default();
             if let Some(car) = cars.into_iter().find(|c| c["vin"] == vin) {

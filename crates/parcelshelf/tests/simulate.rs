@@ -38,12 +38,16 @@ fn violations(report: &Value) -> u64 {
 #[test]
 fn on_a_good_day_every_parcel_goes_into_its_car() {
     let dir = tempfile::tempdir().unwrap();
-    let (output, report) = simulate(dir.path(), &["--deliveries", "10", "--couriers", "2", "--faults", "none"]);
+    let (output, report) = simulate(dir.path(), &["--deliveries", "12", "--couriers", "2", "--faults", "none"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!((&report["outcomes"]["delivered"], violations(&report)), (&Value::from(10), 0), "{report}");
-    // Every second car is of a maker that tells neither lid nor lock.
-    assert_eq!((&report["makers"]["volvo"], &report["makers"]["onstar"]), (&Value::from(5), &Value::from(5)));
-    assert_eq!((&report["lock_proofs"]["observed"], &report["lock_proofs"]["executed"]), (&5.into(), &5.into()));
+    assert_eq!((&report["outcomes"]["delivered"], violations(&report)), (&Value::from(12), 0), "{report}");
+    for maker in ["volvo", "onstar", "tesla", "smartcar"] {
+        let of = &report["makers"][maker];
+        assert_eq!((&of["deliveries"], &of["delivered"]), (&3.into(), &3.into()), "{maker}: {of}");
+        assert!(of["per_delivery"]["commands"].as_f64().unwrap() >= 2.0, "opened and locked: {of}");
+    }
+    // One of the makers tells neither lid nor lock.
+    assert_eq!((&report["lock_proofs"]["observed"], &report["lock_proofs"]["executed"]), (&9.into(), &3.into()));
     assert_eq!(report["alarms"], 0);
     for hop in ["locate", "open_added", "open_total", "close"] {
         assert!(report["latency_ms"][hop]["p95"].is_number(), "{hop} was not measured");
@@ -65,7 +69,9 @@ fn in_a_hostile_world_and_with_services_killed_nothing_happens_that_must_not() {
     assert!(report["logs"]["searched_bytes"].as_u64().unwrap() > 1_000_000, "hardly anything was logged: {report}");
     assert!(report["logs"]["needles"].as_u64().unwrap() > 1_000 && report["logs"]["found"] == serde_json::json!([]));
     assert!(fell_back > 0 && report["refusals"].as_object().unwrap().len() > 5, "hardly anything went wrong: {report}");
-    assert_eq!((&report["makers"]["volvo"], &report["makers"]["onstar"]), (&Value::from(12), &Value::from(12)));
+    for maker in ["volvo", "onstar", "tesla", "smartcar"] {
+        assert_eq!(report["makers"][maker]["deliveries"], 6, "{report}");
+    }
     assert!(report["lock_proofs"]["executed"].as_u64().unwrap() > 0, "{report}");
     assert_eq!((&report["kills"]["carrier"], &report["kills"]["gateway"]), (&Value::from(2), &Value::from(2)));
 }

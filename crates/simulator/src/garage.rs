@@ -12,6 +12,9 @@ pub struct Seen {
     /// Commands to open or unlock that arrived at the cloud.
     pub open_commands: u64,
     pub lock_commands: u64,
+    /// Commands of any kind, wakes left out.
+    pub commands: u64,
+    pub wakes: u64,
     /// When a place left the cloud, the first 256 times.
     pub position_reads_at: Vec<Timestamp>,
     pub shut_and_locked: bool,
@@ -34,6 +37,10 @@ pub trait Garage: Send + Sync + 'static {
     fn clear_faults(&self, vin: &str);
     /// What the car recorded; `None`: there is no such car.
     fn seen(&self, vin: &str) -> Option<Seen>;
+    /// Requests that arrived at this maker's interfaces so far, whatever was answered; what its owners bill by.
+    fn requests(&self) -> u64;
+    /// Tokens that the cloud has handed out and knows, for searches in what must not hold them.
+    fn tokens(&self) -> Vec<String>;
     /// For so many seconds the whole cloud answers nobody.
     fn outage(&self, seconds: u32);
     /// For so many seconds every request to this maker's cloud is taken and not answered, which is worse. False: this one

@@ -202,7 +202,9 @@ impl AtStop<'_> {
         self.sleep_s(drive_s).await;
         let began = self.host.clock.uptime();
         let done = self.serve_the_car(&page, &stop, place).await;
-        day.book.took("attended", i64::try_from((self.host.clock.uptime() - began).as_millis()).unwrap_or(0), None);
+        let attended_ms = i64::try_from((self.host.clock.uptime() - began).as_millis()).unwrap_or(0);
+        book.took("attended", attended_ms, None);
+        book.page(n, |p| p.attended_ms = Some(attended_ms));
         done
     }
 

@@ -1,4 +1,4 @@
-//! Whether a VIN, a plate, a place or an owner's login stands in any log of the services. At the level `trace` they say
+//! Whether a VIN, a plate, a place, an owner's login or a maker's token stands in any log of the services. At the level `trace` they say
 //! everything that they ever say.
 
 use std::collections::BTreeSet;
@@ -14,6 +14,8 @@ use super::owner::plate;
 
 /// Cars that are searched for: each has dozens of spellings. Every car of a larger day logs through the same code.
 const CARS_MAX: usize = 300;
+/// Tokens of each maker that are searched for.
+const TOKENS_MAX: usize = 200;
 /// Bytes searched at once, and how much of them again with the next.
 const PIECE: usize = 16 << 20;
 const OVERLAP: u64 = 4 << 10;
@@ -37,6 +39,11 @@ pub fn search(dir: &Path, day: &Day) -> anyhow::Result<Leaks> {
         canaries.extend([text("VIN", &car.vin), text("plate", &plate(n)), text("login", &car.login)]);
         let (latitude, longitude) = (errand.place.latitude_deg(), errand.place.longitude_deg());
         canaries.push(Canary::Place { what: format!("place {n}"), latitude, longitude });
+    }
+    for maker in day.cars.iter().map(|car| car.maker).collect::<BTreeSet<_>>() {
+        for (n, value) in day.garages.of(maker).tokens().into_iter().take(TOKENS_MAX).enumerate() {
+            canaries.push(Canary::Text { what: format!("token {n} of {maker}"), value });
+        }
     }
     let needles = Needles::new(&canaries);
     let control = needles.search("control", &needles.control()).len();

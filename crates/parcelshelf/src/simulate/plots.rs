@@ -34,9 +34,17 @@ pub fn page(results: &Results, areas: &BTreeSet<Cell>) -> String {
         .map(|(name, n)| vec![name.replace('_', " "), n.to_string()])
         .collect();
     page.table(&["violation", "deliveries"], &rows);
-    let rows: Vec<Vec<String>> =
-        results.makers.iter().map(|(maker, n)| vec![(*maker).to_owned(), n.to_string()]).collect();
-    page.table(&["maker", "deliveries"], &rows);
+    let rows: Vec<Vec<String>> = results
+        .makers
+        .iter()
+        .map(|(maker, m)| {
+            let per = |n: u64| m.per_delivery(n).to_string();
+            let counts =
+                [m.deliveries.to_string(), m.delivered.to_string(), per(m.requests), per(m.commands), per(m.wakes)];
+            std::iter::once((*maker).to_owned()).chain(counts).collect()
+        })
+        .collect();
+    page.table(&["maker", "deliveries", "delivered", "requests each", "commands each", "wakes each"], &rows);
 
     page.stacked_by_hour("When stops at cars ended, and how", &by_hour(results));
     for (hop, times) in &results.hops {
@@ -93,7 +101,7 @@ mod tests {
 
     use super::*;
     use crate::simulate::book;
-    use crate::simulate::report::Costs;
+    use crate::simulate::report::{Costs, OfMaker};
 
     fn results(ends: &[(&str, Option<&str>, i64)]) -> Results {
         let pages = ends.iter().map(|(end, reason, hour)| book::Page {
@@ -105,7 +113,7 @@ mod tests {
         Results {
             leaks: super::super::leaks::Leaks::default(),
             deliveries: ends.len(),
-            makers: [("a-maker", ends.len())].into(),
+            makers: [("a-maker", OfMaker { deliveries: ends.len(), ..OfMaker::default() })].into(),
             pages: pages.collect(),
             findings: Vec::new(),
             hops: [("open_added", took)].into(),

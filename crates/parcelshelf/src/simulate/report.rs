@@ -30,7 +30,7 @@ impl Costs {
 #[derive(Debug)]
 pub struct Results {
     pub deliveries: usize,
-    pub makers: BTreeMap<&'static str, usize>,
+    pub makers: BTreeMap<&'static str, OfMaker>,
     pub pages: Vec<Page>,
     pub findings: Vec<Finding>,
     /// What stands in logs and must not.
@@ -46,6 +46,42 @@ pub struct Results {
     pub phases_s: Vec<(&'static str, f64)>,
     pub seed: u64,
     pub faults: &'static str,
+}
+
+/// What one maker's cars saw, by the record of its simulated cloud.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OfMaker {
+    pub deliveries: usize,
+    pub delivered: usize,
+    /// All requests of the day, answered or not.
+    pub requests: u64,
+    pub commands: u64,
+    pub wakes: u64,
+    pub position_reads: u64,
+    /// How long couriers stood at each car.
+    pub attended_ms: Vec<i64>,
+}
+impl OfMaker {
+    /// Of so many for one delivery.
+    #[must_use]
+    pub fn per_delivery(&self, n: u64) -> f64 {
+        round2(n as f64 / self.deliveries.max(1) as f64)
+    }
+    fn to_json(&self) -> Value {
+        let reads = self.requests.saturating_sub(self.commands).saturating_sub(self.wakes);
+        let [p50, p90] = at_shares(self.attended_ms.iter().map(|ms| *ms as f64 / 1_000.0), [0.5, 0.9]).map(round2);
+        json!({
+            "deliveries": self.deliveries,
+            "delivered": self.delivered,
+            "per_delivery": {
+                "commands": self.per_delivery(self.commands),
+                "wakes": self.per_delivery(self.wakes),
+                "reads": self.per_delivery(reads),
+                "position_reads": self.per_delivery(self.position_reads),
+            },
+            "attended_s": {"p50": p50, "p90": p90},
+        })
+    }
 }
 
 /// How the deliveries ended.
@@ -117,7 +153,7 @@ impl Results {
                 "delivered": outcomes.delivered, "fallback": outcomes.fallback, "returned": outcomes.returned,
             },
             "violations": self.violations().to_json(),
-            "makers": self.makers,
+            "makers": self.makers.iter().map(|(name, m)| (*name, m.to_json())).collect::<BTreeMap<_, _>>(),
             "cpu_ms_per_delivery": by_service(self.costs.cpu_ms, round2),
             "cpu_ms_per_delivery_by_thread": self.cpu_by_thread_ms.iter().map(|(name, threads)| {
                 let threads: BTreeMap<&String, f64> = threads.iter().map(|(t, ms)| (t, round2(per(*ms)))).collect();
@@ -172,6 +208,18 @@ impl Results {
             ("without end", v.without_end),
         ] {
             lines.push(format!("{name:<26}{count:>8}  {}", if count == 0 { "" } else { "<- violation" }));
+        }
+        lines.push(String::new());
+        for (maker, m) in &self.makers {
+            let reads = m.requests.saturating_sub(m.commands).saturating_sub(m.wakes);
+            lines.push(format!(
+                "{maker:<26}{:>8}  of {} delivered; for each {:.1} commands, {:.2} wakes, {:.1} readings",
+                m.delivered,
+                m.deliveries,
+                m.per_delivery(m.commands),
+                m.per_delivery(m.wakes),
+                m.per_delivery(reads)
+            ));
         }
         lines.push(String::new());
         let cpu = self.costs.cpu_ms.map(|ms| ms as f64 / self.deliveries.max(1) as f64);

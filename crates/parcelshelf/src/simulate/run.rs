@@ -22,8 +22,8 @@ use parcelshelf_edge::driven::Driven;
 use parcelshelf_protocol::bundle::Anchors;
 use parcelshelf_simulator::garage::Seen;
 use parcelshelf_simulator::sabotage::Tampering;
-use parcelshelf_simulator::{onstar, smartcar, tesla};
 use parcelshelf_simulator::volvo::{self, CarFile, Latency, WorldFile};
+use parcelshelf_simulator::{onstar, smartcar, tesla};
 use serde_json::json;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::{LocalSet, spawn_local};
@@ -41,7 +41,7 @@ use super::kills::Kills;
 use super::leaks::{self, Leaks};
 use super::owner;
 use super::plots;
-use super::report::{Costs, NAMES, Results};
+use super::report::{Costs, NAMES, OfMaker, Results};
 use super::verdict::{self, Case, Finding};
 use crate::cli::{Faults, Sabotage, Simulate};
 use crate::people::{Courier, persist};
@@ -362,6 +362,7 @@ async fn play(
         None => ByThread::new(),
     };
     let before: Vec<Seen> = day.cars.iter().map(|c| day.seen(c)).collect();
+    let requests_before = requests(&day);
     let costs_before = costs().await;
     let threads_before = by_thread().await;
     all(&day, "merchants ship", owner::order).await?;
@@ -384,7 +385,7 @@ async fn play(
     let floor = cost::crypto_floor(&SystemEntropy)?;
     let results = Results {
         deliveries: args.deliveries,
-        makers: makers(&day),
+        makers: makers(&day, &before, &requests_before),
         pages: day.book.pages(),
         findings,
         leaks,
@@ -417,10 +418,38 @@ async fn play(
     Ok((results, areas))
 }
 
-fn makers(day: &Day) -> BTreeMap<&'static str, usize> {
-    let mut makers = BTreeMap::new();
-    for car in &day.cars {
-        *makers.entry(car.maker).or_default() += 1;
+/// Requests to each maker's cloud so far.
+fn requests(day: &Day) -> BTreeMap<&'static str, u64> {
+    day.cars
+        .iter()
+        .map(|car| car.maker)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .map(|m| (m, day.garages.of(m).requests()))
+        .collect()
+}
+
+/// What each maker's cars and cloud saw since the morning.
+fn makers(
+    day: &Day,
+    before: &[Seen],
+    requests_before: &BTreeMap<&'static str, u64>,
+) -> BTreeMap<&'static str, OfMaker> {
+    let mut makers: BTreeMap<&'static str, OfMaker> = BTreeMap::new();
+    for ((car, before), page) in day.cars.iter().zip(before).zip(day.book.pages()) {
+        let (of, after) = (makers.entry(car.maker).or_default(), day.seen(car));
+        of.deliveries += 1;
+        of.delivered += usize::from(page.end.is_some_and(|(end, _)| end == "delivered"));
+        of.commands += after.commands.saturating_sub(before.commands);
+        of.wakes += after.wakes.saturating_sub(before.wakes);
+        let places = after.position_reads_at.len().saturating_sub(before.position_reads_at.len());
+        of.position_reads += places as u64;
+        of.attended_ms.extend(page.attended_ms);
+    }
+    for (maker, now) in requests(day) {
+        if let Some(of) = makers.get_mut(maker) {
+            of.requests = now.saturating_sub(requests_before.get(maker).copied().unwrap_or(0));
+        }
     }
     makers
 }

@@ -90,6 +90,10 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Every token that is known.
+    pub fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.login.keys().chain(self.refresh.keys()).chain(self.api.keys()).map(String::as_str)
+    }
     /// A code for this consent, or `None` if too many are live.
     pub fn consented(&mut self, consent: Consent, random: [u8; 32], now: Timestamp) -> Option<String> {
         self.codes.retain(|_, (_, expires_at)| now < *expires_at);

@@ -93,6 +93,10 @@ pub struct Consent {
 }
 
 impl Identity {
+    /// Every token that is known.
+    pub fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.access.keys().chain(self.refresh.keys()).map(String::as_str)
+    }
     /// A code for this consent, or `None` if too many are live.
     pub fn consented(&mut self, consent: Consent, random: [u8; 32], now: Timestamp) -> Option<String> {
         self.codes.retain(|_, c| now < c.expires_at);

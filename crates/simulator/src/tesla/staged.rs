@@ -51,10 +51,18 @@ impl Garage for Cloud {
             lid_opened_at: tally.trunk_opened_at.clone(),
             open_commands: commands("actuate_trunk") + commands("door_unlock"),
             lock_commands: commands("door_lock"),
+            commands: tally.commands.iter().filter(|(name, _)| **name != "wake_up").map(|(_, n)| n).sum(),
+            wakes: tally.wakes,
             position_reads_at: tally.position_reads_at.clone(),
             shut_and_locked: entry.car.shut_and_locked(),
             held_ms: entry.held_ms,
         })
+    }
+    fn requests(&self) -> u64 {
+        self.world().record.requests
+    }
+    fn tokens(&self) -> Vec<String> {
+        self.world().identity.tokens().map(str::to_owned).collect()
     }
     fn outage(&self, seconds: u32) {
         let until = self.now().plus_seconds(i64::from(seconds));
