@@ -122,6 +122,18 @@ pub enum Possession {
     Wait { until: Timestamp },
 }
 
+/// Where a proof of possession stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checked {
+    Proved,
+    /// Open and close this door now.
+    Door(String),
+    /// Nothing more is to be done but to wait.
+    Waits { until: Timestamp },
+    /// Why; begin anew, unless it is `link_not_confirmed`.
+    Failed(String),
+}
+
 impl Wallet {
     /// Signs up: no name, no e-mail; a passkey and an account key.
     ///
@@ -292,6 +304,43 @@ impl Wallet {
             return Ok(None);
         }
         text(&answer, "next").map(Some).map_err(|_| Failure::Unexpected("the proof of possession failed"))
+    }
+
+    /// Where a proof of possession stands.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn check_possession(&self, vehicle: VehicleId) -> Result<Checked, Failure> {
+        let answer = self.post(&format!("/v1/wallet/vehicles/{vehicle}/possession/check"), &json!({})).await?;
+        if answer["proved"] == json!(true) {
+            return Ok(Checked::Proved);
+        }
+        if let Some(until) = answer["wait_until"].as_str() {
+            let until = Timestamp::parse_rfc3339(until).map_err(|_| Failure::Unexpected("a time that is none"))?;
+            return Ok(Checked::Waits { until });
+        }
+        match answer["failed"].as_str() {
+            Some(why) => Ok(Checked::Failed(why.to_owned())),
+            None => text(&answer, "next").map(Checked::Door),
+        }
+    }
+
+    /// "I know who has linked this car after me." `link` as the list of cars calls it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn confirm_link(&self, vehicle: VehicleId, link: &str) -> Result<(), Failure> {
+        let said = Said::ConfirmLink { wallet: self.id, vehicle, link: link.to_owned() };
+        self.say("/v1/wallet/later-links", said).await.map(drop)
+    }
+
+    /// Refuses whoever has linked this car later.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn refuse_link(&self, vehicle: VehicleId, link: &str) -> Result<(), Failure> {
+        let path = format!("/v1/wallet/vehicles/{vehicle}/later-links/refuse");
+        self.post(&path, &json!({ "link": link })).await.map(drop)
     }
 
     /// The pseudonym of this wallet's cars towards one carrier.

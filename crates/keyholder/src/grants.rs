@@ -5,6 +5,7 @@ use std::time::Duration;
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::id::{AccessPointId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_edge::problem::Problem;
+use parcelshelf_opening::conditions::Denial;
 use parcelshelf_opening::grant::{Allowance, BlockEpoch, GrantState};
 use parcelshelf_protocol::accepted::{Accepted, AcceptedClaims};
 use parcelshelf_protocol::content::Rule;
@@ -111,6 +112,7 @@ impl Keyholder {
         grant.check_seal_key(&seal_key)?;
         let rule = self.rule_of(wallet, delivery, &grant, handed.rule_box)?;
         let vehicle = self.usable_vehicle(wallet, &rule, &claims.opens).await?;
+        let car = self.car_in_area(&vehicle, &claims.area, now).await?;
         let (request, delegation_cert) = self.answered_request(&grant, handed).await?;
 
         let mut change = Change::new(&self.db, &self.host);
@@ -147,9 +149,11 @@ impl Keyholder {
             ready_asked: Vec::new(),
             woken_ms: None,
             status: StatusPart { seq: 1, state: String::from("granted"), reason: None },
+            denied: Vec::new(),
         };
         change.check(&owner);
         change.check(&vehicle);
+        change.update(&car, car.value.index());
         change.put(delivery.as_bytes(), Version::Absent, &row, wallet_index(wallet));
         change.commit().await?;
         self.log.ring();
@@ -187,8 +191,15 @@ impl Keyholder {
         if !row.value.eligible {
             return no("vehicle_not_eligible", "this car cannot take part; its findings say why");
         }
-        if row.value.possession.as_ref().is_none_or(|p| p.proved_ms.is_none()) {
-            return no("possession_not_proved", "prove first that you stand at this car");
+        match self.car_stands(&row, &self.car_of(&row).await?.value) {
+            Ok(()) => {}
+            Err(Denial::LinkNotConfirmed) => {
+                return no("link_not_confirmed", "this car's link waits for a word or for its time");
+            }
+            Err(_) if row.value.proved_at().is_some() => {
+                return no("possession_too_old", "prove again that you stand at this car");
+            }
+            Err(_) => return no("possession_not_proved", "prove first that you stand at this car"),
         }
         let Some(consents) = &row.value.consents else {
             return no("consents_missing", "say first that you agree to what the maker cannot tell");

@@ -48,6 +48,8 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::unlink))
         .routes(routes!(owners::begin_possession))
         .routes(routes!(owners::check_possession))
+        .routes(routes!(owners::confirm_link))
+        .routes(routes!(owners::refuse_link))
         .routes(routes!(owners::access_point))
         .routes(routes!(owners::grant))
         .routes(routes!(owners::block))

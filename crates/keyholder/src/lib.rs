@@ -13,6 +13,7 @@ mod bells;
 mod bundle;
 mod car;
 mod carriers;
+mod cars;
 mod chain;
 pub mod config;
 mod convert;

@@ -81,9 +81,20 @@ rows! {
         consents: Option<ConsentsPart>,
         description_sealed: Option<String>,
         possession: Option<PossessionPart>,
+        /// HMAC of the VIN; the id of the car's own row.
+        #[serde(default)]
+        car: String,
         /// The owner takes it back in this very moment: nothing new begins.
         #[serde(default)]
         unlinking: bool,
+    }
+    /// A car itself, whoever linked it; the id is the HMAC of its VIN.
+    CarRow in "car" {
+        links: Vec<CarLinkPart>,
+        /// Deliveries that located it, and when first.
+        located: Vec<(String, i64)>,
+        /// Pseudonyms of areas that it was granted in, and when first.
+        areas: Vec<(String, i64)>,
     }
     /// A carrier that the operator admitted; the id is its root's thumbprint.
     CarrierRow in "carrier" { cert: String, entry: String }
@@ -120,6 +131,9 @@ rows! {
         /// When the car was woken for this delivery.
         woken_ms: Option<i64>,
         status: StatusPart,
+        /// What refused it, each once, and when first: for the owner.
+        #[serde(default)]
+        denied: Vec<(String, i64)>,
     }
     /// An attempt to open.
     AttemptRow in "attempt" {
@@ -173,6 +187,18 @@ parts! {
         /// Of a car without doors to prove it by.
         waits_until_ms: Option<i64>,
         proved_ms: Option<i64>,
+    }
+    /// One wallet's link to a car.
+    CarLinkPart {
+        /// The wallet's own name of the car.
+        vehicle: String,
+        wallet: String,
+        linked_ms: i64,
+        proved_ms: Option<i64>,
+        waits_until_ms: Option<i64>,
+        confirmed: bool,
+        /// The link whose wallet refused it.
+        refused_by: Option<String>,
     }
     /// The use of a grant.
     UsePart {

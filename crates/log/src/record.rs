@@ -50,6 +50,10 @@ kinds! {
     VehicleLinked = "vehicle_linked",
     VehicleUnlinked = "vehicle_unlinked",
     PossessionProved = "possession_proved",
+    /// Who had linked a car before was told of another wallet; also where there was nobody to tell.
+    LinkTold = "link_told",
+    LinkConfirmed = "link_confirmed",
+    LinkRefused = "link_refused",
     Consented = "consented",
     GrantAccepted = "grant_accepted",
     DelegationAccepted = "delegation_accepted",
