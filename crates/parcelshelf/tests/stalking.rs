@@ -1,0 +1,238 @@
+//! What must not be possible with somebody else's car, played with real processes and a clock that jumps.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parcelshelf::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist};
+use parcelshelf::simulate::conductor::Conductor;
+use parcelshelf::simulate::garages::Garages;
+use parcelshelf::stage::{Clockwork, Scene, Setting, Stage, Worlds};
+use parcelshelf_client::Failure;
+use parcelshelf_client::courier::Device;
+use parcelshelf_client::wallet::{Checked, Possession, Wallet, WalletSite};
+use parcelshelf_core::area::Position;
+use parcelshelf_core::id::{DeliveryId, VehicleId};
+use parcelshelf_core::time::{Timestamp, Window};
+use parcelshelf_edge::Host;
+use parcelshelf_edge::clock::SystemEntropy;
+use parcelshelf_simulator::volvo;
+use serde_json::{Value, json};
+
+const MAKER: &str = "volvo";
+const LOGIN: &str = "kim@example.org";
+const LABEL: &str = "FJB70000001";
+/// Tuesday, 24 November 2026, 08:00 in Gothenburg.
+const MORNING: Timestamp = Timestamp::from_unix_seconds(1_795_503_600);
+
+fn place() -> Position {
+    Position::new(57.725_374, 11.849_843, 10.0).unwrap()
+}
+fn code<T: std::fmt::Debug>(refused: Result<T, Failure>) -> String {
+    refused.unwrap_err().code().unwrap_or("no problem").to_owned()
+}
+
+struct Theatre {
+    stage: Stage,
+    scene: Arc<Scene>,
+    hands: Hands,
+    conductor: Arc<Conductor>,
+    _dir: tempfile::TempDir,
+}
+
+/// Somebody with a wallet of their own who knows the account at the maker.
+struct Linked {
+    wallet: Wallet,
+    vehicle: VehicleId,
+}
+
+impl Theatre {
+    async fn begin() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let conductor = Arc::new(Conductor::start(dir.path(), MORNING, 250).unwrap());
+        let hold = conductor.hold();
+        let host = Host { clock: Arc::new(conductor.clock()), entropy: Arc::new(SystemEntropy) };
+        let mut car = volvo::CarFile::of(LOGIN);
+        (car.latitude, car.longitude, car.relock_after_s) = (place().latitude_deg(), place().longitude_deg(), 0);
+        let world = volvo::WorldFile { cars: vec![car], ..volvo::WorldFile::demo() };
+        let (garages, clouds) =
+            Garages::serve(Worlds { volvo: world, onstar: None, tesla: None }, &host).await.unwrap();
+        let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
+        let setting = Setting { waits: true, ..Setting::default() };
+        let stage = Stage::start_parties(dir.path(), clouds, setting, clockwork).await.unwrap();
+        drop(hold);
+        let scene = Arc::clone(&stage.scene);
+        let cars = scene.sim().get("/__sim/cars", &[]).await.unwrap();
+        let hands = Hands::near(garages.of(MAKER), cars["cars"][0]["vin"].as_str().unwrap());
+        Self { stage, scene, hands, conductor, _dir: dir }
+    }
+
+    async fn owner(&self) -> Owner {
+        Owner::enrol_at(&self.scene, MAKER, LOGIN, self.hands.clone(), place(), "KLM 482").await.unwrap()
+    }
+
+    /// Links the car with the same account at the maker, and says what every owner says.
+    async fn link(&self) -> Linked {
+        let site = WalletSite::new(&self.scene.layout.wallet_origin, &self.scene.host).unwrap();
+        let wallet = Wallet::register(site, &self.scene.host).await.unwrap();
+        let url = wallet.link(MAKER).await.unwrap();
+        assert_eq!(wallet.http().browse(&format!("{url}&login_hint={LOGIN}")).await.unwrap(), 200);
+        let cars = wallet.vehicles().await.unwrap();
+        let vehicle = VehicleId::parse(cars[0]["vehicle"].as_str().unwrap()).unwrap();
+        wallet.agree(vehicle, false).await.unwrap();
+        Linked { wallet, vehicle }
+    }
+
+    /// Opens doors as prompted, until there is nothing more to open.
+    async fn prove(&self, linked: &Linked) -> Checked {
+        let Possession::Door(mut door) = linked.wallet.begin_possession(linked.vehicle).await.unwrap() else {
+            panic!("this car has doors")
+        };
+        self.hands.act(&json!({"action": "unlock_with_key"})).await.unwrap();
+        loop {
+            self.hands.open_and_shut(&door).await.unwrap();
+            let asked = door.clone();
+            loop {
+                self.wait(Duration::from_secs(1)).await;
+                match linked.wallet.check_possession(linked.vehicle).await.unwrap() {
+                    Checked::Door(same) if same == asked => {}
+                    Checked::Door(next) => {
+                        door = next;
+                        break;
+                    }
+                    done => {
+                        self.hands.act(&json!({"action": "lock_with_key"})).await.unwrap();
+                        return done;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn wait(&self, span: Duration) {
+        self.scene.host.clock.sleep(span).await;
+    }
+
+    /// A grant to the owner's own device: the shortest way to whether a car can be granted at all.
+    async fn rehearse(&self, wallet: &Wallet, vehicle: VehicleId, at: Position) -> Result<DeliveryId, Failure> {
+        let device = Device::create(&self.scene.host).unwrap();
+        let access_point = wallet.access_point(device.thumbprint()).await?;
+        let now = self.scene.host.now();
+        let consent = parcelshelf_client::wallet::Consent {
+            vehicles: vec![vehicle],
+            access_point,
+            opens: vec![parcelshelf_core::actuation::AccessClass::TailgateWithCabin],
+            area: parcelshelf_core::area::Area::new(vec![parcelshelf_core::area::Cell::of(&at)]).unwrap(),
+            window: Window::new(now, now.plus_seconds(600)).unwrap(),
+            disclose: parcelshelf_protocol::grant::Disclose::NextStop,
+        };
+        Ok(wallet.rehearse(&device, &consent).await?.delivery)
+    }
+
+    /// Ordered, allowed and under way: the delivery and the stop's address.
+    async fn under_way(&self, owner: &Owner, courier: &Courier, n: u32) -> (DeliveryId, String) {
+        let scene = &self.scene;
+        let order = order(scene.host.now(), LABEL).unwrap();
+        let ordered = scene.merchant().ship(&order, &format!("ship-{n:04}")).await.unwrap();
+        owner.allow(scene, &ordered).await.unwrap();
+        let (dispatch, id) = (scene.dispatch(), ordered.delivery);
+        carrier_says(&dispatch, id, &["accepted"]).await.unwrap();
+        dispatch.load(id, courier.id, &format!("load-{n:04}")).await.unwrap();
+        let leg = format!("leg-{n:05}");
+        let url = persist(&scene.host, "the leg", async || courier.shipping.start_leg(id, &leg).await);
+        (id, url.await.unwrap())
+    }
+    async fn at<'a>(&self, owner: &Owner, courier: &'a Courier, url: &str) -> AtStop<'a> {
+        AtStop::open(&self.scene, courier, owner, url, place().moved(45.0, 20.0)).await.unwrap()
+    }
+}
+
+async fn later_links(wallet: &Wallet) -> Vec<Value> {
+    wallet.vehicles().await.unwrap()[0]["later_links"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_second_wallet_waits_for_the_first_ones_word_or_72_hours_and_the_first_may_refuse_it_even_later() {
+    let t = Theatre::begin().await;
+    let owner = t.owner().await;
+    assert_eq!(later_links(&owner.wallet).await, Vec::<Value>::new());
+    t.wait(Duration::from_secs(60)).await;
+
+    let second = t.link().await;
+    // Whoever has the account but not the car sees nothing of it.
+    let seen = second.wallet.vehicles().await.unwrap()[0].clone();
+    assert_eq!((&seen["later_links"], &seen["usable"], &seen["possession"]), (&json!([]), &json!(null), &json!(false)));
+    assert_eq!(code(t.rehearse(&second.wallet, second.vehicle, place()).await), "possession_not_proved");
+    // Whoever has linked it before is told, with what to do.
+    let told = later_links(&owner.wallet).await;
+    assert_eq!((told.len(), &told[0]["state"]), (1, &json!("waiting")), "{told:?}");
+    assert!(told[0]["text"].as_str().unwrap().contains("refuse it"));
+    let name = told[0]["link"].as_str().unwrap().to_owned();
+    assert_ne!(name, second.vehicle.to_string(), "another wallet's name for its car is its own");
+
+    // With the car in hand it waits.
+    let Checked::Waits { until } = t.prove(&second).await else { panic!("it does not wait") };
+    assert!((71 * 3_600..=72 * 3_600).contains(&(until.millis_since(t.scene.host.now()) / 1_000)));
+    assert_eq!(code(t.rehearse(&second.wallet, second.vehicle, place()).await), "link_not_confirmed");
+    // Asking often does not help, nor does its own word, nor one about a wallet that came before.
+    assert!(matches!(second.wallet.check_possession(second.vehicle).await.unwrap(), Checked::Waits { .. }));
+    assert_eq!(code(second.wallet.confirm_link(second.vehicle, &name).await), "link_unknown");
+    assert_eq!(later_links(&second.wallet).await, Vec::<Value>::new());
+
+    owner.wallet.confirm_link(owner.vehicle, &name).await.unwrap();
+    assert_eq!(second.wallet.check_possession(second.vehicle).await.unwrap(), Checked::Proved);
+    t.rehearse(&second.wallet, second.vehicle, place()).await.unwrap();
+    // And no longer, once the first one says so.
+    owner.wallet.refuse_link(owner.vehicle, &name).await.unwrap();
+    assert_eq!(code(t.rehearse(&second.wallet, second.vehicle, place()).await), "link_not_confirmed");
+    assert_eq!(later_links(&owner.wallet).await[0]["state"], "refused");
+    t.rehearse(&owner.wallet, owner.vehicle, place()).await.unwrap();
+
+    // A third one of whom nobody says anything.
+    let third = t.link().await;
+    let Checked::Waits { until } = t.prove(&third).await else { panic!("it does not wait") };
+    t.wait(t.scene.host.now().until(until.plus_seconds(-60))).await;
+    assert_eq!(code(t.rehearse(&third.wallet, third.vehicle, place()).await), "link_not_confirmed");
+    t.wait(Duration::from_secs(61)).await;
+    t.rehearse(&third.wallet, third.vehicle, place()).await.unwrap();
+    // 72 hours do not outlast a refusal.
+    assert_eq!(code(t.rehearse(&second.wallet, second.vehicle, place()).await), "link_not_confirmed");
+    let _ = (&t.stage, &t.conductor);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn one_car_is_found_for_two_deliveries_a_day_and_granted_in_three_areas_whoever_asks() {
+    let t = Theatre::begin().await;
+    let owner = t.owner().await;
+    let courier = Courier::hire(&t.scene, "Sam Rivera", "hire-0001").await.unwrap();
+    for n in 1..=3 {
+        let (delivery, url) = t.under_way(&owner, &courier, n).await;
+        let at = t.at(&owner, &courier, &url).await;
+        let located = at.page.locate(&courier.device, &at.stop, at.phone).await;
+        if n < 3 {
+            located.unwrap();
+            at.page.locate(&courier.device, &at.stop, at.phone).await.unwrap();
+            continue;
+        }
+        let refused = located.unwrap_err();
+        assert_eq!(refused.code(), Some("conditions_not_met"));
+        assert!(!format!("{refused:?}").contains("too_many"), "why is the owner's: {refused:?}");
+        let told = owner.wallet.timeline(delivery).await.unwrap()["refused"].clone();
+        assert_eq!(told[0]["code"], "too_many_deliveries", "{told}");
+        assert!(told[0]["text"].as_str().unwrap().contains("No third"));
+    }
+    // The deliveries' area and two more; a fourth would be a search.
+    for (n, away) in [10_000.0, 20_000.0, 30_000.0].into_iter().enumerate() {
+        let granted = t.rehearse(&owner.wallet, owner.vehicle, place().moved(90.0, away)).await;
+        match n {
+            0 | 1 => drop(granted.unwrap()),
+            _ => assert_eq!(code(granted), "too_many_areas"),
+        }
+    }
+    t.rehearse(&owner.wallet, owner.vehicle, place().moved(90.0, 10_000.0)).await.unwrap();
+    // The next day everything is as new.
+    t.wait(Duration::from_secs(24 * 3_600)).await;
+    let (_, url) = t.under_way(&owner, &courier, 4).await;
+    t.at(&owner, &courier, &url).await.locate().await.unwrap();
+}
