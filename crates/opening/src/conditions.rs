@@ -118,9 +118,11 @@ pub enum Denial {
     LinkNotConfirmed,
     /// As many deliveries have located this car in a day as may.
     TooManyDeliveries,
+    /// Nothing is located or opened for this carrier until people say so.
+    CarrierStopped,
 }
 impl Denial {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Blocked,
         Self::OutsideWindow,
         Self::NotParked,
@@ -142,6 +144,7 @@ impl Denial {
         Self::PossessionTooOld,
         Self::LinkNotConfirmed,
         Self::TooManyDeliveries,
+        Self::CarrierStopped,
     ];
     /// The stable word in records and problems.
     #[must_use]
@@ -168,6 +171,7 @@ impl Denial {
             Self::PossessionTooOld => "possession_too_old",
             Self::LinkNotConfirmed => "link_not_confirmed",
             Self::TooManyDeliveries => "too_many_deliveries",
+            Self::CarrierStopped => "carrier_stopped",
         }
     }
     #[must_use]
@@ -198,6 +202,9 @@ impl Denial {
             Self::TooManyAttempts => "It was tried too often in one delivery.",
             Self::PossessionTooOld => "It is 90 days since you proved that you stand at this car. Prove it again.",
             Self::LinkNotConfirmed => "The link to this car waits for a word or for its time.",
+            Self::CarrierStopped => {
+                "This carrier asked for too many places without coming there. It is stopped until people have looked."
+            }
             Self::TooManyDeliveries => "The car has been located for two deliveries within a day. No third one finds it.",
         }
     }

@@ -4,7 +4,7 @@
 //! place may be shown or something opened ([`conditions`]), one attempt to open from the intent to the lock proof
 //! ([`attempt`]), eligibility of a car ([`eligibility`]), possession ([`possession`]), readiness ([`readiness`]), and who may
 //! speak with a maker's cloud now ([`gate`]). Against stalking: who is told of a second wallet ([`links`]) and how often one
-//! car may be found in a day ([`budget`]).
+//! car may be found in a day ([`budget`]), and when a carrier finds nothing more ([`brake`]).
 //! What it is not: it does no I/O, reads no clock, verifies no signature (that is `parcelshelf-protocol`) and knows no
 //! maker's interface (that is `parcelshelf-access` and its adapters). It says what to do, as data; the shell does it.
 //!
@@ -56,6 +56,7 @@
 //! ```
 
 pub mod attempt;
+pub mod brake;
 pub mod budget;
 pub mod conditions;
 pub mod eligibility;
