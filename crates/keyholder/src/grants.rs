@@ -11,7 +11,7 @@ use parcelshelf_protocol::accepted::{Accepted, AcceptedClaims};
 use parcelshelf_protocol::content::Rule;
 use parcelshelf_protocol::delegation::Delegation;
 use parcelshelf_protocol::encoding::{Thumbprint, b64, from_b64, sha256};
-use parcelshelf_protocol::grant::{Grant, VerifiedGrant};
+use parcelshelf_protocol::grant::{Disclose, Grant, VerifiedGrant};
 use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::records::Event;
 use parcelshelf_protocol::request::Request;
@@ -22,11 +22,12 @@ use serde_json::{Value, json};
 
 use crate::Keyholder;
 use crate::carriers::Caller;
+use crate::chain::Authority;
 use crate::convert;
 use crate::db::{ChainOf, Change, Index, Stored, delivery_key};
 use crate::failure::{Failure, broken};
 use crate::feeds::Position;
-use crate::rows::{DelegationPart, GrantRow, StatusPart, VehicleRow};
+use crate::rows::{DelegationPart, GrantRow, LegRow, StatusPart, VehicleRow};
 use crate::wallets::wallet_index;
 
 /// Delegations of one delivery: the first courier, and a few reassignments.
@@ -238,6 +239,8 @@ impl Keyholder {
         let moment = Moment::Posted(self.host.now());
         let carrier = self.admit(carrier).await?;
         let cert = self.delegation_cert(delegation, &carrier, moment)?;
+        let (root, key) = (carrier.claims().sub(), Some(cert.claims().key.thumb()));
+        self.not_revoked(&Authority { root, delegation: key, depot: None }).await?;
         let verified = Request::verify(request, &cert, &self.config.aud, moment)?;
         grant.check_answers(&verified)?;
         Ok((Some(request.to_owned()), Some(delegation.to_owned())))
@@ -308,8 +311,10 @@ impl Keyholder {
             );
         }
         let (_, root) = self.carrier(caller.root, Moment::Used(now)).await?;
-        let (_, device, _) = self.device_certs(verified.claims().cnf, &root).await?;
+        let (depot, device, _) = self.device_certs(verified.claims().cnf, &root).await?;
         device.check(Moment::Used(now))?;
+        let depot = Some(depot.claims().key.thumb());
+        self.not_revoked(&Authority { root: caller.root, delegation: None, depot }).await?;
         if row.value.delegations.len() >= DELEGATIONS_MAX {
             return Err(Problem::new(409, "too_many_delegations", "this delivery was passed on too often").into());
         }
@@ -324,6 +329,20 @@ impl Keyholder {
             device: verified.claims().cnf,
         };
         change.record_of(event, self.chain_of(&row)?, delivery, Some(jws)).await?;
+        let leg = LegRow {
+            v: 1,
+            carrier: caller.root.to_string(),
+            device: verified.claims().cnf.to_string(),
+            delegated_ms: change.now().unix_millis(),
+            ends_ms: verified.claims().window.end().unix_millis(),
+            car: String::new(),
+            located_ms: None,
+            arrived: false,
+            let_go_ms: None,
+            by_area: grant.claims().disclose == Disclose::Area,
+        };
+        let before = row.value.delegations.last().map(|d| sha256(&d.jws));
+        let legs = self.leg_begins(&mut change, verified.hash(), leg, before).await?;
         row.value.delegations.push(DelegationPart {
             jws: jws.to_owned(),
             cert: caller.delegation_cert.jws().to_owned(),
@@ -335,6 +354,7 @@ impl Keyholder {
         let index = self.grant_index(&row)?;
         change.update(&row, index);
         change.commit().await?;
+        self.legs.note(caller.root, legs);
         self.log.ring();
         self.tell_carrier(&row.value, delivery);
         Ok(())

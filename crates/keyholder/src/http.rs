@@ -59,6 +59,8 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::lock))
         .routes(routes!(owners::acknowledge))
         .routes(routes!(carriers::admit))
+        .routes(routes!(carriers::carrier))
+        .routes(routes!(carriers::order))
         .routes(routes!(carriers::enrol))
         .routes(routes!(carriers::changes))
         .routes(routes!(carriers::accepted))

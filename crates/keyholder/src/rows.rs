@@ -98,6 +98,33 @@ rows! {
     }
     /// A carrier that the operator admitted; the id is its root's thumbprint.
     CarrierRow in "carrier" { cert: String, entry: String }
+    /// A carrier's brake; the id is its root's thumbprint.
+    BrakeRow in "brake" {
+        /// What ended until then is not counted.
+        since_ms: i64,
+        stopped_ms: Option<i64>,
+        of: usize,
+        away: usize,
+        /// Thumbprints of people who have released this stop.
+        released_by: Vec<String>,
+        /// Of the newest stop's record.
+        entry: String,
+    }
+    /// A key that is worth nothing any more; the id is its carrier's root and the key, or the root alone.
+    RevokedRow in "revoked" { at_ms: i64, by: String, entry: String }
+    /// An accepted delegation; the id is its hash.
+    LegRow in "leg" {
+        carrier: String,
+        device: String,
+        delegated_ms: i64,
+        ends_ms: i64,
+        /// HMAC of the VIN, once located.
+        car: String,
+        located_ms: Option<i64>,
+        arrived: bool,
+        let_go_ms: Option<i64>,
+        by_area: bool,
+    }
     /// A courier's device; the id is its thumbprint.
     DeviceRow in "device" { carrier: String, depot_cert: String, device_cert: String, entry: String }
     /// A grant; the id is the delivery's.

@@ -41,7 +41,7 @@ use crate::rows::{AttemptRow, GrantRow, LocatedPart, NonceRow, VehicleRow};
 const PROOFS_MAX: u8 = 14;
 
 /// A denial as the stop page may know it; the owner's timeline has the condition.
-fn denied(denial: Denial) -> Failure {
+pub(crate) fn denied(denial: Denial) -> Failure {
     let problem = Problem::new(409, "conditions_not_met", "this cannot be done now");
     let problem = problem.because(denial.code());
     Failure::Problem(if denial.helps_courier() {
@@ -88,6 +88,7 @@ impl Keyholder {
         if held.grant.value.proofs >= PROOFS_MAX {
             return Err(too_many_proofs().into());
         }
+        self.carrier_weighed(held).await?;
         let vehicle = self.granted_vehicle(&held.grant).await?;
         self.car_stands(&vehicle, &self.car_of(&vehicle).await?.value).map_err(denied)?;
         let mut reached = self.reach(wallet_of(&held.grant.value)?, &vehicle).await?;
@@ -167,11 +168,14 @@ impl Keyholder {
         self.car_stands(&f.vehicle, &car.value).map_err(denied)?;
         self.car_located(&mut car.value, held.delivery, change.now()).map_err(denied)?;
         change.update(&car, car.value.index());
+        change.batch.checks.extend(self.carrier_stands(held).await?);
+        let legs = self.leg_locates(&mut change, held, &b64(&car.id)).await?;
         change.check(&owner);
         let event = Event::PlaceDisclosed { delivery: held.delivery, proof: held.chain.proof().hash() };
         self.record_proof(&mut change, &mut grant, held, event).await?;
         change.update(&grant, self.grant_index(&grant)?);
         change.commit().await?;
+        self.legs_written(held, legs).await;
         Ok(())
     }
 
@@ -252,11 +256,14 @@ impl Keyholder {
         let car = self.car_of(&f.vehicle).await?;
         self.car_stands(&f.vehicle, &car.value).map_err(denied)?;
         change.check(&car);
+        change.batch.checks.extend(self.carrier_stands(held).await?);
+        let legs = self.leg_arrives(&mut change, held).await?;
         change.check(&owner);
         let event = Event::Described { delivery: held.delivery, proof: held.chain.proof().hash() };
         self.record_proof(&mut change, &mut grant, held, event).await?;
         change.update(&grant, self.grant_index(&grant)?);
         change.commit().await?;
+        self.legs_written(held, legs).await;
         Ok(())
     }
 
@@ -286,6 +293,7 @@ impl Keyholder {
         if located_by(&grant.value, held).is_none() {
             return Err(denied(Denial::NotLocated));
         }
+        self.leg_holds(held).await?;
         let mut change = Change::new(&self.db, &self.host);
         let event = Event::Signalled { delivery: held.delivery, proof: held.chain.proof().hash() };
         self.record_proof(&mut change, &mut grant, held, event).await?;
@@ -430,6 +438,8 @@ impl Keyholder {
             self.car_located(&mut car.value, held.delivery, now).map_err(denied)?;
         }
         change.update(&car, car.value.index());
+        change.batch.checks.extend(self.carrier_stands(held).await?);
+        let legs = self.leg_arrives(&mut change, held).await?;
         let (state, licence) = state.reserve(permit, attempt_id, now, state.epoch()).map_err(not_reserved)?;
         let epoch = state.epoch();
         let (attempt, effects) = Attempt::intend(licence, convert::rules(f.reached.line.facts()), now);
@@ -473,6 +483,7 @@ impl Keyholder {
         change.put(attempt_id.as_bytes(), Version::Absent, &row, attempt_index(&ids, &row));
         change.update(&grant, self.grant_index(&grant)?);
         change.commit().await?;
+        self.legs_written(held, legs).await;
 
         let row = Stored { value: row, id: attempt_id.as_bytes().to_vec(), version: Version::Is(1) };
         let line = f.reached.line.clone();
@@ -666,7 +677,8 @@ impl Keyholder {
         let owner = self.wallet(wallet_of(&grant.value)?).await?;
         let vehicle = self.granted_vehicle(&grant).await?;
         let stands = self.car_stands(&vehicle, &self.car_of(&vehicle).await?.value).is_ok();
-        let live = stands && self.not_blocked(&owner.value, &grant.value).is_ok() && !state.is_used_up(now);
+        let stopped = self.carrier_is_stopped(caller.root).await?;
+        let live = stands && !stopped && self.not_blocked(&owner.value, &grant.value).is_ok() && !state.is_used_up(now);
         let with_place = question != Question::EveningBefore && state.window().contains(now);
         let reached = match self.reach(wallet_of(&grant.value)?, &vehicle).await {
             Ok(reached) if live => Some(reached.asked_ahead()),

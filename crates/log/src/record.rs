@@ -44,6 +44,15 @@ kinds! {
     KeyReplaced = "key_replaced",
     KeyRemoved = "key_removed",
     CarrierAdmitted = "carrier_admitted",
+    /// With everything below its root.
+    CarrierRemoved = "carrier_removed",
+    /// One of its delegation keys or depots, with everything below it.
+    KeyRevoked = "key_revoked",
+    /// The brake: nothing is located or opened for it.
+    CarrierStopped = "carrier_stopped",
+    /// One of two people has said that it may go on.
+    CarrierReleaseSaid = "carrier_release_said",
+    CarrierReleased = "carrier_released",
     DeviceEnrolled = "device_enrolled",
     WalletCreated = "wallet_created",
     PasskeyAdded = "passkey_added",

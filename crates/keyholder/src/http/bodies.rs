@@ -114,6 +114,14 @@ pub(crate) struct CarrierCert {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct OrderIn {
+    /// `psh-order+jwt`.
+    #[schema(min_length = 1, max_length = 16384)]
+    pub order: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct NewDevice {
     #[schema(min_length = 1, max_length = 16384)]
     pub device_cert: String,
