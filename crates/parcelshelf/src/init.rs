@@ -46,6 +46,7 @@ pub fn run(args: &Init) -> anyhow::Result<()> {
     println!("Written to {}.", layout.dir.display());
     println!();
     println!("  operator/       admits carriers; keep it offline");
+    println!("  second-person/  releases a stopped carrier together with the operator; somebody else's, offline");
     println!("  carrier-root/   certifies depots and delegation keys; keep it offline");
     println!("  depot/          certifies couriers' devices");
     println!("  carrier/        parcelshelf carrier -c {}", layout.dir.join("carrier/carrier.toml").display());
@@ -86,7 +87,7 @@ pub fn write(args: &Init, host: &Host) -> anyhow::Result<Layout> {
         dispatch_key: b64(host.random::<32>()),
         dir,
     };
-    for party in ["operator", "carrier-root", "depot", "carrier", "gateway", "keyholder"] {
+    for party in ["operator", "second-person", "carrier-root", "depot", "carrier", "gateway", "keyholder"] {
         fs::create_dir_all(layout.dir.join(party))?;
     }
     let keys = Authorities::write(&layout.dir, host)?;
@@ -98,6 +99,7 @@ pub fn write(args: &Init, host: &Host) -> anyhow::Result<Layout> {
 /// Keys that certify others.
 struct Authorities {
     operator: SigningKey,
+    second_person: SigningKey,
     root: SigningKey,
 }
 impl Authorities {
@@ -108,13 +110,14 @@ impl Authorities {
             signing_key(&path)
         };
         let (operator, root) = (fresh("operator/operator.key")?, fresh("carrier-root/root.key")?);
+        let second_person = fresh("second-person/person.key")?;
         fresh("depot/depot.key")?;
         fresh("carrier/delegation.key")?;
         for other in ["carrier/storage.key", "gateway/nonce.key"] {
             write_key(&dir.join(other), &*host.entropy)?;
         }
         KeyRing::generate(&dir.join("keyholder/keys"), &*host.entropy)?;
-        Ok(Self { operator, root })
+        Ok(Self { operator, second_person, root })
     }
 }
 
@@ -185,6 +188,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             wallet_origin: layout.wallet_origin.clone(),
             log_origin: format!("{}/log", args.host),
             operator: Jwk::of(keys.operator.verifying_key()),
+            people: vec![Jwk::of(keys.second_person.verifying_key())],
             country: String::from("SE"),
             country_of: [
                 (args.onstar_base.is_some(), ONSTAR, &args.onstar_country),

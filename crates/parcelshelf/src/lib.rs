@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod init;
 pub mod judge;
 pub mod openapi;
+pub mod order;
 pub mod page;
 pub mod people;
 pub mod plan;

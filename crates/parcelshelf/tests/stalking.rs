@@ -5,18 +5,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parcelshelf::init::signing_key;
 use parcelshelf::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist};
 use parcelshelf::simulate::conductor::Conductor;
 use parcelshelf::simulate::garages::Garages;
 use parcelshelf::stage::{Clockwork, Scene, Setting, Stage, Worlds};
-use parcelshelf_client::Failure;
 use parcelshelf_client::courier::Device;
 use parcelshelf_client::wallet::{Checked, Possession, Wallet, WalletSite};
+use parcelshelf_client::{Failure, people};
 use parcelshelf_core::area::Position;
 use parcelshelf_core::id::{DeliveryId, VehicleId};
 use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_edge::Host;
 use parcelshelf_edge::clock::SystemEntropy;
+use parcelshelf_protocol::encoding::sha256;
+use parcelshelf_protocol::jws::{Sign as _, SigningKey};
+use parcelshelf_protocol::order::Ordered;
 use parcelshelf_simulator::volvo;
 use serde_json::{Value, json};
 
@@ -29,6 +33,9 @@ const MORNING: Timestamp = Timestamp::from_unix_seconds(1_795_503_600);
 fn place() -> Position {
     Position::new(57.725_374, 11.849_843, 10.0).unwrap()
 }
+fn login(n: usize) -> String {
+    if n == 0 { LOGIN.to_owned() } else { format!("owner{n}@example.org") }
+}
 fn code<T: std::fmt::Debug>(refused: Result<T, Failure>) -> String {
     refused.unwrap_err().code().unwrap_or("no problem").to_owned()
 }
@@ -37,6 +44,8 @@ struct Theatre {
     stage: Stage,
     scene: Arc<Scene>,
     hands: Hands,
+    garages: Garages,
+    vins: Vec<String>,
     conductor: Arc<Conductor>,
     _dir: tempfile::TempDir,
 }
@@ -49,13 +58,21 @@ struct Linked {
 
 impl Theatre {
     async fn begin() -> Self {
+        Self::with_cars(1).await
+    }
+
+    /// Cars of as many owners, the first one Kim's.
+    async fn with_cars(many: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let conductor = Arc::new(Conductor::start(dir.path(), MORNING, 250).unwrap());
         let hold = conductor.hold();
         let host = Host { clock: Arc::new(conductor.clock()), entropy: Arc::new(SystemEntropy) };
-        let mut car = volvo::CarFile::of(LOGIN);
-        (car.latitude, car.longitude, car.relock_after_s) = (place().latitude_deg(), place().longitude_deg(), 0);
-        let world = volvo::WorldFile { cars: vec![car], ..volvo::WorldFile::demo() };
+        let car = |n: usize| {
+            let mut car = volvo::CarFile::of(&login(n));
+            (car.latitude, car.longitude, car.relock_after_s) = (place().latitude_deg(), place().longitude_deg(), 0);
+            car
+        };
+        let world = volvo::WorldFile { cars: (0..many).map(car).collect(), ..volvo::WorldFile::demo() };
         let (garages, clouds) =
             Garages::serve(Worlds { volvo: world, onstar: None, tesla: None }, &host).await.unwrap();
         let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
@@ -64,12 +81,23 @@ impl Theatre {
         drop(hold);
         let scene = Arc::clone(&stage.scene);
         let cars = scene.sim().get("/__sim/cars", &[]).await.unwrap();
-        let hands = Hands::near(garages.of(MAKER), cars["cars"][0]["vin"].as_str().unwrap());
-        Self { stage, scene, hands, conductor, _dir: dir }
+        let vins: Vec<String> =
+            cars["cars"].as_array().unwrap().iter().map(|c| c["vin"].as_str().unwrap().to_owned()).collect();
+        let hands = Hands::near(garages.of(MAKER), &vins[0]);
+        Self { stage, scene, hands, garages, vins, conductor, _dir: dir }
     }
 
     async fn owner(&self) -> Owner {
         Owner::enrol_at(&self.scene, MAKER, LOGIN, self.hands.clone(), place(), "KLM 482").await.unwrap()
+    }
+
+    async fn owners(&self) -> Vec<Owner> {
+        let mut all = Vec::new();
+        for (n, vin) in self.vins.iter().enumerate() {
+            let hands = Hands::near(self.garages.of(MAKER), vin);
+            all.push(Owner::enrol_at(&self.scene, MAKER, &login(n), hands, place(), "KLM 482").await.unwrap());
+        }
+        all
     }
 
     /// Links the car with the same account at the maker, and says what every owner says.
@@ -235,4 +263,79 @@ async fn one_car_is_found_for_two_deliveries_a_day_and_granted_in_three_areas_wh
     t.wait(Duration::from_secs(24 * 3_600)).await;
     let (_, url) = t.under_way(&owner, &courier, 4).await;
     t.at(&owner, &courier, &url).await.locate().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_carrier_that_finds_cars_and_comes_to_none_is_stopped_until_two_people_release_it_but_it_still_locks() {
+    let mut t = Theatre::with_cars(14).await;
+    let owners = t.owners().await;
+    let honest = Courier::hire(&t.scene, "Sam Rivera", "hire-0001").await.unwrap();
+    let hostile = Courier::hire(&t.scene, "Nobody", "hire-0002").await.unwrap();
+    let gateway = t.scene.gateway_http();
+    let carrier = t.scene.depot.cert.claims().issuer;
+
+    // Somebody works: their trunk stands open.
+    let (_, url) = t.under_way(&owners[0], &honest, 0).await;
+    let at = t.at(&owners[0], &honest, &url).await;
+    at.locate().await.unwrap();
+    let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    owners[0].hands.act(&json!({"action": "open_tailgate"})).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "open").await.unwrap();
+
+    // Somebody collects places. With the twelfth the eleventh is let go of, and that is one too many.
+    let mut found = 0;
+    let mut before = None;
+    for (n, owner) in (1..).zip(&owners[1..]) {
+        let (delivery, url) = t.under_way(owner, &hostile, n).await;
+        let here = t.at(owner, &hostile, &url).await;
+        if let Err(refused) = here.page.locate(&hostile.device, &here.stop, here.phone).await {
+            assert_eq!(refused.code(), Some("conditions_not_met"));
+            let told = owner.wallet.timeline(delivery).await.unwrap()["refused"].clone();
+            assert_eq!(told[0]["code"], "carrier_stopped", "{told}");
+            break;
+        }
+        found += 1;
+        // A place that was let go of is worth nothing any more.
+        if let Some((owner, url)) = before.replace((owner, url)) {
+            let left = t.at(owner, &hostile, &url).await;
+            let described = left.page.describe(&hostile.device, &left.stop, left.phone).await;
+            assert_eq!(code(described), "conditions_not_met");
+        }
+    }
+    assert_eq!(found, 12);
+
+    // Death does not end it, nor does one person, nor the same one twice, nor the carrier itself.
+    let hold = t.conductor.hold();
+    t.stage.keyholder.kill().await.unwrap();
+    t.stage.keyholder.restart(&[]).await.unwrap();
+    drop(hold);
+    let scene = Arc::clone(&t.scene);
+    let next = t.under_way(&owners[13], &honest, 13).await;
+    let there = t.at(&owners[13], &honest, &next.1).await;
+    let locate = async || there.page.locate(&honest.device, &there.stop, there.phone).await;
+    assert_eq!(code(locate().await), "conditions_not_met");
+    // What stands open is shut and locked all the same.
+    owners[0].hands.act(&json!({"action": "close_tailgate"})).await.unwrap();
+    at.page.lock(&honest.device, &at.stop, at.phone).await.unwrap();
+    at.close(None).await.unwrap();
+    let end = at.follow(attempt, |s| s["ended"] == json!(true)).await.unwrap();
+    assert_eq!(end["lock_proof"], "observed");
+
+    let stop = people::stop_of(&gateway, carrier).await.unwrap().unwrap();
+    let aud = &scene.layout.gateway_origin;
+    let key = |path: &str| signing_key(&scene.layout.dir.join(path)).unwrap();
+    let release = async |key: &SigningKey, stop| {
+        people::order(&gateway, aud, key, carrier, Ordered::Release { stop }, &scene.host).await
+    };
+    let (operator, second) = (key("operator/operator.key"), key("second-person/person.key"));
+    assert_eq!(code(release(&key("carrier-root/root.key"), stop).await), "order_wrong_issuer");
+    assert_eq!(code(release(&key("depot/depot.key"), stop).await), "order_wrong_issuer");
+    assert_eq!(code(release(&second, sha256("another stop")).await), "stop_unknown");
+    release(&operator, stop).await.unwrap();
+    release(&operator, stop).await.unwrap();
+    assert_eq!(code(locate().await), "conditions_not_met");
+    release(&second, stop).await.unwrap();
+    assert_eq!(people::stop_of(&gateway, carrier).await.unwrap(), None);
+    locate().await.unwrap();
 }
