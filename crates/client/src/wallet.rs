@@ -129,7 +129,9 @@ pub enum Checked {
     /// Open and close this door now.
     Door(String),
     /// Nothing more is to be done but to wait.
-    Waits { until: Timestamp },
+    Waits {
+        until: Timestamp,
+    },
     /// Why; begin anew, unless it is `link_not_confirmed`.
     Failed(String),
 }

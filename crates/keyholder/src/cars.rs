@@ -93,7 +93,8 @@ impl Keyholder {
             Some(name) => name,
             // Linked by a version that kept no name.
             None => {
-                let about = self.about(vehicle).await?.ok_or_else(|| broken("what was kept of a car cannot be read"))?;
+                let about =
+                    self.about(vehicle).await?.ok_or_else(|| broken("what was kept of a car cannot be read"))?;
                 self.db.vault.car_name(&about.vin).to_vec()
             }
         };
@@ -189,11 +190,7 @@ impl Keyholder {
     }
 
     /// For the owner: how good the proof of possession is, and who linked the car later.
-    pub(crate) async fn possession_told(
-        &self,
-        vehicle: &Stored<VehicleRow>,
-        told: &mut Value,
-    ) -> Result<(), Failure> {
+    pub(crate) async fn possession_told(&self, vehicle: &Stored<VehicleRow>, told: &mut Value) -> Result<(), Failure> {
         let stands = standing(vehicle.value.proved_at(), self.host.now());
         let (good, until, due) = match stands {
             Standing::Never => (false, None, false),

@@ -153,8 +153,7 @@ impl Keyholder {
             return Ok(());
         }
         let mut change = Change::new(&self.db, &self.host);
-        let fields =
-            [("carrier", carrier.to_string()), ("away", count.away.to_string()), ("of", count.of.to_string())];
+        let fields = [("carrier", carrier.to_string()), ("away", count.away.to_string()), ("of", count.of.to_string())];
         let entry = change.note(Kind::CarrierStopped, &fields, COMMON_KEY).await?;
         row.value = BrakeRow::of(next, b64(entry));
         change.update(&row, Index::new());

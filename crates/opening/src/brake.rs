@@ -97,9 +97,7 @@ impl Count {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Brake<P> {
     /// What ended until `since` was looked at by people and is not counted again.
-    Free {
-        since: Timestamp,
-    },
+    Free { since: Timestamp },
     Stopped {
         at: Timestamp,
         count: Count,

@@ -205,7 +205,9 @@ impl Denial {
             Self::CarrierStopped => {
                 "This carrier asked for too many places without coming there. It is stopped until people have looked."
             }
-            Self::TooManyDeliveries => "The car has been located for two deliveries within a day. No third one finds it.",
+            Self::TooManyDeliveries => {
+                "The car has been located for two deliveries within a day. No third one finds it."
+            }
         }
     }
     /// Whether the courier's stop page may be told this condition, because the courier can do something about it. All

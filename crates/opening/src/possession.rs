@@ -124,9 +124,13 @@ pub const PROOF_TOLD_DAYS: i64 = 14;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Standing {
     Never,
-    Stands { until: Timestamp },
+    Stands {
+        until: Timestamp,
+    },
     /// Still good, but to be proved again soon.
-    Due { until: Timestamp },
+    Due {
+        until: Timestamp,
+    },
     /// Nothing is granted, located or opened with it. Locking goes on.
     TooOld,
 }

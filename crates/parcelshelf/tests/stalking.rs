@@ -81,8 +81,9 @@ impl Theatre {
         drop(hold);
         let scene = Arc::clone(&stage.scene);
         let cars = scene.sim().get("/__sim/cars", &[]).await.unwrap();
-        let vins: Vec<String> =
-            cars["cars"].as_array().unwrap().iter().map(|c| c["vin"].as_str().unwrap().to_owned()).collect();
+        let cars = cars["cars"].as_array().unwrap();
+        let of = |n: usize| cars.iter().find(|c| c["owner"] == login(n)).unwrap()["vin"].as_str().unwrap();
+        let vins: Vec<String> = (0..many).map(|n| of(n).to_owned()).collect();
         let hands = Hands::near(garages.of(MAKER), &vins[0]);
         Self { stage, scene, hands, garages, vins, conductor, _dir: dir }
     }
@@ -311,7 +312,7 @@ async fn a_carrier_that_finds_cars_and_comes_to_none_is_stopped_until_two_people
     t.stage.keyholder.restart(&[]).await.unwrap();
     drop(hold);
     let scene = Arc::clone(&t.scene);
-    let next = t.under_way(&owners[13], &honest, 13).await;
+    let next = t.under_way(&owners[13], &honest, 14).await;
     let there = t.at(&owners[13], &honest, &next.1).await;
     let locate = async || there.page.locate(&honest.device, &there.stop, there.phone).await;
     assert_eq!(code(locate().await), "conditions_not_met");
