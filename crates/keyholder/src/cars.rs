@@ -11,6 +11,7 @@ use parcelshelf_log::record::Kind;
 use parcelshelf_opening::budget::{self, AREAS_PER_DAY, DAY_MS, LOCATED_PER_DAY};
 use parcelshelf_opening::conditions::Denial;
 use parcelshelf_opening::links::{self, LINKS_MAX, Link, Said, Verdict};
+use parcelshelf_opening::occupant::STOP_DAYS;
 use parcelshelf_opening::possession::{Standing, standing};
 use parcelshelf_protocol::encoding::{b64, from_b64};
 use parcelshelf_protocol::statement::{Said as Stated, VerifiedStatement};
@@ -50,7 +51,7 @@ impl CarLinkPart {
 
 impl CarRow {
     const fn empty() -> Self {
-        Self { v: 1, links: Vec::new(), located: Vec::new(), areas: Vec::new() }
+        Self { v: 1, links: Vec::new(), located: Vec::new(), areas: Vec::new(), stop: None }
     }
     fn links(&self) -> Vec<Link> {
         self.links.iter().filter_map(CarLinkPart::link).collect()
@@ -63,7 +64,10 @@ impl CarRow {
     }
     /// When a row that no wallet links any more tells nothing any more: what was spent today stays spent today.
     pub(crate) fn over_ms(&self) -> i64 {
-        self.located.iter().chain(&self.areas).map(|(_, at)| at + DAY_MS).max().unwrap_or(0)
+        let spent = self.located.iter().chain(&self.areas).map(|(_, at)| at + DAY_MS).max().unwrap_or(0);
+        // A stop does not end because everybody has taken the car back.
+        let stop = self.stop.as_ref().map_or(0, |s| s.since_ms + STOP_DAYS * 86_400_000);
+        spent.max(stop)
     }
     /// Linked cars are not forgotten by time.
     pub(crate) fn index(&self) -> Index {
@@ -207,6 +211,14 @@ impl Keyholder {
         }
         told["later_links"] = json!(self.later_links(vehicle).await?);
         Ok(())
+    }
+
+    /// Refuses a car that somebody in it has stopped: to everybody else it looks like one that does not answer.
+    pub(crate) fn car_answers(&self, car: &CarRow) -> Result<(), Denial> {
+        match car.stopped(self.host.now()) {
+            Some(_) => Err(Denial::NotParked),
+            None => Ok(()),
+        }
     }
 
     // ---- budgets ---------------------------------------------------------------------------------------------------

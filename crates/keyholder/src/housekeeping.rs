@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::Keyholder;
 use crate::db::{Change, Index, RowType, Stored};
 use crate::failure::Failure;
-use crate::rows::{CarRow, LegRow, LinkRow, NonceRow};
+use crate::rows::{CarRow, LegRow, LinkRow, NonceRow, OccupantRow};
 
 const EVERY: Duration = Duration::from_secs(60);
 /// Rows removed in one transaction.
@@ -34,6 +34,7 @@ pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
             k.forget::<LinkRow>(|r| r.expires_ms).await,
             k.forget::<CarRow>(CarRow::over_ms).await,
             k.forget::<LegRow>(LegRow::over_ms).await,
+            k.forget::<OccupantRow>(OccupantRow::over_ms).await,
         ] {
             if let Err(failure) = done {
                 tracing::warn!(error = %failure, "stale rows could not be removed now");

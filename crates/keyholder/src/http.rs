@@ -6,6 +6,7 @@
 mod bodies;
 mod carriers;
 mod log;
+mod occupants;
 mod owners;
 mod stops;
 
@@ -75,6 +76,10 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(stops::lock))
         .routes(routes!(stops::close))
         .routes(routes!(stops::attempt))
+        .routes(routes!(occupants::begin))
+        .routes(routes!(occupants::check))
+        .routes(routes!(occupants::stop))
+        .routes(routes!(occupants::lift))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::tile))
 }

@@ -29,6 +29,7 @@ mod legs;
 mod linking;
 mod logbook;
 mod makers;
+mod occupants;
 mod orders;
 mod rows;
 mod stops;
@@ -85,6 +86,7 @@ pub(crate) struct Keyholder {
     pub bells: bells::Bells,
     pub feeds: feeds::Feeds,
     pub legs: legs::Legs,
+    pub begun: occupants::Begun,
     pub tokens: linking::TokenLocks,
     pub log: logbook::Logbook,
     /// What the log is paced by.
@@ -183,6 +185,7 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
         bells: bells::Bells::default(),
         feeds: feeds::Feeds::new(shell.host.random()),
         legs: legs::Legs::default(),
+        begun: occupants::Begun::default(),
         tokens: linking::TokenLocks::default(),
         log: logbook::Logbook::default(),
         log_timer: shell.log_timer,

@@ -95,6 +95,9 @@ rows! {
         located: Vec<(String, i64)>,
         /// Pseudonyms of areas that it was granted in, and when first.
         areas: Vec<(String, i64)>,
+        /// Of somebody who had the car.
+        #[serde(default)]
+        stop: Option<CarStopPart>,
     }
     /// A carrier that the operator admitted; the id is its root's thumbprint.
     CarrierRow in "carrier" { cert: String, entry: String }
@@ -187,6 +190,20 @@ rows! {
         seq: u64,
         ready_until_ms: Option<i64>,
     }
+    /// Somebody in a car, without account.
+    OccupantRow in "occupant" {
+        /// HMAC of the VIN.
+        car: String,
+        doors: Vec<String>,
+        prompts: Vec<(String, i64)>,
+        changes: Vec<(String, i64)>,
+        looks: u32,
+        looked_ms: i64,
+        begun_ms: i64,
+        proved_ms: Option<i64>,
+        failed: Option<String>,
+        expires_ms: i64,
+    }
     /// A nonce that opened; kept until it is stale.
     NonceRow in "nonce" { expires_ms: i64 }
 }
@@ -215,6 +232,8 @@ parts! {
         waits_until_ms: Option<i64>,
         proved_ms: Option<i64>,
     }
+    /// A stop by somebody in the car.
+    CarStopPart { since_ms: i64 }
     /// One wallet's link to a car.
     CarLinkPart {
         /// The wallet's own name of the car.

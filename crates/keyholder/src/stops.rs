@@ -90,9 +90,11 @@ impl Keyholder {
         }
         self.carrier_weighed(held).await?;
         let vehicle = self.granted_vehicle(&held.grant).await?;
-        self.car_stands(&vehicle, &self.car_of(&vehicle).await?.value).map_err(denied)?;
+        let row = self.car_of(&vehicle).await?.value;
+        self.car_stands(&vehicle, &row).map_err(denied)?;
         let mut reached = self.reach(wallet_of(&held.grant.value)?, &vehicle).await?;
         let car = match what {
+            _ if row.stopped(self.host.now()).is_some() => Self::silent(&reached),
             Needed::Place => self.look_where(&reached).await?,
             Needed::Everything => self.look_awake(&mut reached).await?,
         };
@@ -165,7 +167,7 @@ impl Keyholder {
         }
         let mut change = Change::new(&self.db, &self.host);
         let mut car = self.car_of(&f.vehicle).await?;
-        self.car_stands(&f.vehicle, &car.value).map_err(denied)?;
+        self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
         self.car_located(&mut car.value, held.delivery, change.now()).map_err(denied)?;
         change.update(&car, car.value.index());
         change.batch.checks.extend(self.carrier_stands(held).await?);
@@ -254,7 +256,7 @@ impl Keyholder {
         .map_err(denied)?;
         let mut change = Change::new(&self.db, &self.host);
         let car = self.car_of(&f.vehicle).await?;
-        self.car_stands(&f.vehicle, &car.value).map_err(denied)?;
+        self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
         change.check(&car);
         change.batch.checks.extend(self.carrier_stands(held).await?);
         let legs = self.leg_arrives(&mut change, held).await?;
@@ -433,7 +435,7 @@ impl Keyholder {
         let mut change = Change::new(&self.db, &self.host);
         let now = change.now();
         let mut car = self.car_of(&f.vehicle).await?;
-        self.car_stands(&f.vehicle, &car.value).map_err(denied)?;
+        self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
         if conditions::needs_locate(held.chain.scope().purpose) {
             self.car_located(&mut car.value, held.delivery, now).map_err(denied)?;
         }
@@ -676,7 +678,8 @@ impl Keyholder {
         let now = self.host.now();
         let owner = self.wallet(wallet_of(&grant.value)?).await?;
         let vehicle = self.granted_vehicle(&grant).await?;
-        let stands = self.car_stands(&vehicle, &self.car_of(&vehicle).await?.value).is_ok();
+        let car = self.car_of(&vehicle).await?.value;
+        let stands = self.car_stands(&vehicle, &car).is_ok();
         let stopped = self.carrier_is_stopped(caller.root).await?;
         let live = stands && !stopped && self.not_blocked(&owner.value, &grant.value).is_ok() && !state.is_used_up(now);
         let with_place = question != Question::EveningBefore && state.window().contains(now);
@@ -686,6 +689,7 @@ impl Keyholder {
             Ok(_) | Err(Failure::Problem(_)) => None,
         };
         let known = match &reached {
+            Some(reached) if self.car_answers(&car).is_err() => Some(Ok(Self::silent(reached))),
             Some(reached) => Some(self.look(reached, with_place).await),
             None => None,
         };

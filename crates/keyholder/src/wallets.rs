@@ -471,7 +471,7 @@ fn wrong_statement() -> Problem {
 }
 
 /// Doors that the car reports with the time of their last change.
-fn reported(closures: &Closures) -> Vec<(Door, Timestamp)> {
+pub(crate) fn reported(closures: &Closures) -> Vec<(Door, Timestamp)> {
     let doors = closures.doors.iter().filter_map(|(name, reading)| Some((Door::parse(name)?, reading)));
     let lid = std::iter::once((Door::Lid, &closures.lid));
     doors

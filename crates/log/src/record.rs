@@ -64,6 +64,9 @@ kinds! {
     LinkConfirmed = "link_confirmed",
     LinkRefused = "link_refused",
     Consented = "consented",
+    /// Somebody who proved possession of a car has stopped everything for it.
+    OccupantStopped = "occupant_stopped",
+    OccupantLifted = "occupant_lifted",
     GrantAccepted = "grant_accepted",
     DelegationAccepted = "delegation_accepted",
     Blocked = "blocked",

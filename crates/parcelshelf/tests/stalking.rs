@@ -11,6 +11,7 @@ use parcelshelf::simulate::conductor::Conductor;
 use parcelshelf::simulate::garages::Garages;
 use parcelshelf::stage::{Clockwork, Scene, Setting, Stage, Worlds};
 use parcelshelf_client::courier::Device;
+use parcelshelf_client::occupant::Occupant;
 use parcelshelf_client::wallet::{Checked, Possession, Wallet, WalletSite};
 use parcelshelf_client::{Failure, people};
 use parcelshelf_core::area::Position;
@@ -339,4 +340,168 @@ async fn a_carrier_that_finds_cars_and_comes_to_none_is_stopped_until_two_people
     release(&second, stop).await.unwrap();
     assert_eq!(people::stop_of(&gateway, carrier).await.unwrap(), None);
     locate().await.unwrap();
+}
+
+/// Opens doors as an occupant's session asks for them, until possession is proved.
+async fn prove_as_occupant(t: &Theatre, occupant: &Occupant) -> Value {
+    t.hands.act(&json!({"action": "unlock_with_key"})).await.unwrap();
+    let mut door = occupant.first_door().to_owned();
+    for _ in 0..6 {
+        t.hands.open_and_shut(&door).await.unwrap();
+        for _ in 0..20 {
+            t.wait(Duration::from_secs(3)).await;
+            let seen = occupant.check().await.unwrap();
+            assert!(seen["failed"].is_null(), "{seen}");
+            if seen["proved"] == json!(true) {
+                t.hands.act(&json!({"action": "lock_with_key"})).await.unwrap();
+                return seen;
+            }
+            if seen["next"] != door.as_str() {
+                door = seen["next"].as_str().unwrap().to_owned();
+                break;
+            }
+        }
+    }
+    panic!("possession was not proved")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn whoever_sits_in_a_car_sees_that_there_are_grants_and_stops_them_and_to_others_the_car_does_not_answer() {
+    let t = Theatre::begin().await;
+    let owner = t.owner().await;
+    let courier = Courier::hire(&t.scene, "Sam Rivera", "hire-0001").await.unwrap();
+    let (delivery, url) = t.under_way(&owner, &courier, 1).await;
+    let at = t.at(&owner, &courier, &url).await;
+    at.locate().await.unwrap();
+    let begin = async |vin: &str| {
+        Occupant::begin(&t.scene.layout.gateway_origin, owner.wallet.pinned(), vin, &t.scene.host).await
+    };
+
+    // For a car that nobody linked everything looks the same, and nothing is told.
+    let nowhere = begin("YV1XZK9V7R2999999").await.unwrap();
+    for _ in 0..3 {
+        let seen = nowhere.check().await.unwrap();
+        assert_eq!((&seen["proved"], &seen["next"]), (&json!(false), &json!(nowhere.first_door())));
+        t.wait(Duration::from_secs(3)).await;
+    }
+    assert_eq!(code(nowhere.stop().await), "possession_not_proved");
+    assert_eq!(code(begin("not a car").await), "content_wrong_member");
+
+    let occupant = begin(&t.hands.vin).await.unwrap();
+    let seen = occupant.check().await.unwrap();
+    assert_eq!(seen, json!({"proved": false, "next": occupant.first_door()}));
+    assert_eq!(code(occupant.stop().await), "possession_not_proved");
+    let seen = prove_as_occupant(&t, &occupant).await;
+    assert_eq!(seen["grants"].as_array().unwrap().len(), 1, "{seen}");
+    assert_eq!(seen["grants"][0]["carrier"], "Northwind Parcels");
+    for hidden in [owner.wallet.id().to_string(), owner.vehicle.to_string(), delivery.to_string(), String::from("KLM")]
+    {
+        assert!(!seen.to_string().contains(&hidden), "{hidden} in {seen}");
+    }
+    assert!(seen["stopped_until"].is_null());
+    let stopped = occupant.stop().await.unwrap();
+    assert!(stopped["stopped_until"].is_string() && stopped["entry"].is_string(), "{stopped}");
+
+    // The courier and the owner are told what they are told of a car that does not answer, and no more.
+    let label = at.scan(LABEL).unwrap();
+    let refused = at.page.locate(&courier.device, &at.stop, at.phone).await.unwrap_err();
+    assert_eq!(refused.code(), Some("conditions_not_met"));
+    assert_eq!(code(at.page.ask_to_open(&courier.device, &at.stop, at.phone, &[label]).await), "conditions_not_met");
+    let told = owner.wallet.timeline(delivery).await.unwrap();
+    assert_eq!(told["refused"][0]["code"], "not_parked", "{told}");
+    assert!(told["refused"][0]["text"].as_str().unwrap().contains("could not be reached"));
+    let all = format!("{told} {:?}", owner.wallet.vehicles().await.unwrap());
+    for word in ["occupant", "stopped", "frozen"] {
+        assert!(!all.contains(word), "{word} in {all}");
+    }
+    // A grant is accepted as ever, and finds nothing.
+    t.rehearse(&owner.wallet, owner.vehicle, place()).await.unwrap();
+
+    // Whoever has the key for a minute does not undo it; after 72 hours a new proof does.
+    assert_eq!(code(occupant.lift().await), "lift_too_soon");
+    t.conductor.leap_to(t.scene.host.now().plus_seconds(73 * 3_600));
+    t.wait(Duration::from_secs(1)).await;
+    assert_eq!(code(occupant.lift().await), "occupant_unknown", "an old session is over");
+    let (_, url) = t.under_way(&owner, &courier, 2).await;
+    let later = t.at(&owner, &courier, &url).await;
+    assert_eq!(code(later.page.locate(&courier.device, &later.stop, later.phone).await), "conditions_not_met");
+    let again = begin(&t.hands.vin).await.unwrap();
+    assert!(prove_as_occupant(&t, &again).await["liftable_from"].is_string());
+    again.lift().await.unwrap();
+    later.locate().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_proof_of_possession_of_90_days_ago_finds_nothing_any_more_and_the_owner_hears_of_it_before() {
+    let t = Theatre::begin().await;
+    let owner = t.owner().await;
+    let day = |n: i64| t.scene.host.now().plus_seconds(n * 86_400);
+    let (soon, over) = (day(77), day(90));
+    let car = async || owner.wallet.vehicles().await.unwrap()[0].clone();
+    assert_eq!((&car().await["possession"], &car().await["possession_due"]), (&json!(true), &json!(false)));
+    t.conductor.leap_to(soon);
+    t.wait(Duration::from_secs(1)).await;
+    let told = car().await;
+    assert_eq!((&told["possession"], &told["possession_due"]), (&json!(true), &json!(true)), "{told}");
+    // Asking after the old proof is no new one.
+    assert_eq!(owner.wallet.check_possession(owner.vehicle).await.unwrap(), Checked::Proved);
+    let granted = t.rehearse(&owner.wallet, owner.vehicle, place()).await;
+    granted.unwrap();
+    t.conductor.leap_to(over);
+    t.wait(Duration::from_secs(60)).await;
+    assert_eq!(car().await["possession"], false);
+    assert_eq!(code(t.rehearse(&owner.wallet, owner.vehicle, place()).await), "possession_too_old");
+    // The maker's permission has ended meanwhile, too: linked again and proved again, it goes on.
+    let url = owner.wallet.link(MAKER).await.unwrap();
+    assert_eq!(owner.wallet.http().browse(&format!("{url}&login_hint={LOGIN}")).await.unwrap(), 200);
+    let Linked { wallet, vehicle } = Linked { wallet: owner.wallet, vehicle: owner.vehicle };
+    let again = Linked { wallet, vehicle };
+    assert_eq!(t.prove(&again).await, Checked::Proved);
+    t.rehearse(&again.wallet, again.vehicle, place()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_hangs_on_a_revoked_key_is_refused_at_once_but_an_open_trunk_is_still_locked() {
+    let t = Theatre::with_cars(2).await;
+    let owners = t.owners().await;
+    let courier = Courier::hire(&t.scene, "Sam Rivera", "hire-0001").await.unwrap();
+    let (gateway, scene) = (t.scene.gateway_http(), Arc::clone(&t.scene));
+    let carrier = scene.depot.cert.claims().issuer;
+    let known = people::look_at_carrier(&gateway, carrier).await.unwrap();
+    assert_eq!((&known["name"], &known["removed"]), (&json!("Northwind Parcels"), &json!(null)));
+
+    let (_, url) = t.under_way(&owners[0], &courier, 0).await;
+    let at = t.at(&owners[0], &courier, &url).await;
+    at.locate().await.unwrap();
+    let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    owners[0].hands.act(&json!({"action": "open_tailgate"})).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "open").await.unwrap();
+    let (_, url) = t.under_way(&owners[1], &courier, 1).await;
+    let other = t.at(&owners[1], &courier, &url).await;
+
+    let key = |path: &str| signing_key(&scene.layout.dir.join(path)).unwrap();
+    let revoke = async |by: &SigningKey, key| {
+        let aud = &scene.layout.gateway_origin;
+        people::order(&gateway, aud, by, carrier, Ordered::Revoke { key }, &scene.host).await
+    };
+    let depot = key("depot/depot.key");
+    assert_eq!(code(revoke(&depot, None).await), "order_wrong_issuer", "a depot revokes nothing");
+    let thumb = depot.verifying_key().thumb();
+    revoke(&key("carrier-root/root.key"), Some(thumb)).await.unwrap();
+    revoke(&key("operator/operator.key"), Some(thumb)).await.unwrap();
+
+    assert_eq!(code(other.page.locate(&courier.device, &other.stop, other.phone).await), "key_revoked");
+    let fresh = Device::create(&scene.host).unwrap();
+    assert_eq!(code(scene.depot.enrol(&gateway, &fresh, &scene.host).await), "key_revoked");
+    owners[0].hands.act(&json!({"action": "close_tailgate"})).await.unwrap();
+    at.page.lock(&courier.device, &at.stop, at.phone).await.unwrap();
+    at.close(None).await.unwrap();
+    assert_eq!(at.follow(attempt, |s| s["ended"] == json!(true)).await.unwrap()["lock_proof"], "observed");
+
+    // The whole carrier: not even its admission is taken again.
+    revoke(&key("second-person/person.key"), None).await.unwrap();
+    let refused = scene.admit_carrier().await.unwrap_err();
+    assert!(format!("{refused:#}").contains("key_revoked"), "{refused:#}");
+    assert!(people::look_at_carrier(&gateway, carrier).await.unwrap()["removed"].is_string());
 }
