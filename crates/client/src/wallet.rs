@@ -12,10 +12,11 @@ use parcelshelf_protocol::envelope::Envelope;
 use parcelshelf_protocol::grant::{Disclose, Grant, GrantClaims, Scoped, TextShown};
 use parcelshelf_protocol::jws::{Moment, SigningKey, VerifyingKey};
 use parcelshelf_protocol::keys::{Keys, VerifiedKeys};
+use parcelshelf_protocol::owner_keys;
 use parcelshelf_protocol::request::Ticket;
 use parcelshelf_protocol::seal::{self, Context, Purpose as Sealed, SealKeyPair, SealPublicKey};
 use parcelshelf_protocol::statement::{self, Covered, Said, Statement};
-use parcelshelf_protocol::{owner_keys, webauthn::Assertion};
+use parcelshelf_protocol::webauthn::{self, Assertion};
 use serde_json::{Value, json};
 
 use crate::authenticator::Authenticator;
@@ -152,6 +153,20 @@ impl Wallet {
         let id = WalletId::parse(&text(&answer, "wallet")?).map_err(|_| Failure::Unexpected("not a wallet's id"))?;
         let session = format!("Bearer {}", text(&answer, "token")?);
         Ok(Self { site, id, session, passkey, seed, account, pinned })
+    }
+
+    /// Logs in anew with the passkey: a session that is not used ends.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn log_in(&mut self) -> Result<(), Failure> {
+        let http = &self.site.http;
+        let nonce = text(&http.post("/v1/sessions/challenges", &[], &json!({})).await?, "nonce")?;
+        let assertion = self.passkey.confirm(&webauthn::session_challenge(self.keyholder(), &nonce))?;
+        let body = json!({"nonce": nonce, "assertion": json_of(&assertion)?});
+        let answer = http.post("/v1/sessions", &[], &body).await?;
+        self.session = format!("Bearer {}", text(&answer, "token")?);
+        Ok(())
     }
 
     #[must_use]

@@ -434,30 +434,35 @@ async fn whoever_sits_in_a_car_sees_that_there_are_grants_and_stops_them_and_to_
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_proof_of_possession_of_90_days_ago_finds_nothing_any_more_and_the_owner_hears_of_it_before() {
     let t = Theatre::begin().await;
-    let owner = t.owner().await;
+    let Owner { wallet, vehicle, .. } = t.owner().await;
+    let mut own = Linked { wallet, vehicle };
     let day = |n: i64| t.scene.host.now().plus_seconds(n * 86_400);
     let (soon, over) = (day(77), day(90));
-    let car = async || owner.wallet.vehicles().await.unwrap()[0].clone();
-    assert_eq!((&car().await["possession"], &car().await["possession_due"]), (&json!(true), &json!(false)));
+    let told = async |own: &Linked| {
+        let car = own.wallet.vehicles().await.unwrap()[0].clone();
+        (car["possession"] == json!(true), car["possession_due"] == json!(true))
+    };
+    assert_eq!(told(&own).await, (true, false));
+
     t.conductor.leap_to(soon);
     t.wait(Duration::from_secs(1)).await;
-    let told = car().await;
-    assert_eq!((&told["possession"], &told["possession_due"]), (&json!(true), &json!(true)), "{told}");
+    own.wallet.log_in().await.unwrap();
+    assert_eq!(told(&own).await, (true, true));
     // Asking after the old proof is no new one.
-    assert_eq!(owner.wallet.check_possession(owner.vehicle).await.unwrap(), Checked::Proved);
-    let granted = t.rehearse(&owner.wallet, owner.vehicle, place()).await;
-    granted.unwrap();
+    assert_eq!(own.wallet.check_possession(own.vehicle).await.unwrap(), Checked::Proved);
+    t.rehearse(&own.wallet, own.vehicle, place()).await.unwrap();
+
     t.conductor.leap_to(over);
     t.wait(Duration::from_secs(60)).await;
-    assert_eq!(car().await["possession"], false);
-    assert_eq!(code(t.rehearse(&owner.wallet, owner.vehicle, place()).await), "possession_too_old");
+    own.wallet.log_in().await.unwrap();
+    assert_eq!(told(&own).await, (false, true));
+    assert_eq!(code(t.rehearse(&own.wallet, own.vehicle, place()).await), "possession_too_old");
     // The maker's permission has ended meanwhile, too: linked again and proved again, it goes on.
-    let url = owner.wallet.link(MAKER).await.unwrap();
-    assert_eq!(owner.wallet.http().browse(&format!("{url}&login_hint={LOGIN}")).await.unwrap(), 200);
-    let Linked { wallet, vehicle } = Linked { wallet: owner.wallet, vehicle: owner.vehicle };
-    let again = Linked { wallet, vehicle };
-    assert_eq!(t.prove(&again).await, Checked::Proved);
-    t.rehearse(&again.wallet, again.vehicle, place()).await.unwrap();
+    let url = own.wallet.link(MAKER).await.unwrap();
+    assert_eq!(own.wallet.http().browse(&format!("{url}&login_hint={LOGIN}")).await.unwrap(), 200);
+    assert_eq!(t.prove(&own).await, Checked::Proved);
+    assert_eq!(told(&own).await, (true, false));
+    t.rehearse(&own.wallet, own.vehicle, place()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
