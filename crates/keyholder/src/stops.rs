@@ -131,6 +131,9 @@ impl Keyholder {
 
     async fn locate_now(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Locate, shown, Moment::Used(self.host.now())).await?;
+        if !conditions::may_locate(held.chain.scope().purpose) {
+            return Err(Problem::new(403, "guests_do_not_locate", "guests are not shown where the car is").into());
+        }
         self.fresh(&held)?;
         let facts = self.facts(&held, phone, Needed::Everything).await?;
         again!(self.keep_located(&held, &facts))?;

@@ -435,6 +435,12 @@ pub const fn needs_locate(purpose: Purpose) -> bool {
     matches!(purpose, Purpose::Delivery | Purpose::Pickup | Purpose::Service)
 }
 
+/// Whether anybody is shown where the car stands for this purpose. Guests are told by whom they visit, or not at all.
+#[must_use]
+pub const fn may_locate(purpose: Purpose) -> bool {
+    !matches!(purpose, Purpose::Guest)
+}
+
 /// What *locate* and *open* share.
 fn place(f: &LocateFacts<'_>, consents: &Consents) -> Result<(), Denial> {
     live(f.blocked, &f.grant_window, &f.delegation_window, f.now)?;

@@ -259,7 +259,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
         ],
         log_level: level,
     };
-    let comment = "# Written by `parcelshelf init`. Every member is explained in docs/operations.md.\n";
+    let comment = "# Written by `parcelshelf init`. Every member is explained in docs/operations/README.md.\n";
     for (path, text) in [
         ("keyholder/keyholder.toml", toml::to_string(&keyholder)?),
         ("gateway/gateway.toml", toml::to_string(&gateway)?),
