@@ -153,7 +153,8 @@ impl Keyholder {
         });
         self.begin_wait_of_link(&mut car.value, vehicle, now);
         let all = car.value.links();
-        let told = car.value.link_of(vehicle).map_or(0, |l| all.iter().filter(|e| links::is_heard(e, &l, now)).count());
+        let told =
+            car.value.link_of(vehicle).map_or(0, |l| all.iter().filter(|e| links::is_heard(e, &l, &all, now)).count());
         let fields = [("vehicle", b64(vehicle)), ("told", told.to_string())];
         change.note(Kind::LinkTold, &fields, COMMON_KEY).await?;
         change.update(&car, car.value.index());
@@ -259,7 +260,7 @@ impl Keyholder {
         let (now, all) = (self.host.now(), car.links());
         let Some(own) = car.link_of(&vehicle.id) else { return Ok(Vec::new()) };
         let later = car.links.iter().filter_map(|part| {
-            let link = part.link().filter(|l| links::is_heard(&own, l, now))?;
+            let link = part.link().filter(|l| links::is_heard(&own, l, &all, now))?;
             let (state, until) = match (links::judge(&link, &all, now), link.said) {
                 (Verdict::Waits { until }, _) => ("waiting", Some(until)),
                 (Verdict::Refused, _) => ("refused", None),
@@ -298,14 +299,20 @@ impl Keyholder {
     ) -> Result<(), Failure> {
         let own = self.vehicle(wallet, vehicle).await?;
         let mut car = self.car_of(&own).await?;
-        let now = self.host.now();
+        let (now, all) = (self.host.now(), car.value.links());
         let elder = car.value.link_of(&own.id);
         let later = car.value.links.iter_mut().find(|part| {
-            let heard = part.link().zip(elder).is_some_and(|(l, elder)| links::is_heard(&elder, &l, now));
+            let heard = part.link().zip(elder).is_some_and(|(l, elder)| links::is_heard(&elder, &l, &all, now));
             heard && self.link_name(&own.id, &part.vehicle) == link
         });
         let unknown = || Problem::new(404, "link_unknown", "no such wallet has linked this car after yours");
         let part = later.ok_or_else(unknown)?;
+        let stands = part.link().is_some_and(|l| links::judge(&l, &all, now) == Verdict::Refused);
+        let by_another = part.refused_by.as_ref().is_some_and(|by| *by != vehicle.to_string());
+        if refused_by.is_none() && stands && by_another {
+            // Only whoever refused takes it back.
+            return Err(Problem::new(409, "link_refused", "somebody else who has this car has refused it").into());
+        }
         let kind = if refused_by.is_some() { Kind::LinkRefused } else { Kind::LinkConfirmed };
         part.confirmed = refused_by.is_none();
         part.refused_by = refused_by;

@@ -46,19 +46,21 @@ pub enum Verdict {
     Refused,
 }
 
-/// Whether `elder` is heard about `link`: it linked the car before, and has proved possession not too long ago. Equal
-/// times count for nobody.
+/// Whether `elder` is heard about `link`: it linked the car before, has proved possession not too long ago, and may itself be
+/// used; else somebody who was refused would confirm a wallet of their own. Equal times count for nobody.
 #[must_use]
-pub fn is_heard(elder: &Link, link: &Link, now: Timestamp) -> bool {
+pub fn is_heard(elder: &Link, link: &Link, all: &[Link], now: Timestamp) -> bool {
     let stands = !matches!(standing(elder.proved_at, now), Standing::Never | Standing::TooOld);
-    elder.vehicle != link.vehicle && elder.linked_at < link.linked_at && stands
+    let before = elder.vehicle != link.vehicle && elder.linked_at < link.linked_at;
+    // Each step asks about a link that is older still: it ends.
+    before && stands && judge(elder, all, now) == Verdict::Free
 }
 
 /// Until when a link waits, if it must and does not yet. Asked when a car is linked and when possession is proved, for
 /// of two that link at once the one that proves possession first is heard about the other.
 #[must_use]
 pub fn begin_wait(link: &Link, all: &[Link], now: Timestamp, hours: u32) -> Option<Timestamp> {
-    let told = all.iter().any(|elder| is_heard(elder, link, now));
+    let told = all.iter().any(|elder| is_heard(elder, link, all, now));
     let begins = told && link.waits_until.is_none() && link.said == Said::Nothing;
     begins.then(|| now.plus_seconds(i64::from(hours) * 3_600))
 }
@@ -68,7 +70,7 @@ pub fn begin_wait(link: &Link, all: &[Link], now: Timestamp, hours: u32) -> Opti
 pub fn judge(link: &Link, all: &[Link], now: Timestamp) -> Verdict {
     match link.said {
         Said::Confirmed => Verdict::Free,
-        Said::Refused { by } if all.iter().any(|l| l.vehicle == by && is_heard(l, link, now)) => Verdict::Refused,
+        Said::Refused { by } if all.iter().any(|l| l.vehicle == by && is_heard(l, link, all, now)) => Verdict::Refused,
         Said::Refused { .. } | Said::Nothing => match link.waits_until {
             Some(until) if now < until => Verdict::Waits { until },
             _ => Verdict::Free,
@@ -105,7 +107,7 @@ mod tests {
             (link(2, 0, Some(1)), false),
             (link(1, 0, Some(-24 * PROOF_DAYS)), false),
         ] {
-            assert_eq!(is_heard(&elder, &second, T.plus_seconds(12 * HOUR)), heard, "{elder:?}");
+            assert_eq!(is_heard(&elder, &second, &[elder, second], T.plus_seconds(12 * HOUR)), heard, "{elder:?}");
         }
     }
 
@@ -142,5 +144,18 @@ mod tests {
         let third = link(3, 20, Some(21));
         let spiteful = Link { said: Said::Refused { by: third.vehicle }, ..first };
         assert_eq!(judge(&spiteful, &[spiteful, third], late), Verdict::Free);
+    }
+    #[test]
+    fn who_waits_or_was_refused_is_not_heard_about_anybody() {
+        let (first, third) = (link(1, 0, Some(1)), link(3, 20, None));
+        let waiting = Link { waits_until: Some(T.plus_seconds(82 * HOUR)), ..link(2, 10, Some(11)) };
+        let refused = Link { said: Said::Refused { by: first.vehicle }, ..waiting };
+        let now = T.plus_seconds(21 * HOUR);
+        for second in [waiting, refused] {
+            assert!(!is_heard(&second, &third, &[first, second, third], now), "{second:?}");
+        }
+        let confirmed = Link { said: Said::Confirmed, ..waiting };
+        assert!(is_heard(&confirmed, &third, &[first, confirmed, third], now));
+        assert!(is_heard(&waiting, &third, &[first, waiting, third], T.plus_seconds(82 * HOUR)));
     }
 }

@@ -140,6 +140,13 @@ impl Theatre {
         }
     }
 
+    async fn restart_keyholder(&mut self) {
+        let hold = self.conductor.hold();
+        self.stage.keyholder.kill().await.unwrap();
+        self.stage.keyholder.restart(&[]).await.unwrap();
+        drop(hold);
+    }
+
     async fn wait(&self, span: Duration) {
         self.scene.host.clock.sleep(span).await;
     }
@@ -298,6 +305,10 @@ async fn a_carrier_that_finds_cars_and_comes_to_none_is_stopped_until_two_people
             break;
         }
         found += 1;
+        if found == 6 {
+            // What was counted so far is not forgotten by dying.
+            t.restart_keyholder().await;
+        }
         // A place that was let go of is worth nothing any more.
         if let Some((owner, url)) = before.replace((owner, url)) {
             let left = t.at(owner, &hostile, &url).await;
@@ -308,10 +319,7 @@ async fn a_carrier_that_finds_cars_and_comes_to_none_is_stopped_until_two_people
     assert_eq!(found, 12);
 
     // Death does not end it, nor does one person, nor the same one twice, nor the carrier itself.
-    let hold = t.conductor.hold();
-    t.stage.keyholder.kill().await.unwrap();
-    t.stage.keyholder.restart(&[]).await.unwrap();
-    drop(hold);
+    t.restart_keyholder().await;
     let scene = Arc::clone(&t.scene);
     let next = t.under_way(&owners[13], &honest, 14).await;
     let there = t.at(&owners[13], &honest, &next.1).await;
