@@ -32,7 +32,8 @@ pub enum Command {
     Keyholder(Serve),
     /// Writes configurations with fresh keys for all parties into a folder
     ///
-    /// The folder gets one subfolder per party: operator (admits carriers; keep it offline), carrier-root (keep it
+    /// The folder gets one subfolder per party: operator (admits carriers; keep it offline), second-person (releases a stopped
+    /// carrier together with the operator; somebody else's), carrier-root (keep it
     /// offline), depot, carrier, gateway, keyholder. Move each to the machine it belongs to; no party needs another's.
     Init(Init),
     /// Checks configurations: keys, certificates, clocks, origins, hosts that must differ. Exit status 1 if anything is wrong

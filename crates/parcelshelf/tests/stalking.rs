@@ -147,6 +147,11 @@ impl Theatre {
         drop(hold);
     }
 
+    /// Until then nobody does anything.
+    async fn leap(&self, moment: Timestamp) {
+        self.conductor.leap_to(moment);
+        self.wait(Duration::from_secs(1)).await;
+    }
     async fn wait(&self, span: Duration) {
         self.scene.host.clock.sleep(span).await;
     }
@@ -226,12 +231,14 @@ async fn a_second_wallet_waits_for_the_first_ones_word_or_72_hours_and_the_first
     assert_eq!(later_links(&owner.wallet).await[0]["state"], "refused");
     t.rehearse(&owner.wallet, owner.vehicle, place()).await.unwrap();
 
-    // A third one of whom nobody says anything.
+    // A third one of whom nobody says anything; who was refused is not heard about it.
     let third = t.link().await;
+    assert_eq!(later_links(&second.wallet).await, Vec::<Value>::new());
+    assert_eq!(later_links(&owner.wallet).await.len(), 2);
     let Checked::Waits { until } = t.prove(&third).await else { panic!("it does not wait") };
-    t.wait(t.scene.host.now().until(until.plus_seconds(-60))).await;
+    t.leap(until.plus_seconds(-60)).await;
     assert_eq!(code(t.rehearse(&third.wallet, third.vehicle, place()).await), "link_not_confirmed");
-    t.wait(Duration::from_secs(61)).await;
+    t.leap(until).await;
     t.rehearse(&third.wallet, third.vehicle, place()).await.unwrap();
     // 72 hours do not outlast a refusal.
     assert_eq!(code(t.rehearse(&second.wallet, second.vehicle, place()).await), "link_not_confirmed");
@@ -269,7 +276,7 @@ async fn one_car_is_found_for_two_deliveries_a_day_and_granted_in_three_areas_wh
     }
     t.rehearse(&owner.wallet, owner.vehicle, place().moved(90.0, 10_000.0)).await.unwrap();
     // The next day everything is as new.
-    t.wait(Duration::from_secs(24 * 3_600)).await;
+    t.leap(t.scene.host.now().plus_seconds(24 * 3_600)).await;
     let (_, url) = t.under_way(&owner, &courier, 4).await;
     t.at(&owner, &courier, &url).await.locate().await.unwrap();
 }
@@ -427,8 +434,7 @@ async fn whoever_sits_in_a_car_sees_that_there_are_grants_and_stops_them_and_to_
 
     // Whoever has the key for a minute does not undo it; after 72 hours a new proof does.
     assert_eq!(code(occupant.lift().await), "lift_too_soon");
-    t.conductor.leap_to(t.scene.host.now().plus_seconds(73 * 3_600));
-    t.wait(Duration::from_secs(1)).await;
+    t.leap(t.scene.host.now().plus_seconds(73 * 3_600)).await;
     assert_eq!(code(occupant.lift().await), "occupant_unknown", "an old session is over");
     let (_, url) = t.under_way(&owner, &courier, 2).await;
     let later = t.at(&owner, &courier, &url).await;
@@ -452,16 +458,14 @@ async fn a_proof_of_possession_of_90_days_ago_finds_nothing_any_more_and_the_own
     };
     assert_eq!(told(&own).await, (true, false));
 
-    t.conductor.leap_to(soon);
-    t.wait(Duration::from_secs(1)).await;
+    t.leap(soon).await;
     own.wallet.log_in().await.unwrap();
     assert_eq!(told(&own).await, (true, true));
     // Asking after the old proof is no new one.
     assert_eq!(own.wallet.check_possession(own.vehicle).await.unwrap(), Checked::Proved);
     t.rehearse(&own.wallet, own.vehicle, place()).await.unwrap();
 
-    t.conductor.leap_to(over);
-    t.wait(Duration::from_secs(60)).await;
+    t.leap(over).await;
     own.wallet.log_in().await.unwrap();
     assert_eq!(told(&own).await, (false, true));
     assert_eq!(code(t.rehearse(&own.wallet, own.vehicle, place()).await), "possession_too_old");
