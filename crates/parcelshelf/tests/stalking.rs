@@ -114,6 +114,13 @@ impl Theatre {
         Linked { wallet, vehicle }
     }
 
+    /// An owner with the car that was linked.
+    fn settled(&self, linked: Linked) -> Owner {
+        let Linked { wallet, vehicle } = linked;
+        let class = parcelshelf_core::actuation::AccessClass::TailgateWithCabin;
+        Owner { wallet, vehicle, hands: self.hands.clone(), place: place(), plate: String::from("KLM 482"), class }
+    }
+
     /// Opens doors as prompted, until there is nothing more to open.
     async fn prove(&self, linked: &Linked) -> Checked {
         let Possession::Door(mut door) = linked.wallet.begin_possession(linked.vehicle).await.unwrap() else {
@@ -225,8 +232,17 @@ async fn a_second_wallet_waits_for_the_first_ones_word_or_72_hours_and_the_first
     owner.wallet.confirm_link(owner.vehicle, &name).await.unwrap();
     assert_eq!(second.wallet.check_possession(second.vehicle).await.unwrap(), Checked::Proved);
     t.rehearse(&second.wallet, second.vehicle, place()).await.unwrap();
-    // And no longer, once the first one says so.
+    // And no longer, once the first one says so: neither anew nor for what is under way.
+    let courier = Courier::hire(&t.scene, "Sam Rivera", "hire-0001").await.unwrap();
+    let second = t.settled(second);
+    let (delivery, url) = t.under_way(&second, &courier, 1).await;
+    let at = t.at(&second, &courier, &url).await;
+    at.locate().await.unwrap();
     owner.wallet.refuse_link(owner.vehicle, &name).await.unwrap();
+    assert_eq!(code(at.page.locate(&courier.device, &at.stop, at.phone).await), "conditions_not_met");
+    let label = at.scan(LABEL).unwrap();
+    assert_eq!(code(at.page.ask_to_open(&courier.device, &at.stop, at.phone, &[label]).await), "conditions_not_met");
+    assert_eq!(second.wallet.timeline(delivery).await.unwrap()["refused"][0]["code"], "link_not_confirmed");
     assert_eq!(code(t.rehearse(&second.wallet, second.vehicle, place()).await), "link_not_confirmed");
     assert_eq!(later_links(&owner.wallet).await[0]["state"], "refused");
     t.rehearse(&owner.wallet, owner.vehicle, place()).await.unwrap();
@@ -414,14 +430,25 @@ async fn whoever_sits_in_a_car_sees_that_there_are_grants_and_stops_them_and_to_
         assert!(!seen.to_string().contains(&hidden), "{hidden} in {seen}");
     }
     assert!(seen["stopped_until"].is_null());
+    let (_, url) = t.under_way(&owner, &courier, 2).await;
+    let unopened = t.at(&owner, &courier, &url).await;
+    unopened.locate().await.unwrap();
+    // A courier has just asked to open: the trunk waits for a hand when it is stopped, and is locked at once.
+    at.locate().await.unwrap();
+    let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
     let stopped = occupant.stop().await.unwrap();
+    let end = at.follow(attempt, |s| s["lock_proof"] == "observed").await.unwrap();
+    assert!(end["alarm"].is_null(), "{end}");
     assert!(stopped["stopped_until"].is_string() && stopped["entry"].is_string(), "{stopped}");
 
     // The courier and the owner are told what they are told of a car that does not answer, and no more.
-    let label = at.scan(LABEL).unwrap();
     let refused = at.page.locate(&courier.device, &at.stop, at.phone).await.unwrap_err();
     assert_eq!(refused.code(), Some("conditions_not_met"));
-    assert_eq!(code(at.page.ask_to_open(&courier.device, &at.stop, at.phone, &[label]).await), "conditions_not_met");
+    let AtStop { page, stop, phone, .. } = &unopened;
+    let label = unopened.scan(LABEL).unwrap();
+    assert_eq!(code(page.ask_to_open(&courier.device, stop, *phone, &[label]).await), "conditions_not_met");
+    assert_eq!(code(page.describe(&courier.device, stop, *phone).await), "conditions_not_met");
     let told = owner.wallet.timeline(delivery).await.unwrap();
     assert_eq!(told["refused"][0]["code"], "not_parked", "{told}");
     assert!(told["refused"][0]["text"].as_str().unwrap().contains("could not be reached"));
@@ -436,7 +463,7 @@ async fn whoever_sits_in_a_car_sees_that_there_are_grants_and_stops_them_and_to_
     assert_eq!(code(occupant.lift().await), "lift_too_soon");
     t.leap(t.scene.host.now().plus_seconds(73 * 3_600)).await;
     assert_eq!(code(occupant.lift().await), "occupant_unknown", "an old session is over");
-    let (_, url) = t.under_way(&owner, &courier, 2).await;
+    let (_, url) = t.under_way(&owner, &courier, 3).await;
     let later = t.at(&owner, &courier, &url).await;
     assert_eq!(code(later.page.locate(&courier.device, &later.stop, later.phone).await), "conditions_not_met");
     let again = begin(&t.hands.vin).await.unwrap();
