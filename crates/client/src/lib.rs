@@ -20,6 +20,8 @@ pub mod authenticator;
 pub mod courier;
 pub mod depot;
 mod http;
+pub mod occupant;
+pub mod people;
 pub mod shipping;
 pub mod wallet;
 

@@ -12,10 +12,11 @@ use parcelshelf_protocol::envelope::Envelope;
 use parcelshelf_protocol::grant::{Disclose, Grant, GrantClaims, Scoped, TextShown};
 use parcelshelf_protocol::jws::{Moment, SigningKey, VerifyingKey};
 use parcelshelf_protocol::keys::{Keys, VerifiedKeys};
+use parcelshelf_protocol::owner_keys;
 use parcelshelf_protocol::request::Ticket;
 use parcelshelf_protocol::seal::{self, Context, Purpose as Sealed, SealKeyPair, SealPublicKey};
 use parcelshelf_protocol::statement::{self, Covered, Said, Statement};
-use parcelshelf_protocol::{owner_keys, webauthn::Assertion};
+use parcelshelf_protocol::webauthn::{self, Assertion};
 use serde_json::{Value, json};
 
 use crate::authenticator::Authenticator;
@@ -130,6 +131,20 @@ pub enum Possession {
     Wait { until: Timestamp },
 }
 
+/// Where a proof of possession stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checked {
+    Proved,
+    /// Open and close this door now.
+    Door(String),
+    /// Nothing more is to be done but to wait.
+    Waits {
+        until: Timestamp,
+    },
+    /// Why; begin anew, unless it is `link_not_confirmed`.
+    Failed(String),
+}
+
 impl Wallet {
     /// Signs up: no name, no e-mail; a passkey and an account key.
     ///
@@ -146,6 +161,20 @@ impl Wallet {
         let id = WalletId::parse(&text(&answer, "wallet")?).map_err(|_| Failure::Unexpected("not a wallet's id"))?;
         let session = format!("Bearer {}", text(&answer, "token")?);
         Ok(Self { site, id, session, passkey, seed, account, pinned })
+    }
+
+    /// Logs in anew with the passkey: a session that is not used ends.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn log_in(&mut self) -> Result<(), Failure> {
+        let http = &self.site.http;
+        let nonce = text(&http.post("/v1/sessions/challenges", &[], &json!({})).await?, "nonce")?;
+        let assertion = self.passkey.confirm(&webauthn::session_challenge(self.keyholder(), &nonce))?;
+        let body = json!({"nonce": nonce, "assertion": json_of(&assertion)?});
+        let answer = http.post("/v1/sessions", &[], &body).await?;
+        self.session = format!("Bearer {}", text(&answer, "token")?);
+        Ok(())
     }
 
     #[must_use]
@@ -300,6 +329,43 @@ impl Wallet {
             return Ok(None);
         }
         text(&answer, "next").map(Some).map_err(|_| Failure::Unexpected("the proof of possession failed"))
+    }
+
+    /// Where a proof of possession stands.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn check_possession(&self, vehicle: VehicleId) -> Result<Checked, Failure> {
+        let answer = self.post(&format!("/v1/wallet/vehicles/{vehicle}/possession/check"), &json!({})).await?;
+        if answer["proved"] == json!(true) {
+            return Ok(Checked::Proved);
+        }
+        if let Some(until) = answer["wait_until"].as_str() {
+            let until = Timestamp::parse_rfc3339(until).map_err(|_| Failure::Unexpected("a time that is none"))?;
+            return Ok(Checked::Waits { until });
+        }
+        match answer["failed"].as_str() {
+            Some(why) => Ok(Checked::Failed(why.to_owned())),
+            None => text(&answer, "next").map(Checked::Door),
+        }
+    }
+
+    /// "I know who has linked this car after me." `link` as the list of cars calls it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn confirm_link(&self, vehicle: VehicleId, link: &str) -> Result<(), Failure> {
+        let said = Said::ConfirmLink { wallet: self.id, vehicle, link: link.to_owned() };
+        self.say("/v1/wallet/later-links", said).await.map(drop)
+    }
+
+    /// Refuses whoever has linked this car later.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn refuse_link(&self, vehicle: VehicleId, link: &str) -> Result<(), Failure> {
+        let path = format!("/v1/wallet/vehicles/{vehicle}/later-links/refuse");
+        self.post(&path, &json!({ "link": link })).await.map(drop)
     }
 
     /// The pseudonym of this wallet's cars towards one carrier.

@@ -75,6 +75,8 @@ id! {
     AttemptId,
     /// One linking in progress (OAuth `state`).
     LinkId,
+    /// Somebody in a car, without account, for half an hour.
+    OccupantId,
 }
 
 #[cfg(test)]

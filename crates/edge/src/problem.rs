@@ -16,6 +16,7 @@ pub struct Problem {
     title: Cow<'static, str>,
     retry_after_s: Option<u64>,
     more: Map<String, Value>,
+    cause: Option<&'static str>,
 }
 
 /// The members of a problem, for the OpenAPI documents.
@@ -46,6 +47,7 @@ impl Problem {
             title: title.into(),
             retry_after_s: None,
             more: Map::new(),
+            cause: None,
         }
     }
     /// Something broke on our side. `cause` goes to the log.
@@ -79,6 +81,16 @@ impl Problem {
     pub const fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
         self
+    }
+    /// What the service itself knows of the reason: never sent.
+    #[must_use]
+    pub const fn because(mut self, cause: &'static str) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+    #[must_use]
+    pub const fn cause(&self) -> Option<&'static str> {
+        self.cause
     }
     #[must_use]
     pub fn code(&self) -> &str {

@@ -14,7 +14,7 @@ use crate::db::{Stored, openings_of};
 use crate::failure::{Failure, broken};
 use crate::grants::carrier_of;
 use crate::rows::{CarrierRow, DeviceRow, GrantRow, KeysRow, LeafRow, RecordRow, WalletRow};
-use crate::stops::readiness_told;
+use crate::stops::{denied_told, readiness_told};
 
 /// A record with all its fields readable, and its leaf.
 struct Told {
@@ -64,7 +64,12 @@ impl Keyholder {
                 told.openings.iter().map(|o| (o.name.clone(), json!(o.value))).collect();
             entries.push(Value::Object(fields));
         }
-        let content = json!({"entries": entries, "readiness": readiness_told(&grant.value)}).to_string();
+        let told = json!({
+            "entries": entries,
+            "readiness": readiness_told(&grant.value),
+            "refused": denied_told(&grant.value),
+        });
+        let content = told.to_string();
         self.to_owner(&owner.value, wallet, Purpose::Account, &delivery.to_string(), content.as_bytes())
     }
 

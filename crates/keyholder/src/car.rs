@@ -97,6 +97,16 @@ impl Keyholder {
         })
     }
 
+    /// What is known of a car that does not answer.
+    pub(crate) fn silent(car: &Reached) -> CarNow {
+        CarNow {
+            reachability: Reachability::Unknown,
+            closures: None,
+            located: None,
+            sources: Sources::of(car.line.facts()),
+        }
+    }
+
     /// As [`Keyholder::look`], for a courier who is near: a car that sleeps is woken, where the maker lets that be done, and
     /// looked at again. Calls are scarce; the adapter makes one and no second soon after.
     pub(crate) async fn look_awake(&self, car: &mut Reached) -> Result<CarNow, Failure> {

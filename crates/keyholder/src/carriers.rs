@@ -10,6 +10,7 @@ use parcelshelf_protocol::records::Event;
 use parcelshelf_store::Version;
 
 use crate::Keyholder;
+use crate::chain::Authority;
 use crate::db::{COMMON_KEY, Change, Index};
 use crate::failure::{Failure, broken};
 use crate::rows::{CarrierRow, DeviceRow};
@@ -42,13 +43,15 @@ impl Keyholder {
         let now = self.host.now();
         let verified = Cert::verify(cert, &self.operator()?, Role::Carrier, &self.config.aud, Moment::Posted(now))?;
         let root = verified.claims().sub();
+        self.not_revoked(&Authority { root, delegation: None, depot: None }).await?;
         let known = self.db.get::<CarrierRow>(root.as_bytes()).await?;
         if let Some(known) = &known {
             if known.value.cert == cert {
                 return Ok(verified);
             }
-            let before = self.carrier_cert(&known.value.cert, Moment::Any)?;
-            if before.claims().iat > verified.claims().iat {
+            // One that an earlier operator's key signed proves nothing any more.
+            let before = self.carrier_cert(&known.value.cert, Moment::Any).ok();
+            if before.is_some_and(|before| before.claims().iat > verified.claims().iat) {
                 return Err(Problem::new(409, "carrier_cert_older", "a newer certificate is known").into());
             }
         }
@@ -89,6 +92,8 @@ impl Keyholder {
         let depot_cert = Cert::verify(depot, &root.claims().key, Role::Depot, aud, moment)?;
         let device_cert = Cert::verify(device, &depot_cert.claims().key, Role::Device, aud, moment)?;
         let name = device_cert.claims().sub();
+        let depot_key = Some(depot_cert.claims().key.thumb());
+        self.not_revoked(&Authority { root: carrier, delegation: None, depot: depot_key }).await?;
         let known = self.db.get::<DeviceRow>(name.as_bytes()).await?;
         if let Some(known) = &known {
             if known.value.carrier != carrier.to_string() {
@@ -139,6 +144,8 @@ impl Keyholder {
         let root = Cert::peek_issuer(&headers.cert)?;
         let (_, carrier) = self.carrier(root, Moment::Used(now)).await?;
         let cert = self.delegation_cert(&headers.cert, &carrier, Moment::Used(now))?;
+        let delegation = Some(cert.claims().key.thumb());
+        self.not_revoked(&Authority { root, delegation, depot: None }).await?;
         Call::verify(&headers.call, &cert, &self.config.aud, request, now)?;
         Ok(Caller { root, delegation_cert: cert })
     }

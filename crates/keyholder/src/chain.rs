@@ -29,6 +29,14 @@ pub(crate) struct Shown {
     pub body: Vec<u8>,
 }
 
+/// By whose keys a carrier's chain holds, for what was revoked.
+#[derive(Debug, Clone)]
+pub(crate) struct Authority {
+    pub root: Thumbprint,
+    pub delegation: Option<Thumbprint>,
+    pub depot: Option<Thumbprint>,
+}
+
 /// A chain that holds, and the rows it was checked with.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -37,6 +45,8 @@ pub(crate) struct Held {
     pub grant: Stored<GrantRow>,
     /// Seals to the device that asks.
     pub device_seal: SealPublicKey,
+    /// None for the owner's own device.
+    pub authority: Option<Authority>,
 }
 
 struct Path {
@@ -105,7 +115,16 @@ impl Keyholder {
             },
             None => SealPublicKey::parse(&row.seal_key).ok_or_else(|| broken("a sealing key is none"))?,
         };
-        Ok(Held { chain, delivery, grant, device_seal })
+        let authority = path.as_ref().map(|p| Authority {
+            root: p.carrier.claims().key.thumb(),
+            delegation: Some(p.delegation.claims().key.thumb()),
+            depot: Some(p.depot.claims().key.thumb()),
+        });
+        // Who has opened something may always shut and lock it.
+        if let (Some(authority), false) = (&authority, matches!(act, Action::Lock | Action::Close)) {
+            self.not_revoked(authority).await?;
+        }
+        Ok(Held { chain, delivery, grant, device_seal, authority })
     }
 
     async fn path(&self, row: &GrantRow, at: usize) -> Result<Path, Failure> {

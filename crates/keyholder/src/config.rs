@@ -27,6 +27,10 @@ pub struct Config {
     pub log_origin: String,
     /// The operator's public key, which admits carriers.
     pub operator: Jwk,
+    /// Public keys of more people who release a stopped carrier and revoke keys; the operator's own counts as one. Two
+    /// different people release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<Jwk>,
     /// ISO 3166-1 alpha-2 of the country whose cars are linked here; decides whether a maker serves it.
     pub country: String,
     /// The same for one maker's cars, by the maker's short name, where it is another.

@@ -5,12 +5,13 @@ use std::time::Duration;
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::id::{AccessPointId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_edge::problem::Problem;
+use parcelshelf_opening::conditions::Denial;
 use parcelshelf_opening::grant::{Allowance, BlockEpoch, GrantState};
 use parcelshelf_protocol::accepted::{Accepted, AcceptedClaims};
 use parcelshelf_protocol::content::Rule;
 use parcelshelf_protocol::delegation::Delegation;
 use parcelshelf_protocol::encoding::{Thumbprint, b64, from_b64, sha256};
-use parcelshelf_protocol::grant::{Grant, VerifiedGrant};
+use parcelshelf_protocol::grant::{Disclose, Grant, VerifiedGrant};
 use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::records::Event;
 use parcelshelf_protocol::request::Request;
@@ -21,11 +22,12 @@ use serde_json::{Value, json};
 
 use crate::Keyholder;
 use crate::carriers::Caller;
+use crate::chain::Authority;
 use crate::convert;
 use crate::db::{ChainOf, Change, Index, Stored, delivery_key};
 use crate::failure::{Failure, broken};
 use crate::feeds::Position;
-use crate::rows::{DelegationPart, GrantRow, StatusPart, VehicleRow};
+use crate::rows::{DelegationPart, GrantRow, LegRow, StatusPart, VehicleRow};
 use crate::wallets::wallet_index;
 
 /// Delegations of one delivery: the first courier, and a few reassignments.
@@ -112,6 +114,7 @@ impl Keyholder {
         grant.check_seal_key(&seal_key)?;
         let rule = self.rule_of(wallet, delivery, &grant, handed.rule_box)?;
         let vehicle = self.usable_vehicle(wallet, &rule, &claims.opens).await?;
+        let car = self.car_in_area(&vehicle, &claims.area, now).await?;
         let (request, delegation_cert) = self.answered_request(&grant, handed).await?;
 
         let mut change = Change::new(&self.db, &self.host);
@@ -148,9 +151,11 @@ impl Keyholder {
             ready_asked: Vec::new(),
             woken_ms: None,
             status: StatusPart { seq: 1, state: String::from("granted"), reason: None },
+            denied: Vec::new(),
         };
         change.check(&owner);
         change.check(&vehicle);
+        change.update(&car, car.value.index());
         change.put(delivery.as_bytes(), Version::Absent, &row, wallet_index(wallet));
         change.commit().await?;
         self.log.ring();
@@ -188,8 +193,15 @@ impl Keyholder {
         if !row.value.eligible {
             return no("vehicle_not_eligible", "this car cannot take part; its findings say why");
         }
-        if row.value.possession.as_ref().is_none_or(|p| p.proved_ms.is_none()) {
-            return no("possession_not_proved", "prove first that you stand at this car");
+        match self.car_stands(&row, &self.car_of(&row).await?.value) {
+            Ok(()) => {}
+            Err(Denial::LinkNotConfirmed) => {
+                return no("link_not_confirmed", "this car's link waits for a word or for its time");
+            }
+            Err(_) if row.value.proved_at().is_some() => {
+                return no("possession_too_old", "prove again that you stand at this car");
+            }
+            Err(_) => return no("possession_not_proved", "prove first that you stand at this car"),
         }
         let Some(consents) = &row.value.consents else {
             return no("consents_missing", "say first that you agree to what the maker cannot tell");
@@ -228,6 +240,8 @@ impl Keyholder {
         let moment = Moment::Posted(self.host.now());
         let carrier = self.admit(carrier).await?;
         let cert = self.delegation_cert(delegation, &carrier, moment)?;
+        let (root, key) = (carrier.claims().sub(), Some(cert.claims().key.thumb()));
+        self.not_revoked(&Authority { root, delegation: key, depot: None }).await?;
         let verified = Request::verify(request, &cert, &self.config.aud, moment)?;
         grant.check_answers(&verified)?;
         Ok((Some(request.to_owned()), Some(delegation.to_owned())))
@@ -302,8 +316,10 @@ impl Keyholder {
         let request = Request::verify(request, &caller.delegation_cert, &self.config.aud, Moment::Any)?;
         verified.claims().check_announced(request.claims())?;
         let (_, root) = self.carrier(caller.root, Moment::Used(now)).await?;
-        let (_, device, _) = self.device_certs(verified.claims().cnf, &root).await?;
+        let (depot, device, _) = self.device_certs(verified.claims().cnf, &root).await?;
         device.check(Moment::Used(now))?;
+        let depot = Some(depot.claims().key.thumb());
+        self.not_revoked(&Authority { root: caller.root, delegation: None, depot }).await?;
         if row.value.delegations.len() >= DELEGATIONS_MAX {
             return Err(Problem::new(409, "too_many_delegations", "this delivery was passed on too often").into());
         }
@@ -318,6 +334,20 @@ impl Keyholder {
             device: verified.claims().cnf,
         };
         change.record_of(event, self.chain_of(&row)?, delivery, Some(jws)).await?;
+        let leg = LegRow {
+            v: 1,
+            carrier: caller.root.to_string(),
+            device: verified.claims().cnf.to_string(),
+            delegated_ms: change.now().unix_millis(),
+            ends_ms: verified.claims().window.end().unix_millis(),
+            car: String::new(),
+            located_ms: None,
+            arrived: false,
+            let_go_ms: None,
+            by_area: grant.claims().disclose == Disclose::Area,
+        };
+        let before = row.value.delegations.last().map(|d| sha256(&d.jws));
+        let legs = self.leg_begins(&mut change, verified.hash(), leg, before).await?;
         row.value.delegations.push(DelegationPart {
             jws: jws.to_owned(),
             cert: caller.delegation_cert.jws().to_owned(),
@@ -329,6 +359,7 @@ impl Keyholder {
         let index = self.grant_index(&row)?;
         change.update(&row, index);
         change.commit().await?;
+        self.legs.note(caller.root, legs);
         self.log.ring();
         self.tell_carrier(&row.value, delivery);
         Ok(())

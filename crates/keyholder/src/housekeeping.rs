@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::Keyholder;
 use crate::db::{Change, Index, RowType, Stored};
 use crate::failure::Failure;
-use crate::rows::{LinkRow, NonceRow};
+use crate::rows::{CarRow, LegRow, LinkRow, NonceRow, OccupantRow};
 
 const EVERY: Duration = Duration::from_secs(60);
 /// Rows removed in one transaction.
@@ -29,11 +29,18 @@ pub(crate) fn expires_at(ms: i64) -> Index {
 /// Runs until `stop`.
 pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
     loop {
-        for done in [k.forget::<NonceRow>(|r| r.expires_ms).await, k.forget::<LinkRow>(|r| r.expires_ms).await] {
+        for done in [
+            k.forget::<NonceRow>(|r| r.expires_ms).await,
+            k.forget::<LinkRow>(|r| r.expires_ms).await,
+            k.forget::<CarRow>(CarRow::over_ms).await,
+            k.forget::<LegRow>(LegRow::over_ms).await,
+            k.forget::<OccupantRow>(OccupantRow::over_ms).await,
+        ] {
             if let Err(failure) = done {
                 tracing::warn!(error = %failure, "stale rows could not be removed now");
             }
         }
+        k.weigh_all().await;
         tokio::select! {
             biased;
             () = k.host.sleep(EVERY) => {}

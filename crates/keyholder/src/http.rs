@@ -6,6 +6,7 @@
 mod bodies;
 mod carriers;
 mod log;
+mod occupants;
 mod owners;
 mod stops;
 
@@ -48,6 +49,8 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::unlink))
         .routes(routes!(owners::begin_possession))
         .routes(routes!(owners::check_possession))
+        .routes(routes!(owners::confirm_link))
+        .routes(routes!(owners::refuse_link))
         .routes(routes!(owners::access_point))
         .routes(routes!(owners::grant))
         .routes(routes!(owners::block))
@@ -57,6 +60,8 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::lock))
         .routes(routes!(owners::acknowledge))
         .routes(routes!(carriers::admit))
+        .routes(routes!(carriers::carrier))
+        .routes(routes!(carriers::order))
         .routes(routes!(carriers::enrol))
         .routes(routes!(carriers::changes))
         .routes(routes!(carriers::accepted))
@@ -71,6 +76,10 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(stops::lock))
         .routes(routes!(stops::close))
         .routes(routes!(stops::attempt))
+        .routes(routes!(occupants::begin))
+        .routes(routes!(occupants::check))
+        .routes(routes!(occupants::stop))
+        .routes(routes!(occupants::lift))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::tile))
 }

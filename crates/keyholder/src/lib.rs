@@ -13,6 +13,7 @@ mod bells;
 mod bundle;
 mod car;
 mod carriers;
+mod cars;
 mod chain;
 pub mod config;
 mod convert;
@@ -24,9 +25,12 @@ mod housekeeping;
 mod http;
 pub mod keys;
 mod known_rows;
+mod legs;
 mod linking;
 mod logbook;
 mod makers;
+mod occupants;
+mod orders;
 mod rows;
 mod stops;
 mod unlinking;
@@ -88,6 +92,8 @@ pub(crate) struct Keyholder {
     pub attempts: Attempts,
     pub bells: bells::Bells,
     pub feeds: feeds::Feeds,
+    pub legs: legs::Legs,
+    pub begun: occupants::Begun,
     pub tokens: linking::TokenLocks,
     pub log: logbook::Logbook,
     /// What the log is paced by.
@@ -167,6 +173,7 @@ type Assembled = (Arc<Keyholder>, [tokio::task::JoinHandle<()>; 2], axum::Router
 async fn assemble(config: Config, shell: Shell, stop: &watch::Receiver<bool>) -> Result<Assembled, Broken> {
     let keyholder = open(config, shell)?;
     keyholder.begin().await.map_err(|e| Broken::Start(e.to_string()))?;
+    keyholder.recount().await.map_err(|e| Broken::Start(e.to_string()))?;
     attempts::recover_all(&keyholder).await.map_err(|e| Broken::Start(e.to_string()))?;
     let sequencer = tokio::spawn(logbook::sequence(Arc::clone(&keyholder), stop.clone()));
     let sweeping = tokio::spawn(housekeeping::sweep(Arc::clone(&keyholder), stop.clone()));
@@ -209,6 +216,8 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
         attempts: Attempts::default(),
         bells: bells::Bells::default(),
         feeds: feeds::Feeds::new(shell.host.random()),
+        legs: legs::Legs::default(),
+        begun: occupants::Begun::default(),
         tokens: linking::TokenLocks::default(),
         log: logbook::Logbook::default(),
         log_timer: shell.log_timer,

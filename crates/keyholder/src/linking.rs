@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::Keyholder;
 use crate::db::{Change, Index, Stored, wallet_key};
-use crate::failure::Failure;
+use crate::failure::{Failure, again};
 use crate::housekeeping::expires_at;
 use crate::makers::Line;
 use crate::rows::{AccountRow, LinkRow, VehicleRow};
@@ -119,7 +119,7 @@ impl Keyholder {
         drop(held);
         let session = Session { access_token: tokens.access_token, now };
         let cars = self.makers.vehicles(&maker, wallet, &session, &self.host).await?;
-        self.take_over(wallet, &maker, &cars).await
+        Ok(again!(self.take_over(wallet, &maker, &cars))?)
     }
 
     async fn keep_tokens(
@@ -217,6 +217,7 @@ impl Keyholder {
                 let fields = [("vehicle", b64(&id)), ("wallet", wallet.to_string())];
                 change.note(Kind::VehicleLinked, &fields, &wallet_key(wallet)).await?;
             }
+            self.join_car(&mut change, wallet, &id, &row).await?;
         }
         change.journal("wallet", wallet.as_bytes(), "cars_taken_over", &json!({"cars": cars.len()}));
         change.commit().await?;
@@ -265,6 +266,7 @@ impl Keyholder {
             consents: earlier.and_then(|e| e.value.consents.clone()),
             description_sealed: earlier.and_then(|e| e.value.description_sealed.clone()),
             possession: earlier.and_then(|e| e.value.possession.clone()),
+            car: b64(self.db.vault.car_name(car.vin.expose())),
             unlinking: false,
         })
     }

@@ -81,12 +81,53 @@ rows! {
         consents: Option<ConsentsPart>,
         description_sealed: Option<String>,
         possession: Option<PossessionPart>,
+        /// HMAC of the VIN; the id of the car's own row.
+        #[serde(default)]
+        car: String,
         /// The owner takes it back in this very moment: nothing new begins.
         #[serde(default)]
         unlinking: bool,
     }
+    /// A car itself, whoever linked it; the id is the HMAC of its VIN.
+    CarRow in "car" {
+        links: Vec<CarLinkPart>,
+        /// Deliveries that located it, and when first.
+        located: Vec<(String, i64)>,
+        /// Pseudonyms of areas that it was granted in, and when first.
+        areas: Vec<(String, i64)>,
+        /// Of somebody who had the car.
+        #[serde(default)]
+        stop: Option<CarStopPart>,
+    }
     /// A carrier that the operator admitted; the id is its root's thumbprint.
     CarrierRow in "carrier" { cert: String, entry: String }
+    /// A carrier's brake; the id is its root's thumbprint.
+    BrakeRow in "brake" {
+        /// What ended until then is not counted.
+        since_ms: i64,
+        stopped_ms: Option<i64>,
+        of: usize,
+        away: usize,
+        /// Thumbprints of people who have released this stop.
+        released_by: Vec<String>,
+        /// Of the newest stop's record.
+        entry: String,
+    }
+    /// A key that is worth nothing any more; the id is its carrier's root and the key, or the root alone.
+    RevokedRow in "revoked" { at_ms: i64, by: String, entry: String }
+    /// An accepted delegation; the id is its hash.
+    LegRow in "leg" {
+        carrier: String,
+        device: String,
+        delegated_ms: i64,
+        ends_ms: i64,
+        /// HMAC of the VIN, once located.
+        car: String,
+        located_ms: Option<i64>,
+        arrived: bool,
+        let_go_ms: Option<i64>,
+        by_area: bool,
+    }
     /// A courier's device; the id is its thumbprint.
     DeviceRow in "device" { carrier: String, depot_cert: String, device_cert: String, entry: String }
     /// A grant; the id is the delivery's.
@@ -120,6 +161,9 @@ rows! {
         /// When the car was woken for this delivery.
         woken_ms: Option<i64>,
         status: StatusPart,
+        /// What refused it, each once, and when first: for the owner.
+        #[serde(default)]
+        denied: Vec<(String, i64)>,
     }
     /// An attempt to open.
     AttemptRow in "attempt" {
@@ -145,6 +189,20 @@ rows! {
         /// Grows with every change that the stop page shows.
         seq: u64,
         ready_until_ms: Option<i64>,
+    }
+    /// Somebody in a car, without account.
+    OccupantRow in "occupant" {
+        /// HMAC of the VIN.
+        car: String,
+        doors: Vec<String>,
+        prompts: Vec<(String, i64)>,
+        changes: Vec<(String, i64)>,
+        looks: u32,
+        looked_ms: i64,
+        begun_ms: i64,
+        proved_ms: Option<i64>,
+        failed: Option<String>,
+        expires_ms: i64,
     }
     /// A nonce that opened; kept until it is stale.
     NonceRow in "nonce" { expires_ms: i64 }
@@ -173,6 +231,20 @@ parts! {
         /// Of a car without doors to prove it by.
         waits_until_ms: Option<i64>,
         proved_ms: Option<i64>,
+    }
+    /// A stop by somebody in the car.
+    CarStopPart { since_ms: i64 }
+    /// One wallet's link to a car.
+    CarLinkPart {
+        /// The wallet's own name of the car.
+        vehicle: String,
+        wallet: String,
+        linked_ms: i64,
+        proved_ms: Option<i64>,
+        waits_until_ms: Option<i64>,
+        confirmed: bool,
+        /// The link whose wallet refused it.
+        refused_by: Option<String>,
     }
     /// The use of a grant.
     UsePart {

@@ -41,8 +41,9 @@ use crate::rows::{AttemptRow, GrantRow, LocatedPart, NonceRow, VehicleRow};
 const PROOFS_MAX: u8 = 14;
 
 /// A denial as the stop page may know it; the owner's timeline has the condition.
-fn denied(denial: Denial) -> Failure {
+pub(crate) fn denied(denial: Denial) -> Failure {
     let problem = Problem::new(409, "conditions_not_met", "this cannot be done now");
+    let problem = problem.because(denial.code());
     Failure::Problem(if denial.helps_courier() {
         problem.with("condition", json!(denial.code())).detail("the condition can change; try again when it has")
     } else {
@@ -88,9 +89,13 @@ impl Keyholder {
         if held.grant.value.proofs >= PROOFS_MAX {
             return Err(too_many_proofs().into());
         }
+        self.carrier_weighed(held).await?;
         let vehicle = self.granted_vehicle(&held.grant).await?;
+        let row = self.car_of(&vehicle).await?.value;
+        self.car_stands(&vehicle, &row).map_err(denied)?;
         let mut reached = self.reach(wallet_of(&held.grant.value)?, &vehicle).await?;
         let car = match what {
+            _ if row.stopped(self.host.now()).is_some() => Self::silent(&reached),
             Needed::Place => self.look_where(&reached).await?,
             Needed::Everything => self.look_awake(&mut reached).await?,
         };
@@ -121,7 +126,15 @@ impl Keyholder {
 
     /// Discloses the place to the device: sealed, recorded before it leaves.
     pub(crate) async fn locate(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
+        let answer = self.locate_now(delivery, shown, phone).await;
+        self.owner_told_why(delivery, answer).await
+    }
+
+    async fn locate_now(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Locate, shown, Moment::Used(self.host.now())).await?;
+        if !conditions::may_locate(held.chain.scope().purpose) {
+            return Err(Problem::new(403, "guests_do_not_locate", "guests are not shown where the car is").into());
+        }
         self.fresh(&held)?;
         let facts = self.facts(&held, phone, Needed::Everything).await?;
         again!(self.keep_located(&held, &facts))?;
@@ -157,11 +170,18 @@ impl Keyholder {
             grant.value.status.say("located", None);
         }
         let mut change = Change::new(&self.db, &self.host);
+        let mut car = self.car_of(&f.vehicle).await?;
+        self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
+        self.car_located(&mut car.value, held.delivery, change.now()).map_err(denied)?;
+        change.update(&car, car.value.index());
+        change.batch.checks.extend(self.carrier_stands(held).await?);
+        let legs = self.leg_locates(&mut change, held, &b64(&car.id)).await?;
         change.check(&owner);
         let event = Event::PlaceDisclosed { delivery: held.delivery, proof: held.chain.proof().hash() };
         self.record_proof(&mut change, &mut grant, held, event).await?;
         change.update(&grant, self.grant_index(&grant)?);
         change.commit().await?;
+        self.legs_written(held, legs).await;
         Ok(())
     }
 
@@ -200,6 +220,11 @@ impl Keyholder {
 
     /// Plate and words by which the car is found, for a device near a car that it has located.
     pub(crate) async fn describe(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
+        let answer = self.describe_now(delivery, shown, phone).await;
+        self.owner_told_why(delivery, answer).await
+    }
+
+    async fn describe_now(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Describe, shown, Moment::Used(self.host.now())).await?;
         self.fresh(&held)?;
         let facts = self.facts(&held, phone, Needed::Place).await?;
@@ -234,16 +259,27 @@ impl Keyholder {
         })
         .map_err(denied)?;
         let mut change = Change::new(&self.db, &self.host);
+        let car = self.car_of(&f.vehicle).await?;
+        self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
+        change.check(&car);
+        change.batch.checks.extend(self.carrier_stands(held).await?);
+        let legs = self.leg_arrives(&mut change, held).await?;
         change.check(&owner);
         let event = Event::Described { delivery: held.delivery, proof: held.chain.proof().hash() };
         self.record_proof(&mut change, &mut grant, held, event).await?;
         change.update(&grant, self.grant_index(&grant)?);
         change.commit().await?;
+        self.legs_written(held, legs).await;
         Ok(())
     }
 
     /// Lights, where the maker has them.
     pub(crate) async fn signal(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
+        let answer = self.signal_now(delivery, shown, phone).await;
+        self.owner_told_why(delivery, answer).await
+    }
+
+    async fn signal_now(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Signal, shown, Moment::Used(self.host.now())).await?;
         self.fresh(&held)?;
         let facts = self.facts(&held, phone, Needed::Everything).await?;
@@ -263,6 +299,7 @@ impl Keyholder {
         if located_by(&grant.value, held).is_none() {
             return Err(denied(Denial::NotLocated));
         }
+        self.leg_holds(held).await?;
         let mut change = Change::new(&self.db, &self.host);
         let event = Event::Signalled { delivery: held.delivery, proof: held.chain.proof().hash() };
         self.record_proof(&mut change, &mut grant, held, event).await?;
@@ -292,9 +329,34 @@ impl Keyholder {
             // The same bytes may have come twice at the same time: whoever was second gets the first one's attempt.
             Err(failure) => match self.by_proof(proof).await? {
                 Some(known) => Ok(accepted_attempt(&known)),
-                None => Err(failure),
+                None => self.owner_told_why(delivery, Err(failure)).await,
             },
         }
+    }
+
+    /// What refused a courier is written down for the owner, each reason once. The request fails with its own reason,
+    /// whatever becomes of that.
+    async fn owner_told_why<T>(&self, delivery: DeliveryId, answer: Result<T, Failure>) -> Result<T, Failure> {
+        if let Err(Failure::Problem(problem)) = &answer
+            && let Some(cause) = problem.cause()
+            && let Err(problem) = again!(self.keep_denied(delivery, cause))
+        {
+            tracing::warn!(code = problem.code(), "why something was refused could not be written down");
+        }
+        answer
+    }
+
+    async fn keep_denied(&self, delivery: DeliveryId, cause: &str) -> Result<(), Failure> {
+        let mut grant = self.grant(delivery).await?;
+        if grant.value.denied.iter().any(|(known, _)| known == cause) {
+            return Ok(());
+        }
+        let mut change = Change::new(&self.db, &self.host);
+        grant.value.denied.push((cause.to_owned(), change.now().unix_millis()));
+        change.update(&grant, self.grant_index(&grant)?);
+        change.journal("grant", &grant.id, "denied", &json!({}));
+        change.commit().await?;
+        Ok(())
     }
 
     async fn open_with(
@@ -376,6 +438,14 @@ impl Keyholder {
         let attempt_id = AttemptId::from_bytes(self.host.random());
         let mut change = Change::new(&self.db, &self.host);
         let now = change.now();
+        let mut car = self.car_of(&f.vehicle).await?;
+        self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
+        if conditions::needs_locate(held.chain.scope().purpose) {
+            self.car_located(&mut car.value, held.delivery, now).map_err(denied)?;
+        }
+        change.update(&car, car.value.index());
+        change.batch.checks.extend(self.carrier_stands(held).await?);
+        let legs = self.leg_arrives(&mut change, held).await?;
         let (state, licence) = state.reserve(permit, attempt_id, now, state.epoch()).map_err(not_reserved)?;
         let epoch = state.epoch();
         let (attempt, effects) = Attempt::intend(licence, convert::rules(f.reached.line.facts()), now);
@@ -419,6 +489,7 @@ impl Keyholder {
         change.put(attempt_id.as_bytes(), Version::Absent, &row, attempt_index(&ids, &row));
         change.update(&grant, self.grant_index(&grant)?);
         change.commit().await?;
+        self.legs_written(held, legs).await;
 
         let row = Stored { value: row, id: attempt_id.as_bytes().to_vec(), version: Version::Is(1) };
         let line = f.reached.line.clone();
@@ -613,15 +684,19 @@ impl Keyholder {
         let state = self.grant_state(&grant)?;
         let now = self.host.now();
         let owner = self.wallet(wallet_of(&grant.value)?).await?;
-        let live = self.not_blocked(&owner.value, &grant.value).is_ok() && !state.is_used_up(now);
-        let with_place = question != Question::EveningBefore && state.window().contains(now);
         let vehicle = self.granted_vehicle(&grant).await?;
+        let car = self.car_of(&vehicle).await?.value;
+        let stands = self.car_stands(&vehicle, &car).is_ok();
+        let stopped = self.carrier_is_stopped(caller.root).await?;
+        let live = stands && !stopped && self.not_blocked(&owner.value, &grant.value).is_ok() && !state.is_used_up(now);
+        let with_place = question != Question::EveningBefore && state.window().contains(now);
         let reached = match self.reach(wallet_of(&grant.value)?, &vehicle).await {
             Ok(reached) if live => Some(reached.asked_ahead()),
             Err(Failure::Conflict) => return Err(Failure::Conflict),
             Ok(_) | Err(Failure::Problem(_)) => None,
         };
         let known = match &reached {
+            Some(reached) if self.car_answers(&car).is_err() => Some(Ok(Self::silent(reached))),
             Some(reached) => Some(self.look(reached, with_place).await),
             None => None,
         };
@@ -723,6 +798,15 @@ pub(crate) fn readiness_told(grant: &GrantRow) -> Vec<Value> {
         let reasons = causes.split(',').filter_map(readiness::Cause::parse);
         let reasons: Vec<_> = reasons.map(|c| json!({"code": c.code(), "text": c.words()})).collect();
         Some(json!({"slot": slot, "answer": answer, "reasons": reasons}))
+    });
+    told.collect()
+}
+
+/// For the owner: what refused a courier, each once, with what to do.
+pub(crate) fn denied_told(grant: &GrantRow) -> Vec<Value> {
+    let told = grant.denied.iter().filter_map(|(cause, ms)| {
+        let (denial, at) = (Denial::parse(cause)?, Timestamp::from_unix_millis(*ms));
+        Some(json!({"at": at.to_rfc3339(), "code": denial.code(), "text": denial.words()}))
     });
     told.collect()
 }

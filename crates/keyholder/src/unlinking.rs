@@ -105,6 +105,9 @@ impl Keyholder {
         let fields = [("vehicle", b64(&vehicle.id)), ("wallet", wallet.to_string())];
         change.note(Kind::VehicleUnlinked, &fields, &wallet_key(wallet)).await?;
         change.journal("vehicle", &vehicle.id, "unlinked", &json!({}));
+        let mut car = self.car_of(&vehicle).await?;
+        car.value.links.retain(|l| l.vehicle != b64(&vehicle.id));
+        change.update(&car, car.value.index());
         change.delete(&vehicle);
         change.commit().await?;
         Ok(())

@@ -29,6 +29,7 @@ pub(crate) fn whole_key(storage: &[u8; 32]) -> [u8; 32] {
 pub(crate) struct Vault {
     wrapping: LessSafeKey,
     mac: hmac::Key,
+    vin: hmac::Key,
     keys: Arc<dyn KeyStore>,
     entropy: Arc<dyn Entropy>,
     cache: Mutex<HashMap<String, Arc<LessSafeKey>>>,
@@ -43,6 +44,7 @@ impl Vault {
         Self {
             wrapping: aes(&derive(b"psh-wrap-v1")),
             mac: hmac::Key::new(hmac::HMAC_SHA256, &derive(b"psh-row-v1")),
+            vin: hmac::Key::new(hmac::HMAC_SHA256, &derive(b"psh-vin-v1")),
             keys,
             entropy,
             cache: Mutex::default(),
@@ -58,6 +60,11 @@ impl Vault {
     /// A name for something that must not be stored itself, such as a parking.
     pub fn pseudonym(&self, purpose: &str, value: &[u8]) -> String {
         b64(&hmac::sign(&self.mac, &mac_input(purpose, b"pseudonym", value)).as_ref()[..16])
+    }
+
+    /// The name of a car, whoever linked it. Nobody without our key can tell which VIN it stands for.
+    pub fn car_name(&self, vin: &str) -> [u8; 32] {
+        hmac::sign(&self.vin, vin.as_bytes()).as_ref().try_into().unwrap_or_default()
     }
 
     /// Seals under the data key of `owner`, making it first if need be: it is durable before this returns.

@@ -164,6 +164,7 @@ impl Keyholder {
             let Some(about) = self.about(&stored).await? else { continue };
             let mut car = vehicle_json(&stored, &about, self.access(&stored.value.maker).map(|a| a.facts()));
             car["owner_must_act"] = json!(self.owner_must_act(wallet, &stored.value.maker).await?);
+            self.possession_told(&stored, &mut car).await?;
             list.push(car);
         }
         let content = json!({ "vehicles": list }).to_string();
@@ -255,17 +256,17 @@ impl Keyholder {
         if possession::judge_wait(until, now) != Verdict::Proved {
             return Ok(json!({"proved": false, "wait_until": until.to_rfc3339()}));
         }
-        let Some(p) = row.value.possession.as_mut().filter(|p| p.proved_ms.is_none()) else {
-            return Ok(json!({"proved": true}));
-        };
-        p.proved_ms = Some(now.unix_millis());
+        if let Some(p) = row.value.possession.as_mut() {
+            (p.proved_ms, p.waits_until_ms) = (Some(now.unix_millis()), None);
+        }
         let mut change = Change::new(&self.db, &self.host);
+        let answer = self.prove_to_car(&mut change, &row).await?;
         let fields = [("vehicle", id.to_string())];
         change.note(Kind::PossessionProved, &fields, &wallet_key(wallet)).await?;
         change.update(&row, wallet_index(wallet));
         change.commit().await?;
         self.log.ring();
-        Ok(json!({"proved": true}))
+        Ok(answer)
     }
 
     /// Looks at the car: which door is next, or that possession is proved.
@@ -275,6 +276,11 @@ impl Keyholder {
         let mut p = row.value.possession.clone().ok_or_else(not_begun)?;
         if let Some(until) = p.waits_until_ms.map(Timestamp::from_unix_millis) {
             return self.check_wait(wallet, id, row, until).await;
+        }
+        // What was proved is not proved anew by asking again: a newer proof begins with new prompts.
+        if p.doors.is_empty() {
+            p.proved_ms.ok_or_else(not_begun)?;
+            return Ok(self.proved_json(&row, &self.car_of(&row).await?.value));
         }
         let car = self.reach(wallet, &row).await?;
         let closures = car.line.closures(&car.session).await?;
@@ -300,9 +306,15 @@ impl Keyholder {
         let mut change = Change::new(&self.db, &self.host);
         let answer = match verdict {
             Verdict::Proved => {
-                p.proved_ms = Some(now.unix_millis());
+                p = PossessionPart {
+                    doors: Vec::new(),
+                    prompts: Vec::new(),
+                    changes: Vec::new(),
+                    waits_until_ms: None,
+                    proved_ms: Some(now.unix_millis()),
+                };
                 change.note(Kind::PossessionProved, &[("vehicle", id.to_string())], &wallet_key(wallet)).await?;
-                json!({"proved": true})
+                self.prove_to_car(&mut change, &row).await?
             }
             Verdict::Waiting { fulfilled } => {
                 if fulfilled == p.prompts.len()
@@ -460,7 +472,7 @@ fn wrong_statement() -> Problem {
 }
 
 /// Doors that the car reports with the time of their last change.
-fn reported(closures: &Closures) -> Vec<(Door, Timestamp)> {
+pub(crate) fn reported(closures: &Closures) -> Vec<(Door, Timestamp)> {
     let doors = closures.doors.iter().filter_map(|(name, reading)| Some((Door::parse(name)?, reading)));
     let lid = std::iter::once((Door::Lid, &closures.lid));
     doors
@@ -506,7 +518,6 @@ fn vehicle_json(
         "colour": about.colour,
         "findings": findings,
         "eligible": r.eligible,
-        "possession": r.possession.as_ref().is_some_and(|p| p.proved_ms.is_some()),
         "consents": r.consents.as_ref().map(|c| json!({
             "nobody_inside": c.nobody_inside,
             "parked_inferred": c.parked_inferred,

@@ -44,13 +44,29 @@ kinds! {
     KeyReplaced = "key_replaced",
     KeyRemoved = "key_removed",
     CarrierAdmitted = "carrier_admitted",
+    /// With everything below its root.
+    CarrierRemoved = "carrier_removed",
+    /// One of its delegation keys or depots, with everything below it.
+    KeyRevoked = "key_revoked",
+    /// The brake: nothing is located or opened for it.
+    CarrierStopped = "carrier_stopped",
+    /// One of two people has said that it may go on.
+    CarrierReleaseSaid = "carrier_release_said",
+    CarrierReleased = "carrier_released",
     DeviceEnrolled = "device_enrolled",
     WalletCreated = "wallet_created",
     PasskeyAdded = "passkey_added",
     VehicleLinked = "vehicle_linked",
     VehicleUnlinked = "vehicle_unlinked",
     PossessionProved = "possession_proved",
+    /// Who had linked a car before was told of another wallet; also where there was nobody to tell.
+    LinkTold = "link_told",
+    LinkConfirmed = "link_confirmed",
+    LinkRefused = "link_refused",
     Consented = "consented",
+    /// Somebody who proved possession of a car has stopped everything for it.
+    OccupantStopped = "occupant_stopped",
+    OccupantLifted = "occupant_lifted",
     GrantAccepted = "grant_accepted",
     DelegationAccepted = "delegation_accepted",
     Blocked = "blocked",

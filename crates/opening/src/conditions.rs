@@ -112,9 +112,17 @@ pub enum Denial {
     ClassNotSupported,
     /// The delivery has used up its attempts.
     TooManyAttempts,
+    /// The owner's proof of possession is too old.
+    PossessionTooOld,
+    /// Another wallet had linked this car before; its word or the wait is missing.
+    LinkNotConfirmed,
+    /// As many deliveries have located this car in a day as may.
+    TooManyDeliveries,
+    /// Nothing is located or opened for this carrier until people say so.
+    CarrierStopped,
 }
 impl Denial {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::Blocked,
         Self::OutsideWindow,
         Self::NotParked,
@@ -133,6 +141,10 @@ impl Denial {
         Self::ClassNotGranted,
         Self::ClassNotSupported,
         Self::TooManyAttempts,
+        Self::PossessionTooOld,
+        Self::LinkNotConfirmed,
+        Self::TooManyDeliveries,
+        Self::CarrierStopped,
     ];
     /// The stable word in records and problems.
     #[must_use]
@@ -156,11 +168,47 @@ impl Denial {
             Self::ClassNotGranted => "class_not_granted",
             Self::ClassNotSupported => "class_not_supported",
             Self::TooManyAttempts => "too_many_attempts",
+            Self::PossessionTooOld => "possession_too_old",
+            Self::LinkNotConfirmed => "link_not_confirmed",
+            Self::TooManyDeliveries => "too_many_deliveries",
+            Self::CarrierStopped => "carrier_stopped",
         }
     }
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|d| d.code() == code)
+    }
+    /// For the owner, in plain words: what stood against it, and what to do.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Blocked => "You have stopped this. Allow it again if you want it.",
+            Self::OutsideWindow => "The courier came outside the time that you allowed.",
+            Self::NotParked => "It was not certain that the car is parked, or the car could not be reached.",
+            Self::CarPositionUnusable => "The car told no position, or one too vague. Park where there is signal.",
+            Self::CarNotInArea => "The car was not in the area that you allowed. Park there.",
+            Self::CarNotInRule => "The car was not at the place that you allowed. Park there.",
+            Self::PhonePositionUnusable => "The courier's phone did not know well enough where it is.",
+            Self::PhoneFarFromArea => "The courier was too far away from the area.",
+            Self::PhoneFarFromCar => "The courier was too far away from the car.",
+            Self::TooManyParkings => "The car has moved too often for one delivery.",
+            Self::NotLocated => "The courier had not found the car before.",
+            Self::CarMoved => "The car has moved since the courier found it.",
+            Self::NotClosed => "A door or lid was open. Close the car.",
+            Self::InUse => "The car was being used. Nothing opens while it is.",
+            Self::MaybeOccupied => "Somebody may have been inside. Nothing opens then.",
+            Self::ClassNotGranted => "You have not allowed to open it this way.",
+            Self::ClassNotSupported => "The car does not open this way.",
+            Self::TooManyAttempts => "It was tried too often in one delivery.",
+            Self::PossessionTooOld => "It is 90 days since you proved that you stand at this car. Prove it again.",
+            Self::LinkNotConfirmed => "The link to this car waits for a word or for its time.",
+            Self::CarrierStopped => {
+                "This carrier asked for too many places without coming there. It is stopped until people have looked."
+            }
+            Self::TooManyDeliveries => {
+                "The car has been located for two deliveries within a day. No third one finds it."
+            }
+        }
     }
     /// Whether the courier's stop page may be told this condition, because the courier can do something about it. All
     /// others are told to the owner only; the carrier sees `conditions_not_met` for every one.
@@ -385,6 +433,12 @@ pub fn describe(f: &DescribeFacts) -> Result<(), Denial> {
 #[must_use]
 pub const fn needs_locate(purpose: Purpose) -> bool {
     matches!(purpose, Purpose::Delivery | Purpose::Pickup | Purpose::Service)
+}
+
+/// Whether anybody is shown where the car stands for this purpose. Guests are told by whom they visit, or not at all.
+#[must_use]
+pub const fn may_locate(purpose: Purpose) -> bool {
+    !matches!(purpose, Purpose::Guest)
 }
 
 /// What *locate* and *open* share.

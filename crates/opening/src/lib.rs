@@ -3,7 +3,9 @@
 //! What it is: pure state machines and judgements. A grant and its one use ([`grant`]), the conditions under which a
 //! place may be shown or something opened ([`conditions`]), one attempt to open from the intent to the lock proof
 //! ([`attempt`]), eligibility of a car ([`eligibility`]), possession ([`possession`]), readiness ([`readiness`]), and who may
-//! speak with a maker's cloud now ([`gate`]).
+//! speak with a maker's cloud now ([`gate`]). Against stalking: who is told of a second wallet ([`links`]) and how often one
+//! car may be found in a day ([`budget`]), and when a carrier finds nothing more ([`brake`]), and what
+//! somebody in the car may stop ([`occupant`]).
 //! What it is not: it does no I/O, reads no clock, verifies no signature (that is `parcelshelf-protocol`) and knows no
 //! maker's interface (that is `parcelshelf-access` and its adapters). It says what to do, as data; the shell does it.
 //!
@@ -55,10 +57,14 @@
 //! ```
 
 pub mod attempt;
+pub mod brake;
+pub mod budget;
 pub mod conditions;
 pub mod eligibility;
 pub mod gate;
 pub mod grant;
+pub mod links;
 pub mod makers_table;
+pub mod occupant;
 pub mod possession;
 pub mod readiness;

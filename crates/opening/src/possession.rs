@@ -115,6 +115,40 @@ pub fn judge_wait(until: Timestamp, now: Timestamp) -> Verdict {
     if now >= until { Verdict::Proved } else { Verdict::Waiting { fulfilled: 0 } }
 }
 
+/// A proof of possession counts this many days: cars are sold and keys change hands.
+pub const PROOF_DAYS: i64 = 90;
+/// The owner is told to prove it again this many days before.
+pub const PROOF_TOLD_DAYS: i64 = 14;
+
+/// How good a proof of possession is now.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Standing {
+    Never,
+    Stands {
+        until: Timestamp,
+    },
+    /// Still good, but to be proved again soon.
+    Due {
+        until: Timestamp,
+    },
+    /// Nothing is granted, located or opened with it. Locking goes on.
+    TooOld,
+}
+
+/// Judges the age of a proof.
+#[must_use]
+pub fn standing(proved_at: Option<Timestamp>, now: Timestamp) -> Standing {
+    let Some(proved_at) = proved_at else { return Standing::Never };
+    let until = proved_at.plus_seconds(PROOF_DAYS * 86_400);
+    if now >= until {
+        Standing::TooOld
+    } else if now >= until.plus_seconds(-PROOF_TOLD_DAYS * 86_400) {
+        Standing::Due { until }
+    } else {
+        Standing::Stands { until }
+    }
+}
+
 /// An order of `count` doors out of those this car reports, drawn with the caller's random bytes. No door twice in a
 /// row. `None` if the car reports fewer than two doors (then 72 hours' wait and a notice stand in) or too few bytes.
 #[must_use]
@@ -197,6 +231,22 @@ mod tests {
         assert_eq!(wait_until(Some(until), later, WAIT_HOURS), until);
         assert_eq!(judge_wait(until, until.plus_millis(-1)), Verdict::Waiting { fulfilled: 0 });
         assert_eq!(judge_wait(until, until), Verdict::Proved);
+    }
+
+    #[test]
+    fn a_proof_stands_for_90_days_and_is_due_14_days_before() {
+        let day = |n: i64| T.plus_seconds(n * 86_400);
+        let until = day(90);
+        for (now, expected) in [
+            (T, Standing::Stands { until }),
+            (day(76).plus_millis(-1), Standing::Stands { until }),
+            (day(76), Standing::Due { until }),
+            (until.plus_millis(-1), Standing::Due { until }),
+            (until, Standing::TooOld),
+        ] {
+            assert_eq!(standing(Some(T), now), expected);
+        }
+        assert_eq!(standing(None, T), Standing::Never);
     }
 
     #[test]

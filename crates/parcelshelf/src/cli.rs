@@ -32,7 +32,8 @@ pub enum Command {
     Keyholder(Serve),
     /// Writes configurations with fresh keys for all parties into a folder
     ///
-    /// The folder gets one subfolder per party: operator (admits carriers; keep it offline), carrier-root (keep it
+    /// The folder gets one subfolder per party: operator (admits carriers; keep it offline), second-person (releases a stopped
+    /// carrier together with the operator; somebody else's), carrier-root (keep it
     /// offline), depot, carrier, gateway, keyholder. Move each to the machine it belongs to; no party needs another's.
     Init(Init),
     /// Checks configurations: keys, certificates, clocks, origins, hosts that must differ. Exit status 1 if anything is wrong
@@ -61,6 +62,43 @@ pub enum Command {
     Verify(Verify),
     /// Prints the services' OpenAPI documents, or writes them into a folder
     Openapi(Openapi),
+    /// A person's written order to a keyholder: a stopped carrier goes on, or a carrier's key is worth nothing any more
+    ///
+    /// Orders are signed here and prove themselves; none locates or opens. docs/operations says when to use which.
+    #[command(subcommand)]
+    Order(Order),
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Order {
+    /// One of two different people says that a stopped carrier may locate and open again
+    Release(OrderBy),
+    /// Revokes a delegation key or a depot's key, or without one the whole carrier; cannot be taken back
+    ///
+    /// Everything that hangs on it is refused at once. Locking goes on.
+    Revoke {
+        #[command(flatten)]
+        by: OrderBy,
+        /// Thumbprint of the delegation key or the depot's; without it the carrier's root and everything below
+        #[arg(long, value_name = "THUMBPRINT")]
+        revoked: Option<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct OrderBy {
+    /// Key of the person who orders; a carrier may sign its own revocations with its root
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Where the gateway answers carriers
+    #[arg(long, value_name = "ORIGIN")]
+    pub gateway: String,
+    /// The keyholder's name, where it is not the gateway's origin
+    #[arg(long)]
+    pub aud: Option<String>,
+    /// Thumbprint of the carrier's root
+    #[arg(long, value_name = "THUMBPRINT")]
+    pub carrier: String,
 }
 
 #[derive(Args, Debug)]

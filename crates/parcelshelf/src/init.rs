@@ -47,6 +47,7 @@ pub fn run(args: &Init) -> anyhow::Result<()> {
     println!("Written to {}.", layout.dir.display());
     println!();
     println!("  operator/       admits carriers; keep it offline");
+    println!("  second-person/  releases a stopped carrier together with the operator; somebody else's, offline");
     println!("  carrier-root/   certifies depots and delegation keys; keep it offline");
     println!("  depot/          certifies couriers' devices");
     println!("  carrier/        parcelshelf carrier -c {}", layout.dir.join("carrier/carrier.toml").display());
@@ -87,7 +88,7 @@ pub fn write(args: &Init, host: &Host) -> anyhow::Result<Layout> {
         dispatch_key: b64(host.random::<32>()),
         dir,
     };
-    for party in ["operator", "carrier-root", "depot", "carrier", "gateway", "keyholder"] {
+    for party in ["operator", "second-person", "carrier-root", "depot", "carrier", "gateway", "keyholder"] {
         fs::create_dir_all(layout.dir.join(party))?;
     }
     let keys = Authorities::write(&layout.dir, host)?;
@@ -99,6 +100,7 @@ pub fn write(args: &Init, host: &Host) -> anyhow::Result<Layout> {
 /// Keys that certify others.
 struct Authorities {
     operator: SigningKey,
+    second_person: SigningKey,
     root: SigningKey,
 }
 impl Authorities {
@@ -109,13 +111,14 @@ impl Authorities {
             signing_key(&path)
         };
         let (operator, root) = (fresh("operator/operator.key")?, fresh("carrier-root/root.key")?);
+        let second_person = fresh("second-person/person.key")?;
         fresh("depot/depot.key")?;
         fresh("carrier/delegation.key")?;
         for other in ["carrier/storage.key", "gateway/nonce.key"] {
             write_key(&dir.join(other), &*host.entropy)?;
         }
         KeyRing::generate(&dir.join("keyholder/keys"), &*host.entropy)?;
-        Ok(Self { operator, root })
+        Ok(Self { operator, second_person, root })
     }
 }
 
@@ -203,6 +206,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             wallet_origin: layout.wallet_origin.clone(),
             log_origin: format!("{}/log", args.host),
             operator: Jwk::of(keys.operator.verifying_key()),
+            people: vec![Jwk::of(keys.second_person.verifying_key())],
             country: String::from("SE"),
             country_of: [
                 (args.onstar_base.is_some(), ONSTAR, &args.onstar_country),
@@ -274,7 +278,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
         ],
         log_level: level,
     };
-    let comment = "# Written by `parcelshelf init`. Every member is explained in docs/operations.md.\n";
+    let comment = "# Written by `parcelshelf init`. Every member is explained in docs/operations/README.md.\n";
     for (path, text) in [
         ("keyholder/keyholder.toml", toml::to_string(&keyholder)?),
         ("gateway/gateway.toml", toml::to_string(&gateway)?),

@@ -15,6 +15,7 @@ pub mod drill;
 pub mod init;
 pub mod judge;
 pub mod openapi;
+pub mod order;
 pub mod page;
 pub mod people;
 pub mod plan;

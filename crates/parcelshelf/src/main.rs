@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
-use parcelshelf::{demo, doctor, drill, init, openapi, plan, services, sim, simulate, verify};
+use parcelshelf::{demo, doctor, drill, init, openapi, order, plan, services, sim, simulate, verify};
 use parcelshelf_edge::driven::a_thread_wakes;
 
 #[global_allocator]
@@ -43,5 +43,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Plan(args) => tokio::task::block_in_place(|| plan::run(&args)),
         Command::Verify(args) => verify::run(&args),
         Command::Openapi(args) => openapi::run(&args),
+        Command::Order(args) => order::run(&args).await,
     }
 }

@@ -36,6 +36,8 @@ pub struct Setting {
     pub log_level: Option<&'static str>,
     /// The services print every durable step.
     pub traced: bool,
+    /// Owners wait as long as they must; else not at all.
+    pub waits: bool,
 }
 
 /// Where the simulated makers' clouds answer.
@@ -177,7 +179,7 @@ impl Stage {
             tesla_country: String::from("SE"),
             smartcar_base: clouds.smartcar.clone(),
             smartcar_country: String::from("SE"),
-            no_possession_wait: true,
+            no_possession_wait: !setting.waits,
         };
         let layout = init::write(&args, &clockwork.host)?;
         let taps = if setting.tapped { tap(&layout, port, &args.maker_base).await? } else { Vec::new() };

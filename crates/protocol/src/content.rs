@@ -19,7 +19,7 @@ macro_rules! silent {
         }
     )+};
 }
-silent!(Place, Phone, Rule, Description);
+silent!(Place, Phone, Rule, Description, Occupant);
 
 /// Where a car stands, and what it looks like from afar.
 #[derive(Clone, PartialEq)]
@@ -80,6 +80,26 @@ impl Phone {
         let phone = Self { position: position_from(&mut m)?, nonce: token(&mut m, "nonce", 128)? };
         m.end()?;
         Ok(phone)
+    }
+}
+
+/// Which car somebody without account sits in. Read on the windscreen.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Occupant {
+    pub vin: String,
+}
+impl Occupant {
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Object::new().text("vin", &self.vin).end().into_bytes()
+    }
+    /// # Errors
+    /// `content_…` codes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
+        let mut m = json::parse(Kind::Content, bytes)?;
+        let said = Self { vin: token(&mut m, "vin", 32)? };
+        m.end()?;
+        Ok(said)
     }
 }
 

@@ -47,6 +47,7 @@ pub mod known;
 pub mod label;
 pub mod narrow;
 pub mod nonce;
+pub mod order;
 pub mod owner_keys;
 pub mod proof;
 pub mod records;

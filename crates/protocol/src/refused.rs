@@ -25,6 +25,8 @@ pub enum Kind {
     Proof,
     /// A carrier's call, `psh-call+jwt`.
     Call,
+    /// What people order in writing, `psh-order+jwt`.
+    Order,
     /// What an owner confirms besides grants.
     Statement,
     /// A signed envelope around a sealed box, `psh-sealed+jwt`.
@@ -86,7 +88,7 @@ pub enum Fault {
 
 impl Kind {
     /// All kinds, in the order of the code table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Cert,
         Self::Keys,
         Self::Request,
@@ -97,6 +99,7 @@ impl Kind {
         Self::Delegation,
         Self::Proof,
         Self::Call,
+        Self::Order,
         Self::Statement,
         Self::Envelope,
         Self::Content,
@@ -136,6 +139,7 @@ const fn common(kind: Kind, fault: Fault) -> &'static str {
         Kind::Delegation => with_prefix!("delegation", fault),
         Kind::Proof => with_prefix!("proof", fault),
         Kind::Call => with_prefix!("call", fault),
+        Kind::Order => with_prefix!("order", fault),
         Kind::Statement => with_prefix!("statement", fault),
         Kind::Envelope => with_prefix!("envelope", fault),
         Kind::Content => with_prefix!("content", fault),

@@ -48,12 +48,22 @@ pub enum Purpose {
     Bundle,
     /// A photo for the owner. Up to eight times 64 KiB.
     Photo,
+    /// Which car somebody without account sits in, for the keyholder. 4 KiB.
+    Occupant,
 }
 
 impl Purpose {
     /// All purposes.
-    pub const ALL: [Self; 7] =
-        [Self::Place, Self::Phone, Self::Rule, Self::Description, Self::Account, Self::Bundle, Self::Photo];
+    pub const ALL: [Self; 8] = [
+        Self::Place,
+        Self::Phone,
+        Self::Rule,
+        Self::Description,
+        Self::Account,
+        Self::Bundle,
+        Self::Photo,
+        Self::Occupant,
+    ];
     /// The word on the wire.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -65,6 +75,7 @@ impl Purpose {
             Self::Account => "account",
             Self::Bundle => "bundle",
             Self::Photo => "photo",
+            Self::Occupant => "occupant",
         }
     }
     #[must_use]
@@ -74,7 +85,7 @@ impl Purpose {
     /// Size of one unit of padding, and how many there may be.
     const fn sizes(self) -> (usize, usize) {
         match self {
-            Self::Place | Self::Phone | Self::Rule => (SMALL, 1),
+            Self::Place | Self::Phone | Self::Rule | Self::Occupant => (SMALL, 1),
             Self::Description => (LARGE, 1),
             Self::Account | Self::Bundle => (LARGE, 2),
             Self::Photo => (LARGE, 8),

@@ -75,6 +75,8 @@ pub enum Said {
     },
     /// One more passkey for a wallet, confirmed by one it has.
     Passkey { wallet: WalletId, passkey: Passkey },
+    /// "I know who has linked this car after me." `link` is what the keyholder calls it towards this wallet.
+    ConfirmLink { wallet: WalletId, vehicle: VehicleId, link: String },
     /// Lift a block. Blocking needs a session only; who has no more than that must not undo it.
     Unblock { wallet: WalletId, covered: Covered },
 }
@@ -87,6 +89,7 @@ impl Said {
             Self::Link { .. } => "link",
             Self::Consents { .. } => "consents",
             Self::Passkey { .. } => "passkey",
+            Self::ConfirmLink { .. } => "confirm_link",
             Self::Unblock { .. } => "unblock",
         }
     }
@@ -98,6 +101,7 @@ impl Said {
             Self::Link { wallet, .. }
             | Self::Consents { wallet, .. }
             | Self::Passkey { wallet, .. }
+            | Self::ConfirmLink { wallet, .. }
             | Self::Unblock { wallet, .. } => Some(*wallet),
         }
     }
@@ -177,6 +181,9 @@ impl Statement {
                 if *lid_and_lock_untold { told.bool("lid_and_lock_untold", true) } else { told }
             }
             Said::Passkey { wallet, passkey } => passkey_to(o.text("wallet", wallet), passkey),
+            Said::ConfirmLink { wallet, vehicle, link } => {
+                o.text("wallet", wallet).text("vehicle", vehicle).text("link", link)
+            }
             Said::Unblock { wallet, covered } => {
                 o.text("wallet", wallet).text("scope", covered.code()).opt("id", covered.id())
             }
@@ -214,6 +221,11 @@ impl Statement {
                 lid_and_lock_untold: m.opt_true("lid_and_lock_untold")?,
             },
             "passkey" => Said::Passkey { wallet: wallet(&mut m)?, passkey: passkey_from(&mut m)? },
+            "confirm_link" => Said::ConfirmLink {
+                wallet: wallet(&mut m)?,
+                vehicle: m.parsed("vehicle", |t| VehicleId::parse(t).ok())?,
+                link: m.parsed("link", |t| is_token(t, 64).then(|| t.to_owned()))?,
+            },
             "unblock" => {
                 let wallet = wallet(&mut m)?;
                 let scope = m.parsed("scope", |t| is_word(t, 16).then(|| t.to_owned()))?;

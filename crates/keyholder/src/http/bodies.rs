@@ -57,6 +57,15 @@ pub(crate) struct ForCarrier {
     pub carrier: String,
 }
 
+/// A wallet that linked the same car later.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LaterLink {
+    /// As the list of cars calls it.
+    #[schema(min_length = 22, max_length = 22)]
+    pub link: String,
+}
+
 /// Link 0 with everything it rests on. `request` and the certificates are absent for the owner's own device.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -101,6 +110,14 @@ pub(crate) enum ScopeWord {
 pub(crate) struct CarrierCert {
     #[schema(min_length = 1, max_length = 16384)]
     pub cert: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrderIn {
+    /// `psh-order+jwt`.
+    #[schema(min_length = 1, max_length = 16384)]
+    pub order: String,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -14,7 +14,7 @@ use parcelshelf_protocol::proof::HttpRequest;
 use serde_json::Value;
 
 use super::bodies::{
-    AcceptedOut, CarrierCert, CarrierOut, ChangesAfter, ChangesOut, DeviceOut, Done, NewDelegation, NewDevice,
+    AcceptedOut, CarrierCert, CarrierOut, ChangesAfter, ChangesOut, DeviceOut, Done, NewDelegation, NewDevice, OrderIn,
     ReadyOut, Slot, SlotWord, StatusOut, fits,
 };
 use super::owners::{delivery_of, thumb_of};
@@ -51,6 +51,27 @@ pub(super) async fn admit(
 ) -> Answer<(StatusCode, Json<CarrierOut>)> {
     let cert = again!(k.admit(&value.cert))?;
     Ok((StatusCode::CREATED, Json(CarrierOut { carrier: cert.claims().sub().to_string() })))
+}
+
+/// An admitted carrier, by its root's thumbprint: its name and domain as the operator checked them, the entry of its admission
+/// in the log, and whether it was removed or is stopped.
+#[utoipa::path(get, path = "/v1/carriers/{carrier}", params(("carrier" = String, Path)),
+    responses((status = 200, body = Value)))]
+pub(super) async fn carrier(
+    axum::extract::State(k): State,
+    StrictPath(carrier): StrictPath<String>,
+) -> Answer<Json<Value>> {
+    Ok(Json(k.carrier_json(thumb_of(&carrier)?).await.map_err(problem)?))
+}
+
+/// Takes an order: a stopped carrier goes on once two people say so, or a key is revoked. Whoever brings it, it proves itself.
+#[utoipa::path(post, path = "/v1/orders", request_body = OrderIn, responses((status = 200, body = Done)))]
+pub(super) async fn order(
+    axum::extract::State(k): State,
+    StrictJson { value, .. }: StrictJson<OrderIn>,
+) -> Answer<Json<Done>> {
+    again!(k.obey(&value.order))?;
+    Ok(Json(Done { done: true }))
 }
 
 /// Enrols a courier's device that a certified depot vouches for.

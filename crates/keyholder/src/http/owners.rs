@@ -11,8 +11,8 @@ use parcelshelf_protocol::statement::{Covered, Said, VerifiedStatement};
 use serde_json::Value;
 
 use super::bodies::{
-    AcceptedOut, AccessPointOut, Code, Confirmed, Done, EnvelopeOut, ForCarrier, HandedGrant, KeysOut, LinkOut,
-    NonceOut, ScopeWord, Sealed, WalletOut, What,
+    AcceptedOut, AccessPointOut, Code, Confirmed, Done, EnvelopeOut, ForCarrier, HandedGrant, KeysOut, LaterLink,
+    LinkOut, NonceOut, ScopeWord, Sealed, WalletOut, What,
 };
 use super::{Answer, Session, State, problem};
 use crate::Keyholder;
@@ -157,6 +157,31 @@ pub(super) async fn check_possession(
 ) -> Answer<Json<Value>> {
     let vehicle = vehicle_of(&vehicle)?;
     Ok(Json(again!(k.check_possession(wallet, vehicle))?))
+}
+
+/// "I know who has linked this car after me": then it need not wait.
+#[utoipa::path(post, path = "/v1/wallet/later-links", request_body = Confirmed, responses((status = 200, body = Done)))]
+pub(super) async fn confirm_link(
+    axum::extract::State(k): State,
+    StrictJson { value, .. }: StrictJson<Confirmed>,
+) -> Answer<Json<Done>> {
+    let statement = stated(&k, &value).await.map_err(problem)?;
+    again!(k.confirm_link(&statement))?;
+    Ok(Json(Done { done: true }))
+}
+
+/// Refuses a wallet that has linked this car later: nothing of it finds or opens the car.
+#[utoipa::path(post, path = "/v1/wallet/vehicles/{vehicle}/later-links/refuse", params(("vehicle" = String, Path)),
+    request_body = LaterLink, security(("session" = [])), responses((status = 200, body = Done)))]
+pub(super) async fn refuse_link(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(vehicle): StrictPath<String>,
+    StrictJson { value, .. }: StrictJson<LaterLink>,
+) -> Answer<Json<Done>> {
+    let vehicle = vehicle_of(&vehicle)?;
+    again!(k.refuse_link(wallet, vehicle, &value.link))?;
+    Ok(Json(Done { done: true }))
 }
 
 /// The pseudonym of this wallet's cars towards one carrier.

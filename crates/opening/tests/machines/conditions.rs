@@ -5,7 +5,8 @@ use parcelshelf_core::area::Position;
 use parcelshelf_core::reason::Purpose;
 use parcelshelf_core::time::Window;
 use parcelshelf_opening::conditions::{
-    Consents, Denial, DescribeFacts, Fact, LocateFacts, OpenFacts, Presence, describe, locate, open,
+    Consents, Denial, DescribeFacts, Fact, LocateFacts, OpenFacts, Presence, describe, locate, may_locate,
+    needs_locate, open,
 };
 use proptest::prelude::*;
 
@@ -210,5 +211,13 @@ proptest! {
             prop_assert!(!f.locate.blocked && f.located && attempts < 5 && accuracy <= 1_000.0);
             prop_assert!(permit.presence() != Presence::Near || metres <= 75.0 + 25.0 + accuracy.min(50.0) + 0.1);
         }
+    }
+}
+
+#[test]
+fn guests_are_not_shown_where_a_car_stands() {
+    assert!(!may_locate(Purpose::Guest) && !needs_locate(Purpose::Guest));
+    for purpose in [Purpose::Delivery, Purpose::Pickup, Purpose::Service, Purpose::Rehearsal] {
+        assert!(may_locate(purpose), "{purpose:?}");
     }
 }

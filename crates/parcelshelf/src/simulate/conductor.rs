@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -35,6 +35,8 @@ struct Shared {
     holds: AtomicUsize,
     stop: AtomicBool,
     ticks: AtomicU64,
+    /// No next moment comes before this one: everybody sleeps through what lies between.
+    leap_to_ms: AtomicI64,
 }
 impl Shared {
     fn parties(&self) -> MutexGuard<'_, BTreeMap<u16, Party>> {
@@ -74,6 +76,7 @@ impl Conductor {
             holds: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             ticks: AtomicU64::new(0),
+            leap_to_ms: AtomicI64::new(i64::MIN),
         });
         let theirs = Arc::clone(&shared);
         let work = move || {
@@ -104,6 +107,10 @@ impl Conductor {
     pub fn hold(&self) -> Hold {
         self.shared.holds.fetch_add(1, Ordering::AcqRel);
         Hold(Arc::clone(&self.shared))
+    }
+    /// The next moment for anybody is this one: days pass in which nobody does anything, not even sweep.
+    pub fn leap_to(&self, moment: Timestamp) {
+        self.shared.leap_to_ms.store(moment.unix_millis(), Ordering::Release);
     }
     /// A process with this slot of the board takes part.
     pub fn join(&self, slot: u16, pid: u32, bell: UnixStream) {
@@ -154,7 +161,7 @@ fn jump(shared: &Shared, grid_ms: i64) -> std::io::Result<bool> {
         .collect();
     let Some(next) = wishes.iter().map(|(_, at)| *at).chain(shared.own.next()).min() else { return Ok(false) };
     let now = shared.board.now()?;
-    let ms = next.max(now).unix_millis();
+    let ms = next.max(now).unix_millis().max(shared.leap_to_ms.load(Ordering::Acquire));
     let to = Timestamp::from_unix_millis(ms + (grid_ms - ms.rem_euclid(grid_ms)) % grid_ms);
     shared.board.set_now(to)?;
     shared.own.set(to);

@@ -202,6 +202,11 @@ fn statements(cases: &mut Vec<Value>) {
             lid_and_lock_untold: false,
         },
         Said::Passkey { wallet, passkey: second },
+        Said::ConfirmLink {
+            wallet,
+            vehicle: VehicleId::from_bytes([8; 16]),
+            link: String::from("HpHiUjJq0O2hTnPz3v1x0w"),
+        },
         Said::Unblock { wallet, covered: Covered::Delivery(DeliveryId::from_bytes([5; 16])) },
     ];
     let input = |bytes: &[u8], edit: &dyn Fn(&str, &mut Parts)| {
