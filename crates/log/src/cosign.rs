@@ -153,6 +153,22 @@ pub fn verify_exactly(note: &str, log: &LogVerifier, witnesses: &[WitnessVerifie
     if lines.iter().zip(witnesses).all(fits) { Ok(checkpoint) } else { Err(NotANote::Signature) }
 }
 
+/// The note with the log's own signature alone.
+///
+/// # Errors
+/// [`NotANote`].
+pub fn own_note(note: &str, log: &LogVerifier) -> Result<String, NotANote> {
+    let (text, signatures) = split(note)?;
+    for (name, id, signature) in signatures {
+        let line = STANDARD.encode([&id[..], &signature].concat());
+        let own = format!("{text}\n\u{2014} {name} {line}\n");
+        if name == log.name() && Checkpoint::verify_alone(&own, log).is_ok() {
+            return Ok(own);
+        }
+    }
+    Err(NotANote::Signature)
+}
+
 /// The note with one more signature line, which is passed on as it came.
 ///
 /// # Errors
@@ -193,6 +209,7 @@ mod tests {
         let known = [witness(1).verifier().clone(), witness(2).verifier().clone(), witness(1).verifier().clone()];
         let found = cosigned(&note, &known).unwrap();
         assert_eq!(found.iter().map(|c| c.time).collect::<Vec<_>>(), [1_700_000_009, 1_700_000_001]);
+        assert_eq!(own_note(&note, log().verifier()), Ok(log().sign(&checkpoint().text())));
         assert_eq!(Checkpoint::verify(&note, log().verifier()), Ok(checkpoint()), "the log's reader passes over them");
         assert_eq!(witness(3).verifier().cosigned_at(&note), Ok(None));
     }

@@ -79,6 +79,12 @@ pub fn origin_of(note: &str) -> Option<&str> {
     note.split('\n').next()
 }
 
+/// Under which name a witness serves a log's newest checkpoint: SHA-256 of the origin, lower-case hexadecimal.
+#[must_use]
+pub fn origin_hash(origin: &str) -> String {
+    crate::sha256(&[origin.as_bytes()]).iter().map(|b| format!("{b:02x}")).collect()
+}
+
 /// Decides on a request of the log `log`, whose newest cosigned checkpoint is `newest`: the checkpoint to keep, and only
 /// then to cosign.
 ///

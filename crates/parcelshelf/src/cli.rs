@@ -30,6 +30,12 @@ pub enum Command {
     Gateway(Serve),
     /// The gateway's last hop: checks every chain itself, asks the maker's cloud, writes the log
     Keyholder(Serve),
+    /// Cosigns logs that only ever grow, so that none can show two histories or go back unseen
+    ///
+    /// Run it where no gateway runs. `witness init DIR --log KEY…` writes a configuration with a fresh key and prints the
+    /// lines that a keyholder's file needs.
+    #[command(args_conflicts_with_subcommands = true)]
+    Witness(Witness),
     /// Writes configurations with fresh keys for all parties into a folder
     ///
     /// The folder gets one subfolder per party: operator (admits carriers; keep it offline), carrier-root (keep it
@@ -226,6 +232,35 @@ pub struct Serve {
     /// Take the time from a board that somebody else moves (file and slot), with wake-ups on standard input
     #[arg(long, hide = true, num_args = 2, value_names = ["BOARD", "SLOT"])]
     pub driven: Option<Vec<String>>,
+}
+
+#[derive(Args, Debug)]
+pub struct Witness {
+    #[command(subcommand)]
+    pub init: Option<WitnessCommand>,
+    #[command(flatten)]
+    pub serve: Option<Serve>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum WitnessCommand {
+    /// Writes a configuration with a fresh key
+    Init(WitnessInit),
+}
+
+#[derive(Args, Debug)]
+pub struct WitnessInit {
+    /// Folder to write; must be empty or absent
+    pub dir: PathBuf,
+    /// The witness's name in its signatures, such as its host
+    #[arg(long, default_value = "witness.localhost")]
+    pub name: String,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:8490")]
+    pub listen: SocketAddr,
+    /// Verifier key of a log that it cosigns (as in the keyholder's published keys); may be repeated
+    #[arg(long = "log", value_name = "KEY")]
+    pub logs: Vec<String>,
 }
 
 #[derive(Args, Debug)]

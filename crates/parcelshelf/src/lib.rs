@@ -24,3 +24,4 @@ pub mod simulate;
 pub mod stage;
 pub mod stops;
 pub mod verify;
+pub mod witness;

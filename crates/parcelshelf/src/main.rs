@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
-use parcelshelf::{demo, doctor, init, openapi, plan, services, sim, simulate, verify};
+use parcelshelf::{demo, doctor, init, openapi, plan, services, sim, simulate, verify, witness};
 use parcelshelf_edge::driven::a_thread_wakes;
 
 #[global_allocator]
@@ -32,6 +32,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Carrier(args) => services::carrier(&args).await,
         Command::Gateway(args) => services::gateway(&args).await,
         Command::Keyholder(args) => services::keyholder(&args).await,
+        Command::Witness(args) => witness::run(&args).await,
         Command::Init(args) => init::run(&args),
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Sim(Sim::Volvo(args)) => sim::volvo(args).await,
