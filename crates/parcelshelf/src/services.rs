@@ -379,6 +379,8 @@ pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
     let host = host(args)?;
     let shell = keyholder::Shell {
         accesses: file.accesses(&host, &Client::network(Arc::clone(&host.clock))?)?,
+        // Deadlines of real time, as the pace of checkpoints.
+        witnesses: Client::network(Host::system().clock)?,
         host,
         log_timer: Host::system().clock,
         storage: Storage::Disk,
