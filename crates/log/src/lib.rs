@@ -17,6 +17,7 @@
 //! assert_eq!(tree::root(&[tree::leaf_hash(&entry)]), tree::leaf_hash(&entry));
 //! ```
 
+pub mod audit;
 pub mod cosign;
 pub mod note;
 pub mod record;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
-use parcelshelf::{demo, doctor, init, openapi, plan, services, sim, simulate, verify, witness};
+use parcelshelf::{audit, demo, doctor, init, openapi, plan, services, sim, simulate, verify, witness};
 use parcelshelf_edge::driven::a_thread_wakes;
 
 #[global_allocator]
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Err(error) => Err(anyhow::Error::new(error).context("failed to start threads")),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("parcelshelf: {error:#}");
             ExitCode::FAILURE
@@ -26,8 +26,10 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let done = match cli.command {
+        // Says by its exit status what it found.
+        Command::Audit(args) => return Ok(audit::run(&args).await),
         Command::Demo(args) => demo::run(args).await,
         Command::Carrier(args) => services::carrier(&args).await,
         Command::Gateway(args) => services::gateway(&args).await,
@@ -43,5 +45,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Plan(args) => tokio::task::block_in_place(|| plan::run(&args)),
         Command::Verify(args) => verify::run(&args),
         Command::Openapi(args) => openapi::run(&args),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

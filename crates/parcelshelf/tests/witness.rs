@@ -20,6 +20,7 @@ use parcelshelf_log::cosign::WitnessVerifier;
 use parcelshelf_log::note::{Checkpoint, LogSigner, LogVerifier};
 use parcelshelf_log::tree::{Frontier, Subtrees, consistency_proof, leaf_hash};
 use parcelshelf_log::witness::{AddCheckpoint, origin_hash};
+use parcelshelf_protocol::content::Place;
 use parcelshelf_simulator::volvo::{CarFile, WorldFile};
 
 const ORIGIN: &str = "localhost/log";
@@ -180,6 +181,11 @@ impl House {
         let url = self.courier.shipping.start_leg(ordered.delivery, &format!("leg-0000{n}")).await.unwrap();
         (granted, url)
     }
+    /// One question, not repeated.
+    async fn locate(&self, url: &str) -> Result<Place, Failure> {
+        let at = self.at(url).await;
+        at.page.locate(&at.courier.device, &at.stop, at.phone).await
+    }
     async fn at(&self, url: &str) -> AtStop<'_> {
         AtStop::open(&self.stage.scene, &self.courier, &self.owner, url, place().moved(45.0, 20.0)).await.unwrap()
     }
@@ -222,7 +228,7 @@ async fn the_keyholder_learns_from_the_witness_that_its_store_is_an_old_backup()
     let (granted, url) = house.under_way(1).await;
     let (note, before) = house.published(4).await;
     assert!(house.witness.key().cosigned_at(&note).unwrap().is_some(), "what is published is cosigned");
-    house.at(&url).await.locate().await.unwrap();
+    house.locate(&url).await.unwrap();
 
     house.stage.keyholder.stop().await.unwrap();
     let backup = house.dir.path().join("backup");
@@ -238,7 +244,7 @@ async fn the_keyholder_learns_from_the_witness_that_its_store_is_an_old_backup()
     // The backup knows nothing of the block, and still nothing is shown.
     let mut heard = String::new();
     for _ in 0..50 {
-        heard = code(house.at(&url).await.locate().await);
+        heard = code(house.locate(&url).await);
         if heard != "log_unconfirmed" {
             break;
         }
@@ -250,7 +256,7 @@ async fn the_keyholder_learns_from_the_witness_that_its_store_is_an_old_backup()
 
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let (_, url) = house.under_way(2).await;
-    house.at(&url).await.locate().await.unwrap();
+    house.locate(&url).await.unwrap();
 }
 
 #[tokio::test]
@@ -260,14 +266,17 @@ async fn with_the_witness_down_nothing_is_located_after_a_start_until_it_answers
     house.published(4).await;
     house.witness.service.kill().await.unwrap();
     // What was confirmed stays so: a witness that goes down stops nobody.
-    house.at(&url).await.locate().await.unwrap();
+    house.locate(&url).await.unwrap();
     house.stage.keyholder.stop().await.unwrap();
     house.stage.keyholder.restart(&[]).await.unwrap();
-    assert_eq!(code(house.at(&url).await.locate().await), "log_unconfirmed");
-    assert_ne!(code(house.at(&url).await.lock().await), "log_unconfirmed", "there is no attempt, but nothing else");
+    assert_eq!(code(house.locate(&url).await), "log_unconfirmed");
+    let at = house.at(&url).await;
+    let lock = at.page.lock(&at.courier.device, &at.stop, at.phone).await;
+    drop(at);
+    assert_ne!(code(lock), "log_unconfirmed", "there is no attempt, but nothing else");
     house.witness.service.restart(&[]).await.unwrap();
     for n in 0.. {
-        if house.at(&url).await.locate().await.is_ok() {
+        if house.locate(&url).await.is_ok() {
             break;
         }
         assert!(n < 100, "the keyholder asks again in the background");
