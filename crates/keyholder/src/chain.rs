@@ -6,6 +6,7 @@ use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::cert::VerifiedCert;
 use parcelshelf_protocol::content::Phone;
 use parcelshelf_protocol::encoding::{Thumbprint, from_b64};
+use parcelshelf_protocol::grant::Grant;
 use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::proof::HttpRequest;
 use parcelshelf_protocol::seal::{self, Context, Purpose, SealPublicKey};
@@ -67,6 +68,11 @@ impl Keyholder {
     ) -> Result<Held, Failure> {
         let grant = self.grant(delivery).await?;
         let row = &grant.value;
+        // Locking and closing wait for nobody.
+        if !matches!(moment, Moment::Any) {
+            self.log_is_confirmed()?;
+            self.not_void(Grant::verify(&row.grant)?.claims().iat)?;
+        }
         let owner = self.wallet(wallet_of(row)?).await?;
         let assertion = Assertion::parse(row.assertion.as_bytes())?;
         let passkeys = owner.value.keys();

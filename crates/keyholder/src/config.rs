@@ -40,8 +40,46 @@ pub struct Config {
     /// car is real.
     #[serde(default = "wait")]
     pub possession_wait_hours: u32,
+    /// Who cosigns the log's checkpoints.
+    #[serde(default, skip_serializing_if = "LogConfig::is_empty")]
+    pub log: LogConfig,
     #[serde(default = "info")]
     pub log_level: String,
+}
+
+/// Witnesses of the log. Without any, nobody notices a restored backup or a second history.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    #[serde(default)]
+    pub witnesses: Vec<WitnessConfig>,
+    /// How many of them must have cosigned before a checkpoint counts as published, and must have answered before
+    /// anything is located or opened after a start.
+    #[serde(default = "one")]
+    pub quorum: u8,
+}
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { witnesses: Vec::new(), quorum: one() }
+    }
+}
+impl LogConfig {
+    fn is_empty(&self) -> bool {
+        self.witnesses.is_empty()
+    }
+}
+const fn one() -> u8 {
+    1
+}
+
+/// One witness, as `parcelshelf witness init` prints it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// Its address, to which `/add-checkpoint` is added.
+    pub url: String,
+    /// Its verifier key, `NAME+HASH+KEY`.
+    pub key: String,
 }
 
 const fn wait() -> u32 {

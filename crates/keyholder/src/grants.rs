@@ -98,6 +98,7 @@ impl Keyholder {
             let same = known.value.grant == handed.grant && known.value.wallet == wallet.to_string();
             return if same { Ok(known.value.accepted) } else { Err(granted_already().into()) };
         }
+        self.not_void(signed.claims().iat)?;
         let now = self.host.now();
         let owner = self.wallet(wallet).await?;
         let grant =
@@ -302,6 +303,7 @@ impl Keyholder {
         }
         let now = self.host.now();
         let grant = self.verified_grant(&row.value, Moment::Posted(now)).await?;
+        self.not_void(grant.claims().iat)?;
         let verified = Delegation::verify(jws, &caller.delegation_cert, &grant, Moment::Posted(now))?;
         if row.value.delegations.iter().any(|d| d.jws == jws) {
             return Ok(());

@@ -36,6 +36,7 @@ mod stops;
 mod unlinking;
 mod vault;
 mod wallets;
+mod witnesses;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub struct Shell {
     /// Paces the log's checkpoints. Real time also where `host`'s time is simulated.
     pub log_timer: Arc<dyn Timer>,
     pub accesses: Vec<Arc<dyn Access>>,
+    /// How witnesses of the log are called.
+    pub witnesses: parcelshelf_exchange::Client,
     pub storage: Storage,
     pub steps: Steps,
     /// An operator has looked at a store that somebody else has written to, and takes it as it is.
@@ -96,6 +99,7 @@ pub(crate) struct Keyholder {
     pub begun: occupants::Begun,
     pub tokens: linking::TokenLocks,
     pub log: logbook::Logbook,
+    pub witnesses: witnesses::Witnesses,
     /// What the log is paced by.
     pub log_timer: Arc<dyn Timer>,
     pub steps: Steps,
@@ -157,28 +161,30 @@ pub async fn run(
 ) -> Result<(), Broken> {
     serve::start_metrics();
     parcelshelf_protocol::known::remember(SIGNATURES_REMEMBERED);
-    let (keyholder, [sequencer, sweeping], router) = assemble(config, shell, &stop).await?;
+    let (keyholder, [sequencer, sweeping, watching], router) = assemble(config, shell, &stop).await?;
     let listener = Listener::unix(&keyholder.config.socket)?;
     ready(&keyholder.config.socket);
     serve::serve(listener, router, &keyholder.host, stop).await?;
     // Nobody is left alone with an open trunk: the attempts go on until everything is locked.
     keyholder.attempts.drain(&keyholder.host).await;
-    let _ = tokio::join!(sequencer, sweeping);
+    let _ = tokio::join!(sequencer, sweeping, watching);
     keyholder.db.close().await;
     Ok(())
 }
 
-type Assembled = (Arc<Keyholder>, [tokio::task::JoinHandle<()>; 2], axum::Router);
+type Assembled = (Arc<Keyholder>, [tokio::task::JoinHandle<()>; 3], axum::Router);
 
 async fn assemble(config: Config, shell: Shell, stop: &watch::Receiver<bool>) -> Result<Assembled, Broken> {
     let keyholder = open(config, shell)?;
+    keyholder.remember_rollback().await.map_err(|e| Broken::Start(e.to_string()))?;
     keyholder.begin().await.map_err(|e| Broken::Start(e.to_string()))?;
     keyholder.recount().await.map_err(|e| Broken::Start(e.to_string()))?;
     attempts::recover_all(&keyholder).await.map_err(|e| Broken::Start(e.to_string()))?;
     let sequencer = tokio::spawn(logbook::sequence(Arc::clone(&keyholder), stop.clone()));
     let sweeping = tokio::spawn(housekeeping::sweep(Arc::clone(&keyholder), stop.clone()));
+    let watching = tokio::spawn(witnesses::watch(Arc::clone(&keyholder), stop.clone()));
     let router = http::router(Arc::clone(&keyholder));
-    Ok((keyholder, [sequencer, sweeping], router))
+    Ok((keyholder, [sequencer, sweeping, watching], router))
 }
 
 /// Starts without a listener, for a simulation inside one process: whoever gets the router asks it.
@@ -207,6 +213,7 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
     }
     let data_keys = shell.storage.keys(&config.data_dir, "keyholder")?;
     let vault = Arc::new(Vault::new(&keys.storage, data_keys, Arc::clone(&shell.host.entropy)));
+    let witnesses = witnesses::Witnesses::new(&config.log, shell.witnesses).map_err(Broken::Config)?;
     let rp = RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] };
     Ok(Arc::new(Keyholder {
         rp,
@@ -220,6 +227,7 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
         begun: occupants::Begun::default(),
         tokens: linking::TokenLocks::default(),
         log: logbook::Logbook::default(),
+        witnesses,
         log_timer: shell.log_timer,
         host: shell.host,
         steps: shell.steps,

@@ -132,6 +132,31 @@ impl Keyholder {
         indexes.iter().map(path).collect()
     }
 
+    /// How many leaves the tree has.
+    pub(crate) async fn tree_size(&self) -> Result<u64, Failure> {
+        Ok(self.tree().await?.value.size)
+    }
+
+    /// The root of the tree of the first `size` leaves, which must be there.
+    pub(crate) async fn root_at(&self, size: u64) -> Result<[u8; 32], Failure> {
+        let mut edge = Loaded::default();
+        self.load_edge(&mut edge, size).await?;
+        tree::root_of(&FromTiles(&edge), size).map_err(|_| crate::failure::broken("a tile of the log is missing"))
+    }
+
+    /// Proves that the tree of `old` leaves is a prefix of that of `new`.
+    pub(crate) async fn consistency(&self, old: u64, new: u64) -> Result<Vec<[u8; 32]>, Failure> {
+        let mut tiles = Loaded::default();
+        self.load_edge(&mut tiles, new).await?;
+        for index in [old.saturating_sub(1), old] {
+            for level in 0..LEVELS {
+                self.load(&mut tiles, TileKind::Hashes { level }, index >> (8 * u32::from(level)) >> 8).await?;
+            }
+        }
+        tree::consistency_proof(&FromTiles(&tiles), old, new)
+            .map_err(|_| crate::failure::broken("a tile of the log is missing"))
+    }
+
     /// The tiles on the right edge of a tree, and the full ones before them.
     async fn load_edge(&self, into: &mut Loaded, size: u64) -> Result<(), Failure> {
         for level in 0..LEVELS {
@@ -191,6 +216,7 @@ impl Keyholder {
         while self.integrate().await? {}
         if self.sign_checkpoint().await? {
             pacer.signed(ms(self.log_timer.uptime()));
+            self.witnesses.ring();
         }
         Ok(())
     }
@@ -202,10 +228,7 @@ impl Keyholder {
             return Ok(false);
         }
         let size = tree.value.size;
-        let mut edge = Loaded::default();
-        self.load_edge(&mut edge, size).await?;
-        let root = tree::root_of(&FromTiles(&edge), size)
-            .map_err(|_| crate::failure::broken("a tile of the log is missing"))?;
+        let root = self.root_at(size).await?;
         let checkpoint = Checkpoint { origin: self.keys.log.verifier().name().to_owned(), size, root };
         tree.value.checkpoint = Some(self.keys.log.sign(&checkpoint.text()));
         tree.value.checkpoint_size = size;

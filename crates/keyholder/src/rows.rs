@@ -46,6 +46,10 @@ rows! {
     TileRow in "tile" { bytes: String, width: u16 }
     /// How far the log has come. One row.
     TreeRow in "tree" { size: u64, checkpoint: Option<String>, checkpoint_size: u64 }
+    /// The newest checkpoint that a quorum of witnesses has cosigned. One row.
+    PublishedRow in "published" { size: u64, note: String, cosigned: usize }
+    /// The log went back: what a witness remembered beyond it, and when that was noticed. One row.
+    RollbackRow in "rollback" { at_ms: i64, size: u64, root: String }
     /// The keyholder's published keys; the id is the log entry of their record, or `current`.
     KeysRow in "keys" { jws: String, entry: String, exp_ms: i64 }
     /// A wallet.

@@ -673,6 +673,9 @@ impl Keyholder {
         if self.believes_its_store().is_err() {
             return Ok(readiness::Word::Later.code());
         }
+        // The car's place may be asked for: as for locating itself.
+        self.log_is_confirmed()?;
+        self.not_void(parcelshelf_protocol::grant::Grant::verify(&grant.value.grant)?.claims().iat)?;
         let said = asked(&grant.value, question);
         match said {
             // A car that was woken for this question may be awake by now.

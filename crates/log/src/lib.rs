@@ -2,7 +2,7 @@
 //!
 //! What it is: [`record`]s of individually salted fields and the chain of an access point's records; constant-size
 //! leaves; the Merkle [`tree`] of RFC 6962; [`tile`]s of C2SP `tlog-tiles`; [`note`]s and checkpoints of `signed-note` and
-//! `tlog-checkpoint`; the pure [`sequencer`] that says which tiles to write. What it is not: it stores nothing, reads no
+//! `tlog-checkpoint`; witnesses' [`cosign`]atures and what they decide on ([`witness`]); the pure [`sequencer`] that says which tiles to write. What it is not: it stores nothing, reads no
 //! clock and draws no salt; the keyholder does.
 //!
 //! The three types to know: [`Record`](record::Record) (commitments to fields; its exact bytes are stored and hashed),
@@ -17,11 +17,14 @@
 //! assert_eq!(tree::root(&[tree::leaf_hash(&entry)]), tree::leaf_hash(&entry));
 //! ```
 
+pub mod audit;
+pub mod cosign;
 pub mod note;
 pub mod record;
 pub mod sequencer;
 pub mod tile;
 pub mod tree;
+pub mod witness;
 
 /// A SHA-256 value.
 pub type Hash = [u8; 32];

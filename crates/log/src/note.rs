@@ -46,7 +46,21 @@ pub struct LogVerifier {
     key: [u8; 32],
 }
 
-fn good_name(name: &str) -> bool {
+/// First four bytes of SHA-256(name ‖ 0x0A ‖ type ‖ public key).
+pub(crate) fn key_id(name: &str, kind: u8, key: &[u8; 32]) -> [u8; 4] {
+    let hash = sha256(&[name.as_bytes(), b"\n", &[kind], key]);
+    [hash[0], hash[1], hash[2], hash[3]]
+}
+/// `NAME+HASH+KEY`.
+pub(crate) fn key_line(name: &str, id: [u8; 4], kind: u8, key: &[u8; 32]) -> String {
+    let id: String = id.iter().map(|b| format!("{b:02x}")).collect();
+    format!("{name}+{id}+{}", STANDARD.encode([&[kind][..], key].concat()))
+}
+pub(crate) fn ed25519_holds(key: &[u8; 32], text: &str, signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ED25519, key).verify(text.as_bytes(), signature).is_ok()
+}
+
+pub(crate) fn good_name(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic() && b != b'+')
 }
 
@@ -57,8 +71,7 @@ impl LogVerifier {
         if !good_name(name) {
             return Err(NotANote::Key);
         }
-        let hash = sha256(&[name.as_bytes(), b"\n", &[ED25519_TYPE], &key]);
-        Ok(Self { name: name.to_owned(), id: [hash[0], hash[1], hash[2], hash[3]], key })
+        Ok(Self { name: name.to_owned(), id: key_id(name, ED25519_TYPE, &key), key })
     }
     /// Reads `NAME+HASH+KEY`.
     ///
@@ -77,8 +90,7 @@ impl LogVerifier {
     /// `NAME+HASH+KEY`.
     #[must_use]
     pub fn line(&self) -> String {
-        let hash: String = self.id.iter().map(|b| format!("{b:02x}")).collect();
-        format!("{}+{hash}+{}", self.name, STANDARD.encode([&[ED25519_TYPE][..], &self.key].concat()))
+        key_line(&self.name, self.id, ED25519_TYPE, &self.key)
     }
     #[must_use]
     pub fn name(&self) -> &str {
@@ -89,7 +101,7 @@ impl LogVerifier {
         &self.key
     }
     fn verifies(&self, text: &str, signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, &self.key).verify(text.as_bytes(), signature).is_ok()
+        ed25519_holds(&self.key, text, signature)
     }
 }
 
@@ -167,10 +179,10 @@ impl Checkpoint {
     }
 }
 
-type SignatureLine<'a> = (&'a str, [u8; 4], Vec<u8>);
+pub(crate) type SignatureLine<'a> = (&'a str, [u8; 4], Vec<u8>);
 
 /// Text (with its last line feed) and signature lines.
-fn split(note: &str) -> Result<(&str, Vec<SignatureLine<'_>>), NotANote> {
+pub(crate) fn split(note: &str) -> Result<(&str, Vec<SignatureLine<'_>>), NotANote> {
     if note.len() > NOTE_BYTES_MAX {
         return Err(NotANote::Form);
     }

@@ -221,6 +221,16 @@ impl Frontier {
     pub const fn size(&self) -> u64 {
         self.size
     }
+    /// The complete subtrees, largest first.
+    #[must_use]
+    pub fn peaks(&self) -> &[Hash] {
+        &self.peaks
+    }
+    /// As it was written down; `None` unless there is one peak per one-bit of the size.
+    #[must_use]
+    pub fn from_parts(size: u64, peaks: Vec<Hash>) -> Option<Self> {
+        (peaks.len() == size.count_ones() as usize).then_some(Self { size, peaks })
+    }
     /// Appends one leaf and tells every complete subtree that this makes, smallest first.
     pub fn append(&mut self, leaf: Hash, mut made: impl FnMut(u8, u64, Hash)) {
         let mut hash = leaf;

@@ -30,6 +30,12 @@ pub enum Command {
     Gateway(Serve),
     /// The gateway's last hop: checks every chain itself, asks the maker's cloud, writes the log
     Keyholder(Serve),
+    /// Cosigns logs that only ever grow, so that none can show two histories or go back unseen
+    ///
+    /// Run it where no gateway runs. `witness init DIR --log KEY…` writes a configuration with a fresh key and prints the
+    /// lines that a keyholder's file needs.
+    #[command(args_conflicts_with_subcommands = true)]
+    Witness(Witness),
     /// Writes configurations with fresh keys for all parties into a folder
     ///
     /// The folder gets one subfolder per party: operator (admits carriers; keep it offline), second-person (releases a stopped
@@ -58,6 +64,12 @@ pub enum Command {
     /// again whenever places open, and prints medians. `plan_only` keeps the carrier's order, for comparison.
     /// Example:  parcelshelf plan --stops stops.csv --private-share 10 --disclose area
     Plan(Plan),
+    /// Goes through a gateway's log from outside. Exit status 0: all holds, 1: a complaint, 2: it could not be read
+    ///
+    /// Fetches every entry and tile, computes the root anew, and checks signature and cosignatures of the checkpoint. With
+    /// --state it goes on where it was, and notices when what was there before has changed.
+    /// Example:  parcelshelf audit https://gateway.example/log --key KEY --state gateway.audit
+    Audit(Audit),
     /// Checks a case bundle offline. Exit status 0 only if every signature, hash and rule in it holds
     Verify(Verify),
     /// Prints the services' OpenAPI documents, or writes them into a folder
@@ -308,6 +320,35 @@ pub struct Serve {
 }
 
 #[derive(Args, Debug)]
+pub struct Witness {
+    #[command(subcommand)]
+    pub init: Option<WitnessCommand>,
+    #[command(flatten)]
+    pub serve: Option<Serve>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum WitnessCommand {
+    /// Writes a configuration with a fresh key
+    Init(WitnessInit),
+}
+
+#[derive(Args, Debug)]
+pub struct WitnessInit {
+    /// Folder to write; must be empty or absent
+    pub dir: PathBuf,
+    /// The witness's name in its signatures, such as its host
+    #[arg(long, default_value = "witness.localhost")]
+    pub name: String,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:8490")]
+    pub listen: SocketAddr,
+    /// Verifier key of a log that it cosigns (as in the keyholder's published keys); may be repeated
+    #[arg(long = "log", value_name = "KEY")]
+    pub logs: Vec<String>,
+}
+
+#[derive(Args, Debug)]
 pub struct Init {
     /// Folder to write; must be empty or absent
     pub dir: PathBuf,
@@ -442,6 +483,27 @@ pub struct SimVolvo {
     /// World file (JSON): owners, clients, cars, faults. Without it: one car in Gothenburg
     #[arg(long, value_name = "FILE")]
     pub world: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Audit {
+    /// Where the log is, such as https://gateway.example/log
+    pub url: String,
+    /// The log's verifier key, as in the gateway's published keys; later the state file knows it
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// What was found before, and is written after a good end
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Verifier key of a witness that should have cosigned; may be repeated
+    #[arg(long, value_name = "KEY")]
+    pub witness: Vec<String>,
+    /// How many of them must have; one, unless said otherwise
+    #[arg(long, value_name = "N")]
+    pub quorum: Option<usize>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug)]

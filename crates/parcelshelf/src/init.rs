@@ -218,6 +218,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             .map(|(_, maker, country)| (maker.to_owned(), country.clone()))
             .collect(),
             possession_wait_hours: if args.no_possession_wait { 0 } else { WAIT_HOURS },
+            log: parcelshelf_keyholder::config::LogConfig::default(),
             log_level: level.clone(),
         },
         volvo: Some(VolvoFile {

@@ -8,6 +8,7 @@
 
 #![allow(clippy::print_stdout, reason = "a program of the command line speaks to people")]
 
+pub mod audit;
 pub mod cli;
 pub mod demo;
 pub mod doctor;
@@ -26,3 +27,4 @@ pub mod simulate;
 pub mod stage;
 pub mod stops;
 pub mod verify;
+pub mod witness;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
-use parcelshelf::{demo, doctor, drill, init, openapi, order, plan, services, sim, simulate, verify};
+use parcelshelf::{audit, demo, doctor, drill, init, openapi, order, plan, services, sim, simulate, verify, witness};
 use parcelshelf_edge::driven::a_thread_wakes;
 
 #[global_allocator]
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Err(error) => Err(anyhow::Error::new(error).context("failed to start threads")),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("parcelshelf: {error:#}");
             ExitCode::FAILURE
@@ -26,12 +26,15 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let done = match cli.command {
+        // Says by its exit status what it found.
+        Command::Audit(args) => return Ok(audit::run(&args).await),
         Command::Demo(args) => demo::run(args).await,
         Command::Carrier(args) => services::carrier(&args).await,
         Command::Gateway(args) => services::gateway(&args).await,
         Command::Keyholder(args) => services::keyholder(&args).await,
+        Command::Witness(args) => witness::run(&args).await,
         Command::Init(args) => init::run(&args),
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Sim(Sim::Volvo(args)) => sim::volvo(args).await,
@@ -44,5 +47,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Verify(args) => verify::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Order(args) => order::run(&args).await,
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -333,7 +333,7 @@ impl Hook for AtStep {
         now
     }
 }
-fn steps(args: &Serve) -> Steps {
+pub(crate) fn steps(args: &Serve) -> Steps {
     let (hold_at, fail_at, trace) = (args.hold_at.clone(), args.fail_at.clone(), args.trace_steps);
     if hold_at.is_none() && fail_at.is_none() && !trace {
         return None;
@@ -342,7 +342,7 @@ fn steps(args: &Serve) -> Steps {
 }
 
 /// The machine's clock, or in a simulation the board's.
-fn host(args: &Serve) -> anyhow::Result<Host> {
+pub(crate) fn host(args: &Serve) -> anyhow::Result<Host> {
     let Some([board, slot]) = args.driven.as_deref() else { return Ok(Host::system()) };
     let clock = Driven::on_board(Path::new(board), slot.parse().context("not a slot")?)?;
     let bell = std::os::unix::net::UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
@@ -361,13 +361,13 @@ fn host(args: &Serve) -> anyhow::Result<Host> {
 }
 
 /// One line on standard output, at once.
-fn say(line: &serde_json::Value) {
+pub(crate) fn say(line: &serde_json::Value) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}");
     let _ = out.flush();
 }
 
-fn ready(name: &str, address: impl std::fmt::Display) {
+pub(crate) fn ready(name: &str, address: impl std::fmt::Display) {
     say(&json!({"ready": name, "address": address.to_string()}));
 }
 
@@ -379,6 +379,8 @@ pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
     let host = host(args)?;
     let shell = keyholder::Shell {
         accesses: file.accesses(&host, &Client::network(Arc::clone(&host.clock))?)?,
+        // Deadlines of real time, as the pace of checkpoints.
+        witnesses: Client::network(Host::system().clock)?,
         host,
         log_timer: Host::system().clock,
         storage: Storage::Disk,

@@ -27,7 +27,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("edge", &["core", "store"]),
     ("carrier", &["core", "delivery", "edge", "exchange", "protocol", "store"]),
     ("gateway", &["core", "edge", "exchange", "protocol", "store"]),
-    ("keyholder", &["access", "core", "edge", "log", "opening", "protocol", "store"]),
+    ("keyholder", &["access", "core", "edge", "exchange", "log", "opening", "protocol", "store"]),
+    ("witness", &["edge", "log", "store"]),
     ("client", &["core", "exchange", "protocol"]),
     ("simulator", &["client", "core", "edge", "protocol"]),
     (
@@ -52,6 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "routing",
             "simulator",
             "store",
+            "witness",
         ],
     ),
 ];

@@ -8,10 +8,10 @@ use parcelshelf_log::tile::TileId;
 
 use super::{Answer, State, problem};
 
-/// The latest signed checkpoint.
+/// The latest signed checkpoint; with witnesses, the latest that a quorum of them has cosigned.
 #[utoipa::path(get, path = "/log/checkpoint", responses((status = 200, content_type = "text/plain", body = String)))]
 pub(super) async fn checkpoint(axum::extract::State(k): State) -> Answer<Response> {
-    let found = k.checkpoint().await.map_err(problem)?;
+    let found = k.published().await.map_err(problem)?;
     let (text, _) = found.ok_or_else(|| Problem::new(404, "not_found", "the log has no checkpoint yet"))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }

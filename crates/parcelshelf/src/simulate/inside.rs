@@ -180,6 +180,7 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
     let file: KeyholderFile = read(&layout.dir.join("keyholder/keyholder.toml"))?;
     let shell = parcelshelf_keyholder::Shell {
         accesses: file.accesses(host, &client)?,
+        witnesses: client.clone(),
         host: host.clone(),
         log_timer: Arc::clone(&host.clock),
         storage: Storage::Memory,
