@@ -39,7 +39,7 @@ pub enum Lid {
 }
 
 /// One reading of the car.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct CarReading {
     pub lock: Lock,
     pub lid: Lid,
@@ -74,7 +74,7 @@ pub struct CloseReport {
 }
 
 /// Where an attempt is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Phase {
     /// Written; nothing has left.
     Intended,
@@ -168,7 +168,7 @@ impl UseFate {
 }
 
 /// How the locking goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct LockProgress {
     /// Commands since the last close.
     pub tries: u8,
@@ -185,7 +185,7 @@ pub struct LockProgress {
 }
 
 /// An alarm and its acknowledgement.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct AlarmState {
     pub cause: AlarmCause,
     pub raised_at: Timestamp,
@@ -193,7 +193,7 @@ pub struct AlarmState {
 }
 
 /// The plain fields of an [`Attempt`], for a row type.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct AttemptParts {
     pub id: AttemptId,
     pub grant: GrantId,
