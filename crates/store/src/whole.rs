@@ -7,6 +7,8 @@
 //! sum is stored; the sum itself never is, because two sums would tell what one row adds. When the file is opened the sum is
 //! counted afresh and must have that MAC.
 //!
+//! The file's schema must be ours to the letter: a trigger that somebody added would write in our name.
+//!
 //! What it does not see: that the whole file was replaced by an older copy of itself (a witness of the log sees that), and
 //! what is changed under a running process.
 
@@ -17,6 +19,8 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
+
+use crate::migrate;
 
 /// How a store proves that nobody else has written to it.
 #[derive(Clone)]
@@ -96,6 +100,19 @@ fn of(columns: &[String], prefix: &str) -> String {
     columns.iter().map(|c| c.replace("{}", prefix)).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether the file has our tables and nothing else: a trigger that somebody put there would change rows in our name.
+fn is_our_schema(connection: &Connection) -> rusqlite::Result<bool> {
+    type Entry = (String, String, String, Option<String>);
+    let entries = |c: &Connection| -> rusqlite::Result<Vec<Entry>> {
+        c.prepare("SELECT type, name, tbl_name, sql FROM main.sqlite_master ORDER BY type, name")?
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?
+            .collect()
+    };
+    let mut fresh = Connection::open_in_memory()?;
+    // What this version makes of nothing; a file of an earlier version was brought up to it before.
+    Ok(migrate::run(&mut fresh).is_ok() && entries(&fresh)? == entries(connection)?)
+}
+
 impl Running {
     /// Counts the whole file and begins to watch the writer's connection.
     pub fn begin(connection: &Connection, whole: &Whole) -> rusqlite::Result<Self> {
@@ -105,14 +122,17 @@ impl Running {
         *running.sums() = Sums { committed: counted, pending: counted };
         let proof: Option<Vec<u8>> =
             connection.query_row("SELECT tag FROM whole WHERE id = 1", [], |r| r.get(0)).optional()?;
-        let untouched = match proof {
-            Some(tag) => tag == running.tag(counted),
-            None => counted == Sum::default(),
-        };
-        if !untouched && whole.accept {
+        let ours = is_our_schema(connection)?;
+        let untouched = ours
+            && match proof {
+                Some(tag) => tag == running.tag(counted),
+                None => counted == Sum::default(),
+            };
+        let taken = whole.accept && ours;
+        if !untouched && taken {
             running.write_proof(connection, counted)?;
         }
-        running.altered = !untouched && !whole.accept;
+        running.altered = !untouched && !taken;
         Ok(running)
     }
 

@@ -109,3 +109,17 @@ async fn whoever_does_not_know_the_key_cannot_prove_anything() {
     lived(&path).await;
     assert!(open(&path, Whole { key: [8; 32], ..whole() }).is_altered());
 }
+
+/// What somebody added would act with our hand, so no operator can accept it: it has to be taken out.
+#[tokio::test]
+async fn a_trigger_that_somebody_put_into_the_file_is_noticed_until_it_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    lived(&path).await;
+    let sql = "CREATE TRIGGER theirs AFTER UPDATE ON rows BEGIN DELETE FROM jobs; END";
+    Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    assert!(open(&path, whole()).is_altered());
+    assert!(open(&path, Whole { accept: true, ..whole() }).is_altered(), "not even on somebody's word");
+    Connection::open(&path).unwrap().execute_batch("DROP TRIGGER theirs").unwrap();
+    assert!(!open(&path, whole()).is_altered());
+}
