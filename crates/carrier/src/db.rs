@@ -1,13 +1,20 @@
 //! Rows, and changes that commit with their journal entry, their jobs and the answer to an idempotency key.
+//!
+//! A delivery's row and a courier's row are sealed as a whole under a data key of their own, and so is every answer that is
+//! kept for a repeated request: whoever destroys the key has erased them, in every copy. What stays readable are random ids,
+//! the state and the shipment by which rows are found, and the journal of codes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use parcelshelf_core::id::{CourierId, DeliveryId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_delivery::delivery::{Delivery, Effect, Event, IllegalTransition};
 use parcelshelf_edge::idempotency::Key;
 use parcelshelf_edge::problem::Problem;
+use parcelshelf_protocol::encoding::b64;
 use parcelshelf_store::{Batch, CommitError, JobWrite, JournalWrite, ListQuery, Put, StoreError, Version};
+use parcelshelf_vault::{Row as Sealed, VaultError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,28 +32,79 @@ pub(crate) const WATCH: &str = "watch";
 pub(crate) const WINDOW: &str = "window";
 /// Asks whether the car is ready.
 pub(crate) const READY: &str = "ready";
+/// Erases what is past its deadline.
+pub(crate) const ERASE: &str = "erase";
+/// What answers are sealed as.
+const ANSWER: &str = "answer";
 
-/// A delivery.
+/// Whose data key seals a row; `None`: nothing in it is about a person.
+pub(crate) fn owner(table: &str, id: &[u8]) -> Option<String> {
+    matches!(table, DELIVERIES | COURIERS).then(|| format!("{table}/{}", b64(id)))
+}
+
+macro_rules! rows {
+    ($($(#[$doc:meta])+ $name:ident in $table:literal
+        { $($(#[$fdoc:meta])* $field:ident: $ty:ty),+ $(,)? })+) => {$(
+        $(#[$doc])+
+        #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name { pub v: u8, $($(#[$fdoc])* pub $field: $ty),+ }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(<redacted>)"))
+            }
+        }
+    )+
+    /// Every table with its fields: what docs/retention.md must explain.
+    pub(crate) const TABLES: &[(&str, &[&str])] = &[$(($table, &[$(stringify!($field)),+])),+];};
+}
+
+rows! {
+    /// A delivery.
+    DeliveryRow in "delivery" {
+        shipment: String,
+        /// Which merchant's key posted it.
+        merchant: String,
+        state: DeliveryPart,
+        personal: Personal,
+        request: String,
+        /// Salt of the label hashes, base64url.
+        salt: String,
+        accepted: Option<String>,
+        leg: Option<LegPart>,
+        /// What the gateway said last.
+        access: AccessPart,
+        /// Whether the car is ready, as it was said last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ready: Option<ReadyPart>,
+        /// Nothing of it is erased while this stands.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hold: Option<HoldPart>,
+    }
+    /// A courier.
+    CourierRow in "courier" {
+        name: String,
+        /// SHA-256 of the courier's token, base64url.
+        token: String,
+        /// Thumbprint of the device that a depot has certified.
+        device: Option<String>,
+    }
+    /// The keyholder's published keys; the id is `keyholder`.
+    KeysRow in "keys" {
+        jws: String,
+        /// The log key that was seen first, which everything later must name.
+        log: String,
+    }
+}
+
+/// A legal hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct DeliveryRow {
-    pub v: u8,
-    pub shipment: String,
-    /// Which merchant's key posted it.
-    pub merchant: String,
-    pub state: DeliveryPart,
-    /// Recipient, fallback address, labels.
-    pub personal_sealed: String,
-    pub request: String,
-    /// Salt of the label hashes, base64url.
-    pub salt: String,
-    pub accepted: Option<String>,
-    pub leg: Option<LegPart>,
-    /// What the gateway said last.
-    pub access: AccessPart,
-    /// Whether the car is ready, as it was said last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ready: Option<ReadyPart>,
+pub(crate) struct HoldPart {
+    /// Rounded.
+    pub since_ms: i64,
+    /// Which key put it on.
+    pub by: String,
 }
 
 /// The answer to one question whether the car is ready. Why not, only the owner hears.
@@ -74,26 +132,19 @@ pub(crate) struct AccessPart {
     pub reason: Option<String>,
 }
 
-/// A courier.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CourierRow {
-    pub v: u8,
-    pub name_sealed: String,
-    /// SHA-256 of the courier's token, base64url.
-    pub token: String,
-    /// Thumbprint of the device that a depot has certified.
-    pub device: Option<String>,
-}
-
-/// What is sealed of a delivery.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// Who gets it, and where it goes if not into the car.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Personal {
     pub recipient: String,
     pub fallback_address: String,
     /// In the order of the parcels.
     pub labels: Vec<String>,
+}
+impl fmt::Debug for Personal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Personal(<redacted>)")
+    }
 }
 
 /// A row as it was read.
@@ -130,6 +181,15 @@ impl From<CommitError> for Failure {
         }
     }
 }
+impl From<VaultError> for Failure {
+    fn from(e: VaultError) -> Self {
+        match e {
+            VaultError::Erased => Self::Problem(erased()),
+            VaultError::Store(e) => e.into(),
+            other @ VaultError::Kms(_) => Self::Problem(Problem::internal(&other)),
+        }
+    }
+}
 impl From<IllegalTransition> for Failure {
     fn from(e: IllegalTransition) -> Self {
         Self::Problem(Problem::new(409, e.code(), "this does not fit the delivery's state").detail(e.to_string()))
@@ -161,6 +221,9 @@ pub(crate) fn broken(what: &'static str) -> Failure {
     Failure::Problem(Problem::internal(&Broken(what)))
 }
 
+pub(crate) fn erased() -> Problem {
+    Problem::new(410, "erased", "this was erased").detail("nothing more is kept of it, and nothing can be added")
+}
 pub(crate) fn no_delivery() -> Problem {
     Problem::new(404, "delivery_unknown", "there is no such delivery")
 }
@@ -176,24 +239,49 @@ impl Carrier {
         table: &str,
         id: &[u8],
     ) -> Result<Option<Stored<T>>, Failure> {
-        let Some(row) = self.engine.get(table, id).await? else { return Ok(None) };
+        match self.engine.get(table, id).await? {
+            Some(row) => self.read(table, row).await,
+            None => Ok(None),
+        }
+    }
+    /// `None` for a row whose key is gone: it was erased, and this is an old copy of it.
+    async fn read<T: for<'de> Deserialize<'de>>(
+        &self,
+        table: &str,
+        row: parcelshelf_store::Row,
+    ) -> Result<Option<Stored<T>>, Failure> {
         let version = row.expected();
-        let value = serde_json::from_slice(&row.state).map_err(|_| broken("a row is not what this version writes"))?;
+        let content = match self.vault.open_row(table, &row.id, &row.state).await? {
+            Sealed::Open(content) => content,
+            Sealed::Erased => return Ok(None),
+            Sealed::Broken => return Err(broken("a row cannot be opened")),
+        };
+        let value = serde_json::from_slice(&content).map_err(|_| broken("a row is not what this version writes"))?;
         Ok(Some(Stored { id: row.id, version, value }))
     }
     pub(crate) async fn rows<T: for<'de> Deserialize<'de>>(
         &self,
         query: ListQuery,
     ) -> Result<(Vec<Stored<T>>, Option<Vec<u8>>), Failure> {
+        let table = query.table.clone();
         let page = self.engine.list(query).await?;
-        let read = |row: parcelshelf_store::Row| {
-            let version = row.expected();
-            let value =
-                serde_json::from_slice(&row.state).map_err(|_| broken("a row is not what this version writes"))?;
-            Ok(Stored { id: row.id, version, value })
-        };
-        let rows = page.rows.into_iter().map(read).collect::<Result<_, Failure>>()?;
+        let mut rows = Vec::with_capacity(page.rows.len());
+        for row in page.rows {
+            rows.extend(self.read(&table, row).await?);
+        }
         Ok((rows, page.next))
+    }
+
+    /// The answer that a repeated request got before.
+    pub(crate) async fn earlier(&self, key: &Key) -> Result<Option<axum::response::Response>, Problem> {
+        let Some(mut stored) = key.stored(&*self.engine).await? else { return Ok(None) };
+        let opened = self.vault.open_row(ANSWER, &key.name(), &stored.body).await;
+        match opened.map_err(|e| Problem::internal(&e))? {
+            Sealed::Open(body) => stored.body = body.to_vec(),
+            Sealed::Erased => return Err(erased()),
+            Sealed::Broken => return Err(Problem::unavailable("store_unavailable", "an answer cannot be read", 60)),
+        }
+        key.replay(stored).map(Some)
     }
 
     pub(crate) async fn delivery(&self, id: DeliveryId) -> Result<Stored<DeliveryRow>, Failure> {
@@ -203,23 +291,19 @@ impl Carrier {
         let none = || Problem::new(404, "courier_unknown", "there is no such courier");
         Ok(self.row(COURIERS, id.as_bytes()).await?.ok_or_else(none)?)
     }
-    pub(crate) fn personal(&self, stored: &Stored<DeliveryRow>) -> Result<Personal, Failure> {
-        let content = self.vault.open(&stored.id, &stored.value.personal_sealed);
-        content
-            .and_then(|c| serde_json::from_slice(&c).ok())
-            .ok_or_else(|| broken("what is sealed of a delivery cannot be read"))
-    }
 }
 
 /// Everything that one step changes.
 pub(crate) struct Change<'a> {
     carrier: &'a Carrier,
     pub batch: Batch,
+    /// Whose data key seals the answer.
+    answer_of: Option<(String, Vec<u8>)>,
 }
 
 impl<'a> Change<'a> {
     pub fn new(carrier: &'a Carrier) -> Self {
-        Self { carrier, batch: Batch { at: Some(carrier.kept_now()), ..Batch::default() } }
+        Self { carrier, batch: Batch { at: Some(carrier.kept_now()), ..Batch::default() }, answer_of: None }
     }
     pub fn put<T: Serialize>(&mut self, table: &str, id: &[u8], expected: Version, value: &T, index: Index) {
         // Rows are texts, numbers and lists of them, which JSON can write.
@@ -241,12 +325,27 @@ impl<'a> Change<'a> {
     pub fn job_done(&mut self, queue: &str, id: &[u8]) {
         self.batch.jobs_done.push((queue.to_owned(), id.to_vec()));
     }
-    /// The answer that a repeated request gets.
-    pub fn answer(&mut self, key: Option<&Key>, status: u16, body: &Value) {
+    /// The answer that a repeated request gets; `of`: whose it is, so that it is erased with it.
+    pub fn answer(&mut self, key: Option<&Key>, of: (&str, &[u8]), status: u16, body: &Value) {
         let at = self.carrier.kept_now();
         self.batch.answer = key.map(|k| k.answer(status, body.to_string().into_bytes(), at));
+        self.answer_of = key.and_then(|k| Some((owner(of.0, of.1)?, k.name())));
     }
-    pub async fn commit(self) -> Result<(), Failure> {
+    /// What is written so far, sealed for whom it is about.
+    async fn seal(&mut self) -> Result<(), Failure> {
+        let vault = &self.carrier.vault;
+        for put in &mut self.batch.puts {
+            if let Some(owner) = owner(&put.table, &put.id) {
+                put.state = vault.seal_row(&owner, &put.table, &put.id, &put.state).await?;
+            }
+        }
+        if let (Some(answer), Some((owner, name))) = (&mut self.batch.answer, &self.answer_of) {
+            answer.answer.body = vault.seal_row(owner, ANSWER, name, &answer.answer.body).await?;
+        }
+        Ok(())
+    }
+    pub async fn commit(mut self) -> Result<(), Failure> {
+        self.seal().await?;
         let queues: BTreeSet<String> = self.batch.jobs.iter().map(|j| j.queue.clone()).collect();
         self.carrier.engine.commit(self.batch).await?;
         for queue in queues {
@@ -294,6 +393,8 @@ pub(crate) fn apply(
                 stored.value.leg = None;
                 change.job_done(WINDOW, &stored.id);
                 change.job_done(READY, &stored.id);
+                let deadline = change.carrier.config.retention.after_end(change.carrier.kept_now());
+                change.job(ERASE, &stored.id, deadline);
             }
             Effect::Notify(_) | Effect::PlanFallback { .. } => {}
         }

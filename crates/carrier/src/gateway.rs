@@ -14,11 +14,10 @@ use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::keys::{Keys, VerifiedKeys};
 use parcelshelf_protocol::proof::HttpRequest;
 use parcelshelf_store::Version;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Carrier;
-use crate::db::{Change, Failure, Index};
+use crate::db::{Change, Failure, Index, KeysRow};
 
 /// Long polls wait 20 s.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(35);
@@ -32,15 +31,6 @@ pub(crate) enum NotDone {
     Later,
     /// It refused, with a code.
     Refused(String),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeysRow {
-    v: u8,
-    jws: String,
-    /// The log key that was seen first, which everything later must name.
-    log: String,
 }
 
 impl Carrier {

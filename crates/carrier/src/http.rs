@@ -2,6 +2,7 @@
 
 mod auth;
 pub(crate) mod bodies;
+mod rights;
 mod routes;
 
 use std::sync::Arc;
@@ -56,6 +57,10 @@ fn all() -> OpenApiRouter<Arc<Carrier>> {
         .routes(routes!(routes::finish))
         .routes(routes!(routes::cancel))
         .routes(routes!(routes::fallback_done))
+        .routes(routes!(rights::hold))
+        .routes(routes!(rights::export))
+        .routes(routes!(rights::erase))
+        .routes(routes!(rights::erase_courier))
         .routes(routes!(routes::well_known))
 }
 

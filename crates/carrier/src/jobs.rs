@@ -15,21 +15,23 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::db::{ACCEPT, Change, DELIVERIES, Failure, READY, ReadyPart, WATCH, WINDOW, again, apply};
+use crate::db::{ACCEPT, Change, DELIVERIES, ERASE, Failure, READY, ReadyPart, WATCH, WINDOW, again, apply};
 use crate::gateway::NotDone;
-use crate::{Carrier, feed};
+use crate::model::rounded_up;
+use crate::{Carrier, feed, retention};
 
 /// A job's worker is taken for dead after this long; calls end after 35 s.
 const LEASE: Duration = Duration::from_secs(45);
+/// Leases end at a kept time, too: when exactly a courier set out is not to be read from who worked at what.
+fn lease(now: Timestamp) -> Duration {
+    now.until(rounded_up(now.plus_millis(i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX))))
+}
 /// Looking for due jobs.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Shortest pause between two looks that nothing has asked for.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Long polls under way at once.
 const AT_ONCE: usize = 256;
-/// A phone without signal repeats a request within a day, or never.
-const ANSWERS_KEPT_S: i64 = 86_400;
-const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// Whether an owner has answered is asked this often, besides the feed.
 pub(crate) const ASK_ACCEPTED_S: i64 = 3_600;
 /// How a leg stands is asked this often, besides the feed.
@@ -40,32 +42,14 @@ const BACK_OFF: Duration = Duration::from_secs(2);
 /// A sleeping car was woken: asked again after this.
 const WAKING: Duration = Duration::from_secs(8);
 
-const QUEUES: [&str; 4] = [ACCEPT, WATCH, WINDOW, READY];
+const QUEUES: [&str; 5] = [ACCEPT, WATCH, WINDOW, READY, ERASE];
 
 /// Starts a worker per queue.
 pub(crate) fn start(carrier: &Arc<Carrier>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
     let mut all: Vec<_> = QUEUES.map(|queue| tokio::spawn(work(Arc::clone(carrier), queue, stop.clone()))).into();
-    all.push(tokio::spawn(forget(Arc::clone(carrier), stop.clone())));
+    all.push(tokio::spawn(retention::forget(Arc::clone(carrier), stop.clone())));
     all.push(tokio::spawn(feed::read(Arc::clone(carrier), stop.clone())));
     all
-}
-
-/// Answers that were kept for repeated requests go after a day.
-async fn forget(carrier: Arc<Carrier>, mut stop: watch::Receiver<bool>) {
-    loop {
-        let before = carrier.host.now().plus_seconds(-ANSWERS_KEPT_S);
-        if let Err(error) = carrier.engine.forget_answers(before).await {
-            tracing::warn!(%error, "old answers could not be removed now");
-        }
-        tokio::select! {
-            biased;
-            () = carrier.host.sleep(FORGET_EVERY) => {}
-            stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
-                tracing::debug!(stopped, "nothing more is forgotten");
-                return;
-            }
-        }
-    }
 }
 
 /// Tells workers that there may be something to do before they would look by themselves.
@@ -96,7 +80,10 @@ async fn work(carrier: Arc<Carrier>, queue: &'static str, mut stop: watch::Recei
         let due = carrier.engine.next_due(queue).await.ok().flatten();
         let is_due = due.is_some_and(|at| at <= carrier.host.now());
         let jobs = match is_due && free > 0 {
-            true => carrier.engine.claim(queue, carrier.host.now(), LEASE, free).await.unwrap_or_default(),
+            true => {
+                let now = carrier.host.now();
+                carrier.engine.claim(queue, now, lease(now), free).await.unwrap_or_default()
+            }
             false => Vec::new(),
         };
         let claimed = !jobs.is_empty();
@@ -134,6 +121,7 @@ impl Carrier {
             ACCEPT => self.await_owner(id).await,
             WATCH => self.follow(id).await,
             READY => self.ask_whether_ready(id).await,
+            ERASE => self.erase_in_time(id).await,
             _ => again!(self.window_over(id)),
         };
         if let Err(problem) = done {

@@ -120,7 +120,7 @@ impl Carrier {
         match outcome {
             Ok(()) => {
                 let answer = json!({"stop_url": self.stop_url(&stored, &leg.jws).map_err(problem)?});
-                again!(self.note_posted(id, &leg.jws, key, &answer))?;
+                again!(self.note_posted(id, &leg.jws, key))?;
                 Ok(answer)
             }
             Err(NotDone::Later) => Err(Problem::unavailable(
@@ -143,7 +143,7 @@ impl Carrier {
         change.commit().await
     }
 
-    async fn note_posted(&self, id: DeliveryId, jws: &str, key: Option<&Key>, answer: &Value) -> Result<(), Failure> {
+    async fn note_posted(&self, id: DeliveryId, jws: &str, key: Option<&Key>) -> Result<(), Failure> {
         let mut stored = self.delivery(id).await?;
         let mut change = Change::new(self);
         if let Some(leg) = stored.value.leg.as_mut().filter(|l| l.jws == jws && !l.posted) {
@@ -151,7 +151,8 @@ impl Carrier {
             change.delivery(&stored);
             change.journal(crate::db::DELIVERIES, &stored.id, "leg_handed_in", &json!({}));
         }
-        change.answer(key, 201, answer);
+        // The address names the second in which the leg began: it is made again for whoever asks again, not kept.
+        change.answer(key, (crate::db::DELIVERIES, &stored.id), 201, &json!({"leg": true}));
         change.commit().await
     }
 
@@ -173,7 +174,7 @@ impl Carrier {
 
     /// `{stop_origin}/s/{delivery}#{link 1}~{salt}~{tails and sizes}`: what stands behind `#` never reaches a server.
     fn stop_url(&self, stored: &Stored<DeliveryRow>, jws: &str) -> Result<String, Failure> {
-        let personal = self.personal(stored)?;
+        let personal = &stored.value.personal;
         let parcels: Vec<Value> = stored
             .value
             .state

@@ -13,7 +13,7 @@ mod http;
 mod jobs;
 mod legs;
 mod model;
-mod seal;
+mod retention;
 mod shipments;
 
 use std::net::SocketAddr;
@@ -29,17 +29,25 @@ use parcelshelf_protocol::jws::{SigningKey, VerifyingKey};
 use parcelshelf_store::Engine;
 use parcelshelf_store::sqlite::Options;
 use parcelshelf_store::storage::Storage;
+use parcelshelf_vault::{Epochs, Vault};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use http::openapi;
+pub use retention::Retention;
+
+/// Tables and fields of this service's rows: what docs/retention.md must explain.
+#[must_use]
+pub fn tables() -> Vec<(&'static str, &'static [&'static str])> {
+    db::TABLES.to_vec()
+}
 
 /// Parsed once at start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub listen: SocketAddr,
-    /// Store: `carrier.db`.
+    /// Stores: `carrier.db`, and `carrier-keys.db`, which no backup may hold.
     pub data_dir: PathBuf,
     /// The gateway's origin.
     pub gateway: String,
@@ -56,14 +64,24 @@ pub struct Config {
     /// The root's certificate for the delegation key.
     pub delegation_cert: PathBuf,
     pub delegation_key: PathBuf,
-    /// Seals personal data at rest.
+    /// What wrapped data keys before the first epoch. The folder `epochs` beside it holds the epoch keys that do now.
     pub storage_key: PathBuf,
     pub api_keys: Vec<ApiKey>,
+    /// How long what is kept. docs/retention.md explains every class.
+    #[serde(default)]
+    pub retention: Retention,
     #[serde(default = "info")]
     pub log_level: String,
 }
 fn info() -> String {
     String::from("info")
+}
+impl Config {
+    /// Where the epoch keys are.
+    #[must_use]
+    pub fn epochs_dir(&self) -> PathBuf {
+        self.storage_key.with_file_name("epochs")
+    }
 }
 
 /// A key of the interface, kept as its hash.
@@ -126,7 +144,7 @@ pub(crate) struct Carrier {
     pub host: Host,
     pub engine: Arc<dyn Engine>,
     pub papers: Papers,
-    pub vault: seal::Vault,
+    pub vault: Vault,
     pub gateway: Client,
     pub bells: jobs::Bells,
     pub posting: feed::Posting,
@@ -138,6 +156,9 @@ impl Carrier {
             .map_err(|_| Broken::Config(format!("{} is not a P-256 key", config.root.display())))?;
         let delegation_key = SigningKey::from_scalar(&*key(&config.delegation_key)?)
             .map_err(|_| Broken::Config(format!("{} is not a key", config.delegation_key.display())))?;
+        let entropy = Arc::clone(&shell.host.entropy);
+        let epochs = Epochs::open(&config.epochs_dir(), &*key(&config.storage_key)?, Arc::clone(&entropy))
+            .map_err(|e| Broken::Config(e.to_string()))?;
         Ok(Self {
             papers: Papers {
                 root: root.thumb(),
@@ -145,7 +166,7 @@ impl Carrier {
                 delegation_cert: text(&config.delegation_cert)?,
                 delegation_key,
             },
-            vault: seal::Vault::new(&*key(&config.storage_key)?, Arc::clone(&shell.host.entropy)),
+            vault: Vault::new(Arc::new(epochs), shell.storage.keys(&config.data_dir, "carrier")?, entropy),
             engine: shell.storage.engine(
                 &config.data_dir,
                 "carrier",

@@ -14,7 +14,9 @@ use parcelshelf_store::Version;
 use serde_json::{Value, json};
 
 use crate::Carrier;
-use crate::db::{ACCEPT, AccessPart, Change, DELIVERIES, DeliveryRow, Failure, Personal, WINDOW, delivery_index};
+use crate::db::{
+    ACCEPT, AccessPart, Change, DELIVERIES, DeliveryRow, ERASE, Failure, Personal, WINDOW, delivery_index,
+};
 use crate::http::bodies::{NewParcel, NewShipment};
 use crate::jobs::ASK_ACCEPTED_S;
 use crate::model::{DeliveryPart, ParcelPart};
@@ -65,19 +67,19 @@ impl Carrier {
             fallback_address: order.recipient.fallback_address.clone(),
             labels: order.parcels.iter().map(|p| p.label.clone()).collect(),
         };
-        let content = serde_json::to_vec(&personal).map_err(|e| Problem::internal(&e))?;
         let row = DeliveryRow {
-            v: 1,
+            v: 2,
             shipment: shipment.to_string(),
             merchant: merchant.to_owned(),
             state,
-            personal_sealed: self.vault.seal(delivery.as_bytes(), &content),
+            personal,
             request: request.jws().to_owned(),
             salt: b64(salt),
             accepted: None,
             leg: None,
             access: AccessPart::default(),
             ready: None,
+            hold: None,
         };
         let answer = json!({
             "shipment": shipment.to_string(),
@@ -94,7 +96,9 @@ impl Carrier {
         // The feed brings the answer; this asks once more in case it does not.
         change.job(ACCEPT, delivery.as_bytes(), self.kept_now().plus_seconds(ASK_ACCEPTED_S));
         change.job(WINDOW, delivery.as_bytes(), window.end());
-        change.answer(Some(key), 201, &answer);
+        // Whatever becomes of it, nobody keeps it for ever.
+        change.job(ERASE, delivery.as_bytes(), self.config.retention.unfinished(window.end()));
+        change.answer(Some(key), (DELIVERIES, delivery.as_bytes()), 201, &answer);
         change.commit().await?;
         Ok(answer)
     }

@@ -16,7 +16,7 @@ use parcelshelf_protocol::seal::{self, Context, Purpose as Sealed, SealKeyPair, 
 use serde_json::{Value, json};
 
 use crate::http::text;
-use crate::{Failure, Host, Http};
+use crate::{Failure, Host, Http, photo};
 
 /// A device's two keys, with one name over both.
 pub struct Device {
@@ -286,7 +286,8 @@ impl StopPage {
         self.act(device, stop, Action::Lock, at, json!({})).await
     }
 
-    /// Seals a photo to the owner's key for this grant and leaves it at the front, which cannot read it.
+    /// Seals a photo to the owner's key for this grant and leaves it at the front, which cannot read it. The photo has to be
+    /// bare ([`photo::check`]); the box is padded to a multiple of 64 KiB.
     ///
     /// # Errors
     /// [`Failure`].
@@ -296,12 +297,13 @@ impl StopPage {
         stop: &Stop,
         attempt: AttemptId,
         owner: &SealPublicKey,
-        photo: &[u8],
+        picture: &[u8],
     ) -> Result<(Hash, Vec<u8>), Failure> {
+        photo::check(picture).map_err(|_| Failure::Unexpected("a photo that is more than a bare picture"))?;
         let (sender, about, to) =
             (device.thumbprint().to_string(), stop.delivery.to_string(), owner.hash().to_string());
         let context = Context { sender: &sender, recipient: &to, delivery: &about, seq: 0 };
-        let sealed = seal::seal(&*self.host.entropy, owner, Sealed::Photo, &context, photo)?;
+        let sealed = seal::seal(&*self.host.entropy, owner, Sealed::Photo, &context, picture)?;
         let body = json!({"attempt": attempt.to_string(), "photo": b64(&sealed)});
         self.http.post(&format!("/v1/stops/{}/photos", stop.delivery), &[], &body).await?;
         Ok((sha256(&sealed), sealed))

@@ -22,6 +22,7 @@ pub mod depot;
 mod http;
 pub mod occupant;
 pub mod people;
+pub mod photo;
 pub mod shipping;
 pub mod wallet;
 

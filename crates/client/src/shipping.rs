@@ -121,6 +121,22 @@ impl Shipping {
         self.http.get(&format!("/v1/deliveries/{delivery}/journal"), &[("authorization", &self.bearer)]).await
     }
 
+    /// Everything that the carrier keeps of a delivery, for the person whom it is about.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn export(&self, delivery: DeliveryId) -> Result<Value, Failure> {
+        self.http.get(&format!("/v1/deliveries/{delivery}/export"), &[("authorization", &self.bearer)]).await
+    }
+
+    /// Erases a courier who has left.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn erase_courier(&self, courier: CourierId, key: &str) -> Result<Value, Failure> {
+        self.call(&format!("/v1/couriers/{courier}/erase"), key, &json!({})).await
+    }
+
     /// Hires a courier; the token is shown once.
     ///
     /// # Errors

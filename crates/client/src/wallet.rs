@@ -15,7 +15,7 @@ use parcelshelf_protocol::keys::{Keys, VerifiedKeys};
 use parcelshelf_protocol::owner_keys;
 use parcelshelf_protocol::request::Ticket;
 use parcelshelf_protocol::seal::{self, Context, Purpose as Sealed, SealKeyPair, SealPublicKey};
-use parcelshelf_protocol::statement::{self, Covered, Said, Statement};
+use parcelshelf_protocol::statement::{self, Covered, Said, Statement, ToErase};
 use parcelshelf_protocol::webauthn::{self, Assertion};
 use serde_json::{Value, json};
 
@@ -506,6 +506,52 @@ impl Wallet {
     pub async fn unblock(&self, delivery: DeliveryId) -> Result<(), Failure> {
         let covered = Covered::Delivery(delivery);
         self.say("/v1/wallet/unblocks", Said::Unblock { wallet: self.id, covered }).await.map(drop)
+    }
+
+    /// Keeps a delivery from being erased, whatever its deadline says.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn hold(&self, delivery: DeliveryId) -> Result<(), Failure> {
+        self.post(&format!("/v1/wallet/deliveries/{delivery}/hold"), &json!({})).await.map(drop)
+    }
+
+    /// Takes the owner's own hold off: a passkey's word.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn lift_hold(&self, delivery: DeliveryId) -> Result<(), Failure> {
+        self.say("/v1/wallet/hold-lifts", Said::LiftHold { wallet: self.id, delivery }).await.map(drop)
+    }
+
+    /// Erases a delivery, or the wallet with everything, for good and in every backup: a passkey's word. Answers what the
+    /// gateway says of it.
+    ///
+    /// # Errors
+    /// [`Failure`]: `held`, `not_over`.
+    pub async fn erase(&self, erased: ToErase) -> Result<Value, Failure> {
+        self.say("/v1/wallet/erasures", Said::Erase { wallet: self.id, erased }).await
+    }
+
+    /// Everything that the gateway keeps of this wallet, as one document: `docs/retention.md` describes it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn export(&self) -> Result<Value, Failure> {
+        let answer = self.get("/v1/wallet/export").await?;
+        let wallet = self.open(&answer, Sealed::Account, &self.id.to_string())?;
+        let mut deliveries = Vec::new();
+        for id in answer["deliveries"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let part = self.get(&format!("/v1/wallet/deliveries/{id}/export")).await?;
+            deliveries.push(self.open(&part, Sealed::Account, id)?);
+        }
+        let vehicles = self.open(&self.get("/v1/wallet/vehicles").await?, Sealed::Account, &self.id.to_string())?;
+        Ok(json!({
+            "format": "psh-export-v1",
+            "wallet": wallet,
+            "vehicles": vehicles["vehicles"],
+            "deliveries": deliveries,
+        }))
     }
 
     /// Says that the alarm of a delivery was seen and somebody has looked.

@@ -70,6 +70,20 @@ impl Key {
         }
     }
 
+    /// The name under which the answer is kept: who asked, and the key.
+    #[must_use]
+    pub fn name(&self) -> Vec<u8> {
+        [self.principal.as_bytes(), b"\0", self.key.as_bytes()].concat()
+    }
+
+    /// The stored answer as it lies there, for a service that seals its answers.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn stored(&self, store: &dyn Engine) -> Result<Option<StoredAnswer>, Problem> {
+        store.replay(&self.principal, &self.key).await.map_err(|e| Problem::store(&e))
+    }
+
     /// A stored answer as a response.
     ///
     /// # Errors

@@ -9,6 +9,8 @@
 
 mod photos;
 mod relay;
+mod retention;
+mod rows;
 mod sessions;
 mod sites;
 
@@ -30,6 +32,7 @@ use parcelshelf_protocol::webauthn::RelyingParty;
 use parcelshelf_store::sqlite::Options;
 use parcelshelf_store::storage::Storage;
 use parcelshelf_store::{Batch, CommitError, Engine};
+use parcelshelf_vault::{Epochs, Vault};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::OpenApi as _;
@@ -37,6 +40,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use crate::retention::Retention;
 use crate::sites::Sites;
 
 /// The keyholder answers long polls after 25 s and makers' calls after 30 s.
@@ -47,7 +51,7 @@ const KEYHOLDER_DEADLINE: Duration = Duration::from_secs(40);
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub listen: SocketAddr,
-    /// Store: `gateway.db`.
+    /// Stores: `gateway.db`, and `gateway-keys.db`, which no backup may hold.
     pub data_dir: PathBuf,
     /// The keyholder's Unix socket.
     pub keyholder: PathBuf,
@@ -60,13 +64,23 @@ pub struct Config {
     pub rp_id: String,
     /// The keyholder's name in tokens.
     pub aud: String,
-    /// 32 bytes of base64url: challenges for logging in.
+    /// 32 bytes of base64url: challenges for logging in. The folder `epochs` beside it holds the epoch keys.
     pub nonce_key: PathBuf,
+    /// How long what is kept. docs/retention.md explains every class.
+    #[serde(default)]
+    pub retention: Retention,
     #[serde(default = "info")]
     pub log_level: String,
 }
 fn info() -> String {
     String::from("info")
+}
+impl Config {
+    /// Where the epoch keys are.
+    #[must_use]
+    pub fn epochs_dir(&self) -> PathBuf {
+        self.nonce_key.with_file_name("epochs")
+    }
 }
 
 /// What the shell gives to a front.
@@ -97,11 +111,18 @@ pub enum Broken {
     Listener(#[from] std::io::Error),
 }
 
+/// Tables and fields of this service's rows: what docs/retention.md must explain.
+#[must_use]
+pub fn tables() -> Vec<(&'static str, &'static [&'static str])> {
+    rows::TABLES.to_vec()
+}
+
 /// Everything a request needs.
 pub(crate) struct Front {
     pub config: Config,
     pub host: Host,
     pub engine: Arc<dyn Engine>,
+    pub vault: Vault,
     pub keyholder: Client,
     pub sites: Sites,
     pub rp: RelyingParty,
@@ -152,6 +173,7 @@ fn own_routes() -> OpenApiRouter<Arc<Front>> {
         .routes(routes!(sites::well_known))
         .routes(routes!(photos::leave))
         .routes(routes!(photos::fetch))
+        .routes(routes!(retention::erase))
 }
 
 /// The interface as a document: own routes and the relayed ones.
@@ -206,9 +228,11 @@ pub async fn run(
 ) -> Result<(), Broken> {
     serve::start_metrics();
     let (front, router) = assemble(config, shell)?;
+    let forgetting = tokio::spawn(retention::forget(Arc::clone(&front), stop.clone()));
     let (listener, address) = Listener::tcp(front.config.listen).await?;
     ready(address);
     serve::serve(listener, router, &front.host, stop).await?;
+    let _ = forgetting.await;
     front.engine.close().await;
     Ok(())
 }
@@ -224,10 +248,15 @@ pub fn inside(config: Config, shell: Shell) -> Result<Router, Broken> {
 fn assemble(config: Config, shell: Shell) -> Result<(Arc<Front>, Router), Broken> {
     let options = Options { on_step: steps::on_step(&shell.steps), ..Options::default() };
     let engine = shell.storage.engine(&config.data_dir, "gateway", options)?;
+    let nonce_key = read_key(&config.nonce_key).map_err(Broken::Config)?;
+    let entropy = Arc::clone(&shell.host.entropy);
+    let epochs = Epochs::open(&config.epochs_dir(), &nonce_key, Arc::clone(&entropy))
+        .map_err(|e| Broken::Config(e.to_string()))?;
     let front = Arc::new(Front {
+        vault: Vault::new(Arc::new(epochs), shell.storage.keys(&config.data_dir, "gateway")?, entropy),
         sites: Sites::new(&config).map_err(Broken::Config)?,
         rp: RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] },
-        nonces: NonceKey::from_bytes(read_key(&config.nonce_key).map_err(Broken::Config)?),
+        nonces: NonceKey::from_bytes(nonce_key),
         keyholder: shell.keyholder,
         host: shell.host,
         engine,

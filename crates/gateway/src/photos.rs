@@ -10,13 +10,13 @@ use parcelshelf_core::id::{AttemptId, DeliveryId};
 use parcelshelf_edge::json::{StrictJson, StrictPath};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::{Hash, b64, from_b64, sha256};
-use parcelshelf_store::{Batch, CommitError, JournalWrite, ListQuery, Put, Version};
+use parcelshelf_store::{Batch, CommitError, ListQuery};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::rows::{self, PHOTOS, PhotoRow, delivery_owner};
 use crate::{Front, relay, sessions, store_problem};
 
-const PHOTOS: &str = "photo";
 /// A box of at most eight times 64 KiB.
 const SEALED_MAX: usize = 8 * 64 * 1024 + 2048;
 const BODY_MAX: usize = 760 * 1024;
@@ -86,9 +86,10 @@ pub(crate) async fn leave(
     if there.len() >= PER_DELIVERY as usize {
         return Err(Problem::new(409, "too_many_photos", "this delivery has enough photos"));
     }
-    let put =
-        Put { table: PHOTOS.to_owned(), id: id.clone(), expected: Version::Absent, state: sealed, index: [].into() };
-    let kept = JournalWrite { table: PHOTOS.to_owned(), id, kind: "photo_kept".to_owned(), event: b"{}".to_vec() };
+    let row = PhotoRow { v: 1, photo: b64(sealed), day_ms: rows::day_of(front.host.now()) };
+    let index = rows::kept_since(row.day_ms);
+    let put = front.sealed(&delivery_owner(delivery), PHOTOS, &id, &row, index).await?;
+    let kept = rows::entry(PHOTOS, &id, "photo_kept");
     let batch = Batch { at: Some(front.host.now()), puts: vec![put], journal: vec![kept], ..Batch::default() };
     match front.commit(batch).await {
         Ok(()) | Err(CommitError::Conflict(_)) => Ok((StatusCode::CREATED, out)),
@@ -108,7 +109,6 @@ pub(crate) async fn fetch(
     sessions::of(&front, &headers).await?;
     let none = || Problem::new(404, "photo_unknown", "there is no such photo");
     let hash = Hash::parse(&hash).ok_or_else(none)?;
-    let row = front.engine.get(PHOTOS, &id_of(delivery_of(&delivery)?, hash)).await;
-    let row = row.map_err(|e| Problem::store(&e))?.ok_or_else(none)?;
-    Ok(Json(PhotoOut { photo: b64(row.state) }))
+    let row: PhotoRow = front.opened(PHOTOS, &id_of(delivery_of(&delivery)?, hash)).await?.ok_or_else(none)?;
+    Ok(Json(PhotoOut { photo: row.photo }))
 }

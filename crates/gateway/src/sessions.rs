@@ -1,6 +1,5 @@
 //! Sessions: who is logged in at the wallet. A session reads and stops; whatever opens is signed by a passkey itself.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,47 +13,20 @@ use parcelshelf_protocol::jws::VerifyingKey;
 use parcelshelf_protocol::nonce;
 use parcelshelf_protocol::statement::{Said, Statement};
 use parcelshelf_protocol::webauthn::{self, Assertion, Passkey};
-use parcelshelf_store::{Batch, Check, CommitError, JournalWrite, Put, Version};
+use parcelshelf_store::{Batch, Check, CommitError, JournalWrite, Put};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::rows::{
+    self, ACCOUNTS, AccountRow, CREDENTIALS, CredentialRow, SESSIONS, SessionRow, credential_name, wallet_owner,
+};
 use crate::{Front, relay, store_problem};
 
 /// A session that is not used again ends after this many days.
 const SESSION_DAYS: i64 = 30;
-const ACCOUNTS: &str = "account";
-const SESSIONS: &str = "session";
-const CREDENTIALS: &str = "credential";
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AccountRow {
-    v: u8,
-    wallet: String,
-    credential_id: String,
-    jwk: String,
-}
-
-/// The id is the hash of the token: whoever reads the store cannot log in.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SessionRow {
-    v: u8,
-    wallet: String,
-    expires_ms: i64,
-}
-
-fn put(table: &str, id: &[u8], state: &impl Serialize, index: BTreeMap<String, Vec<u8>>) -> Put {
-    // Rows are texts and numbers, which JSON can write.
-    let state = serde_json::to_vec(state).expect("rows are plain data");
-    Put { table: table.to_owned(), id: id.to_vec(), expected: Version::Absent, state, index }
-}
-fn entry(table: &str, id: &[u8], kind: &str) -> JournalWrite {
-    JournalWrite { table: table.to_owned(), id: id.to_vec(), kind: kind.to_owned(), event: b"{}".to_vec() }
-}
-
-fn fresh_session(front: &Front, wallet: WalletId) -> (String, Put, JournalWrite) {
+async fn fresh_session(front: &Front, wallet: WalletId) -> Result<(String, Put, JournalWrite), Problem> {
     let token = b64(front.host.random::<32>());
     let id = *sha256(&token).as_bytes();
     let row = SessionRow {
@@ -62,7 +34,9 @@ fn fresh_session(front: &Front, wallet: WalletId) -> (String, Put, JournalWrite)
         wallet: wallet.to_string(),
         expires_ms: front.host.now().plus_seconds(SESSION_DAYS * 86_400).unix_millis(),
     };
-    (token, put(SESSIONS, &id, &row, BTreeMap::new()), entry(SESSIONS, &id, "session_begun"))
+    let index = rows::of_wallet_until(wallet, row.expires_ms);
+    let put = front.sealed(&wallet_owner(wallet), SESSIONS, &id, &row, index).await?;
+    Ok((token, put, rows::entry(SESSIONS, &id, "session_begun")))
 }
 
 fn not_logged_in() -> Problem {
@@ -78,8 +52,7 @@ fn token_id(headers: &HeaderMap) -> Option<[u8; 32]> {
 /// Whose session a request carries.
 pub(crate) async fn of(front: &Front, headers: &HeaderMap) -> Result<WalletId, Problem> {
     let id = token_id(headers).ok_or_else(not_logged_in)?;
-    let row = front.engine.get(SESSIONS, &id).await.map_err(|e| Problem::store(&e))?.ok_or_else(not_logged_in)?;
-    let row: SessionRow = serde_json::from_slice(&row.state).map_err(|e| Problem::internal(&e))?;
+    let row: SessionRow = front.opened(SESSIONS, &id).await?.ok_or_else(not_logged_in)?;
     if front.host.now().unix_millis() >= row.expires_ms {
         return Err(not_logged_in());
     }
@@ -134,16 +107,15 @@ pub(crate) async fn begin(
     let no = |code: &'static str| Problem::new(403, code, "this does not log in").detail("ask for a new challenge");
     nonce::check_challenge(&front.nonces, &value.nonce, front.host.now()).map_err(|r| no(r.code()))?;
     let unknown = || no("credential_unknown");
-    let row = front.engine.get(CREDENTIALS, value.assertion.credential_id()).await;
-    let row = row.map_err(|e| Problem::store(&e))?.ok_or_else(unknown)?;
-    let account: AccountRow = serde_json::from_slice(&row.state).map_err(|e| Problem::internal(&e))?;
+    let id = credential_name(value.assertion.credential_id());
+    let account: CredentialRow = front.opened(CREDENTIALS, &id).await?.ok_or_else(unknown)?;
     let key = VerifyingKey::parse_jwk(account.jwk.as_bytes()).map_err(|e| Problem::internal(&e))?;
     let credential_id = from_b64(&account.credential_id).ok_or_else(unknown)?;
     let challenge = webauthn::session_challenge(&front.config.aud, &value.nonce);
     webauthn::verify(&value.assertion, &challenge, &[Passkey { credential_id, key }], &front.rp)
         .map_err(|r| no(r.code()))?;
     let wallet = WalletId::parse(&account.wallet).map_err(|e| Problem::internal(&e))?;
-    let (token, session, journal) = fresh_session(&front, wallet);
+    let (token, session, journal) = fresh_session(&front, wallet).await?;
     let batch = Batch { at: Some(front.host.now()), puts: vec![session], journal: vec![journal], ..Batch::default() };
     front.commit(batch).await.map_err(store_problem)?;
     Ok((StatusCode::CREATED, Json(SessionOut { wallet: account.wallet, token })))
@@ -155,7 +127,7 @@ pub(crate) async fn end(State(front): State<Arc<Front>>, headers: HeaderMap) -> 
     let id = token_id(&headers).ok_or_else(not_logged_in)?;
     let row = front.engine.get(SESSIONS, &id).await.map_err(|e| Problem::store(&e))?.ok_or_else(not_logged_in)?;
     let gone = Check { table: SESSIONS.to_owned(), id: id.to_vec(), version: row.expected() };
-    let journal = vec![entry(SESSIONS, &id, "session_ended")];
+    let journal = vec![rows::entry(SESSIONS, &id, "session_ended")];
     let batch = Batch { at: Some(front.host.now()), deletes: vec![gone], journal, ..Batch::default() };
     front.commit(batch).await.map_err(store_problem)?;
     Ok(StatusCode::NO_CONTENT)
@@ -166,9 +138,9 @@ pub(crate) async fn end(State(front): State<Arc<Front>>, headers: HeaderMap) -> 
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewWallet {
     #[schema(min_length = 1, max_length = 5464)]
-    statement: String,
+    pub statement: String,
     #[schema(value_type = AssertionParts)]
-    assertion: Assertion,
+    pub assertion: Assertion,
 }
 
 /// A new wallet: the keyholder checks the statement and makes it, the front keeps its passkey for logging in.
@@ -191,23 +163,22 @@ pub(crate) async fn create_wallet(
     if passkey.credential_id != value.assertion.credential_id() {
         return Err(odd());
     }
-    let row = AccountRow {
-        v: 1,
-        wallet: wallet.to_string(),
-        credential_id: b64(&passkey.credential_id),
-        jwk: passkey.key.to_jwk(),
-    };
-    let (token, session, begun) = fresh_session(&front, wallet);
-    let id = wallet.as_bytes();
+    let (name, credential_id, jwk) = (wallet.to_string(), b64(&passkey.credential_id), passkey.key.to_jwk());
+    let account = AccountRow { v: 1, wallet: name.clone(), credential_id: credential_id.clone(), jwk: jwk.clone() };
+    let login = CredentialRow { v: 1, wallet: name, credential_id, jwk };
+    let (token, session, begun) = fresh_session(&front, wallet).await?;
+    let (id, owner) = (wallet.as_bytes(), wallet_owner(wallet));
+    let index = || rows::of_wallet(wallet);
+    let credential = credential_name(&passkey.credential_id);
     let batch = Batch {
         at: Some(front.host.now()),
         // Each is new: a statement that comes twice gives no second session.
         puts: vec![
-            put(ACCOUNTS, id, &row, BTreeMap::new()),
-            put(CREDENTIALS, &passkey.credential_id, &row, BTreeMap::new()),
+            front.sealed(&owner, ACCOUNTS, id, &account, index()).await?,
+            front.sealed(&owner, CREDENTIALS, &credential, &login, index()).await?,
             session,
         ],
-        journal: vec![entry(ACCOUNTS, id, "account_kept"), begun],
+        journal: vec![rows::entry(ACCOUNTS, id, "account_kept"), begun],
         ..Batch::default()
     };
     match front.commit(batch).await {

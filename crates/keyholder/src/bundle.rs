@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::Keyholder;
 use crate::db::{Stored, openings_of};
+use crate::erasure::hold_told;
 use crate::failure::{Failure, broken};
 use crate::grants::carrier_of;
 use crate::rows::{CarrierRow, DeviceRow, GrantRow, KeysRow, LeafRow, RecordRow, WalletRow};
@@ -53,21 +54,44 @@ impl Keyholder {
         self.told(&stored, None).await
     }
 
+    /// The fields of records, readable.
+    async fn fields_told(&self, index: &str, prefix: &[u8]) -> Result<Vec<serde_json::Map<String, Value>>, Failure> {
+        let mut all = Vec::new();
+        for stored in self.db.list::<RecordRow>(index, prefix).await? {
+            let told = self.told(&stored, None).await?;
+            all.push(told.openings.iter().map(|o| (o.name.clone(), json!(o.value))).collect());
+        }
+        Ok(all)
+    }
+
+    /// Records with their bytes and openings, as an export holds them.
+    pub(crate) async fn records_told(&self, index: &str, prefix: &[u8]) -> Result<Vec<Value>, Failure> {
+        let mut all = Vec::new();
+        for stored in self.db.list::<RecordRow>(index, prefix).await? {
+            let told = self.told(&stored, None).await?;
+            let openings: Vec<Value> = told
+                .openings
+                .iter()
+                .map(|o| json!([o.name, parcelshelf_protocol::encoding::b64(o.salt), o.value]))
+                .collect();
+            all.push(json!({"bytes": stored.value.bytes, "openings": openings, "message": told.message}));
+        }
+        Ok(all)
+    }
+
     /// What happened in a delivery, sealed to the owner.
     pub(crate) async fn timeline(&self, wallet: WalletId, delivery: DeliveryId) -> Result<String, Failure> {
         let grant = self.own_grant(wallet, delivery).await?;
         let owner = self.wallet(wallet).await?;
         let mut entries = Vec::new();
-        for stored in self.db.list::<RecordRow>("delivery", delivery.as_bytes()).await? {
-            let told = self.told(&stored, Some(delivery)).await?;
-            let fields: serde_json::Map<String, Value> =
-                told.openings.iter().map(|o| (o.name.clone(), json!(o.value))).collect();
+        for fields in self.fields_told("delivery", delivery.as_bytes()).await? {
             entries.push(Value::Object(fields));
         }
         let told = json!({
             "entries": entries,
             "readiness": readiness_told(&grant.value),
             "refused": denied_told(&grant.value),
+            "hold": hold_told(&grant.value),
         });
         let content = told.to_string();
         self.to_owner(&owner.value, wallet, Purpose::Account, &delivery.to_string(), content.as_bytes())
@@ -174,7 +198,10 @@ impl Keyholder {
         let mut chain = Vec::new();
         for seq in first..=last {
             let found = self.db.list::<RecordRow>("chain", &of.place(seq)).await?.pop();
-            let stored = found.ok_or_else(|| broken("a record of a chain is missing"))?;
+            let stored = found.ok_or_else(|| {
+                Problem::new(409, "bundle_gap", "a record between was erased with its delivery")
+                    .detail("deliveries that overlapped share a chain; export a bundle before you erase its neighbours")
+            })?;
             chain.push(self.told(&stored, Some(delivery)).await?);
         }
         Ok(chain)

@@ -43,8 +43,28 @@ pub struct Config {
     /// Who cosigns the log's checkpoints.
     #[serde(default, skip_serializing_if = "LogConfig::is_empty")]
     pub log: LogConfig,
+    /// How long what is kept. docs/retention.md explains every class.
+    #[serde(default)]
+    pub retention: Retention,
     #[serde(default = "info")]
     pub log_level: String,
+}
+
+/// Deadlines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// A delivery with its records, after the end of its grant: long enough for a dispute about a parcel or a scratch.
+    pub deliveries_days: u32,
+    /// Codes and random ids.
+    pub journal_days: u32,
+    /// No backup is kept for longer. So long the names of what was erased are remembered, to erase it again in a restored one.
+    pub backups_days: u32,
+}
+impl Default for Retention {
+    fn default() -> Self {
+        Self { deliveries_days: 365, journal_days: 400, backups_days: 400 }
+    }
 }
 
 /// Witnesses of the log. Without any, nobody notices a restored backup or a second history.

@@ -1,4 +1,8 @@
 //! Rows in domain words over the engine port, each with its MAC, and changes that commit together with their leaves.
+//!
+//! A row that belongs to a delivery or a wallet is sealed as a whole under that owner's data key; what is readable of it in the
+//! file is its table, its id, whose it is, and its index keys, all of which are random names. Whoever destroys the key has
+//! erased the row, in every copy: such a row does not exist any more.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,24 +14,31 @@ use parcelshelf_log::record::{Built, ChainHead, Kind, Opening, RecordBuilder};
 use parcelshelf_protocol::encoding::{b64, from_b64};
 use parcelshelf_protocol::records::{Entry, Event};
 use parcelshelf_store::{
-    Append, Batch, Check, Committed, Engine, JournalWrite, ListQuery, PAGE_ROWS_MAX, Page, Put, StoreError, Version,
+    Append, Batch, Check, Committed, Engine, JournalWrite, ListQuery, Page, Put, StoreError, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::erasure::OWNER;
 use crate::failure::Failure;
 use crate::known_rows::KnownRows;
 use crate::rows::{HeadRow, RecordRow};
-use crate::vault::Vault;
+use crate::vault::{Row, Vault};
 
 /// The stream of log entries.
 pub(crate) const LEAVES: &str = "leaves";
 pub(crate) const MAC_BYTES: usize = 32;
+/// Times of journal entries are multiples of this.
+const JOURNAL_MINUTES: i64 = 15;
 
 /// A type of row.
 pub(crate) trait RowType: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     const TABLE: &'static str;
+    /// Whose data key seals the row; `None`: nothing in it is about a person.
+    fn owner(&self, _id: &[u8]) -> Option<String> {
+        None
+    }
 }
 
 /// A row that was read, with the version to expect when it is written.
@@ -67,31 +78,37 @@ impl Db {
 
     /// The row, if there is one and it is ours.
     pub async fn get<T: RowType>(&self, id: &[u8]) -> Result<Option<Stored<T>>, StoreError> {
-        let Some(row) = self.engine.get(T::TABLE, id).await? else { return Ok(None) };
-        Ok(self.read::<T>(&row.id, &row.state).map(|value| Stored {
-            value,
-            id: row.id.clone(),
-            version: row.expected(),
-        }))
+        match self.engine.get(T::TABLE, id).await? {
+            Some(row) => self.stored(row).await,
+            None => Ok(None),
+        }
     }
 
-    fn read<T: RowType>(&self, id: &[u8], state: &[u8]) -> Option<T> {
-        let (mac, content) = state.split_at_checked(MAC_BYTES)?;
+    async fn read<T: RowType>(&self, id: &[u8], state: &[u8]) -> Result<Option<T>, StoreError> {
+        let Some((mac, content)) = state.split_at_checked(MAC_BYTES) else { return Ok(None) };
         if let Some(known) = self.known.get(id, mac) {
-            return Some(known);
+            return Ok(Some(known));
         }
         if !self.vault.row_is_ours(T::TABLE, id, content, mac) {
             tracing::error!(table = T::TABLE, "a row does not carry our proof and is passed over");
-            return None;
+            return Ok(None);
         }
-        match serde_json::from_slice(content) {
+        let content = match self.vault.open_row(T::TABLE, id, content).await? {
+            Row::Open(content) => content,
+            Row::Erased => return Ok(None),
+            Row::Broken => {
+                tracing::error!(table = T::TABLE, "a row cannot be opened");
+                return Ok(None);
+            }
+        };
+        match serde_json::from_slice(&content) {
             Ok(value) => {
                 self.known.put(id, state, &value);
-                Some(value)
+                Ok(Some(value))
             }
             Err(_) => {
                 tracing::error!(table = T::TABLE, "a row is not what this version writes");
-                None
+                Ok(None)
             }
         }
     }
@@ -100,9 +117,10 @@ impl Db {
     pub async fn list<T: RowType>(&self, index: &str, prefix: &[u8]) -> Result<Vec<Stored<T>>, StoreError> {
         let (mut all, mut cursor) = (Vec::new(), None);
         loop {
-            let query = Self::query::<T>(index, prefix, cursor, PAGE_ROWS_MAX);
-            let Page { rows, next } = self.engine.list(query).await?;
-            all.extend(rows.into_iter().filter_map(|row| self.stored(row)));
+            let Page { rows, next } = self.engine.list(Self::query::<T>(index, prefix, cursor)).await?;
+            for row in rows {
+                all.extend(self.stored(row).await?);
+            }
             match next {
                 Some(next) => cursor = Some(next),
                 None => return Ok(all),
@@ -110,34 +128,83 @@ impl Db {
         }
     }
 
-    /// The first `limit` of them, one page at most.
-    pub async fn first<T: RowType>(
+    /// The first of them, one page at most.
+    pub async fn first<T: RowType>(&self, index: &str, prefix: &[u8]) -> Result<Vec<Stored<T>>, StoreError> {
+        self.page::<T>(Self::query::<T>(index, prefix, None)).await
+    }
+    /// The first few of an index.
+    pub async fn first_few<T: RowType>(&self, index: &str, limit: u32) -> Result<Vec<Stored<T>>, StoreError> {
+        self.page::<T>(ListQuery { limit, ..Self::query::<T>(index, &[], None) }).await
+    }
+    async fn page<T: RowType>(&self, query: ListQuery) -> Result<Vec<Stored<T>>, StoreError> {
+        let page = self.engine.list(query).await?;
+        let mut all = Vec::with_capacity(page.rows.len());
+        for row in page.rows {
+            all.extend(self.stored(row).await?);
+        }
+        Ok(all)
+    }
+
+    /// The first rows of an index as they lie there, whether or not they can be read.
+    pub async fn raw(
         &self,
+        table: &'static str,
         index: &str,
         prefix: &[u8],
-        limit: u32,
-    ) -> Result<Vec<Stored<T>>, StoreError> {
-        let page = self.engine.list(Self::query::<T>(index, prefix, None, limit)).await?;
-        Ok(page.rows.into_iter().filter_map(|row| self.stored(row)).collect())
+    ) -> Result<Vec<parcelshelf_store::Row>, StoreError> {
+        let limit = parcelshelf_store::PAGE_ROWS_MAX;
+        let (table, index) = (table.to_owned(), index.to_owned());
+        Ok(self.engine.list(ListQuery { table, index, prefix: prefix.to_vec(), cursor: None, limit }).await?.rows)
     }
 
-    fn query<T: RowType>(index: &str, prefix: &[u8], cursor: Option<Vec<u8>>, limit: u32) -> ListQuery {
-        ListQuery { table: T::TABLE.to_owned(), index: index.to_owned(), prefix: prefix.to_vec(), cursor, limit }
+    fn query<T: RowType>(index: &str, prefix: &[u8], cursor: Option<Vec<u8>>) -> ListQuery {
+        ListQuery {
+            table: T::TABLE.to_owned(),
+            index: index.to_owned(),
+            prefix: prefix.to_vec(),
+            cursor,
+            limit: parcelshelf_store::PAGE_ROWS_MAX,
+        }
     }
 
-    fn stored<T: RowType>(&self, row: parcelshelf_store::Row) -> Option<Stored<T>> {
+    async fn stored<T: RowType>(&self, row: parcelshelf_store::Row) -> Result<Option<Stored<T>>, StoreError> {
         let version = row.expected();
-        self.read::<T>(&row.id, &row.state).map(|value| Stored { value, id: row.id, version })
+        let value = self.read::<T>(&row.id, &row.state).await?;
+        Ok(value.map(|value| Stored { value, id: row.id, version }))
     }
 
-    /// A write of a row.
-    pub fn put<T: RowType>(&self, id: &[u8], expected: Version, value: &T, index: Index) -> Put {
-        // Row types hold texts, numbers and lists of them: all of which JSON can write.
-        let content = serde_json::to_vec(value).expect("row types are plain data");
-        let mut state = self.vault.row_mac(T::TABLE, id, &content);
+    /// A write of a row, sealed for its owner and with its MAC.
+    async fn finished(&self, draft: Draft) -> Result<Put, Failure> {
+        let Draft { mut put, owner, remember } = draft;
+        let content = match &owner {
+            Some(owner) => self.vault.seal_row(owner, &put.table, &put.id, &put.state).await?,
+            None => put.state,
+        };
+        let mut state = self.vault.row_mac(&put.table, &put.id, &content);
         state.extend_from_slice(&content);
-        self.known.put(id, &state, value);
-        Put { table: T::TABLE.to_owned(), id: id.to_vec(), expected, state, index }
+        remember(&self.known, &state);
+        put.state = state;
+        Ok(put)
+    }
+}
+
+/// A row that is going to be written: sealed when everything about it is decided, for that may wait for a new key's flush.
+struct Draft {
+    /// With the content in the open.
+    put: Put,
+    owner: Option<String>,
+    remember: Box<dyn FnOnce(&KnownRows, &[u8]) + Send>,
+}
+impl Draft {
+    fn of<T: RowType>(id: &[u8], expected: Version, value: &T, index: Index) -> Self {
+        // Row types hold texts, numbers and lists of them: all of which JSON can write.
+        let state = serde_json::to_vec(value).expect("row types are plain data");
+        let (name, known) = (id.to_vec(), value.clone());
+        Self {
+            put: Put { table: T::TABLE.to_owned(), id: id.to_vec(), expected, state, index },
+            owner: value.owner(id),
+            remember: Box::new(move |rows, state| rows.put(&name, state, &known)),
+        }
     }
 }
 
@@ -163,6 +230,7 @@ pub(crate) struct Change<'a> {
     host: &'a Host,
     now: Timestamp,
     pub batch: Batch,
+    drafts: Vec<Draft>,
     head: Option<(ChainOf, ChainHead, Version)>,
     /// Log entries of the records in this change.
     pub entries: Vec<[u8; 32]>,
@@ -171,14 +239,17 @@ pub(crate) struct Change<'a> {
 impl<'a> Change<'a> {
     pub fn new(db: &'a Db, host: &'a Host) -> Self {
         let now = host.now();
-        Self { db, host, now, batch: Batch { at: Some(now), ..Batch::default() }, head: None, entries: Vec::new() }
+        // The journal says in which order; when exactly an opening was, the sealed records say.
+        let at = Some(now.rounded_down_to_minutes(JOURNAL_MINUTES));
+        let batch = Batch { at, ..Batch::default() };
+        Self { db, host, now, batch, drafts: Vec::new(), head: None, entries: Vec::new() }
     }
     pub const fn now(&self) -> Timestamp {
         self.now
     }
 
     pub fn put<T: RowType>(&mut self, id: &[u8], expected: Version, value: &T, index: Index) {
-        self.batch.puts.push(self.db.put(id, expected, value, index));
+        self.drafts.push(Draft::of(id, expected, value, index));
     }
     pub fn update<T: RowType>(&mut self, stored: &Stored<T>, index: Index) {
         self.put(&stored.id, stored.version, &stored.value, index);
@@ -216,7 +287,11 @@ impl<'a> Change<'a> {
         let start = RecordBuilder::new(kind, self.host.random()).field("at", self.now);
         let builder = fields.iter().fold(start, |b, (name, value)| b.field(name, value));
         let built = builder.build().map_err(|e| Failure::Problem(parcelshelf_edge::problem::Problem::internal(&e)))?;
-        self.keep(&built, kind.code(), sealed_for, None, Index::new()).await
+        let mut index = Index::new();
+        if sealed_for != COMMON_KEY {
+            index.insert(OWNER.to_owned(), sealed_for.as_bytes().to_vec());
+        }
+        self.keep(&built, kind.code(), sealed_for, None, index).await
     }
 
     async fn write_record(
@@ -242,6 +317,8 @@ impl<'a> Change<'a> {
         let mut index = Index::new();
         if let Some(d) = delivery {
             index.insert("delivery".to_owned(), [&d.as_bytes()[..], &seq].concat());
+        } else if sealed_for != COMMON_KEY {
+            index.insert(OWNER.to_owned(), sealed_for.as_bytes().to_vec());
         }
         if let Some(of) = chain {
             index.insert("chain".to_owned(), of.place(head.map_or(0, |h| h.seq)));
@@ -293,6 +370,9 @@ impl<'a> Change<'a> {
         if let Some((of, head, version)) = self.head.take() {
             let row = HeadRow { v: 1, seq: head.seq, hash: b64(head.hash) };
             self.put(&of.id(), version, &row, Index::new());
+        }
+        for draft in std::mem::take(&mut self.drafts) {
+            self.batch.puts.push(self.db.finished(draft).await?);
         }
         Ok(self.db.engine.commit(self.batch).await?)
     }

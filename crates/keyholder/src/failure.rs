@@ -4,6 +4,7 @@ use parcelshelf_access::AccessError;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::Refused;
 use parcelshelf_store::{CommitError, StoreError};
+use parcelshelf_vault::VaultError;
 
 /// Most times a decision is made again after a conflict. Conflicts are between the few people around one car.
 pub(crate) const TRIES: usize = 12;
@@ -32,6 +33,18 @@ impl From<Problem> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Problem(Problem::store(&error))
+    }
+}
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Erased => Self::Problem(
+                Problem::new(410, "erased", "this was erased")
+                    .detail("nothing more is kept of it, and nothing can be added"),
+            ),
+            VaultError::Store(error) => error.into(),
+            other @ VaultError::Kms(_) => Self::Problem(Problem::internal(&other)),
+        }
     }
 }
 impl From<CommitError> for Failure {

@@ -25,8 +25,10 @@ use crate::carriers::Caller;
 use crate::chain::Authority;
 use crate::convert;
 use crate::db::{ChainOf, Change, Index, Stored, delivery_key};
+use crate::erasure::ERASING;
 use crate::failure::{Failure, broken};
 use crate::feeds::Position;
+use crate::housekeeping::expires_at;
 use crate::rows::{DelegationPart, GrantRow, LegRow, StatusPart, VehicleRow};
 use crate::wallets::wallet_index;
 
@@ -70,7 +72,7 @@ impl Keyholder {
         convert::grant_state(&grant.value.use_state).ok_or_else(|| broken("the state of a grant is impossible"))
     }
     pub(crate) fn grant_index(&self, grant: &Stored<GrantRow>) -> Result<Index, Failure> {
-        Ok(wallet_index(wallet_of(&grant.value)?))
+        grant_row_index(&grant.value)
     }
     pub(crate) fn chain_of(&self, grant: &Stored<GrantRow>) -> Result<ChainOf, Failure> {
         let access_point =
@@ -153,11 +155,13 @@ impl Keyholder {
             woken_ms: None,
             status: StatusPart { seq: 1, state: String::from("granted"), reason: None },
             denied: Vec::new(),
+            hold: None,
+            erasing: false,
         };
         change.check(&owner);
         change.check(&vehicle);
         change.update(&car, car.value.index());
-        change.put(delivery.as_bytes(), Version::Absent, &row, wallet_index(wallet));
+        change.put(delivery.as_bytes(), Version::Absent, &row, grant_row_index(&row)?);
         change.commit().await?;
         self.log.ring();
         self.tell_carrier(&row, delivery);
@@ -390,6 +394,18 @@ pub(crate) fn wallet_of(row: &GrantRow) -> Result<WalletId, Failure> {
 }
 pub(crate) fn carrier_of(row: &GrantRow) -> Result<Thumbprint, Failure> {
     Thumbprint::parse(&row.cnf).ok_or_else(|| broken("a carrier's thumbprint is none"))
+}
+
+/// By its wallet; by its end, unless a hold stops the deadline; and while it is being erased.
+pub(crate) fn grant_row_index(row: &GrantRow) -> Result<Index, Failure> {
+    let mut index = wallet_index(wallet_of(row)?);
+    if row.hold.is_none() {
+        index.extend(expires_at(row.use_state.exp_ms));
+    }
+    if row.erasing {
+        index.insert(ERASING.to_owned(), vec![1]);
+    }
+    Ok(index)
 }
 
 fn granted_already() -> Problem {

@@ -1,10 +1,10 @@
-//! What is forgotten by itself: spent nonces that are stale anyway, and linkings that nobody finished.
+//! What is forgotten by itself: spent nonces that are stale anyway, linkings that nobody finished, deliveries past their
+//! deadline, old journal entries.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parcelshelf_protocol::nonce::FreshNonce;
-use parcelshelf_store::PAGE_ROWS_MAX;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -16,7 +16,7 @@ use crate::rows::{CarRow, LegRow, LinkRow, NonceRow, OccupantRow};
 const EVERY: Duration = Duration::from_secs(60);
 /// Rows removed in one transaction.
 const AT_ONCE: usize = 200;
-const EXPIRES: &str = "expires";
+pub(crate) const EXPIRES: &str = "expires";
 
 /// Under which key a spent nonce is found when it is stale.
 pub(crate) fn nonce_index(nonce: &FreshNonce) -> Index {
@@ -29,6 +29,7 @@ pub(crate) fn expires_at(ms: i64) -> Index {
 
 /// Runs until `stop`.
 pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
+    let mut tidied = false;
     loop {
         for done in [
             k.forget::<NonceRow>(|r| r.expires_ms).await,
@@ -39,6 +40,17 @@ pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
         ] {
             if let Err(failure) = done {
                 tracing::warn!(error = %failure, "stale rows could not be removed now");
+            }
+        }
+        if !tidied {
+            match k.tidy().await {
+                Ok(()) => tidied = true,
+                Err(failure) => tracing::warn!(error = %failure, "what was erased is not tidied up yet"),
+            }
+        }
+        for done in [k.erase_overdue().await, k.forget_codes().await] {
+            if let Err(failure) = done {
+                tracing::warn!(error = %failure, "what is past its deadline could not be removed now");
             }
         }
         k.weigh_all().await;
@@ -54,16 +66,25 @@ pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
 }
 
 impl Keyholder {
+    /// Journal entries, and names of what was erased so long ago that no backup can have it any more.
+    async fn forget_codes(&self) -> Result<(), Failure> {
+        let (now, r) = (self.host.now(), &self.config.retention);
+        let ago = |days: u32| now.plus_seconds(-i64::from(days) * 86_400);
+        self.db.engine().forget_journal(ago(r.journal_days)).await?;
+        self.db.vault.keys().forget_destroyed(ago(r.backups_days)).await?;
+        Ok(())
+    }
+
     /// Removes rows of one kind that are over.
     async fn forget<T: RowType>(&self, expires_ms: fn(&T) -> i64) -> Result<(), Failure> {
         let now = self.host.now().unix_millis();
         loop {
             // In the order of their ends: the first ones are the oldest. Most times not even the very first is over.
-            let oldest = self.db.first::<T>(EXPIRES, &[], 1).await?;
+            let oldest = self.db.first_few::<T>(EXPIRES, 1).await?;
             if oldest.first().is_some_and(|r| expires_ms(&r.value) >= now) {
                 return Ok(());
             }
-            let first = self.db.first::<T>(EXPIRES, &[], PAGE_ROWS_MAX).await?;
+            let first = self.db.first::<T>(EXPIRES, &[]).await?;
             let over: Vec<Stored<T>> = first.into_iter().filter(|r| expires_ms(&r.value) < now).take(AT_ONCE).collect();
             if over.is_empty() {
                 return Ok(());

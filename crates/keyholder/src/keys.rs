@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 
 /// File names below the key folder.
 pub const FILES: [&str; 5] = ["message.key", "seal.key", "log.key", "storage.key", "nonce.key"];
+/// The folder of epoch keys below the key folder: they wrap the data keys, and turn over with `keys rotate`.
+pub const EPOCHS: &str = "epochs";
 
 /// All keys in memory. None prints.
 pub struct KeyRing {
@@ -23,7 +25,7 @@ pub struct KeyRing {
     /// Ed25519: checkpoints and the published keys.
     pub log: LogSigner,
     pub log_key: LogSigningKey,
-    /// Wraps data keys, and derives the key of row MACs.
+    /// Derives the key of row MACs, of pseudonyms, and of what wrapped data keys before the first epoch.
     pub storage: Zeroizing<[u8; 32]>,
     pub nonce: NonceKey,
 }
@@ -61,7 +63,7 @@ impl KeyRing {
         for name in FILES {
             write_key(&dir.join(name), entropy)?;
         }
-        Ok(())
+        parcelshelf_vault::write_first(&dir.join(EPOCHS), entropy).map_err(std::io::Error::other)
     }
 }
 

@@ -18,6 +18,7 @@ mod chain;
 pub mod config;
 mod convert;
 mod db;
+mod erasure;
 mod failure;
 mod feeds;
 mod grants;
@@ -51,6 +52,7 @@ use parcelshelf_protocol::webauthn::RelyingParty;
 use parcelshelf_store::sqlite::Options;
 use parcelshelf_store::storage::Storage;
 use parcelshelf_store::whole::Whole;
+use parcelshelf_vault::Epochs;
 use tokio::sync::watch;
 
 use crate::attempts::Attempts;
@@ -60,6 +62,13 @@ use crate::keys::KeyRing;
 use crate::vault::Vault;
 
 pub use http::openapi;
+
+/// Tables and fields of this service's rows, and whether rows are sealed under their owner's data key: what
+/// docs/retention.md must explain.
+#[must_use]
+pub fn tables() -> Vec<(&'static str, &'static [&'static str], bool)> {
+    rows::TABLES.to_vec()
+}
 
 /// What the shell gives to a keyholder.
 #[derive(Clone)]
@@ -177,6 +186,7 @@ type Assembled = (Arc<Keyholder>, [tokio::task::JoinHandle<()>; 3], axum::Router
 async fn assemble(config: Config, shell: Shell, stop: &watch::Receiver<bool>) -> Result<Assembled, Broken> {
     let keyholder = open(config, shell)?;
     keyholder.remember_rollback().await.map_err(|e| Broken::Start(e.to_string()))?;
+    keyholder.finish_erasing().await.map_err(|e| Broken::Start(e.to_string()))?;
     keyholder.begin().await.map_err(|e| Broken::Start(e.to_string()))?;
     keyholder.recount().await.map_err(|e| Broken::Start(e.to_string()))?;
     attempts::recover_all(&keyholder).await.map_err(|e| Broken::Start(e.to_string()))?;
@@ -212,7 +222,10 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
         );
     }
     let data_keys = shell.storage.keys(&config.data_dir, "keyholder")?;
-    let vault = Arc::new(Vault::new(&keys.storage, data_keys, Arc::clone(&shell.host.entropy)));
+    let entropy = Arc::clone(&shell.host.entropy);
+    let epochs = Epochs::open(&config.key_dir.join(keys::EPOCHS), &keys.storage, Arc::clone(&entropy))
+        .map_err(|e| Broken::Keys(e.to_string()))?;
+    let vault = Arc::new(Vault::new(&keys.storage, Arc::new(epochs), data_keys, entropy));
     let witnesses = witnesses::Witnesses::new(&config.log, shell.witnesses).map_err(Broken::Config)?;
     let rp = RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] };
     Ok(Arc::new(Keyholder {

@@ -40,6 +40,10 @@ impl Keyholder {
             // A carrier does not release itself.
             Ordered::Release { .. } => Err(Refused::Common(Message::Order, Fault::WrongIssuer).into()),
             Ordered::Revoke { key } => self.revoke(carrier, key, by).await,
+            Ordered::Hold { delivery, on } if people.iter().any(|k| k.thumb() == by) => {
+                self.order_hold(delivery, carrier, by, on).await
+            }
+            Ordered::Hold { .. } => Err(Refused::Common(Message::Order, Fault::WrongIssuer).into()),
         }
     }
 

@@ -1,20 +1,31 @@
 //! What lies in the store, as versioned rows. Domain types are made from these at the edge and never stored themselves.
 //!
-//! Times are Unix milliseconds, names end in `_ms`. Fields named `…sealed` hold base64url of AES-256-GCM boxes of the
-//! [`vault`](crate::vault); nothing else here is personal, and no place is ever stored.
+//! Times are Unix milliseconds, names end in `_ms`. A row `of` somebody is sealed as a whole under that owner's data key.
+//! Fields named `…sealed` hold base64url of AES-256-GCM boxes of the [`vault`](crate::vault) besides, so that reading a row
+//! does not open them. No place is ever stored. docs/retention.md says how long each kind stays; a test compares the two.
 
 use serde::{Deserialize, Serialize};
 
-use crate::db::RowType;
+use parcelshelf_protocol::encoding::b64;
+
+use crate::db::{COMMON_KEY, RowType};
 
 macro_rules! rows {
-    ($($(#[$doc:meta])+ $name:ident in $table:literal { $($(#[$fdoc:meta])* $field:ident: $ty:ty),+ $(,)? })+) => {$(
+    ($($(#[$doc:meta])+ $name:ident in $table:literal $(of $owner:path)?
+        { $($(#[$fdoc:meta])* $field:ident: $ty:ty),+ $(,)? })+) => {$(
         $(#[$doc])+
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(crate) struct $name { pub v: u8, $($(#[$fdoc])* pub $field: $ty),+ }
-        impl RowType for $name { const TABLE: &'static str = $table; }
-    )+};
+        impl RowType for $name {
+            const TABLE: &'static str = $table;
+            $(fn owner(&self, id: &[u8]) -> Option<String> { $owner(self, id) })?
+        }
+    )+
+    /// Every table with its fields, and whether its rows are sealed: what docs/retention.md must explain.
+    pub(crate) const TABLES: &[(&str, &[&str], bool)] = &[
+        $(($table, &[$(stringify!($field)),+], false $(|| { let _ = $owner; true })?)),+
+    ];};
 }
 
 macro_rules! parts {
@@ -30,7 +41,7 @@ rows! {
     /// Where the chain of one wallet and access point stands; the id is both ids.
     HeadRow in "head" { seq: u64, hash: String }
     /// A record; the id is its log entry.
-    RecordRow in "record" {
+    RecordRow in "record" of RecordRow::of_whom {
         bytes: String,
         /// Openings of all fields.
         openings_sealed: String,
@@ -53,7 +64,7 @@ rows! {
     /// The keyholder's published keys; the id is the log entry of their record, or `current`.
     KeysRow in "keys" { jws: String, entry: String, exp_ms: i64 }
     /// A wallet.
-    WalletRow in "wallet" {
+    WalletRow in "wallet" of WalletRow::own_wallet {
         /// X-Wing public key.
         account_key: String,
         passkeys: Vec<PasskeyPart>,
@@ -62,9 +73,9 @@ rows! {
         blocked_all: bool,
     }
     /// A linking in progress; the id is the OAuth state.
-    LinkRow in "link" { wallet: String, maker: String, verifier_sealed: String, expires_ms: i64, done: bool }
+    LinkRow in "link" of LinkRow::of_wallet { wallet: String, maker: String, verifier_sealed: String, expires_ms: i64, done: bool }
     /// An account at a maker; the id is wallet and maker.
-    AccountRow in "account" {
+    AccountRow in "account" of AccountRow::of_wallet {
         wallet: String,
         maker: String,
         tokens_sealed: String,
@@ -72,7 +83,7 @@ rows! {
         owner_must: Option<String>,
     }
     /// A car of a wallet.
-    VehicleRow in "vehicle" {
+    VehicleRow in "vehicle" of VehicleRow::of_wallet {
         wallet: String,
         maker: String,
         /// VIN, make, model, year, colour.
@@ -135,7 +146,7 @@ rows! {
     /// A courier's device; the id is its thumbprint.
     DeviceRow in "device" { carrier: String, depot_cert: String, device_cert: String, entry: String }
     /// A grant; the id is the delivery's.
-    GrantRow in "grant" {
+    GrantRow in "grant" of GrantRow::own_delivery {
         wallet: String,
         /// Who may use it: a carrier's root, or the owner's own device.
         cnf: String,
@@ -168,9 +179,15 @@ rows! {
         /// What refused it, each once, and when first: for the owner.
         #[serde(default)]
         denied: Vec<(String, i64)>,
+        /// Nothing of it is erased while this stands.
+        #[serde(default)]
+        hold: Option<HoldPart>,
+        /// Its record is written, its key is going.
+        #[serde(default)]
+        erasing: bool,
     }
     /// An attempt to open.
-    AttemptRow in "attempt" {
+    AttemptRow in "attempt" of AttemptRow::of_delivery {
         delivery: String,
         wallet: String,
         access_point: String,
@@ -236,6 +253,8 @@ parts! {
         waits_until_ms: Option<i64>,
         proved_ms: Option<i64>,
     }
+    /// A hold, by the `owner` or by written `order`.
+    HoldPart { since_ms: i64, by: String }
     /// A stop by somebody in the car.
     CarStopPart { since_ms: i64 }
     /// One wallet's link to a car.
@@ -306,6 +325,35 @@ parts! {
     /// An alarm.
     AlarmPart { cause: String, raised_ms: i64, acknowledged_ms: Option<i64> }
 }
+
+impl RecordRow {
+    fn of_whom(&self, _: &[u8]) -> Option<String> {
+        (self.sealed_for != COMMON_KEY).then(|| self.sealed_for.clone())
+    }
+}
+impl WalletRow {
+    fn own_wallet(&self, id: &[u8]) -> Option<String> {
+        Some(format!("wallet/{}", b64(id)))
+    }
+}
+impl GrantRow {
+    fn own_delivery(&self, id: &[u8]) -> Option<String> {
+        Some(format!("delivery/{}", b64(id)))
+    }
+}
+impl AttemptRow {
+    fn of_delivery(&self, _: &[u8]) -> Option<String> {
+        Some(format!("delivery/{}", self.delivery))
+    }
+}
+macro_rules! of_wallet {
+    ($($name:ident),+) => {$(impl $name {
+        fn of_wallet(&self, _: &[u8]) -> Option<String> {
+            Some(format!("wallet/{}", self.wallet))
+        }
+    })+};
+}
+of_wallet!(LinkRow, AccountRow, VehicleRow);
 
 impl AttemptPart {
     /// What the stop page sees of it; [`AttemptRow::seq`] grows when this changes.

@@ -467,7 +467,7 @@ pub(crate) fn wallet_index(wallet: WalletId) -> Index {
     [("wallet".to_owned(), wallet.as_bytes().to_vec())].into()
 }
 
-fn wrong_statement() -> Problem {
+pub(crate) fn wrong_statement() -> Problem {
     Problem::new(400, "statement_wrong_type", "this route takes another kind of statement")
 }
 

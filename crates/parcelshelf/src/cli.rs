@@ -79,6 +79,50 @@ pub enum Command {
     /// Orders are signed here and prove themselves; none locates or opens. docs/operations says when to use which.
     #[command(subcommand)]
     Order(Order),
+    /// Copies a service's store into one file while the service runs
+    ///
+    /// What was removed is not in it, and never the data keys: whatever is erased later cannot be read in it either.
+    Backup(Backup),
+    /// Puts a backup in place of a store that is gone. Never overwrites one; the service must not run
+    ///
+    /// The key store stays as it is. What was erased since the backup stays erased: its rows are removed at the next start.
+    Restore(Restore),
+    /// The keys that wrap the data keys
+    #[command(subcommand)]
+    Keys(Keys),
+}
+
+#[derive(Args, Debug)]
+pub struct Backup {
+    /// The service's configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Where the copy goes; must not exist
+    pub file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Restore {
+    /// The service's configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// A file that `backup` wrote
+    pub file: PathBuf,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Keys {
+    /// A new epoch key; every data key is wrapped anew under it, and the old epoch key is destroyed
+    ///
+    /// From then on an older copy of the key store opens nothing. The service must not run.
+    Rotate(RotateKeys),
+}
+
+#[derive(Args, Debug)]
+pub struct RotateKeys {
+    /// The service's configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub config: PathBuf,
 }
 
 #[derive(Subcommand, Debug)]
@@ -94,6 +138,17 @@ pub enum Order {
         /// Thumbprint of the delegation key or the depot's; without it the carrier's root and everything below
         #[arg(long, value_name = "THUMBPRINT")]
         revoked: Option<String>,
+    },
+    /// A legal hold on one delivery, or its end: while it stands nothing of the delivery is erased. Its owner sees it
+    Hold {
+        #[command(flatten)]
+        by: OrderBy,
+        /// Id of the delivery
+        #[arg(long)]
+        delivery: String,
+        /// Take the hold off
+        #[arg(long)]
+        lift: bool,
     },
 }
 

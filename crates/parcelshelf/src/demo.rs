@@ -305,7 +305,8 @@ impl Play<'_> {
         owner.hands.act(&json!({"action": "close_tailgate"})).await?;
         if self.maker.is_silent() {
             let to = owner.wallet.seal_key_of(granted.id)?;
-            let (photo, _) = page.leave_photo(&device, &stop, attempt, &to, b"a photo of a closed lid").await?;
+            let (photo, _) =
+                page.leave_photo(&device, &stop, attempt, &to, &parcelshelf_client::photo::specimen()).await?;
             let said = |handle_checked| CloseSaid { handle_checked, photo: Some(photo), done: true };
             page.shut(&device, &stop, self.place, said(false)).await?;
             follow("check_handle", json!(true)).await?;
@@ -326,7 +327,7 @@ impl Play<'_> {
         attempt: parcelshelf_core::id::AttemptId,
     ) -> anyhow::Result<parcelshelf_protocol::encoding::Hash> {
         let to = owner.wallet.seal_key_of(granted.id)?;
-        at.photograph(attempt, &to, b"a photo of a closed lid").await
+        at.photograph(attempt, &to, &parcelshelf_client::photo::specimen()).await
     }
 
     async fn judged(&self, owner: &Owner, granted: &Granted, before: Seen, done: &Value) -> anyhow::Result<Value> {

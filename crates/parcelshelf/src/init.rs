@@ -117,6 +117,9 @@ impl Authorities {
         for other in ["carrier/storage.key", "gateway/nonce.key"] {
             write_key(&dir.join(other), &*host.entropy)?;
         }
+        for party in ["carrier", "gateway"] {
+            parcelshelf_vault::write_first(&dir.join(party).join("epochs"), &*host.entropy)?;
+        }
         KeyRing::generate(&dir.join("keyholder/keys"), &*host.entropy)?;
         Ok(Self { operator, second_person, root })
     }
@@ -219,6 +222,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             .collect(),
             possession_wait_hours: if args.no_possession_wait { 0 } else { WAIT_HOURS },
             log: parcelshelf_keyholder::config::LogConfig::default(),
+            retention: parcelshelf_keyholder::config::Retention::default(),
             log_level: level.clone(),
         },
         volvo: Some(VolvoFile {
@@ -253,6 +257,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
         rp_id: wallet_host,
         aud: layout.gateway_origin.clone(),
         nonce_key: dir.join("gateway/nonce.key"),
+        retention: gateway::Retention::default(),
         log_level: level.clone(),
     };
     let key = |role: carrier::Role, name: &str, secret: &str| carrier::ApiKey {
@@ -277,6 +282,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             key(carrier::Role::Merchant, "first merchant", &layout.merchant_key),
             key(carrier::Role::Dispatch, "dispatch", &layout.dispatch_key),
         ],
+        retention: carrier::Retention::default(),
         log_level: level,
     };
     let comment = "# Written by `parcelshelf init`. Every member is explained in docs/operations/README.md.\n";

@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod drill;
 pub mod init;
 pub mod judge;
+pub mod keeping;
 pub mod openapi;
 pub mod order;
 pub mod page;

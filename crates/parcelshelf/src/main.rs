@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
-use parcelshelf::{audit, demo, doctor, drill, init, openapi, order, plan, services, sim, simulate, verify, witness};
+use parcelshelf::{
+    audit, demo, doctor, drill, init, keeping, openapi, order, plan, services, sim, simulate, verify, witness,
+};
 use parcelshelf_edge::driven::a_thread_wakes;
 
 #[global_allocator]
@@ -47,6 +49,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Order(args) => order::run(&args).await,
+        Command::Backup(args) => keeping::back_up(&args),
+        Command::Restore(args) => keeping::restore(&args),
+        Command::Keys(args) => keeping::keys(&args).await,
     };
     done.map(|()| ExitCode::SUCCESS)
 }

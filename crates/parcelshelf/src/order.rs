@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use parcelshelf_client::{Http, people};
+use parcelshelf_core::id::DeliveryId;
 use parcelshelf_edge::Host;
 use parcelshelf_protocol::encoding::Thumbprint;
 use parcelshelf_protocol::order::Ordered;
@@ -21,6 +22,10 @@ pub async fn run(args: &Order) -> anyhow::Result<()> {
         Order::Release(by) => (by, None),
         Order::Revoke { by, revoked } => {
             (by, Some(Ordered::Revoke { key: revoked.as_deref().map(thumb).transpose()? }))
+        }
+        Order::Hold { by, delivery, lift } => {
+            let delivery = DeliveryId::parse(delivery).with_context(|| format!("{delivery} is no delivery's id"))?;
+            (by, Some(Ordered::Hold { delivery, on: !lift }))
         }
     };
     let OrderBy { key, gateway, aud, carrier } = by;

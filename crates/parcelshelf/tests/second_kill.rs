@@ -101,7 +101,7 @@ async fn shut_and_check(t: &Theatre, at: &AtStop<'_>, attempt: AttemptId, grante
         }
         match photo {
             None => {
-                photo = Some(at.photograph(attempt, &to, b"a closed lid").await?);
+                photo = Some(at.photograph(attempt, &to, &parcelshelf_client::photo::specimen()).await?);
                 at.shut(false, photo).await?;
             }
             Some(_) if seen["check_handle"] == json!(true) => {

@@ -214,12 +214,11 @@ impl House {
 fn code<T: std::fmt::Debug>(refused: Result<T, Failure>) -> String {
     refused.unwrap_err().code().unwrap_or("no problem").to_owned()
 }
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-    }
+/// Backs the keyholder's store up while it runs, or restores it.
+fn keeping(what: &str, config: &Path, file: &Path) {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_parcelshelf"));
+    let done = program.args([what, "-c"]).args([config, file]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 #[tokio::test]
@@ -230,18 +229,16 @@ async fn the_keyholder_learns_from_the_witness_that_its_store_is_an_old_backup()
     assert!(house.witness.key().cosigned_at(&note).unwrap().is_some(), "what is published is cosigned");
     house.locate(&url).await.unwrap();
 
-    house.stage.keyholder.stop().await.unwrap();
-    let backup = house.dir.path().join("backup");
-    copy(&house.data(), &backup);
-    house.stage.keyholder.restart(&[]).await.unwrap();
     // Everything in the backup is witnessed; what follows is what the backup has forgotten.
     tokio::time::sleep(Duration::from_secs(3)).await;
+    let (backup, config) = (house.dir.path().join("backup"), house.data().with_file_name("keyholder.toml"));
+    keeping("backup", &config, &backup);
     let (_, before) = house.published(4).await;
     house.owner.wallet.block(granted.delivery).await.unwrap();
     house.published(before.size + 1).await;
     house.stage.keyholder.stop().await.unwrap();
-    fs::remove_dir_all(house.data()).unwrap();
-    copy(&backup, &house.data());
+    fs::remove_file(house.data().join("keyholder.db")).unwrap();
+    keeping("restore", &config, &backup);
     house.stage.keyholder.restart(&[]).await.unwrap();
 
     // The backup knows nothing of the block, and still nothing is shown.

@@ -1,6 +1,7 @@
-//! What people at a gateway or a carrier order in writing: a stop ends, a key is worth nothing any more. No order locates or
-//! opens anything.
+//! What people at a gateway or a carrier order in writing: a stop ends, a key is worth nothing any more, a delivery is not
+//! erased. No order locates or opens anything.
 
+use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::time::Timestamp;
 
 use crate::encoding::{Hash, Thumbprint, TokenId};
@@ -22,6 +23,8 @@ pub enum Ordered {
     Release { stop: Hash },
     /// Nothing that hangs on this key is accepted any more: a delegation key or a depot's; without one, the carrier's root.
     Revoke { key: Option<Thumbprint> },
+    /// A legal hold on one delivery of the carrier, or its end. Its owner sees it.
+    Hold { delivery: DeliveryId, on: bool },
 }
 
 /// The claims of an order.
@@ -69,6 +72,9 @@ impl Order {
         let o = match ordered {
             Ordered::Release { stop } => o.text("act", "release").text("stop", stop),
             Ordered::Revoke { key } => o.text("act", "revoke").opt("key", key.map(|k| k.to_string())),
+            Ordered::Hold { delivery, on } => {
+                o.text("act", if on { "hold" } else { "lift_hold" }).text("delivery", delivery)
+            }
         };
         jws::sign(TYP, Naming::Kid, &o.end(), key)
     }
@@ -107,15 +113,11 @@ fn parse(jws: &str) -> Result<(Unverified<'_>, OrderClaims), Refused> {
     let jti = m.parsed("jti", TokenId::parse)?;
     let life = jws::lifetime(m, MAX_SECONDS)?;
     let carrier = m.parsed("carrier", Thumbprint::parse)?;
-    let releases = m.parsed("act", |t| match t {
-        "release" => Some(true),
-        "revoke" => Some(false),
-        _ => None,
-    })?;
-    let ordered = if releases {
-        Ordered::Release { stop: m.hash("stop")? }
-    } else {
-        Ordered::Revoke { key: m.opt_parsed("key", Thumbprint::parse)? }
+    let act = m.parsed("act", |t| ["release", "revoke", "hold", "lift_hold"].into_iter().find(|act| *act == t))?;
+    let ordered = match act {
+        "release" => Ordered::Release { stop: m.hash("stop")? },
+        "revoke" => Ordered::Revoke { key: m.opt_parsed("key", Thumbprint::parse)? },
+        act => Ordered::Hold { delivery: m.parsed("delivery", |t| DeliveryId::parse(t).ok())?, on: act == "hold" },
     };
     let claims = OrderClaims { iss, aud, jti, iat: life.start(), exp: life.end(), carrier, ordered };
     u.end()?;
@@ -146,6 +148,8 @@ mod tests {
             Ordered::Release { stop: sha256("stop") },
             Ordered::Revoke { key: Some(key(3).verifying_key().thumb()) },
             Ordered::Revoke { key: None },
+            Ordered::Hold { delivery: DeliveryId::from_bytes([4; 16]), on: true },
+            Ordered::Hold { delivery: DeliveryId::from_bytes([4; 16]), on: false },
         ] {
             let jws = signed(ordered);
             let order = Order::verify(&jws, &people, AUD, NOW.plus_seconds(3_599)).unwrap();

@@ -79,6 +79,41 @@ pub enum Said {
     ConfirmLink { wallet: WalletId, vehicle: VehicleId, link: String },
     /// Lift a block. Blocking needs a session only; who has no more than that must not undo it.
     Unblock { wallet: WalletId, covered: Covered },
+    /// Erase for good. What is gone proves nothing any more, so a session is not enough.
+    Erase { wallet: WalletId, erased: ToErase },
+    /// Take off the hold that the owner has put on a delivery: its deadline runs again.
+    LiftHold { wallet: WalletId, delivery: DeliveryId },
+}
+
+/// What is to be erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToErase {
+    Delivery(DeliveryId),
+    /// The wallet with its cars and all deliveries.
+    Wallet,
+}
+impl ToErase {
+    /// `delivery` or `wallet`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Delivery(_) => "delivery",
+            Self::Wallet => "wallet",
+        }
+    }
+    fn id(&self) -> Option<String> {
+        match self {
+            Self::Delivery(id) => Some(id.to_string()),
+            Self::Wallet => None,
+        }
+    }
+    fn parse(code: &str, id: Option<&str>) -> Option<Self> {
+        match (code, id) {
+            ("delivery", Some(id)) => DeliveryId::parse(id).ok().map(Self::Delivery),
+            ("wallet", None) => Some(Self::Wallet),
+            _ => None,
+        }
+    }
 }
 impl Said {
     /// The `typ` member.
@@ -91,6 +126,8 @@ impl Said {
             Self::Passkey { .. } => "passkey",
             Self::ConfirmLink { .. } => "confirm_link",
             Self::Unblock { .. } => "unblock",
+            Self::Erase { .. } => "erase",
+            Self::LiftHold { .. } => "lift_hold",
         }
     }
     /// The wallet that says it; none for a new one.
@@ -102,7 +139,9 @@ impl Said {
             | Self::Consents { wallet, .. }
             | Self::Passkey { wallet, .. }
             | Self::ConfirmLink { wallet, .. }
-            | Self::Unblock { wallet, .. } => Some(*wallet),
+            | Self::Unblock { wallet, .. }
+            | Self::Erase { wallet, .. }
+            | Self::LiftHold { wallet, .. } => Some(*wallet),
         }
     }
 }
@@ -187,6 +226,10 @@ impl Statement {
             Said::Unblock { wallet, covered } => {
                 o.text("wallet", wallet).text("scope", covered.code()).opt("id", covered.id())
             }
+            Said::Erase { wallet, erased } => {
+                o.text("wallet", wallet).text("scope", erased.code()).opt("id", erased.id())
+            }
+            Said::LiftHold { wallet, delivery } => o.text("wallet", wallet).text("delivery", delivery),
         }
         .end()
         .into_bytes()
@@ -225,6 +268,16 @@ impl Statement {
                 wallet: wallet(&mut m)?,
                 vehicle: m.parsed("vehicle", |t| VehicleId::parse(t).ok())?,
                 link: m.parsed("link", |t| is_token(t, 64).then(|| t.to_owned()))?,
+            },
+            "erase" => {
+                let wallet = wallet(&mut m)?;
+                let scope = m.parsed("scope", |t| is_word(t, 16).then(|| t.to_owned()))?;
+                let id = m.opt_parsed("id", |t| is_token(t, 64).then(|| t.to_owned()))?;
+                Said::Erase { wallet, erased: ToErase::parse(&scope, id.as_deref()).ok_or_else(|| m.wrong())? }
+            }
+            "lift_hold" => Said::LiftHold {
+                wallet: wallet(&mut m)?,
+                delivery: m.parsed("delivery", |t| DeliveryId::parse(t).ok())?,
             },
             "unblock" => {
                 let wallet = wallet(&mut m)?;

@@ -12,8 +12,9 @@ use crate::cursor::Stretch;
 use crate::held::Held;
 use crate::whole::{Element, Ledger};
 use crate::{
-    AnswerWrite, Append, Batch, Check, CommitError, Committed, Conflict, Job, JobWrite, JournalEntry, JournalWrite,
-    ListQuery, PAGE_ROWS_MAX, Page, Put, Row, StoreError, StoredAnswer, Version, limits, page,
+    AnswerWrite, Append, Batch, Check, CommitError, Committed, Conflict, JOURNAL_FORGOTTEN_MAX, Job, JobWrite,
+    JournalEntry, JournalWrite, ListQuery, PAGE_ROWS_MAX, Page, Put, Row, StoreError, StoredAnswer, Version, limits,
+    page,
 };
 
 /// Applies one batch. The caller rolls back on error. `held` knows rows as they are committed.
@@ -301,6 +302,17 @@ pub(crate) fn next_due(c: &Connection, queue: &str) -> rusqlite::Result<Option<T
 
 pub(crate) fn forget(c: &Connection, before: Timestamp) -> rusqlite::Result<u64> {
     let removed = c.prepare_cached("DELETE FROM answers WHERE at_ms < ?1")?.execute(params![before.unix_millis()])?;
+    Ok(removed as u64)
+}
+
+pub(crate) fn forget_journal(c: &Connection, before: Timestamp) -> rusqlite::Result<u64> {
+    let oldest = "SELECT seq, at_ms FROM journal ORDER BY seq LIMIT ?2";
+    // Up to the first that has to stay.
+    let sql = format!(
+        "DELETE FROM journal WHERE seq IN (SELECT seq FROM ({oldest}))
+         AND seq < ifnull((SELECT min(seq) FROM ({oldest}) WHERE at_ms >= ?1), 9223372036854775807)"
+    );
+    let removed = c.prepare_cached(&sql)?.execute(params![before.unix_millis(), JOURNAL_FORGOTTEN_MAX])?;
     Ok(removed as u64)
 }
 

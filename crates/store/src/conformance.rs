@@ -34,6 +34,7 @@ pub async fn all(engine: &dyn Engine) {
     a_done_job_is_gone_and_a_replaced_one_starts_anew(engine).await;
     an_idempotency_key_is_answered_once(engine).await;
     answers_are_forgotten_by_age(engine).await;
+    the_journal_is_forgotten_from_its_beginning(engine).await;
     bounds_are_kept_and_nothing_is_stored_beyond_them(engine).await;
     names_and_ids_are_any_bytes(engine).await;
     numbers_beyond_the_end_show_nothing(engine).await;
@@ -511,6 +512,24 @@ pub async fn answers_are_forgotten_by_age(engine: &dyn Engine) {
 }
 
 /// What has exactly the largest size is stored; one more is refused whole.
+/// What was there before is forgotten first, whatever its times.
+pub async fn the_journal_is_forgotten_from_its_beginning(engine: &dyn Engine) {
+    while engine.forget_journal(ms(i64::MAX)).await.expect("forget") > 0 {}
+    assert_eq!(engine.journal_all(0, 10).await.expect("read"), []);
+    let mut last = 0;
+    for (id, at) in [(b"1", 100), (b"2", 200), (b"3", 150)] {
+        let journal = vec![event("old", id, "happened")];
+        let committed = engine.commit(Batch { at: Some(ms(at)), journal, ..Batch::default() }).await.expect("commit");
+        assert!(last == 0 || committed.journal == [last + 1], "numbers go on");
+        last = committed.journal[0];
+    }
+    assert!(last > 3, "numbers are never given again");
+    assert_eq!(engine.forget_journal(ms(100)).await.expect("forget"), 0, "written at the limit is not before it");
+    assert_eq!(engine.forget_journal(ms(160)).await.expect("forget"), 1, "what lies behind a younger one waits for it");
+    let left: Vec<_> = engine.journal_all(0, 10).await.expect("read").into_iter().map(|e| e.id).collect();
+    assert_eq!(left, [b"2", b"3"]);
+}
+
 pub async fn bounds_are_kept_and_nothing_is_stored_beyond_them(engine: &dyn Engine) {
     let t = "bounds";
     let name = |n| "n".repeat(n);

@@ -46,6 +46,7 @@ use std::time::Duration;
 use parcelshelf_core::time::Timestamp;
 
 mod apply;
+pub mod backup;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod cursor;
@@ -70,6 +71,8 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const PAGE_ROWS_MAX: u32 = 500;
 /// Most entries of a stream in one answer: sixteen full tiles of the log.
 pub const STREAM_ENTRIES_MAX: u32 = 4096;
+/// Most journal entries removed at once: the writer is held up for milliseconds, not seconds.
+pub const JOURNAL_FORGOTTEN_MAX: u32 = 1_000;
 /// Most index keys of one row.
 pub const INDEX_KEYS_MAX: usize = 16;
 /// Most changes in one batch.
@@ -128,6 +131,9 @@ pub trait Engine: Send + Sync + 'static {
     async fn replay(&self, principal: &str, key: &str) -> Result<Option<StoredAnswer>, StoreError>;
     /// Removes idempotency answers stored before `before`; returns how many.
     async fn forget_answers(&self, before: Timestamp) -> Result<u64, StoreError>;
+    /// Removes journal entries from the oldest on, as long as they were written before `before`, and at most
+    /// [`JOURNAL_FORGOTTEN_MAX`] of them; returns how many. Sequence numbers are never given again.
+    async fn forget_journal(&self, before: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// Everything that one transition changes.

@@ -10,8 +10,8 @@ use parcelshelf_core::time::Timestamp;
 
 use crate::cursor::Stretch;
 use crate::{
-    Batch, Check, CommitError, Committed, Conflict, Engine, Job, JournalEntry, ListQuery, PAGE_ROWS_MAX, Page, Put,
-    Row, StoreError, StoredAnswer, Version, limits, page,
+    Batch, Check, CommitError, Committed, Conflict, Engine, JOURNAL_FORGOTTEN_MAX, Job, JournalEntry, ListQuery,
+    PAGE_ROWS_MAX, Page, Put, Row, StoreError, StoredAnswer, Version, limits, page,
 };
 
 type Id = (String, Vec<u8>);
@@ -29,6 +29,7 @@ impl fmt::Debug for MemoryEngine {
 struct State {
     rows: BTreeMap<Id, Stored>,
     journal: Vec<JournalEntry>,
+    journal_forgotten: u64,
     streams: BTreeMap<String, Vec<Vec<u8>>>,
     jobs: BTreeMap<Id, StoredJob>,
     answers: BTreeMap<(String, String), StoredAnswer>,
@@ -124,7 +125,7 @@ impl State {
         let at = batch.at.unwrap_or(Timestamp::EPOCH);
         let mut committed = Committed::default();
         for write in batch.journal {
-            let seq = self.journal.len() as u64 + 1;
+            let seq = self.journal_forgotten + self.journal.len() as u64 + 1;
             committed.journal.push(seq);
             self.journal.push(JournalEntry {
                 seq,
@@ -261,5 +262,13 @@ impl Engine for MemoryEngine {
         let all = state.answers.len();
         state.answers.retain(|_, answer| answer.at >= before);
         Ok((all - state.answers.len()) as u64)
+    }
+
+    async fn forget_journal(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let over = state.journal.iter().take(JOURNAL_FORGOTTEN_MAX as usize).take_while(|e| e.at < before).count();
+        state.journal.drain(..over);
+        state.journal_forgotten += over as u64;
+        Ok(over as u64)
     }
 }

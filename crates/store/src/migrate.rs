@@ -7,7 +7,7 @@ use crate::StoreError;
 use crate::sqlite::engine;
 
 /// Says that a file is one of ours ("PSH1").
-const APPLICATION_ID: i32 = 0x5053_4831;
+pub(crate) const APPLICATION_ID: i32 = 0x5053_4831;
 
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_init.sql"),

@@ -152,3 +152,9 @@ pub(crate) struct CourierOut {
 pub(crate) struct LegOut {
     pub stop_url: String,
 }
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HoldIn {
+    pub held: bool,
+}

@@ -26,16 +26,16 @@ use crate::db::{
     COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, Failure, Index, Stored, again, apply, no_delivery,
 };
 
-type C = State<Arc<Carrier>>;
-type Answer = Result<Response, Problem>;
+pub(super) type C = State<Arc<Carrier>>;
+pub(super) type Answer = Result<Response, Problem>;
 
-fn problem(failure: Failure) -> Problem {
+pub(super) fn problem(failure: Failure) -> Problem {
     match failure {
         Failure::Problem(p) => p,
         Failure::Conflict => Problem::unavailable("busy", "too many at once here", 1),
     }
 }
-fn delivery_of(text: &str) -> Result<DeliveryId, Problem> {
+pub(super) fn delivery_of(text: &str) -> Result<DeliveryId, Problem> {
     DeliveryId::parse(text).map_err(|_| no_delivery())
 }
 fn wrong(what: &'static str) -> Problem {
@@ -57,7 +57,7 @@ pub(super) async fn ship(
 ) -> Answer {
     let key = key.bind(&who.name(), "ship", &bytes);
     let merchant = who.merchant()?;
-    if let Some(earlier) = key.earlier(&*c.engine).await? {
+    if let Some(earlier) = c.earlier(&key).await? {
         return Ok(earlier);
     }
     bounded(&value.recipient.name, 200, "a recipient's name has 1 to 200 characters")?;
@@ -154,17 +154,12 @@ pub(super) async fn hire(
 ) -> Answer {
     who.dispatch()?;
     let key = key.bind(&who.name(), "hire", &bytes);
-    if let Some(earlier) = key.earlier(&*c.engine).await? {
+    if let Some(earlier) = c.earlier(&key).await? {
         return Ok(earlier);
     }
     bounded(&value.name, 200, "a name has 1 to 200 characters")?;
     let (id, token) = (CourierId::from_bytes(c.host.random()), b64(c.host.random::<32>()));
-    let row = CourierRow {
-        v: 1,
-        name_sealed: c.vault.seal(id.as_bytes(), value.name.as_bytes()),
-        token: b64(token_index(&token)),
-        device: None,
-    };
+    let row = CourierRow { v: 2, name: value.name.clone(), token: b64(token_index(&token)), device: None };
     let mut change = Change::new(&c);
     let index = Index::from([("token".to_owned(), token_index(&token))]);
     change.put(COURIERS, id.as_bytes(), Version::Absent, &row, index);
@@ -172,7 +167,7 @@ pub(super) async fn hire(
     let answer = json!({"courier": id.to_string(), "token": token});
     // The token is not kept: a repeated request says so instead of showing it again.
     let again = json!({"courier": id.to_string(), "token": null});
-    change.answer(Some(&key), 201, &again);
+    change.answer(Some(&key), (COURIERS, id.as_bytes()), 201, &again);
     change.commit().await.map_err(problem)?;
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
@@ -189,7 +184,7 @@ pub(super) async fn assign_device(
 ) -> Answer {
     who.dispatch()?;
     let key = key.bind(&who.name(), &format!("device/{courier}"), &bytes);
-    if let Some(earlier) = key.earlier(&*c.engine).await? {
+    if let Some(earlier) = c.earlier(&key).await? {
         return Ok(earlier);
     }
     let id =
@@ -208,7 +203,7 @@ async fn set_device(c: &Carrier, id: CourierId, device: Thumbprint, key: &Key) -
     change.put(COURIERS, &stored.id, stored.version, &row, index);
     change.journal(COURIERS, &stored.id, "device_assigned", &json!({}));
     let answer = json!({"courier": id.to_string(), "device": device.to_string()});
-    change.answer(Some(key), 200, &answer);
+    change.answer(Some(key), (COURIERS, id.as_bytes()), 200, &answer);
     change.commit().await?;
     Ok(answer)
 }
@@ -220,7 +215,7 @@ async fn step(c: &Carrier, id: DeliveryId, event: Event, key: &Key) -> Result<Va
     apply(&mut change, &mut stored, event, c.host.now())?;
     change.delivery(&stored);
     let answer = json!({"delivery": id.to_string(), "state": stored.value.state.phase, "end": stored.value.state.end});
-    change.answer(Some(key), 200, &answer);
+    change.answer(Some(key), (DELIVERIES, id.as_bytes()), 200, &answer);
     change.commit().await?;
     Ok(answer)
 }
@@ -236,7 +231,7 @@ async fn stepped(
     event: Event,
 ) -> Answer {
     let key = key.bind(&who.name(), &format!("{route}/{id}"), body);
-    if let Some(earlier) = key.earlier(&*c.engine).await? {
+    if let Some(earlier) = c.earlier(&key).await? {
         return Ok(earlier);
     }
     Ok(Json(again!(step(c, id, event, &key))?).into_response())
@@ -300,10 +295,11 @@ pub(super) async fn leg(
     let Principal::Courier(courier) = who else { return Err(forbidden()) };
     has_it(&c, &who, id).await?;
     let key = key.bind(&who.name(), &format!("leg/{id}"), &bytes);
-    if let Some(earlier) = key.earlier(&*c.engine).await? {
-        return Ok(earlier);
-    }
-    let answer = c.start_leg(id, courier, &key).await?;
+    let answer = match c.earlier(&key).await? {
+        // The same address again, while the leg lives.
+        Some(_) => c.hand_in(id, None).await?,
+        None => c.start_leg(id, courier, &key).await?,
+    };
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
@@ -419,7 +415,7 @@ pub(super) async fn well_known(State(c): C) -> Json<Value> {
     }))
 }
 
-fn may_see(who: &Principal, row: &Stored<DeliveryRow>) -> bool {
+pub(super) fn may_see(who: &Principal, row: &Stored<DeliveryRow>) -> bool {
     match who {
         Principal::Dispatch(_) => true,
         Principal::Merchant(name) => row.value.merchant == *name,
@@ -458,10 +454,12 @@ fn delivery_json(c: &Carrier, row: &Stored<DeliveryRow>, who: &Principal) -> Val
         all["consent_url"] = json!(c.consent_url(&row.value));
     }
     // Only dispatch and the courier with the parcel need a name and an address.
-    if !matches!(who, Principal::Merchant(_))
-        && let Ok(personal) = c.personal(row)
-    {
+    if !matches!(who, Principal::Merchant(_)) {
+        let personal = &row.value.personal;
         all["recipient"] = json!({"name": personal.recipient, "fallback_address": personal.fallback_address});
+    }
+    if row.value.hold.is_some() {
+        all["held"] = json!(true);
     }
     all
 }

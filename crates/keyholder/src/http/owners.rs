@@ -298,3 +298,56 @@ pub(super) async fn acknowledge(
 ) -> Answer<Json<Value>> {
     Ok(Json(k.acknowledge(wallet, delivery_of(&delivery)?).await.map_err(problem)?))
 }
+
+/// Keeps a delivery from being erased, whatever its deadline says.
+#[utoipa::path(post, path = "/v1/wallet/deliveries/{delivery}/hold", params(("delivery" = String, Path)),
+    request_body = Nothing, security(("session" = [])), responses((status = 200, body = Done)))]
+pub(super) async fn hold(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(delivery): StrictPath<String>,
+    _: StrictJson<Nothing>,
+) -> Answer<Json<Done>> {
+    let delivery = delivery_of(&delivery)?;
+    again!(k.hold(wallet, delivery))?;
+    Ok(Json(Done { done: true }))
+}
+
+/// Takes the owner's own hold off.
+#[utoipa::path(post, path = "/v1/wallet/hold-lifts", request_body = Confirmed, responses((status = 200, body = Done)))]
+pub(super) async fn lift_hold(
+    axum::extract::State(k): State,
+    StrictJson { value, .. }: StrictJson<Confirmed>,
+) -> Answer<Json<Done>> {
+    let statement = stated(&k, &value).await.map_err(problem)?;
+    again!(k.lift_hold(&statement))?;
+    Ok(Json(Done { done: true }))
+}
+
+/// Erases a delivery, or the wallet with everything: for good, and in every backup.
+#[utoipa::path(post, path = "/v1/wallet/erasures", request_body = Confirmed, responses((status = 200, body = Value)))]
+pub(super) async fn erase(
+    axum::extract::State(k): State,
+    StrictJson { value, .. }: StrictJson<Confirmed>,
+) -> Answer<Json<Value>> {
+    let statement = stated(&k, &value).await.map_err(problem)?;
+    Ok(Json(k.erase(&statement).await.map_err(problem)?))
+}
+
+/// What is kept of the wallet, sealed to the owner, and the ids of its deliveries, which are exported one by one.
+#[utoipa::path(get, path = "/v1/wallet/export", security(("session" = [])), responses((status = 200, body = Value)))]
+pub(super) async fn export_wallet(axum::extract::State(k): State, Session(wallet): Session) -> Answer<Json<Value>> {
+    Ok(Json(k.export_wallet(wallet).await.map_err(problem)?))
+}
+
+/// Everything that is kept of one delivery, sealed to the owner.
+#[utoipa::path(get, path = "/v1/wallet/deliveries/{delivery}/export", params(("delivery" = String, Path)),
+    security(("session" = [])), responses((status = 200, body = EnvelopeOut)))]
+pub(super) async fn export_delivery(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(delivery): StrictPath<String>,
+) -> Answer<Json<EnvelopeOut>> {
+    let envelope = k.export_delivery(wallet, delivery_of(&delivery)?).await.map_err(problem)?;
+    Ok(Json(EnvelopeOut { envelope }))
+}

@@ -3,14 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::Arc;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use parcelshelf_core::area::{Cell, Position};
+use parcelshelf_edge::Host;
+use parcelshelf_keyholder::keys::read_key;
 use parcelshelf_protocol::accepted::Accepted;
 use parcelshelf_simulator::canary::Needles;
 use parcelshelf_store::sqlite::Options;
 use parcelshelf_store::storage::Storage;
 use parcelshelf_store::{ListQuery, PAGE_ROWS_MAX};
+use parcelshelf_vault::{Epochs, Row, Vault};
 use serde_json::{Value, json};
 
 use super::gain::Gain;
@@ -143,6 +147,10 @@ fn gained(dice: Dice, judged: &[&Known], prior: &[f64], thief: &[f64]) -> (f64, 
 /// Rows and journal as they lie in the stolen store.
 async fn from_stores(world: &World, loot: &std::path::Path) -> anyhow::Result<Vec<Known>> {
     let store = Storage::Disk.engine(&loot.join("data"), "carrier", Options::default())?;
+    let entropy = Arc::clone(&Host::system().entropy);
+    let storage = read_key(&loot.join("storage.key")).map_err(anyhow::Error::msg)?;
+    let epochs = Epochs::open(&loot.join("epochs"), &storage, Arc::clone(&entropy))?;
+    let vault = Vault::new(Arc::new(epochs), Storage::Disk.keys(&loot.join("data"), "carrier")?, entropy);
     let mut rows: BTreeMap<Vec<u8>, Value> = BTreeMap::new();
     let mut cursor = None;
     loop {
@@ -155,7 +163,10 @@ async fn from_stores(world: &World, loot: &std::path::Path) -> anyhow::Result<Ve
         };
         let page = store.list(query).await?;
         for row in page.rows {
-            rows.insert(row.id, serde_json::from_slice(&row.state)?);
+            let Row::Open(content) = vault.open_row("delivery", &row.id, &row.state).await? else {
+                bail!("the thief has the carrier's keys and cannot read its rows");
+            };
+            rows.insert(row.id, serde_json::from_slice(&content)?);
         }
         match page.next {
             Some(next) => cursor = Some(next),

@@ -442,7 +442,7 @@ impl AtStop<'_> {
         attempt: AttemptId,
     ) -> Option<parcelshelf_protocol::encoding::Hash> {
         let (device, to) = (&self.courier.device, self.delivery.photo_key.as_ref()?);
-        let photo = vec![0x5a; PHOTO_BYTES];
+        let photo = parcelshelf_client::photo::specimen_of(PHOTO_BYTES);
         let left = self.day.book.timed(&self.host, "photo", async {
             self.patiently("photo", PATIENCE, async || page.leave_photo(device, stop, attempt, to, &photo).await).await
         });

@@ -47,7 +47,7 @@ pub async fn play_once_told(scene: &Scene, owner: &Owner, courier: &Courier, tol
     let placed = put_in(owner, &at, attempt, told).await?;
     if placed {
         let to = owner.wallet.seal_key_of(granted.id)?;
-        let photo = at.photograph(attempt, &to, b"a closed lid").await?;
+        let photo = at.photograph(attempt, &to, &parcelshelf_client::photo::specimen()).await?;
         at.close(Some(photo)).await?;
         at.follow(attempt, |s| s["ended"] == json!(true) || s["state"] == "alarm").await?;
         let path = format!("/v1/wallet/deliveries/{id}/photos/{photo}");

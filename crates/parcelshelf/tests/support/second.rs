@@ -106,7 +106,7 @@ impl Theatre {
 
     pub async fn photo(&self, a: &AtCar<'_>, attempt: AttemptId) -> Hash {
         let to = self.owner.wallet.seal_key_of(a.granted.id).unwrap();
-        a.at.photograph(attempt, &to, b"a closed lid").await.unwrap()
+        a.at.photograph(attempt, &to, &parcelshelf_client::photo::specimen()).await.unwrap()
     }
 
     /// Shut, photographed, and after the lock a hand at the handle, which must hold.

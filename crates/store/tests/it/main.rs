@@ -1,5 +1,6 @@
 //! Both engines keep the promises of the port, and a store survives being closed.
 
+mod backup;
 mod engines;
 mod keys;
 mod model;

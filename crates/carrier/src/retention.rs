@@ -1,0 +1,219 @@
+//! How long what is kept, and how it goes: by its deadline, or because somebody asks.
+//!
+//! Erasing destroys the data key first, durably; from then on the row is bytes without meaning, here and in every backup.
+//! Removing the row is tidying up, and is done again at the next start if it was cut off, or if an old copy was restored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parcelshelf_core::id::{CourierId, DeliveryId};
+use parcelshelf_core::time::Timestamp;
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_protocol::encoding::from_b64;
+use parcelshelf_store::{Check, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::Carrier;
+use crate::db::{
+    ACCEPT, COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, ERASE, Failure, HoldPart, READY, Stored, WATCH,
+    WINDOW, again, erased, owner,
+};
+use crate::model::rounded_up;
+
+const DAY_S: i64 = 86_400;
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// A held delivery is looked at again after this.
+const HELD_AGAIN_S: i64 = DAY_S;
+
+/// Deadlines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// A delivery, after its end: claims for a lost parcel are made within weeks.
+    pub deliveries_days: u32,
+    /// A delivery that never ended, after its window.
+    pub unfinished_days: u32,
+    /// Codes, random ids and rounded times.
+    pub journal_days: u32,
+    /// Answers kept for repeated requests: a phone without signal repeats within a day, or never.
+    pub answers_hours: u32,
+    /// No backup is kept for longer. So long the names of what was erased are remembered, to erase it again in a restored one.
+    pub backups_days: u32,
+}
+impl Default for Retention {
+    fn default() -> Self {
+        Self { deliveries_days: 90, unfinished_days: 365, journal_days: 400, answers_hours: 24, backups_days: 400 }
+    }
+}
+impl Retention {
+    pub(crate) fn after_end(&self, end: Timestamp) -> Timestamp {
+        end.plus_seconds(i64::from(self.deliveries_days) * DAY_S)
+    }
+    pub(crate) fn unfinished(&self, window_end: Timestamp) -> Timestamp {
+        rounded_up(window_end).plus_seconds(i64::from(self.unfinished_days) * DAY_S)
+    }
+}
+
+/// Removes what is over, until `stop`; first what an interruption or a restored copy has left of what was erased.
+pub(crate) async fn forget(carrier: Arc<Carrier>, mut stop: watch::Receiver<bool>) {
+    let mut tidied = false;
+    loop {
+        if !tidied {
+            match carrier.tidy().await {
+                Ok(()) => tidied = true,
+                Err(Failure::Problem(p)) => tracing::warn!(code = p.code(), "what was erased is not tidied up yet"),
+                Err(Failure::Conflict) => {}
+            }
+        }
+        if let Err(error) = carrier.sweep().await {
+            tracing::warn!(%error, "what is over could not be removed now");
+        }
+        tokio::select! {
+            biased;
+            () = carrier.host.sleep(SWEEP_EVERY) => {}
+            stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
+                tracing::debug!(stopped, "nothing more is forgotten");
+                return;
+            }
+        }
+    }
+}
+
+fn ended(row: &DeliveryRow) -> bool {
+    row.state.phase == "ended"
+}
+fn held() -> Problem {
+    Problem::new(409, "held", "a legal hold keeps this").detail("whoever put it on has to take it off first")
+}
+
+impl Carrier {
+    async fn sweep(&self) -> Result<(), StoreError> {
+        let (now, r) = (self.kept_now(), &self.config.retention);
+        let ago = |seconds: i64| now.plus_seconds(-seconds);
+        self.engine.forget_answers(ago(i64::from(r.answers_hours) * 3_600)).await?;
+        self.engine.forget_journal(ago(i64::from(r.journal_days) * DAY_S)).await?;
+        self.vault.keys().forget_destroyed(ago(i64::from(r.backups_days) * DAY_S)).await?;
+        Ok(())
+    }
+
+    /// Removes rows whose key was destroyed.
+    async fn tidy(&self) -> Result<(), Failure> {
+        let mut after = Vec::new();
+        loop {
+            let names = self.vault.keys().destroyed(&after).await?;
+            let Some(last) = names.last() else { return Ok(()) };
+            after.clone_from(last);
+            for name in &names {
+                let parts = core::str::from_utf8(name).ok().and_then(|n| n.split_once('/'));
+                let Some((table, Some(id))) = parts.map(|(table, id)| (table, from_b64(id))) else { continue };
+                if self.engine.get(table, &id).await?.is_some() {
+                    again!(self.remove(table, &id, "again"))?;
+                }
+            }
+        }
+    }
+
+    /// Removes a row and its jobs, whether or not it can be read.
+    async fn remove(&self, table: &str, id: &[u8], why: &str) -> Result<(), Failure> {
+        let Some(row) = self.engine.get(table, id).await? else { return Ok(()) };
+        let mut change = Change::new(self);
+        change.batch.deletes.push(Check { table: table.to_owned(), id: id.to_vec(), version: row.expected() });
+        if table == DELIVERIES {
+            for queue in [ACCEPT, WATCH, WINDOW, READY, ERASE] {
+                change.job_done(queue, id);
+            }
+        }
+        change.journal(table, id, "erased", &json!({"why": why}));
+        change.commit().await
+    }
+
+    async fn destroy(&self, table: &str, id: &[u8], why: &str) -> Result<(), Problem> {
+        let name = owner(table, id).ok_or_else(erased)?;
+        // The day is enough for deciding when the name may be forgotten.
+        let day = self.kept_now().rounded_down_to_minutes(24 * 60);
+        self.vault.destroy(&name, day).await.map_err(|e| Problem::internal(&e))?;
+        again!(self.remove(table, id, why))
+    }
+
+    /// Erases a delivery that has ended, because somebody asks.
+    pub(crate) async fn erase_delivery(&self, stored: &Stored<DeliveryRow>) -> Result<(), Problem> {
+        if stored.value.hold.is_some() {
+            return Err(held());
+        }
+        if !ended(&stored.value) {
+            return Err(Problem::new(409, "not_ended", "this delivery is under way").detail("cancel it first"));
+        }
+        self.destroy(DELIVERIES, &stored.id, "asked").await
+    }
+
+    /// Whether it was erased, as far as the key store remembers.
+    pub(crate) async fn is_erased(&self, id: DeliveryId) -> Result<bool, Problem> {
+        let name = owner(DELIVERIES, id.as_bytes()).ok_or_else(erased)?;
+        self.vault.is_erased(&name).await.map_err(|e| Problem::internal(&e))
+    }
+
+    /// Erases a courier who has left.
+    pub(crate) async fn erase_courier(&self, stored: &Stored<CourierRow>) -> Result<(), Problem> {
+        self.destroy(COURIERS, &stored.id, "asked").await
+    }
+
+    /// A deadline has come.
+    pub(crate) async fn erase_in_time(&self, id: DeliveryId) -> Result<(), Problem> {
+        match again!(self.row::<DeliveryRow>(DELIVERIES, id.as_bytes()))? {
+            Some(stored) if stored.value.hold.is_some() => again!(self.look_again(id)),
+            // A key that nobody has: there is no row that could be read by it.
+            _ => self.destroy(DELIVERIES, id.as_bytes(), "deadline").await,
+        }
+    }
+    async fn look_again(&self, id: DeliveryId) -> Result<(), Failure> {
+        let mut change = Change::new(self);
+        change.job(ERASE, id.as_bytes(), self.kept_now().plus_seconds(HELD_AGAIN_S));
+        change.commit().await
+    }
+
+    /// Puts a legal hold on, or takes it off.
+    pub(crate) async fn hold(&self, id: DeliveryId, by: &str, on: bool) -> Result<Value, Failure> {
+        let mut stored = self.delivery(id).await?;
+        let answer = json!({"delivery": id.to_string(), "held": on});
+        if stored.value.hold.is_some() == on {
+            return Ok(answer);
+        }
+        stored.value.hold = on.then(|| HoldPart { since_ms: self.kept_now().unix_millis(), by: by.to_owned() });
+        let mut change = Change::new(self);
+        change.delivery(&stored);
+        change.journal(DELIVERIES, &stored.id, if on { "held" } else { "hold_lifted" }, &json!({}));
+        if !on && ended(&stored.value) {
+            change.job(ERASE, id.as_bytes(), self.config.retention.after_end(self.kept_now()));
+        }
+        change.commit().await?;
+        Ok(answer)
+    }
+
+    /// Everything that is kept of one delivery, for the person whom it is about.
+    pub(crate) async fn export(&self, stored: &Stored<DeliveryRow>) -> Result<Value, Failure> {
+        let entries = self.engine.journal(DELIVERIES, &stored.id, 0, parcelshelf_store::PAGE_ROWS_MAX).await?;
+        let journal: Vec<Value> = entries
+            .iter()
+            .map(|e| {
+                let event: Value = serde_json::from_slice(&e.event).unwrap_or_default();
+                json!({"kind": e.kind, "at": e.at.to_rfc3339(), "event": event})
+            })
+            .collect();
+        let r = &self.config.retention;
+        Ok(json!({
+            "format": "psh-carrier-export-v1",
+            "carrier": self.config.name,
+            "delivery": parcelshelf_protocol::encoding::b64(&stored.id),
+            "kept": serde_json::to_value(&stored.value).map_err(|e| Failure::Problem(Problem::internal(&e)))?,
+            "journal": journal,
+            "deadlines": {"delivery_days_after_end": r.deliveries_days, "journal_days": r.journal_days,
+                          "answers_hours": r.answers_hours, "backups_days": r.backups_days},
+        }))
+    }
+
+    pub(crate) async fn courier_to_erase(&self, id: CourierId) -> Result<Stored<CourierRow>, Problem> {
+        again!(self.courier(id))
+    }
+}

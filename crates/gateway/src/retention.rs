@@ -1,0 +1,220 @@
+//! What the front forgets: sessions that are over, photos past their deadline, journal entries; and at once what an owner has
+//! erased at the keyholder.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use parcelshelf_core::id::{DeliveryId, WalletId};
+use parcelshelf_edge::json::StrictJson;
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_protocol::encoding::from_b64;
+use parcelshelf_protocol::statement::{Said, Statement, ToErase};
+use parcelshelf_store::{Batch, Check, CommitError, ListQuery, Row};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::rows::{
+    self, ACCOUNTS, CREDENTIALS, EXPIRES, PHOTOS, PhotoRow, SESSIONS, SINCE, SessionRow, WALLET, vault_problem,
+};
+use crate::sessions::{self, NewWallet as Confirmed};
+use crate::sites::{Public, Site};
+use crate::{Front, relay, store_problem};
+
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+const DAY_MS: i64 = 86_400_000;
+/// Rows read and removed at once: a photo has half a megabyte.
+const PAGE_ROWS: u32 = 16;
+
+/// Deadlines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Sealed photos: long enough for a claim.
+    pub photos_days: u32,
+    /// Codes and random ids.
+    pub journal_days: u32,
+    /// No backup is kept for longer. So long the names of what was erased are remembered, to erase it again in a restored one.
+    pub backups_days: u32,
+}
+impl Default for Retention {
+    fn default() -> Self {
+        Self { photos_days: 90, journal_days: 400, backups_days: 400 }
+    }
+}
+
+/// Removes what is over, until `stop`; first what an interruption or a restored copy has left of what was erased.
+pub(crate) async fn forget(front: Arc<Front>, mut stop: watch::Receiver<bool>) {
+    let mut tidied = false;
+    loop {
+        if !tidied {
+            match front.tidy().await {
+                Ok(()) => tidied = true,
+                Err(problem) => tracing::warn!(code = problem.code(), "what was erased is not tidied up yet"),
+            }
+        }
+        if let Err(problem) = front.sweep().await {
+            tracing::warn!(code = problem.code(), "what is over could not be removed now");
+        }
+        tokio::select! {
+            biased;
+            () = front.host.sleep(SWEEP_EVERY) => {}
+            stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
+                tracing::debug!(stopped, "nothing more is forgotten");
+                return;
+            }
+        }
+    }
+}
+
+impl Front {
+    async fn page(&self, table: &str, index: &str, prefix: &[u8]) -> Result<Vec<Row>, Problem> {
+        let (table, index) = (table.to_owned(), index.to_owned());
+        let query = ListQuery { table, index, prefix: prefix.to_vec(), cursor: None, limit: PAGE_ROWS };
+        Ok(self.engine.list(query).await.map_err(|e| Problem::store(&e))?.rows)
+    }
+
+    async fn remove(&self, table: &str, rows: &[Row]) -> Result<(), Problem> {
+        let gone = |r: &Row| Check { table: table.to_owned(), id: r.id.clone(), version: r.expected() };
+        let batch = Batch {
+            at: Some(self.host.now()),
+            deletes: rows.iter().map(gone).collect(),
+            journal: vec![rows::entry(table, b"", "forgotten")],
+            ..Batch::default()
+        };
+        match self.engine.commit(batch).await {
+            Ok(_) | Err(CommitError::Conflict(_)) => Ok(()),
+            Err(other) => Err(store_problem(other)),
+        }
+    }
+
+    async fn remove_all(&self, table: &str, index: &str, prefix: &[u8]) -> Result<(), Problem> {
+        loop {
+            let rows = self.page(table, index, prefix).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            self.remove(table, &rows).await?;
+        }
+    }
+
+    async fn remove_wallet(&self, id: &[u8]) -> Result<(), Problem> {
+        for table in [SESSIONS, CREDENTIALS, ACCOUNTS] {
+            self.remove_all(table, WALLET, id).await?;
+        }
+        Ok(())
+    }
+
+    /// Destroys the key first: that is the erasure, in every copy. The rows are tidied up after it.
+    async fn erase_delivery(&self, delivery: DeliveryId) -> Result<(), Problem> {
+        let day = self.host.now().rounded_down_to_minutes(24 * 60);
+        self.vault.destroy(&rows::delivery_owner(delivery), day).await.map_err(vault_problem)?;
+        self.remove_all(PHOTOS, "", delivery.as_bytes()).await
+    }
+    async fn erase_wallet(&self, wallet: WalletId) -> Result<(), Problem> {
+        let day = self.host.now().rounded_down_to_minutes(24 * 60);
+        self.vault.destroy(&rows::wallet_owner(wallet), day).await.map_err(vault_problem)?;
+        self.remove_wallet(wallet.as_bytes()).await
+    }
+
+    async fn tidy(&self) -> Result<(), Problem> {
+        let mut after = Vec::new();
+        loop {
+            let names = self.vault.keys().destroyed(&after).await.map_err(|e| Problem::store(&e))?;
+            let Some(last) = names.last() else { return Ok(()) };
+            after.clone_from(last);
+            for name in &names {
+                let parts = core::str::from_utf8(name).ok().and_then(|n| n.split_once('/'));
+                match parts.map(|(kind, id)| (kind, from_b64(id))) {
+                    Some(("delivery", Some(id))) => self.remove_all(PHOTOS, "", &id).await?,
+                    Some(("wallet", Some(id))) => self.remove_wallet(&id).await?,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    async fn sweep(&self) -> Result<(), Problem> {
+        let (now, r) = (self.host.now(), &self.config.retention);
+        let ago_ms = |days: u32| now.unix_millis() - i64::from(days) * DAY_MS;
+        self.remove_older::<SessionRow>(SESSIONS, EXPIRES, |s| s.expires_ms, now.unix_millis()).await?;
+        self.remove_older::<PhotoRow>(PHOTOS, SINCE, |p| p.day_ms, ago_ms(r.photos_days)).await?;
+        let ago = |days: u32| parcelshelf_core::time::Timestamp::from_unix_millis(ago_ms(days));
+        let journal = self.engine.forget_journal(ago(r.journal_days)).await.map(drop);
+        let names = self.vault.keys().forget_destroyed(ago(r.backups_days)).await.map(drop);
+        journal.and(names).map_err(|e| Problem::store(&e))
+    }
+
+    /// Removes rows from the oldest on whose time, as the row itself says, lies before.
+    async fn remove_older<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        index: &str,
+        time_ms: fn(&T) -> i64,
+        before_ms: i64,
+    ) -> Result<(), Problem> {
+        loop {
+            let mut over = Vec::new();
+            for row in self.page(table, index, &[]).await? {
+                // One that cannot be read any more was erased.
+                if self.opened::<T>(table, &row.id).await?.is_none_or(|r| time_ms(&r) < before_ms) {
+                    over.push(row);
+                } else {
+                    break;
+                }
+            }
+            if over.is_empty() {
+                return Ok(());
+            }
+            self.remove(table, &over).await?;
+        }
+    }
+}
+
+/// Erases a delivery, or the wallet with everything: the keyholder judges the passkey's statement and erases first; then goes
+/// what lies here.
+#[utoipa::path(post, path = "/v1/wallet/erasures", request_body = Confirmed, security(("session" = [])),
+    responses((status = 200, body = Value)))]
+pub(crate) async fn erase(
+    State(front): State<Arc<Front>>,
+    Extension(public): Extension<Public>,
+    headers: HeaderMap,
+    StrictJson { value, bytes }: StrictJson<Confirmed>,
+) -> Result<Response, Problem> {
+    if public.site != Site::Wallet {
+        return Err(Problem::new(404, "not_found", "this route is the wallet's"));
+    }
+    let wallet = sessions::of(&front, &headers).await?;
+    let wrong = || Problem::new(400, "statement_wrong_type", "this route takes a statement of type erase");
+    let statement = from_b64(&value.statement).and_then(|s| Statement::parse(&s).ok()).ok_or_else(wrong)?;
+    let Said::Erase { wallet: says, erased } = statement.said else { return Err(wrong()) };
+    if says != wallet {
+        return Err(Problem::new(403, "statement_wrong_wallet", "this statement is another wallet's"));
+    }
+    let body = String::from_utf8(bytes.to_vec()).map_err(|_| Problem::new(400, "body_not_json", "not UTF-8"))?;
+    let answer = relay::ask(&front, "/v1/wallet/erasures", body).await?;
+    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    // Its keyholder has erased the wallet before, and the answer was lost on the way.
+    let gone = answer.status == StatusCode::NOT_FOUND && said["code"] == "wallet_unknown";
+    if answer.status != StatusCode::OK && !gone {
+        return Ok(answer.into_response());
+    }
+    for delivery in said["deliveries"].as_array().into_iter().flatten() {
+        if let Some(id) = delivery.as_str().and_then(|d| DeliveryId::parse(d).ok()) {
+            front.erase_delivery(id).await?;
+        }
+    }
+    if erased == ToErase::Wallet {
+        front.erase_wallet(wallet).await?;
+    }
+    Ok(if gone {
+        Json(serde_json::json!({"erased": "wallet", "deliveries": []})).into_response()
+    } else {
+        answer.into_response()
+    })
+}

@@ -1,0 +1,372 @@
+//! Forgetting: because the owner says so, or because a deadline has come; and what keeps it from happening.
+//!
+//! In this order: one transaction marks what is going to be erased and writes the record with its leaf; then the data key is
+//! destroyed, durably, which is the erasure itself, here and in every backup; then the rows go, which is tidying up. Whatever
+//! was cut off is finished at the next start, before anything is served; and what a restored backup has brought back of it, too,
+//! for the key store remembers the names.
+
+use std::sync::Arc;
+
+use parcelshelf_core::id::{DeliveryId, WalletId};
+use parcelshelf_core::time::Timestamp;
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_log::record::Kind;
+use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64, from_b64, sha256};
+use parcelshelf_protocol::seal::Purpose;
+use parcelshelf_protocol::statement::{Covered, Said, ToErase, VerifiedStatement};
+use parcelshelf_store::{Check, Version};
+use serde_json::{Value, json};
+
+use crate::Keyholder;
+use crate::db::{COMMON_KEY, Change, Index, Stored, delivery_key, wallet_key};
+use crate::failure::{Failure, again, broken};
+use crate::grants::{grant_row_index, wallet_of};
+use crate::housekeeping::EXPIRES;
+use crate::rows::{AttemptRow, GrantRow, HoldPart, WalletRow};
+use crate::wallets::wrong_statement;
+
+/// Which rows are being erased; they carry it in the index of this name until they are gone.
+pub(crate) const ERASING: &str = "erasing";
+/// Of records that belong to a wallet and no delivery.
+pub(crate) const OWNER: &str = "owner";
+const DAY_MS: i64 = 86_400_000;
+/// Deliveries erased by deadline in one sweep: a flush of the key store each.
+const OVERDUE_AT_ONCE: u32 = 20;
+/// Rows removed in one transaction.
+const AT_ONCE: usize = 100;
+
+/// Who wanted it.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    /// The hash of the statement.
+    Owner(Hash),
+    Deadline,
+}
+
+fn held() -> Problem {
+    Problem::new(409, "held", "a legal hold keeps this delivery").detail("the timeline says since when and by whom")
+}
+fn not_over() -> Problem {
+    Problem::new(409, "not_over", "this delivery may still open something")
+        .detail("block it, and wait until the car is locked; then erase it")
+}
+
+pub(crate) fn hold_told(row: &GrantRow) -> Value {
+    row.hold
+        .as_ref()
+        .map_or(Value::Null, |h| json!({"since": Timestamp::from_unix_millis(h.since_ms).to_rfc3339(), "by": h.by}))
+}
+
+impl Keyholder {
+    /// Erases what a passkey's statement says.
+    pub(crate) async fn erase(self: &Arc<Self>, s: &VerifiedStatement) -> Result<Value, Failure> {
+        let Said::Erase { wallet, erased } = s.said() else { return Err(wrong_statement().into()) };
+        let by = By::Owner(sha256(s.bytes()));
+        match erased {
+            ToErase::Delivery(delivery) => {
+                // Asked again after an answer that got lost.
+                if !self.db.vault.is_erased(&delivery_key(*delivery)).await? {
+                    self.erase_delivery(*wallet, *delivery, by).await?;
+                }
+                Ok(json!({"erased": "delivery", "deliveries": [delivery.to_string()]}))
+            }
+            ToErase::Wallet => self.erase_wallet(*wallet, by).await,
+        }
+    }
+
+    async fn erase_delivery(&self, wallet: WalletId, delivery: DeliveryId, by: By) -> Result<(), Failure> {
+        again!(self.mark_delivery(wallet, delivery, by))?;
+        self.log.ring();
+        self.finish_delivery(delivery).await
+    }
+
+    /// Nothing can be opened with it any more, and nothing is or may be open.
+    async fn is_over(&self, grant: &Stored<GrantRow>, delivery: DeliveryId) -> Result<(), Failure> {
+        let state = self.grant_state(grant)?;
+        let attempts = self.db.list::<AttemptRow>("delivery", delivery.as_bytes()).await?;
+        let used_up = state.is_used_up(self.host.now()) || state.blocked_at().is_some();
+        if used_up && attempts.iter().all(|a| a.value.state.ended) { Ok(()) } else { Err(not_over().into()) }
+    }
+
+    async fn mark_delivery(&self, wallet: WalletId, delivery: DeliveryId, by: By) -> Result<(), Failure> {
+        let mut grant = self.own_grant(wallet, delivery).await?;
+        if grant.value.hold.is_some() {
+            return Err(held().into());
+        }
+        self.is_over(&grant, delivery).await?;
+        let mut change = Change::new(&self.db, &self.host);
+        let fields = fields("delivery", Some(delivery), by);
+        change.note(Kind::Erased, &fields, &wallet_key(wallet)).await?;
+        // With its version: whoever opens or unblocks in this very moment has to decide again.
+        grant.value.erasing = true;
+        change.update(&grant, grant_row_index(&grant.value)?);
+        change.journal("grant", &grant.id, "erasing", &json!({}));
+        change.commit().await?;
+        self.step("erasing");
+        Ok(())
+    }
+
+    async fn finish_delivery(&self, delivery: DeliveryId) -> Result<(), Failure> {
+        self.db.vault.erase(&delivery_key(delivery), self.host.now()).await?;
+        self.step("key_destroyed");
+        self.remove_of_delivery(delivery.as_bytes()).await
+    }
+    async fn remove_of_delivery(&self, id: &[u8]) -> Result<(), Failure> {
+        for (table, index) in [("record", "delivery"), ("attempt", "delivery"), ("grant", "")] {
+            self.remove_rows(table, index, id).await?;
+        }
+        Ok(())
+    }
+
+    async fn erase_wallet(self: &Arc<Self>, wallet: WalletId, by: By) -> Result<Value, Failure> {
+        let grants = self.grants_of(wallet).await?;
+        if grants.iter().any(|g| g.value.hold.is_some()) {
+            return Err(held().into());
+        }
+        self.block(wallet, &Covered::All).await?;
+        let name = wallet.to_string();
+        if self.db.list::<AttemptRow>("live", &[1]).await?.iter().any(|a| a.value.wallet == name) {
+            return Err(not_over().into());
+        }
+        let mut permissions = Vec::new();
+        for vehicle in self.vehicles_of(wallet).await? {
+            let id = vehicle.id.try_into().map(parcelshelf_core::id::VehicleId::from_bytes);
+            let said = self.unlink(wallet, id.map_err(|_| broken("a car's id has not 16 bytes"))?).await?;
+            permissions.push(said["permission"].clone());
+        }
+        let mut deliveries = Vec::new();
+        // Anew: something may have been granted before the block.
+        for grant in self.grants_of(wallet).await? {
+            let delivery = delivery_of(&grant.id)?;
+            self.erase_delivery(wallet, delivery, by).await?;
+            deliveries.push(delivery.to_string());
+        }
+        again!(self.mark_wallet(wallet, by))?;
+        self.log.ring();
+        self.finish_wallet(wallet).await?;
+        Ok(json!({"erased": "wallet", "deliveries": deliveries, "permissions": permissions}))
+    }
+
+    async fn mark_wallet(&self, wallet: WalletId, by: By) -> Result<(), Failure> {
+        let mut owner = self.wallet(wallet).await?;
+        let mut change = Change::new(&self.db, &self.host);
+        // Says nothing of who it was: nobody is left who could read it.
+        change.note(Kind::Erased, &fields("wallet", None, by), COMMON_KEY).await?;
+        owner.value.blocked_all = true;
+        change.update(&owner, Index::from([(ERASING.to_owned(), vec![1])]));
+        change.journal("wallet", &owner.id, "erasing", &json!({}));
+        change.commit().await?;
+        Ok(())
+    }
+
+    async fn finish_wallet(&self, wallet: WalletId) -> Result<(), Failure> {
+        self.db.vault.erase(&wallet_key(wallet), self.host.now()).await?;
+        self.remove_of_wallet(wallet.as_bytes()).await
+    }
+    async fn remove_of_wallet(&self, id: &[u8]) -> Result<(), Failure> {
+        let owner = format!("wallet/{}", b64(id));
+        for (table, index, prefix) in [
+            ("record", OWNER, owner.as_bytes()),
+            ("vehicle", "wallet", id),
+            ("account", "", id),
+            ("head", "", id),
+            ("wallet", "", id),
+        ] {
+            self.remove_rows(table, index, prefix).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes rows whose key is gone, as they lie there.
+    async fn remove_rows(&self, table: &'static str, index: &str, prefix: &[u8]) -> Result<(), Failure> {
+        loop {
+            let rows = self.db.raw(table, index, prefix).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for some in rows.chunks(AT_ONCE) {
+                let mut change = Change::new(&self.db, &self.host);
+                change.batch.deletes.extend(some.iter().map(|row| Check {
+                    table: table.to_owned(),
+                    id: row.id.clone(),
+                    version: Version::Is(row.version),
+                }));
+                change.journal(table, prefix, "erased", &json!({"rows": some.len()}));
+                match change.commit().await {
+                    Ok(_) | Err(Failure::Conflict) => {}
+                    Err(other) => return Err(other),
+                }
+            }
+        }
+    }
+
+    /// Finishes what was cut off; before anything is served.
+    pub(crate) async fn finish_erasing(&self) -> Result<(), Failure> {
+        for grant in self.db.list::<GrantRow>(ERASING, &[1]).await? {
+            self.finish_delivery(delivery_of(&grant.id)?).await?;
+        }
+        for owner in self.db.list::<WalletRow>(ERASING, &[1]).await? {
+            let id = owner.id.try_into().map_err(|_| broken("a wallet's id has not 16 bytes"))?;
+            self.finish_wallet(WalletId::from_bytes(id)).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what an old copy of the store has brought back of what was erased since.
+    pub(crate) async fn tidy(&self) -> Result<(), Failure> {
+        let mut after = Vec::new();
+        loop {
+            let names = self.db.vault.keys().destroyed(&after).await?;
+            let Some(last) = names.last() else { return Ok(()) };
+            after.clone_from(last);
+            for name in &names {
+                let parts = core::str::from_utf8(name).ok().and_then(|n| n.split_once('/'));
+                match parts.map(|(kind, id)| (kind, from_b64(id))) {
+                    Some(("delivery", Some(id))) => self.remove_of_delivery(&id).await?,
+                    Some(("wallet", Some(id))) => self.remove_of_wallet(&id).await?,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Erases deliveries whose deadline has come.
+    pub(crate) async fn erase_overdue(&self) -> Result<(), Failure> {
+        let before = self.host.now().unix_millis() - i64::from(self.config.retention.deliveries_days) * DAY_MS;
+        for grant in self.db.first_few::<GrantRow>(EXPIRES, OVERDUE_AT_ONCE).await? {
+            if grant.value.use_state.exp_ms >= before {
+                return Ok(());
+            }
+            let (wallet, delivery) = (wallet_of(&grant.value)?, delivery_of(&grant.id)?);
+            match self.erase_delivery(wallet, delivery, By::Deadline).await {
+                // An alarm that nobody has acknowledged keeps it: the next sweep looks again.
+                Err(Failure::Problem(p)) if p.code() == "not_over" => tracing::warn!("an overdue delivery is not over"),
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The owner's own hold: a session is enough to keep something.
+    pub(crate) async fn hold(&self, wallet: WalletId, delivery: DeliveryId) -> Result<(), Failure> {
+        let grant = self.own_grant(wallet, delivery).await?;
+        self.set_hold(grant, Some("owner"), None).await
+    }
+    /// Its end is a passkey's word; a hold that people at the gateway ordered is not the owner's to lift.
+    pub(crate) async fn lift_hold(&self, s: &VerifiedStatement) -> Result<(), Failure> {
+        let Said::LiftHold { wallet, delivery } = s.said() else { return Err(wrong_statement().into()) };
+        let grant = self.own_grant(*wallet, *delivery).await?;
+        match grant.value.hold.as_ref().map(|h| h.by.as_str()) {
+            Some("owner") | None => self.set_hold(grant, None, None).await,
+            Some(_) => Err(Problem::new(409, "held_by_order", "people at the gateway have ordered this hold").into()),
+        }
+    }
+    /// A legal hold by written order, with a record that the owner reads.
+    pub(crate) async fn order_hold(
+        &self,
+        delivery: DeliveryId,
+        carrier: Thumbprint,
+        by: Thumbprint,
+        on: bool,
+    ) -> Result<(), Failure> {
+        let grant = self.grant(delivery).await?;
+        if grant.value.cnf != carrier.to_string() {
+            return Err(crate::grants::no_grant().into());
+        }
+        self.set_hold(grant, on.then_some("order"), Some(by)).await
+    }
+
+    async fn set_hold(
+        &self,
+        mut grant: Stored<GrantRow>,
+        by: Option<&str>,
+        ordered: Option<Thumbprint>,
+    ) -> Result<(), Failure> {
+        let before = grant.value.hold.as_ref().map(|h| h.by.clone());
+        // An order outranks the owner's own wish and is not replaced by it.
+        if before.as_deref() == by || (before.as_deref() == Some("order") && ordered.is_none()) {
+            return Ok(());
+        }
+        let wallet = wallet_of(&grant.value)?;
+        let mut change = Change::new(&self.db, &self.host);
+        if let Some(person) = ordered {
+            let act = if by.is_some() { "hold" } else { "lift_hold" };
+            let fields = [
+                ("what", act.to_owned()),
+                ("by", person.to_string()),
+                ("delivery", delivery_of(&grant.id)?.to_string()),
+            ];
+            change.note(Kind::StaffAccess, &fields, &wallet_key(wallet)).await?;
+        }
+        grant.value.hold = by.map(|by| HoldPart { since_ms: change.now().unix_millis(), by: by.to_owned() });
+        change.update(&grant, grant_row_index(&grant.value)?);
+        change.journal("grant", &grant.id, if by.is_some() { "held" } else { "hold_lifted" }, &json!({}));
+        change.commit().await?;
+        self.log.ring();
+        Ok(())
+    }
+
+    /// What is kept of a wallet besides its deliveries, and which those are; sealed to the owner.
+    pub(crate) async fn export_wallet(&self, wallet: WalletId) -> Result<Value, Failure> {
+        let owner = self.wallet(wallet).await?;
+        let grants = self.grants_of(wallet).await?;
+        let passkeys: Vec<Value> = owner
+            .value
+            .passkeys
+            .iter()
+            .map(
+                |p| json!({"credential_id": p.credential_id, "jwk": p.jwk, "statement": p.statement, "entry": p.entry}),
+            )
+            .collect();
+        let r = &self.config.retention;
+        let content = json!({
+            "format": "psh-wallet-export-v1",
+            "wallet": wallet.to_string(),
+            "passkeys": passkeys,
+            "blocked_carriers": owner.value.blocked_carriers,
+            "blocked_all": owner.value.blocked_all,
+            "records": self.records_told(OWNER, wallet_key(wallet).as_bytes()).await?,
+            "deadlines": {"delivery_days_after_grant": r.deliveries_days, "journal_days": r.journal_days,
+                          "backups_days": r.backups_days},
+        });
+        let about = wallet.to_string();
+        let envelope = self.to_owner(&owner.value, wallet, Purpose::Account, &about, content.to_string().as_bytes())?;
+        let deliveries: Vec<String> = grants.iter().map(|g| b64(&g.id)).collect();
+        Ok(json!({"envelope": envelope, "deliveries": deliveries}))
+    }
+
+    /// Everything that is kept of one delivery, sealed to the owner.
+    pub(crate) async fn export_delivery(&self, wallet: WalletId, delivery: DeliveryId) -> Result<String, Failure> {
+        let grant = self.own_grant(wallet, delivery).await?;
+        let owner = self.wallet(wallet).await?;
+        let row = &grant.value;
+        let content = json!({
+            "format": "psh-delivery-export-v1",
+            "delivery": delivery.to_string(),
+            "request": row.request,
+            "grant": row.grant,
+            "assertion": row.assertion,
+            "accepted": row.accepted,
+            "delegations": row.delegations.iter().map(|d| &d.jws).collect::<Vec<_>>(),
+            "status": {"state": row.status.state, "reason": row.status.reason},
+            "hold": hold_told(row),
+            "records": self.records_told("delivery", delivery.as_bytes()).await?,
+        });
+        let about = delivery.to_string();
+        self.to_owner(&owner.value, wallet, Purpose::Account, &about, content.to_string().as_bytes())
+    }
+}
+
+fn delivery_of(id: &[u8]) -> Result<DeliveryId, Failure> {
+    id.try_into().map(DeliveryId::from_bytes).map_err(|_| broken("a delivery's id has not 16 bytes"))
+}
+
+fn fields(scope: &str, delivery: Option<DeliveryId>, by: By) -> Vec<(&'static str, String)> {
+    let mut fields = vec![("scope", scope.to_owned())];
+    fields.extend(delivery.map(|d| ("delivery", d.to_string())));
+    match by {
+        By::Owner(statement) => fields.extend([("by", String::from("owner")), ("statement", statement.to_string())]),
+        By::Deadline => fields.push(("by", String::from("deadline"))),
+    }
+    fields
+}
