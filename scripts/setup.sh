@@ -26,3 +26,4 @@ scripts/setup-fake-seam.sh
 scripts/setup-tesla-fleet-api.sh
 scripts/setup-smartcar.sh
 scripts/setup-smartcarjs.sh
+scripts/setup-stranger.sh

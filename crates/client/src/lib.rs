@@ -20,6 +20,7 @@ pub mod authenticator;
 pub mod courier;
 pub mod depot;
 mod http;
+pub mod log;
 pub mod occupant;
 pub mod people;
 pub mod photo;

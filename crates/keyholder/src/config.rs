@@ -77,15 +77,42 @@ pub struct LogConfig {
     /// anything is located or opened after a start.
     #[serde(default = "one")]
     pub quorum: u8,
+    /// Grows the log at a constant rate. For gateways of fewer than a thousand wallets: the growth of a small log would be a
+    /// diary of its owners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padding: Option<PaddingConfig>,
 }
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { witnesses: Vec::new(), quorum: one() }
+        Self { witnesses: Vec::new(), quorum: one(), padding: None }
     }
 }
 impl LogConfig {
     fn is_empty(&self) -> bool {
-        self.witnesses.is_empty()
+        self.witnesses.is_empty() && self.padding.is_none()
+    }
+}
+/// So many leaves in every so many seconds, whatever happens: what is missing is made up, what is too much waits.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaddingConfig {
+    /// 1 to 3,600.
+    pub every_s: u32,
+    /// 1 to 200. A delivery makes about fifteen; a bundle is ready once its last is in.
+    pub leaves: u32,
+}
+impl PaddingConfig {
+    /// What a new gateway starts with: 5,760 leaves a day, some 200 MB a year.
+    pub const SMALL: Self = Self { every_s: 60, leaves: 4 };
+
+    /// # Errors
+    /// A text that says what is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        if (1..=3_600).contains(&self.every_s) && (1..=200).contains(&self.leaves) {
+            Ok(())
+        } else {
+            Err(String::from("log.padding: 1 to 200 leaves every 1 to 3600 seconds"))
+        }
     }
 }
 const fn one() -> u8 {

@@ -19,6 +19,7 @@ use parcelshelf_store::Version;
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 
+use crate::config::PaddingConfig;
 use crate::db::{COMMON_KEY, Change, Index, LEAVES, Stored};
 use crate::failure::Failure;
 use crate::rows::{KeysRow, LeafRow, TileRow, TreeRow};
@@ -179,11 +180,11 @@ impl Keyholder {
         Ok(())
     }
 
-    /// Integrates waiting entries once; true if there were any.
-    async fn integrate(&self) -> Result<bool, Failure> {
+    /// Integrates waiting entries once, so many at most; true if there were any.
+    async fn integrate(&self, most: u32) -> Result<bool, Failure> {
         let tree = self.tree().await?;
         let size = tree.value.size;
-        let entries = self.db.engine().read_stream(LEAVES, size, STEP_ENTRIES).await?;
+        let entries = self.db.engine().read_stream(LEAVES, size, most).await?;
         if entries.is_empty() {
             return Ok(false);
         }
@@ -213,9 +214,27 @@ impl Keyholder {
 
     /// Integrates all that waits and signs for it.
     async fn catch_up(&self, pacer: &mut Pacer) -> Result<(), Failure> {
-        while self.integrate().await? {}
+        while self.integrate(STEP_ENTRIES).await? {}
         if self.sign_checkpoint().await? {
             pacer.signed(ms(self.log_timer.uptime()));
+            self.witnesses.ring();
+        }
+        Ok(())
+    }
+
+    /// Lets the log grow by exactly so many leaves and signs for them: what waits, filled up with leaves of nothing. What is
+    /// more than that waits for the next time, so that from outside every step looks like every other.
+    async fn grow_by(&self, leaves: u32) -> Result<(), Failure> {
+        let size = self.tree().await?.value.size;
+        let waiting = self.db.engine().read_stream(LEAVES, size, leaves).await?.len();
+        let missing = usize::try_from(leaves).unwrap_or(0).saturating_sub(waiting);
+        if missing > 0 {
+            let mut change = Change::new(&self.db, &self.host);
+            (0..missing).for_each(|_| change.pad());
+            change.commit().await?;
+        }
+        self.integrate(leaves).await?;
+        if self.sign_checkpoint().await? {
             self.witnesses.ring();
         }
         Ok(())
@@ -247,12 +266,34 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Nothing waits: somebody rings when that changes.
 const REST: Duration = Duration::from_secs(600);
 
+/// The sequencer of a log that grows at a constant rate. At the stop nothing is hurried: what waits is in the store and
+/// comes in its turn after the next start.
+async fn padded(keyholder: &Keyholder, by: PaddingConfig, mut stop: watch::Receiver<bool>) {
+    let (timer, every) = (&keyholder.log_timer, Duration::from_secs(u64::from(by.every_s)));
+    let mut next = timer.uptime() + every;
+    loop {
+        tokio::select! {
+            biased;
+            () = timer.sleep(next.saturating_sub(timer.uptime())) => {}
+            _ = stop.wait_for(|s| *s) => return,
+        }
+        let _ = keyholder.grow_by(by.leaves).await.inspect_err(complain);
+        // Kept by the clock and not by when the last one ended, for how long a step takes tells something, too.
+        while next <= timer.uptime() {
+            next += every;
+        }
+    }
+}
+
 /// Runs until `stop`; then integrates what waits and signs once more.
 ///
 /// Nobody needs an entry before a checkpoint covers it, so that entries are integrated at the pace of checkpoints: one
 /// set of tiles for everything that came in a second. That second is real time also in a simulated day, for it bounds
 /// work, not waiting: hence a timer of its own.
 pub(crate) async fn sequence(keyholder: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
+    if let Some(padding) = keyholder.config.log.padding {
+        return padded(&keyholder, padding, stop).await;
+    }
     let timer = Arc::clone(&keyholder.log_timer);
     let mut pacer = Pacer::default();
     loop {

@@ -63,6 +63,9 @@ impl Witnesses {
     /// # Errors
     /// A text that says what is wrong with the configuration.
     pub fn new(config: &LogConfig, client: Client) -> Result<Self, String> {
+        if let Some(padding) = &config.padding {
+            padding.check()?;
+        }
         let quorum = usize::from(config.quorum);
         let count = config.witnesses.len();
         if count > WITNESSES_MAX || (count > 0 && !(1..=count).contains(&quorum)) {

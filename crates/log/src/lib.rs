@@ -2,7 +2,8 @@
 //!
 //! What it is: [`record`]s of individually salted fields and the chain of an access point's records; constant-size
 //! leaves; the Merkle [`tree`] of RFC 6962; [`tile`]s of C2SP `tlog-tiles`; [`note`]s and checkpoints of `signed-note` and
-//! `tlog-checkpoint`; witnesses' [`cosign`]atures and what they decide on ([`witness`]); the pure [`sequencer`] that says which tiles to write. What it is not: it stores nothing, reads no
+//! `tlog-checkpoint`; witnesses' [`cosign`]atures and what they decide on ([`witness`]); the public [`proof`] of one
+//! leaf; the pure [`sequencer`] that says which tiles to write; the library that checks signatures ([`suite`]). What it is not: it stores nothing, reads no
 //! clock and draws no salt; the keyholder does.
 //!
 //! The three types to know: [`Record`](record::Record) (commitments to fields; its exact bytes are stored and hashed),
@@ -20,8 +21,11 @@
 pub mod audit;
 pub mod cosign;
 pub mod note;
+pub mod proof;
 pub mod record;
 pub mod sequencer;
+pub mod shown;
+pub mod suite;
 pub mod tile;
 pub mod tree;
 pub mod witness;

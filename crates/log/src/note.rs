@@ -1,10 +1,10 @@
 //! Signed notes and checkpoints (C2SP `signed-note`, `tlog-checkpoint`), Ed25519.
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::{Hash, sha256};
+use crate::{Hash, sha256, suite};
 
 /// Signature type of Ed25519 in `signed-note`.
 const ED25519_TYPE: u8 = 0x01;
@@ -57,7 +57,7 @@ pub(crate) fn key_line(name: &str, id: [u8; 4], kind: u8, key: &[u8; 32]) -> Str
     format!("{name}+{id}+{}", STANDARD.encode([&[kind][..], key].concat()))
 }
 pub(crate) fn ed25519_holds(key: &[u8; 32], text: &str, signature: &[u8]) -> bool {
-    UnparsedPublicKey::new(&ED25519, key).verify(text.as_bytes(), signature).is_ok()
+    suite::ed25519_holds(key, text.as_bytes(), signature)
 }
 
 pub(crate) fn good_name(name: &str) -> bool {

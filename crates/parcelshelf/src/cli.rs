@@ -70,8 +70,12 @@ pub enum Command {
     /// --state it goes on where it was, and notices when what was there before has changed.
     /// Example:  parcelshelf audit https://gateway.example/log --key KEY --state gateway.audit
     Audit(Audit),
-    /// Checks a case bundle offline. Exit status 0 only if every signature, hash and rule in it holds
+    /// Checks a case bundle, a shown record or a public proof offline, by two libraries. Exit status 0 only if all of it holds
     Verify(Verify),
+    /// Makes the public proof of one record of a bundle from what its log serves, with the fields that you choose to show
+    ///
+    /// Example:  parcelshelf prove BUNDLE.json --record 9 --show kind,at,lock_proof --url https://gateway.example/log
+    Prove(Prove),
     /// Prints the services' OpenAPI documents, or writes them into a folder
     Openapi(Openapi),
     /// A person's written order to a keyholder: a stopped carrier goes on, or a carrier's key is worth nothing any more
@@ -563,7 +567,7 @@ pub struct Audit {
 
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// Case bundle, as the owner exported it
+    /// Case bundle, as the owner exported it, or what `parcelshelf prove` made
     pub file: PathBuf,
     /// Print what was checked, in plain words, and what the judgement rests on
     #[arg(long)]
@@ -571,9 +575,33 @@ pub struct Verify {
     /// Demand this log key (a verifier key as in `anchors.log`) instead of only printing the bundle's own
     #[arg(long, value_name = "KEY")]
     pub log_key: Option<String>,
+    /// Verifier key of a witness that should have cosigned (proofs and shown records); may be repeated
+    #[arg(long, value_name = "KEY")]
+    pub witness: Vec<String>,
+    /// How many of them must have; one, unless said otherwise
+    #[arg(long, value_name = "N")]
+    pub quorum: Option<usize>,
     /// Print the verdict as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Prove {
+    /// Case bundle, as the owner exported it
+    pub file: PathBuf,
+    /// Which of its records, from 0; without it they are listed
+    #[arg(long, value_name = "N")]
+    pub record: Option<usize>,
+    /// Fields to show; without any the proof tells that the leaf is there and nothing of what it says
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub show: Vec<String>,
+    /// Where the log is served, such as https://gateway.example/log
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Write the proof here instead of printing it
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -14,7 +14,7 @@ use parcelshelf_carrier as carrier;
 use parcelshelf_client::depot::{CERTIFIED_DAYS, DELEGATION_DAYS, certify};
 use parcelshelf_edge::Host;
 use parcelshelf_gateway as gateway;
-use parcelshelf_keyholder::config::{Config as KeyholderConfig, Jwk, WAIT_HOURS};
+use parcelshelf_keyholder::config::{Config as KeyholderConfig, Jwk, LogConfig, PaddingConfig, WAIT_HOURS};
 
 use parcelshelf_keyholder::keys::{KeyRing, read_key, write_key};
 use parcelshelf_protocol::cert::Subject;
@@ -62,6 +62,10 @@ pub fn run(args: &Init) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn is_local(host: &str) -> bool {
+    host == "localhost" || host.ends_with(".localhost")
+}
+
 /// Writes everything and says where it is.
 ///
 /// # Errors
@@ -72,7 +76,7 @@ pub fn write(args: &Init, host: &Host) -> anyhow::Result<Layout> {
     }
     fs::create_dir_all(&args.dir).with_context(|| format!("failed to create {}", args.dir.display()))?;
     let dir = args.dir.canonicalize()?;
-    let local = args.host == "localhost" || args.host.ends_with(".localhost");
+    let local = is_local(&args.host);
     let origin = |name: &str, port: u16| match (local, name) {
         (true, "") => format!("http://{}:{port}", args.host),
         (true, name) => format!("http://{name}.{}:{port}", args.host),
@@ -221,7 +225,11 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             .map(|(_, maker, country)| (maker.to_owned(), country.clone()))
             .collect(),
             possession_wait_hours: if args.no_possession_wait { 0 } else { WAIT_HOURS },
-            log: parcelshelf_keyholder::config::LogConfig::default(),
+            log: LogConfig {
+                // A new gateway is a small one: see decision 37. A demo's log is nobody's diary.
+                padding: (!is_local(&args.host)).then_some(PaddingConfig::SMALL),
+                ..LogConfig::default()
+            },
             retention: parcelshelf_keyholder::config::Retention::default(),
             log_level: level.clone(),
         },

@@ -22,6 +22,7 @@ pub mod page;
 pub mod people;
 pub mod plan;
 pub mod process;
+pub mod prove;
 pub mod services;
 pub mod sim;
 pub mod simulate;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
 use parcelshelf::{
-    audit, demo, doctor, drill, init, keeping, openapi, order, plan, services, sim, simulate, verify, witness,
+    audit, demo, doctor, drill, init, keeping, openapi, order, plan, prove, services, sim, simulate, verify, witness,
 };
 use parcelshelf_edge::driven::a_thread_wakes;
 
@@ -47,6 +47,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Drill(args) => drill::run(args).await,
         Command::Plan(args) => tokio::task::block_in_place(|| plan::run(&args)),
         Command::Verify(args) => verify::run(&args),
+        Command::Prove(args) => prove::run(&args).await,
         Command::Openapi(args) => openapi::run(&args),
         Command::Order(args) => order::run(&args).await,
         Command::Backup(args) => keeping::back_up(&args),

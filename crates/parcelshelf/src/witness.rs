@@ -1,6 +1,7 @@
 //! `parcelshelf witness`: the service, and its configuration with a fresh key.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use parcelshelf_edge::{Host, logging, serve};
@@ -40,8 +41,24 @@ async fn service(args: &Serve) -> anyhow::Result<()> {
 /// Writes `witness.toml` and its key, and prints what a keyholder's file needs.
 ///
 /// # Errors
-/// When the folder is not empty, a log's key is none, or nothing can be written.
+/// As [`write()`].
 pub fn init(args: &WitnessInit, host: &Host) -> anyhow::Result<()> {
+    let (file, signer) = write(args, host)?;
+    println!("Written to {}. Start it with: parcelshelf witness -c {}", args.dir.display(), file.display());
+    println!();
+    println!("For keyholder.toml of each log that it cosigns:");
+    println!();
+    println!("[[keyholder.log.witnesses]]");
+    println!("url = \"http://{}\"", args.listen);
+    println!("key = \"{}\"", signer.verifier().line());
+    Ok(())
+}
+
+/// Writes `witness.toml` and its key; returns where, and the key.
+///
+/// # Errors
+/// When the folder is not empty, a log's key is none, or nothing can be written.
+pub fn write(args: &WitnessInit, host: &Host) -> anyhow::Result<(PathBuf, WitnessSigner)> {
     if fs::read_dir(&args.dir).is_ok_and(|mut d| d.next().is_some()) {
         bail!("{} is not empty: init never overwrites keys", args.dir.display());
     }
@@ -65,12 +82,5 @@ pub fn init(args: &WitnessInit, host: &Host) -> anyhow::Result<()> {
     let file = dir.join("witness.toml");
     let comment = "# Written by `parcelshelf witness init`. Every member is explained in docs/operations.md.\n";
     fs::write(&file, format!("{comment}{}", toml::to_string(&config)?))?;
-    println!("Written to {}. Start it with: parcelshelf witness -c {}", dir.display(), file.display());
-    println!();
-    println!("For keyholder.toml of each log that it cosigns:");
-    println!();
-    println!("[[keyholder.log.witnesses]]");
-    println!("url = \"http://{}\"", args.listen);
-    println!("key = \"{}\"", signer.verifier().line());
-    Ok(())
+    Ok((file, signer))
 }

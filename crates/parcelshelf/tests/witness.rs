@@ -2,16 +2,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/play.rs"]
+mod play;
+#[path = "support/served.rs"]
+mod served;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use parcelshelf::people::{AtStop, Courier, Owner, carrier_says, order};
 use parcelshelf::process::Service;
 use parcelshelf::stage::{Setting, Stage};
 use parcelshelf_client::Failure;
+use parcelshelf_client::log::{LogReader, Trouble, Watch};
 use parcelshelf_client::wallet::Granted;
 use parcelshelf_core::area::Position;
 use parcelshelf_keyholder::keys::read_key;
@@ -20,6 +28,7 @@ use parcelshelf_log::cosign::WitnessVerifier;
 use parcelshelf_log::note::{Checkpoint, LogSigner, LogVerifier};
 use parcelshelf_log::tree::{Frontier, Subtrees, consistency_proof, leaf_hash};
 use parcelshelf_log::witness::{AddCheckpoint, origin_hash};
+use parcelshelf_protocol::bundle::Bundle;
 use parcelshelf_protocol::content::Place;
 use parcelshelf_simulator::volvo::{CarFile, WorldFile};
 
@@ -282,4 +291,126 @@ async fn with_the_witness_down_nothing_is_located_after_a_start_until_it_answers
         assert!(n < 100, "the keyholder asks again in the background");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+fn network() -> parcelshelf_exchange::Client {
+    parcelshelf_exchange::Client::network(parcelshelf_edge::Host::system().clock).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wallet_detects_a_fork_a_rollback_and_a_withheld_tile_by_what_the_witness_has_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Arc::new(Mutex::new(served::Log::of(700)));
+    let url = served::serve(Arc::clone(&log)).await;
+    let key = log.lock().unwrap().signer.verifier().clone();
+    let witness = Witness::start(dir.path(), &key.line()).await;
+    let witnessed = async |old: u64, proof: Vec<Hash>| {
+        let (signer, checkpoint) = {
+            let log = log.lock().unwrap();
+            (log.signer.sign(&log.checkpoint().text()), log.checkpoint())
+        };
+        let answer = witness.asked(&AddCheckpoint { old, proof, note: signer }).await.unwrap();
+        assert_eq!(answer.0, 200, "{}", answer.1);
+        checkpoint
+    };
+    let watch =
+        |newest| Watch::new(LogReader::new(&network(), &url, key.clone()), witness.key(), &witness.base, newest);
+
+    let first = witnessed(0, Vec::new()).await;
+    let mut wallet = watch(None);
+    assert_eq!(wallet.look().await.unwrap().size, 700);
+    log.lock().unwrap().grow(66_000, 0);
+    let (proof, second) = {
+        let log = log.lock().unwrap();
+        (consistency_proof(&parcelshelf_log::tile::FromTiles(&*log), 700, 66_000).unwrap(), log.checkpoint())
+    };
+    // Shown by the gateway before the witness has seen it: not refused, asked again.
+    assert!(matches!(wallet.agrees(&second).await, Err(Trouble::WentBack { old: 66_000, new: 700 })));
+    witnessed(700, proof).await;
+    assert_eq!(wallet.look().await.unwrap().size, 66_000);
+    wallet.agrees(&second).await.unwrap();
+    wallet.agrees(&first).await.unwrap();
+
+    // The gateway shows this wallet another history, signed by the same key, of the same size and of a smaller one.
+    let mut forked = served::Log::of(600);
+    forked.grow(900, 1);
+    assert!(matches!(wallet.agrees(&forked.checkpoint()).await, Err(Trouble::Fork { old: 900, .. })));
+    forked.grow(66_000, 1);
+    assert!(matches!(wallet.agrees(&forked.checkpoint()).await, Err(Trouble::Fork { old: 66_000, new: 66_000 })));
+
+    // A witness whose own store went back is found out by whoever remembers more.
+    let remembered = Checkpoint { size: 70_000, ..second };
+    assert!(matches!(watch(Some(remembered)).look().await, Err(Trouble::WentBack { old: 70_000, new: 66_000 })));
+
+    // The tile that would prove it is withheld.
+    log.lock().unwrap().tiles.remove(&(parcelshelf_log::tile::TileKind::Hashes { level: 0 }, 2));
+    assert!(matches!(watch(Some(first)).look().await, Err(Trouble::Withheld(path)) if path == "tile/0/002"));
+}
+
+fn parcelshelf(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_parcelshelf")).args(arguments).output().unwrap()
+}
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_shows_one_field_of_one_record_to_somebody_who_knows_a_witness() {
+    let house = House::open().await;
+    let played = play::play(&house.stage.scene, &house.owner, &house.courier).await.unwrap();
+    let delivery = played.granted.delivery;
+    let mut bundle = None;
+    for _ in 0..150 {
+        bundle = house.owner.wallet.bundle(delivery).await.ok();
+        if bundle.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let bundle = bundle.expect("a bundle");
+    let at = |name: &str| house.dir.path().join(name).to_string_lossy().into_owned();
+    fs::write(at("case.json"), &bundle).unwrap();
+    let parsed = Bundle::parse_canonical(&bundle).unwrap();
+    let url = format!("{}/log", house.stage.scene.layout.gateway_origin);
+
+    // The owner's wallet sees with the witness's eyes that the bundle is of the one history.
+    let shown = Checkpoint::verify(&parsed.checkpoint, &house.log).unwrap();
+    house.published(shown.size).await;
+    let reader = LogReader::new(&network(), &url, house.log.clone());
+    let mut wallet = Watch::new(reader, house.witness.key(), &house.witness.base, None);
+    wallet.look().await.unwrap();
+    wallet.agrees(&shown).await.unwrap();
+
+    let listed = parcelshelf(&["prove", &at("case.json")]);
+    assert!(listed.status.success(), "{}", said(&listed));
+    let line = said(&listed).lines().find(|l| l.contains(" locked ")).unwrap().to_owned();
+    let record = line.split_whitespace().next().unwrap().to_owned();
+    let prove = |more: &[&str], out: &str| {
+        let fixed = ["prove", &at("case.json"), "--record", &record, "--url", &url, "--out", &at(out)];
+        let done = parcelshelf(&[&fixed[..], more].concat());
+        assert!(done.status.success(), "{}", said(&done));
+        fs::read_to_string(at(out)).unwrap()
+    };
+    let proof = prove(&[], "leaf.tlog-proof");
+    let field = prove(&["--show", "kind,at,lock_proof"], "shown.json");
+    assert!(proof.starts_with("c2sp.org/tlog-proof@v1\n") && !proof.contains("lock"), "{proof}");
+    assert!(field.contains("observed") && !field.contains(&delivery.to_string()), "{field}");
+
+    let (log, witness) = (house.log.line(), house.witness.key().line());
+    let known = ["--log-key", &log, "--witness", &witness, "--explain"];
+    for file in ["leaf.tlog-proof", "shown.json"] {
+        let good = parcelshelf(&[&["verify", &at(file)], &known[..]].concat());
+        let text = said(&good);
+        assert!(good.status.success() && text.contains("saw this tree"), "{file}: {text}");
+        assert!(text.contains("aws-lc-rs, p256 and ed25519-dalek"), "{text}");
+        assert_eq!(text.contains("lock_proof  observed"), file == "shown.json", "{text}");
+        // Without the reader's own anchors there is nothing to believe.
+        assert!(!parcelshelf(&["verify", &at(file)]).status.success());
+        let stranger = parcelshelf_log::cosign::WitnessSigner::from_seed("somebody", &[1; 32]).unwrap();
+        let other = parcelshelf(&["verify", &at(file), "--log-key", &log, "--witness", &stranger.verifier().line()]);
+        assert!(!other.status.success() && said(&other).contains("0 of the known witnesses"), "{}", said(&other));
+    }
+    let changed = field.replace("observed", "attested");
+    fs::write(at("changed.json"), changed).unwrap();
+    assert!(!parcelshelf(&[&["verify", &at("changed.json")], &known[..]].concat()).status.success());
 }

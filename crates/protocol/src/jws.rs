@@ -6,11 +6,12 @@
 use core::fmt;
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-    ParsedPublicKey, UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+    ParsedPublicKey,
 };
 use aws_lc_rs::{agreement, rand::SystemRandom};
 use parcelshelf_core::time::{Entropy, Timestamp, Window};
+use parcelshelf_log::suite;
 use zeroize::Zeroizing;
 
 use crate::encoding::{Thumbprint, b64, from_b64, sha256};
@@ -68,6 +69,9 @@ impl VerifyingKey {
             return Err(Refused::KeyMalformed);
         }
         let parsed = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| Refused::KeyMalformed)?;
+        if suite::chosen().is_some_and(|s| !s.is_p256_point(&point)) {
+            return Err(Refused::KeyMalformed);
+        }
         let thumb = Thumbprint::from_bytes(*sha256(jwk_json(&point)).as_bytes());
         Ok(Self { point, thumb, parsed })
     }
@@ -111,7 +115,10 @@ impl VerifyingKey {
     /// phones and passkeys make both.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        self.parsed.verify_sig(message, signature).is_ok()
+        match suite::chosen() {
+            Some(suite) => suite.es256_holds(&self.point, message, signature),
+            None => self.parsed.verify_sig(message, signature).is_ok(),
+        }
     }
 }
 impl PartialEq for VerifyingKey {
@@ -246,7 +253,7 @@ impl fmt::Debug for LogSigningKey {
 /// Whether `signature` is `key`'s Ed25519 signature over `message`.
 #[must_use]
 pub fn log_key_verifies(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-    UnparsedPublicKey::new(&ED25519, key).verify(message, signature).is_ok()
+    suite::ed25519_holds(key, message, signature)
 }
 
 /// How a header names the key.

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use parcelshelf_client::courier::Device;
-use parcelshelf_client::depot::certify;
+use parcelshelf_client::depot::{CERTIFIED_DAYS, DELEGATION_DAYS, certify};
 use parcelshelf_client::{Failure, Host, Http};
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::area::{Area, Cell};
@@ -55,6 +55,27 @@ impl CloudKeys {
         Ok(Self { root, key, cert, aud, host: scene.host.clone(), http: scene.gateway_http() })
     }
 
+    /// Another carrier's, which the operator has admitted.
+    ///
+    /// # Errors
+    /// When it is not admitted.
+    pub async fn second(world: &World) -> anyhow::Result<(Self, VerifiedCert)> {
+        let scene = world.scene();
+        let (aud, host) = (scene.layout.gateway_origin.clone(), scene.host.clone());
+        let operator = signing_key(&scene.layout.dir.join("operator/operator.key"))?;
+        let (root, key) = (SigningKey::generate(&*host.entropy), SigningKey::generate(&*host.entropy));
+        let subject = Subject::Carrier { name: String::from("Second Parcels"), domain: String::from("second.example") };
+        let carrier = certify(&operator, &aud, root.verifying_key(), subject, CERTIFIED_DAYS, &host)?;
+        let cert = certify(&root, &aud, key.verifying_key(), Subject::Delegation, DELEGATION_DAYS, &host)?;
+        let http = scene.gateway_http();
+        answered(world, async || http.post("/v1/carriers", &[], &json!({"cert": carrier.jws()})).await).await?;
+        Ok((Self { root: root.verifying_key().thumb(), key, cert, aud, host, http }, carrier))
+    }
+    #[must_use]
+    pub fn aud(&self) -> &str {
+        &self.aud
+    }
+
     /// A call as the carrier's service makes it.
     ///
     /// # Errors
@@ -94,6 +115,14 @@ impl CloudKeys {
             put,
             take: Vec::new(),
         }
+    }
+
+    /// The salt of a delivery's label hashes, which the carrier knows.
+    ///
+    /// # Errors
+    /// When there is no such delivery.
+    pub fn salt_of(&self, world: &World, n: usize) -> anyhow::Result<[u8; 16]> {
+        salt_of(world, n)
     }
 
     /// Hands one in, signed.

@@ -169,7 +169,7 @@ pub async fn gateway_front(world: &mut World) -> anyhow::Result<Gain> {
 }
 
 /// A merchant ships once more to the owner of this car; whoever has the link reads the request.
-async fn new_request(world: &World, reader: &Wallet, n: usize) -> anyhow::Result<(Ticket, Window)> {
+pub(super) async fn new_request(world: &World, reader: &Wallet, n: usize) -> anyhow::Result<(Ticket, Window)> {
     let scene = world.scene();
     let order = people::order(scene.host.now(), &format!("DRL{:08}", 10_000_000 + n))?;
     let (merchant, key) = (scene.merchant(), format!("drill-{n}-{}", scene.host.now().unix_millis()));

@@ -6,12 +6,18 @@
 
 mod carriers;
 mod couriers;
+mod depot;
+mod forged;
 mod gain;
+mod history;
 mod inference;
 mod keepers;
 mod needles;
+mod pooled;
 mod stop;
 mod strangers;
+mod tracker;
+mod watcher;
 mod world;
 
 use std::fs;
@@ -71,6 +77,20 @@ drills! {
         "somebody who knows VIN, plate, log-in and name";
     "revoked-race" strangers::revoked_race:
         "an opening against the owner's block, at every distance in time";
+    "withheld-record" history::withheld_record:
+        "records held back from an auditor, and left out of cases";
+    "rewritten-log" history::rewritten_log:
+        "the log written anew by whoever has its key, before auditor, witness and wallet";
+    "restored-backup" history::restored_backup:
+        "last night's backup, which has forgotten today's blocks";
+    "rolled-back-keyholder" history::rolled_back_keyholder:
+        "the keyholder's whole store turned back to before an opening";
+    "tracker" tracker::tracker:
+        "a second wallet for somebody's car, a carrier that nobody admitted, a guest";
+    "two-carriers" pooled::two_carriers:
+        "two carriers who pool every byte to find out which of their customers are one";
+    "enrolment-credential" depot::enrolment_credential:
+        "the depot's key and the carrier's: how many places until the brake (not denied by the design, but bounded)";
 }
 
 /// # Errors

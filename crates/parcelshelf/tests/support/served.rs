@@ -55,6 +55,12 @@ impl Log {
     }
 }
 
+impl parcelshelf_log::tile::Tiles for Log {
+    fn hashes(&self, level: u8, number: u64) -> Option<Vec<u8>> {
+        self.tiles.get(&(TileKind::Hashes { level }, number)).cloned()
+    }
+}
+
 /// Serves it and says where.
 pub async fn serve(log: Arc<Mutex<Log>>) -> String {
     async fn tile(State(log): State<Arc<Mutex<Log>>>, uri: Uri) -> Response {

@@ -5,6 +5,7 @@
 
 mod case;
 mod chain;
+mod corpora;
 mod docs;
 mod laws;
 mod others;

@@ -487,3 +487,11 @@ impl Case {
         self.verify().map_or_else(Refused::code, |_| "ok")
     }
 }
+
+/// The same question to both libraries for signatures, which must give the same answer.
+pub fn agreed<T: PartialEq + std::fmt::Debug>(ask: impl Fn() -> T) -> T {
+    let first = ask();
+    let second = parcelshelf_log::suite::with(&parcelshelf_second::PureRust, &ask);
+    assert_eq!(first, second, "two libraries, two answers");
+    first
+}
