@@ -206,6 +206,7 @@ impl HomeAssistant {
             can_lock: complete,
             can_signal: false,
             missing_permissions: Vec::new(),
+            obstacles: Vec::new(),
             publishes_position,
         })
     }

@@ -7,6 +7,7 @@ use parcelshelf_access::{Access as _, AccessError, Command, LidState, LockState,
 use parcelshelf_access::{VehicleFindings, conformance};
 use parcelshelf_access_smartcar::{ApiVersion, PERMISSION_REFUSED};
 use parcelshelf_core::actuation::{AccessClass, Confirmation, Outcome, Refusal};
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_simulator::smartcar::{CarFile, DEMO_OWNER, StorageTold};
 use serde_json::json;
 
@@ -143,6 +144,49 @@ async fn a_car_that_cannot_be_watched_is_not_opened() {
     }
     let car = found(&SmartcarRig::with(|car| car.publishes_position = false).await).await;
     assert!(!car.publishes_position && car.can_open == [AccessClass::TailgateWithCabin]);
+}
+
+#[tokio::test]
+async fn what_the_owner_left_out_is_named_in_the_vendors_words_and_in_ours() {
+    for (refused, obstacles) in [
+        (vec!["control_security"], vec![Obstacle::ControlNotGiven]),
+        // Control without reading: what cannot be watched is not opened.
+        (vec!["read_security"], vec![Obstacle::StateNotGiven]),
+        (vec!["read_location"], vec![Obstacle::PlaceNotGiven]),
+        (vec!["read_location", "control_security"], vec![Obstacle::PlaceNotGiven, Obstacle::ControlNotGiven]),
+    ] {
+        let rig = SmartcarRig::new().await;
+        rig.post(&format!("/__sim/owners/{DEMO_OWNER}/scopes"), json!({"refused": refused})).await;
+        let car = found(&rig).await;
+        let mut words = car.missing_permissions.clone();
+        words.sort_unstable();
+        let mut expected: Vec<&str> = refused.clone();
+        expected.sort_unstable();
+        assert_eq!(words, expected);
+        let mut told = car.obstacles.clone();
+        told.sort_unstable();
+        let mut obstacles = obstacles;
+        obstacles.sort_unstable();
+        assert_eq!(told, obstacles, "{refused:?}");
+        let opens = !refused.contains(&"control_security") && !refused.contains(&"read_security");
+        assert_eq!(!car.can_open.is_empty(), opens, "{refused:?}");
+        assert_eq!(car.publishes_position, !refused.contains(&"read_location"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_stands_against_one_car_does_not_hide_the_account() {
+    for (fault, obstacle) in [
+        ("asleep", Obstacle::CarAsleep),
+        ("no_response", Obstacle::CarAsleep),
+        ("remote_access_disabled", Obstacle::RemoteAccessOff),
+        ("subscription", Obstacle::AccountNeedsAttention),
+    ] {
+        let rig = SmartcarRig::new().await;
+        rig.plan_fault("security", fault).await;
+        let car = found(&rig).await;
+        assert_eq!((car.obstacles.as_slice(), car.can_open.len()), (&[obstacle][..], 0), "{fault}");
+    }
 }
 
 #[tokio::test]

@@ -209,7 +209,9 @@ async fn errors_tell_who_must_act_and_how_long_to_wait() {
         (400, "CONNECTED_SERVICES_ACCOUNT", "PERMISSION", AccessError::OwnerActionNeeded(ACCOUNT_REFUSED)),
         (409, "VEHICLE_STATE", "REMOTE_ACCESS_DISABLED", AccessError::OwnerActionNeeded(REMOTE_ACCESS_OFF)),
         (429, "RATE_LIMIT", "SMARTCAR_API", AccessError::RateLimited { retry_after: wait }),
-        (502, "UPSTREAM", "NO_RESPONSE", AccessError::Unreachable),
+        (502, "UPSTREAM", "NO_RESPONSE", AccessError::CarSilent),
+        (409, "VEHICLE_STATE", "UNREACHABLE", AccessError::CarSilent),
+        (503, "SERVER", "INTERNAL", AccessError::Unreachable),
     ] {
         let server = cloud(error(status, kind, code), success()).await;
         let read = smartcar(config(&server.uri())).closures(&session(), &vin()).await;
