@@ -152,6 +152,9 @@ impl Keyholder {
     /// Revokes, and then tries whether the refresh token still works: a maker's "ok" is not yet a proof.
     async fn give_back(&self, wallet: WalletId, maker: &str) -> Revoked {
         let Some(access) = self.access(maker) else { return Revoked::OwnerMust };
+        // Some makers take a permission back only from a token that lives; one that is refused here is refused below.
+        let renewed = self.session(wallet, maker).await;
+        tracing::debug!(renewed = renewed.is_ok(), "a permission is given back");
         // Nobody refreshes meanwhile: a token that is rotated now would survive.
         let lock = self.tokens.of(&account_id(wallet, maker));
         let _held = lock.lock().await;

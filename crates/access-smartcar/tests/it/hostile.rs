@@ -139,9 +139,10 @@ async fn another_cars_id_gets_no_command() {
 
 #[tokio::test]
 async fn an_old_state_and_one_from_the_future_tell_nothing_however_good_it_looks() {
+    let doors = ["frontLeft", "frontRight", "backLeft", "backRight"];
     let shut = json!({
         "isLocked": true,
-        "doors": ["frontLeft", "frontRight", "backLeft", "backRight"].map(|d| json!({"type": d, "status": "CLOSED"})),
+        "doors": doors.map(|door| json!({"type": door, "status": "CLOSED"})).to_vec(),
         "storage": [{"type": "rear", "status": "CLOSED"}],
     });
     for (ago_s, tells) in [(0, true), (80, true), (100, false), (86_400, false), (-30, true), (-3_600, false)] {
