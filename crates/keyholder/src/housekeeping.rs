@@ -32,6 +32,7 @@ pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
     let mut tidied = false;
     loop {
         for done in [
+            k.give_up_links().await,
             k.forget::<NonceRow>(|r| r.expires_ms).await,
             k.forget::<LinkRow>(|r| r.expires_ms).await,
             k.forget::<CarRow>(CarRow::over_ms).await,

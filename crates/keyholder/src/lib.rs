@@ -15,6 +15,7 @@ mod car;
 mod carriers;
 mod cars;
 mod chain;
+mod choosing;
 pub mod config;
 mod convert;
 mod db;

@@ -290,6 +290,6 @@ impl Engine for SqliteEngine {
     }
 
     async fn forget_journal(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.write(None, move |c, _| apply::forget_journal(c, before).map_err(engine)).await
+        self.write(None, move |c, _, _| apply::forget_journal(c, before).map_err(engine)).await
     }
 }

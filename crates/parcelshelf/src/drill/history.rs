@@ -210,7 +210,7 @@ fn shows_the_lock(verdict: &bundle::Verdict) -> bool {
 async fn exported(world: &World, wallet: &Wallet, delivery: DeliveryId) -> anyhow::Result<Vec<u8>> {
     persist(&world.scene().host, "the case bundle", async || match wallet.bundle(delivery).await {
         Err(Failure::Problem { code, .. }) if code == "bundle_not_ready" => {
-            Err(Failure::Problem { status: 503, code, detail: String::new() })
+            Err(Failure::Problem { status: 503, code, detail: String::new(), retry_after_s: None })
         }
         done => done,
     })
