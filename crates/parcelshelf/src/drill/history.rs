@@ -230,12 +230,13 @@ impl Backup {
         let signer = log_signer(world)?;
         let watcher = Watcher::start(&world.folder(name)?, &signer).await?;
         watcher.attach(world).await?;
-        watcher.beyond(0, &signer).await?;
         Ok(Self { watcher, signer, kept: PathBuf::new(), size: 0 })
     }
     /// Last night's copy.
     async fn keep(&mut self, world: &World, name: &str) -> anyhow::Result<()> {
-        // Everything in the copy is witnessed: what the witness does not know cannot be missed.
+        // Everything in the copy is witnessed: what the witness does not know cannot be missed. A new witness hears of the log
+        // with its next leaf.
+        self.watcher.beyond(0, &self.signer).await?;
         tokio::time::sleep(Duration::from_secs(3)).await;
         self.size = self.watcher.newest(&self.signer).await?.size;
         self.kept = world.keep(name).await?;
