@@ -17,7 +17,7 @@ pub trait Suite: Sync {
     fn is_p256_point(&self, point: &[u8; 65]) -> bool;
     /// ECDSA over P-256 and SHA-256, signature r ‖ s; both values of s are good.
     fn es256_holds(&self, point: &[u8; 65], message: &[u8], signature: &[u8; 64]) -> bool;
-    /// Ed25519 (RFC 8032 §5.1.7, without cofactor).
+    /// Ed25519 (RFC 8032 §5.1.7, without cofactor; a key in its one encoding, §5.1.3).
     fn ed25519_holds(&self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool;
 }
 impl fmt::Debug for dyn Suite {
@@ -34,10 +34,11 @@ impl Suite for AwsLc {
         "aws-lc-rs"
     }
     fn is_p256_point(&self, point: &[u8; 65]) -> bool {
-        aws_lc_rs::signature::ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).is_ok()
+        // This library would also read the hybrid forms 06 and 07; the protocol has one spelling.
+        point[0] == 4 && aws_lc_rs::signature::ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).is_ok()
     }
     fn es256_holds(&self, point: &[u8; 65], message: &[u8], signature: &[u8; 64]) -> bool {
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature).is_ok()
+        point[0] == 4 && UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature).is_ok()
     }
     fn ed25519_holds(&self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
         UnparsedPublicKey::new(&ED25519, key).verify(message, signature).is_ok()

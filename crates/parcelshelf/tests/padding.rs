@@ -66,7 +66,7 @@ async fn from_outside_a_day_with_a_delivery_looks_like_a_day_without() {
     let owner = Owner::enrol(&stage.scene, "kim@example.org", vin, place, "KLM 482").await.unwrap();
     let courier = Courier::hire(&stage.scene, "Sam Rivera", "hire-0001").await.unwrap();
     let played = play::play(&stage.scene, &owner, &courier).await.unwrap();
-    assert!(played.placed);
+    assert_eq!((played.placed, played.end.as_str()), (true, "delivered"));
     // Its leaves are in, though nobody can tell which they are.
     let mut bundle = None;
     for _ in 0..300 {

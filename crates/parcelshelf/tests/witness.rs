@@ -358,6 +358,7 @@ fn said(output: &Output) -> String {
 async fn an_owner_shows_one_field_of_one_record_to_somebody_who_knows_a_witness() {
     let house = House::open().await;
     let played = play::play(&house.stage.scene, &house.owner, &house.courier).await.unwrap();
+    assert_eq!((played.placed, played.end.as_str()), (true, "delivered"));
     let delivery = played.granted.delivery;
     let mut bundle = None;
     for _ in 0..150 {

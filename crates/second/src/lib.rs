@@ -30,7 +30,9 @@ impl Suite for PureRust {
         point[0] == 4 && key.verify(message, &signature).is_ok()
     }
     fn ed25519_holds(&self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-        let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(key) else { return false };
-        key.verify(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
+        let Ok(parsed) = ed25519_dalek::VerifyingKey::from_bytes(key) else { return false };
+        // RFC 8032 §5.1.3 knows one encoding of a point; this library would read others, too.
+        let one_spelling = parsed.to_edwards().compress().to_bytes() == *key;
+        one_spelling && parsed.verify(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
     }
 }

@@ -50,7 +50,7 @@ impl Log {
         let url = format!("{}/log", world.scene().layout.gateway_origin);
         let signer = log_signer(world)?;
         // What was signed last covers all that waits; a moment later nothing grows any more.
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        world.wait_outside(Duration::from_secs(2)).await;
         let bar = ProgressBar::hidden();
         let audited = go(&client, &url, signer.verifier(), &[], None, &Position::default(), &bar).await?;
         let mut entries = Vec::new();
@@ -230,20 +230,21 @@ impl Backup {
         let signer = log_signer(world)?;
         let watcher = Watcher::start(&world.folder(name)?, &signer).await?;
         watcher.attach(world).await?;
-        watcher.beyond(0, &signer).await?;
         Ok(Self { watcher, signer, kept: PathBuf::new(), size: 0 })
     }
     /// Last night's copy.
     async fn keep(&mut self, world: &World, name: &str) -> anyhow::Result<()> {
-        // Everything in the copy is witnessed: what the witness does not know cannot be missed.
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        // Everything in the copy is witnessed: what the witness does not know cannot be missed. A new witness hears of the log
+        // with its next leaf.
+        self.watcher.beyond(world, 0, &self.signer).await?;
+        world.wait_outside(Duration::from_secs(3)).await;
         self.size = self.watcher.newest(&self.signer).await?.size;
         self.kept = world.keep(name).await?;
         Ok(())
     }
     /// What happened since is in the log, and the witness has seen it. Then the copy takes the store's place.
     async fn restore(&self, world: &World, name: &str) -> anyhow::Result<PathBuf> {
-        self.watcher.beyond(self.size, &self.signer).await?;
+        self.watcher.beyond(world, self.size, &self.signer).await?;
         let now = world.keep(name).await?;
         world.back_to(&self.kept).await?;
         Ok(now)
@@ -255,11 +256,11 @@ impl Backup {
 }
 
 /// Until the keyholder has heard from its witness it refuses for that reason, in real time.
-async fn settled<T>(mut ask: impl AsyncFnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+async fn settled<T>(world: &World, mut ask: impl AsyncFnMut() -> Result<T, Failure>) -> Result<T, Failure> {
     for _ in 0..100 {
         match ask().await {
             Err(failure) if failure.code() == Some("log_unconfirmed") => {
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                world.wait_outside(Duration::from_millis(200)).await;
             }
             answer => return answer,
         }
@@ -271,11 +272,11 @@ async fn settled<T>(mut ask: impl AsyncFnMut() -> Result<T, Failure>) -> Result<
 async fn refused_all(world: &World, gain: &mut Gain, visit: &Visit, what: &'static str) -> anyhow::Result<()> {
     let device = &world.courier(visit.n)?.device;
     let at = visit.beside(world)?;
-    let looked = settled(async || visit.page.locate(device, &visit.stop, at).await).await;
+    let looked = settled(world, async || visit.page.locate(device, &visit.stop, at).await).await;
     gain.refused(what, &looked);
     let labels = visit.labels(world)?;
     let action = parcelshelf_core::reason::Action::Open;
-    let opened = settled(async || {
+    let opened = settled(world, async || {
         let prepared = visit.page.prepare(device, &visit.stop, action, at, labels.clone()).await?;
         visit.page.send(&prepared).await
     })

@@ -108,7 +108,7 @@ impl Watcher {
     ///
     /// # Errors
     /// When that does not come.
-    pub async fn beyond(&self, size: u64, signer: &LogSigner) -> anyhow::Result<u64> {
+    pub async fn beyond(&self, world: &World, size: u64, signer: &LogSigner) -> anyhow::Result<u64> {
         let tries = PATIENCE.as_millis() / LOOK_EVERY.as_millis();
         for _ in 0..tries {
             if let Ok(newest) = self.newest(signer).await
@@ -116,7 +116,7 @@ impl Watcher {
             {
                 return Ok(newest.size);
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            world.wait_outside(LOOK_EVERY).await;
         }
         anyhow::bail!("the witness has seen no tree of more than {size} leaves")
     }

@@ -74,7 +74,7 @@ pub struct World {
     at_first: usize,
     /// When the couriers' phones went dark.
     pub noon: Timestamp,
-    _conductor: Arc<Conductor>,
+    conductor: Arc<Conductor>,
 }
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -131,11 +131,17 @@ impl World {
             dir: dir.to_owned(),
             kept,
             noon,
-            _conductor: conductor,
+            conductor,
         };
         world.half_a_day().await;
         world.keep_a_copy().await?;
         Ok(world)
+    }
+
+    /// Waits in real time, for somebody outside of the world, while its clock stands: left to itself it would jump over hours.
+    pub async fn wait_outside(&self, span: std::time::Duration) {
+        let _hold = self.conductor.hold();
+        tokio::time::sleep(span).await;
     }
 
     async fn half_a_day(&self) {
