@@ -21,6 +21,7 @@ use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use parcelshelf_edge::Host;
+use parcelshelf_edge::pages::Pages;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_edge::serve::{self, Listener};
 use parcelshelf_edge::steps::{self, Steps};
@@ -77,6 +78,9 @@ pub struct Shell {
     pub keyholder: Client,
     pub storage: Storage,
     pub steps: Steps,
+    /// What the wallet's host shows, and the stop page's; nothing where it is only an interface.
+    pub wallet: Option<Arc<Pages>>,
+    pub stop: Option<Arc<Pages>>,
     /// The keyholder's interface: its paths are relayed, those with `session` security after a look at the session.
     pub relayed: OpenApi,
 }
@@ -106,6 +110,8 @@ pub(crate) struct Front {
     pub sites: Sites,
     pub rp: RelyingParty,
     pub nonces: NonceKey,
+    pub wallet: Option<Arc<Pages>>,
+    pub stop: Option<Arc<Pages>>,
 }
 
 impl Front {
@@ -229,6 +235,8 @@ fn assemble(config: Config, shell: Shell) -> Result<(Arc<Front>, Router), Broken
         rp: RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] },
         nonces: NonceKey::from_bytes(read_key(&config.nonce_key).map_err(Broken::Config)?),
         keyholder: shell.keyholder,
+        wallet: shell.wallet,
+        stop: shell.stop,
         host: shell.host,
         engine,
         config,
