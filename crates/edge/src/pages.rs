@@ -198,6 +198,21 @@ impl Served {
     }
 }
 
+/// Answers that are no page: nothing of them is framed, sniffed, run or sent on as a referrer.
+#[must_use]
+pub fn hardened(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let policy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
 /// Somebody goes to an address inside the app, and it is not a file that is missing.
 fn is_place(path: &str, headers: &HeaderMap) -> bool {
     let accepts = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -263,7 +278,10 @@ mod tests {
         for path in ["/v1/keys", "/assets/gone-2.js", "/favicon.ico", "/log/checkpoint", "/oauth/callback", "/readyz"] {
             assert!(ask(path, &person).is_none(), "{path}");
         }
-        assert!(ask("/consent", &[(header::ACCEPT, "application/json")]).is_none(), "a program is told that there is nothing");
+        assert!(
+            ask("/consent", &[(header::ACCEPT, "application/json")]).is_none(),
+            "a program is told that there is nothing"
+        );
         let post = Request::post("/consent").header(header::ACCEPT, "text/html").body(()).unwrap();
         assert!(pages().answer(&post).is_none());
     }

@@ -18,10 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use parcelshelf_edge::Host;
-use parcelshelf_edge::pages::Pages;
+use parcelshelf_edge::pages::{Pages, hardened};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_edge::serve::{self, Listener};
 use parcelshelf_edge::steps::{self, Steps};
@@ -184,20 +183,6 @@ fn router(front: &Arc<Front>, relayed: OpenApi) -> Router {
     serve::with_basics(router, &front.host, text)
         .layer(axum::middleware::map_response(async |response: Response| hardened(response)))
         .layer(axum::middleware::from_fn_with_state(sites, sites::check_host))
-}
-
-/// Nothing here is framed, sniffed or sent on as a referrer.
-fn hardened(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    let policy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ] {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    response
 }
 
 /// Runs until `stop` says true. `ready` is called with the bound address when requests are answered.

@@ -303,6 +303,16 @@ pub(crate) struct DeviceOut {
     pub device: String,
 }
 #[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MakersOut {
+    pub makers: Vec<MakerOut>,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MakerOut {
+    pub maker: String,
+    /// Its cloud is taken for down: nothing but locks and looks at open cars is asked of it.
+    pub down: bool,
+}
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CarrierOut {
     pub carrier: String,
 }
