@@ -120,7 +120,7 @@ impl Carrier {
 
     /// How the makers' clouds are, if the gateway says.
     pub(crate) async fn ask_makers(&self) -> Option<Value> {
-        self.call(Method::GET, "/v1/makers", None).await.ok()
+        self.call(Method::GET, "/v1/makers/health", None).await.ok()
     }
 
     /// Which of our deliveries have changed after this position; waits up to 20 s.

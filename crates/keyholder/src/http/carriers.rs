@@ -14,7 +14,7 @@ use parcelshelf_protocol::proof::HttpRequest;
 use serde_json::Value;
 
 use super::bodies::{
-    AcceptedOut, CarrierCert, CarrierOut, ChangesAfter, ChangesOut, DeviceOut, Done, MakerOut, MakersOut,
+    AcceptedOut, CarrierCert, CarrierOut, ChangesAfter, ChangesOut, DeviceOut, Done, HealthOut, MakerHealth,
     NewDelegation, NewDevice, OrderIn, ReadyOut, Slot, SlotWord, StatusOut, fits,
 };
 use super::owners::{delivery_of, thumb_of};
@@ -54,10 +54,10 @@ pub(super) async fn admit(
 }
 
 /// Which makers' cars this keyholder opens, and whether each maker's cloud answers now. Says nothing of any car.
-#[utoipa::path(get, path = "/v1/makers", responses((status = 200, body = MakersOut)))]
-pub(super) async fn makers(axum::extract::State(k): State) -> Json<MakersOut> {
+#[utoipa::path(get, path = "/v1/makers/health", responses((status = 200, body = HealthOut)))]
+pub(super) async fn health(axum::extract::State(k): State) -> Json<HealthOut> {
     let makers = k.makers.health().into_iter();
-    Json(MakersOut { makers: makers.map(|(maker, down)| MakerOut { maker: maker.to_owned(), down }).collect() })
+    Json(HealthOut { makers: makers.map(|(maker, down)| MakerHealth { maker: maker.to_owned(), down }).collect() })
 }
 
 /// An admitted carrier, by its root's thumbprint: its name and domain as the operator checked them, the entry of its admission
