@@ -414,6 +414,7 @@ pub(super) async fn well_known(State(c): C) -> Json<Value> {
         "root": c.papers.root.to_string(),
         "carrier_cert": c.papers.carrier_cert,
         "gateway": c.config.gateway,
+        "stop": c.config.stop_origin,
     }))
 }
 
