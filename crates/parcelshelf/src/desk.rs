@@ -76,6 +76,12 @@ impl<E: Into<anyhow::Error>> From<E> for Failed {
     }
 }
 
+/// Runs what people do: their waiting may not move between threads.
+async fn aside<T: Send + 'static>(act: impl AsyncFnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
+    let here = tokio::runtime::Handle::current();
+    Ok(tokio::task::spawn_blocking(move || here.block_on(act())).await?)
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -384,16 +390,17 @@ async fn play_courier(State(desk): D, StrictJson { value, .. }: StrictJson<One>)
     let delivery = DeliveryId::parse(&value.delivery)?;
     let shipped = desk.shipped(&value.delivery)?;
     let playing = Arc::clone(&desk);
-    tokio::spawn(async move {
+    tokio::spawn(aside(async move || {
         if let Err(error) = playing.play(delivery, &shipped).await {
             playing.tell(format!("It did not work: {error:#}"));
         }
-    });
+    }));
     Ok(Json(json!({})))
 }
 /// An owner with this car allows a delivery: links the car, proves possession, signs.
 async fn play_owner(State(desk): D, StrictJson { value, .. }: StrictJson<Allow>) -> Said {
     let shipped = desk.shipped(&value.delivery)?;
-    desk.allow(DeliveryId::parse(&value.delivery)?, &shipped, &value.maker, &value.vin).await?;
+    let delivery = DeliveryId::parse(&value.delivery)?;
+    aside(async move || desk.allow(delivery, &shipped, &value.maker, &value.vin).await).await??;
     Ok(Json(json!({})))
 }

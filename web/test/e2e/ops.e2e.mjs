@@ -21,6 +21,7 @@ export default (test) => {
     who.expect(/403/);
     const { page } = who;
     await page.goto(url);
+    await page.getByRole('heading', { name: 'Make your passkey' }).waitFor();
     await check.screen(page, 'invitation');
     assert.ok(!page.url().includes('#'), 'the invitation does not stay in the address');
     await page.getByRole('button', { name: 'Make the passkey' }).click();
