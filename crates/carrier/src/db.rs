@@ -12,18 +12,22 @@ use parcelshelf_core::time::Timestamp;
 use parcelshelf_delivery::delivery::{Delivery, Effect, Event, IllegalTransition};
 use parcelshelf_edge::idempotency::Key;
 use parcelshelf_edge::problem::Problem;
-use parcelshelf_protocol::encoding::b64;
+use parcelshelf_protocol::encoding::{b64, from_b64};
 use parcelshelf_store::{Batch, CommitError, JobWrite, JournalWrite, ListQuery, Put, StoreError, Version};
 use parcelshelf_vault::{Row as Sealed, VaultError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Carrier;
+use crate::http::courier::{DoorIn, DoorState};
 use crate::jobs::ASK_STATUS_S;
 use crate::model::{DeliveryPart, STEP_MINUTES};
+use crate::people::{STAFF, StaffRole};
 
 pub(crate) const DELIVERIES: &str = "delivery";
 pub(crate) const COURIERS: &str = "courier";
+/// Deliveries at whose car something may be open.
+pub(crate) const MAY_BE_OPEN: &str = "may_be_open";
 /// Waits for the owner's answer.
 pub(crate) const ACCEPT: &str = "accept";
 /// Follows a leg.
@@ -39,7 +43,7 @@ const ANSWER: &str = "answer";
 
 /// Whose data key seals a row; `None`: nothing in it is about a person.
 pub(crate) fn owner(table: &str, id: &[u8]) -> Option<String> {
-    matches!(table, DELIVERIES | COURIERS).then(|| format!("{table}/{}", b64(id)))
+    matches!(table, DELIVERIES | COURIERS | STAFF).then(|| format!("{table}/{}", b64(id)))
 }
 
 macro_rules! rows {
@@ -80,6 +84,9 @@ rows! {
         /// Nothing of it is erased while this stands.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hold: Option<HoldPart>,
+        /// Who has its parcels in the van, also after they had to go elsewhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        carried_by: Option<String>,
     }
     /// A courier.
     CourierRow in "courier" {
@@ -88,12 +95,71 @@ rows! {
         token: String,
         /// Thumbprint of the device that a depot has certified.
         device: Option<String>,
+        /// Since when on shift.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shift_ms: Option<i64>,
+        /// The route: cars by their deliveries, and other stops.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        stops: Vec<StopPart>,
+    }
+    /// Somebody of the staff.
+    StaffRow in "staff" {
+        name: String,
+        role: StaffRole,
+        /// SHA-256 of an invitation that is open, base64url.
+        invitation: Option<String>,
+        invited_until_ms: i64,
+        credential: Option<String>,
+        jwk: Option<String>,
+        removed: bool,
+    }
+    /// A session of a courier or of staff; the id is the hash of its token.
+    SessionRow in "session" {
+        courier: Option<String>,
+        staff: Option<String>,
+        /// What the person logged in with: when that is replaced, the session is over.
+        with: String,
+        expires_ms: i64,
+    }
+    /// Who has taken care of what may be open at a car; the id is the delivery's.
+    AcknowledgedRow in "acknowledged" {
+        /// Of what the gateway said; what it says next wants a person again.
+        seq: u64,
+        staff: String,
+        at_ms: i64,
+    }
+    /// Whether couriers set out to cars.
+    SwitchRow in "switch" {
+        on: bool,
+        staff: String,
+        at_ms: i64,
     }
     /// The keyholder's published keys; the id is `keyholder`.
     KeysRow in "keys" {
         jws: String,
         /// The log key that was seen first, which everything later must name.
         log: String,
+    }
+}
+
+impl CourierRow {
+    pub fn index(&self) -> Index {
+        Index::from([("token".to_owned(), from_b64(&self.token).unwrap_or_default())])
+    }
+}
+
+/// One stop of a courier's route, as it is kept.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StopPart {
+    pub id: String,
+    pub delivery: Option<String>,
+    pub door: Option<DoorIn>,
+    pub state: DoorState,
+}
+impl fmt::Debug for StopPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StopPart(<redacted>)")
     }
 }
 
@@ -359,10 +425,17 @@ pub(crate) type Index = BTreeMap<String, Vec<u8>>;
 
 pub(crate) fn delivery_index(row: &DeliveryRow) -> Index {
     let shipment = parcelshelf_core::id::ShipmentId::parse(&row.shipment).map(|s| s.as_bytes().to_vec());
-    Index::from([
+    let mut index = Index::from([
         ("state".to_owned(), row.state.phase.clone().into_bytes()),
         ("shipment".to_owned(), shipment.unwrap_or_default()),
-    ])
+    ]);
+    if let Some(courier) = row.carried_by.as_deref().and_then(|c| CourierId::parse(c).ok()) {
+        index.insert("carried_by".to_owned(), courier.as_bytes().to_vec());
+    }
+    if crate::board::may_be_open(&row.access.state) {
+        index.insert(MAY_BE_OPEN.to_owned(), vec![1]);
+    }
+    index
 }
 
 /// Applies one event to a delivery's row, with its journal entry and jobs. What the effects ask for from outside (posting
@@ -378,6 +451,12 @@ pub(crate) fn apply(
     let machine: Delivery = stored.value.state.machine(id).ok_or_else(|| broken("a delivery's row is impossible"))?;
     let (machine, effects) = machine.handle(event, now)?;
     stored.value.state.update(machine);
+    stored.value.carried_by = match event {
+        // Somebody else's, or nobody's any more.
+        Event::Unloaded => None,
+        _ if stored.value.state.phase == "ended" => None,
+        _ => stored.value.state.courier.clone().or_else(|| stored.value.carried_by.take()),
+    };
     for effect in &effects {
         match effect {
             Effect::WatchWindow { until } => change.job(WINDOW, &stored.id, *until),

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::db::{ACCEPT, Change, DELIVERIES, ERASE, Failure, READY, ReadyPart, WATCH, WINDOW, again, apply};
+use crate::board::may_be_open;
 use crate::gateway::NotDone;
 use crate::model::rounded_up;
 use crate::{Carrier, feed, retention};
@@ -235,6 +236,7 @@ impl Carrier {
         if seq <= stored.value.access.seq {
             return Ok(());
         }
+        self.live.access(id, seq, self.host.now());
         let mut change = Change::new(self);
         stored.value.access.seq = seq;
         stored.value.access.state = state.to_owned();
@@ -327,9 +329,4 @@ impl Carrier {
         }
         change.commit().await
     }
-}
-
-/// Something may be open at the car, whatever the courier said of the parcels.
-fn may_be_open(access: &str) -> bool {
-    matches!(access, "opening" | "opened" | "closed" | "released" | "recalled" | "alarm")
 }

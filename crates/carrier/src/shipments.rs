@@ -80,6 +80,7 @@ impl Carrier {
             access: AccessPart::default(),
             ready: None,
             hold: None,
+            carried_by: None,
         };
         let answer = json!({
             "shipment": shipment.to_string(),

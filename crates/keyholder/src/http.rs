@@ -69,6 +69,7 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::export_delivery))
         .routes(routes!(carriers::admit))
         .routes(routes!(carriers::carrier))
+        .routes(routes!(carriers::health))
         .routes(routes!(carriers::order))
         .routes(routes!(carriers::enrol))
         .routes(routes!(carriers::changes))

@@ -32,6 +32,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("keyholder", &["access", "core", "edge", "exchange", "log", "opening", "protocol", "store", "vault"]),
     ("witness", &["edge", "log", "store"]),
     ("client", &["core", "exchange", "log", "protocol"]),
+    ("web-assets", &[]),
+    ("client", &["core", "exchange", "protocol"]),
     ("simulator", &["client", "core", "edge", "protocol"]),
     (
         "parcelshelf",
@@ -57,6 +59,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "simulator",
             "store",
             "vault",
+            "web-assets",
             "witness",
         ],
     ),

@@ -10,9 +10,9 @@ use parcelshelf_edge::json::{Nothing, StrictJson, StrictPath};
 use parcelshelf_edge::problem::Problem;
 use serde_json::json;
 
-use super::auth::Principal;
+use super::auth::{Principal, problem};
 use super::bodies::HoldIn;
-use super::routes::{Answer, C, delivery_of, may_see, problem};
+use super::routes::{Answer, C, delivery_of, may_see};
 use crate::Carrier;
 use crate::db::{DeliveryRow, Stored, again, no_delivery};
 

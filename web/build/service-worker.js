@@ -1,0 +1,65 @@
+// Filled in by build/service-workers.ts: which files make the app's shell.
+const APP = '__APP__';
+const VERSION = '__VERSION__';
+const FILES = ['__FILES__'];
+
+const SHELL = `${APP}-shell-${VERSION}`;
+/** Hashed files that are loaded on use: languages, map, scanner. They never change under one name. */
+const LATER = `${APP}-later`;
+const LATER_MAX = 60;
+/** The services' interface. Nothing of it is ever kept. */
+const NEVER = ['/v1/', '/oauth/', '/log/', '/.well-known/', '/openapi.json'];
+
+self.addEventListener('install', (event) => {
+  const requests = ['/', ...FILES].map((path) => new Request(path, { cache: 'reload' }));
+  event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(requests)));
+});
+
+self.addEventListener('activate', (event) => {
+  const old = (name) => name.startsWith(`${APP}-shell-`) && name !== SHELL;
+  event.waitUntil(
+    caches
+      .keys()
+      .then((names) => Promise.all(names.filter(old).map((name) => caches.delete(name))))
+      .then(() => self.clients.claim()),
+  );
+});
+
+/** The page asks for the new version when it suits it: never in the middle of a delivery. */
+self.addEventListener('message', (event) => {
+  if (event.data === 'use-new-version') self.skipWaiting();
+});
+
+self.addEventListener('fetch', (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (request.method !== 'GET' || url.origin !== self.location.origin) return;
+  if (NEVER.some((prefix) => url.pathname.startsWith(prefix))) return;
+  if (request.mode === 'navigate') event.respondWith(page(request));
+  else if (url.pathname.startsWith('/assets/')) event.respondWith(asset(request));
+});
+
+/** The network first, so that a new release shows; the kept page when there is none. */
+async function page(request) {
+  try {
+    const answer = await fetch(request);
+    if (answer.ok) return answer;
+  } catch {
+    // No network: below.
+  }
+  const kept = await caches.match('/', { cacheName: SHELL });
+  return kept ?? Response.error();
+}
+
+async function asset(request) {
+  const kept = await caches.match(request);
+  if (kept) return kept;
+  const answer = await fetch(request);
+  if (answer.ok) {
+    const cache = await caches.open(LATER);
+    await cache.put(request, answer.clone());
+    const keys = await cache.keys();
+    await Promise.all(keys.slice(0, Math.max(0, keys.length - LATER_MAX)).map((key) => cache.delete(key)));
+  }
+  return answer;
+}

@@ -1,0 +1,5 @@
+const en = {
+  title: 'Parcelshelf stop',
+};
+export type Catalogue = typeof en;
+export default en;

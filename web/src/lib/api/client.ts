@@ -1,0 +1,83 @@
+// Typed calls to one service: paths, bodies and answers come from its OpenAPI document. Errors are problems (RFC 9457)
+// with a stable code, or silence.
+
+import createFetch, { type Client } from 'openapi-fetch';
+
+/** The service said no, and which no. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  constructor(
+    readonly status: number,
+    /** Stable; catalogues explain it. */
+    readonly code: string,
+    readonly title: string,
+    readonly retryAfterS: number | undefined,
+    /** What else the problem carries. */
+    readonly body: Record<string, unknown> = {},
+  ) {
+    super(`${code}: ${title}`);
+  }
+}
+
+/** No answer came: no network, or the service is away. Whether anything happened is not known. */
+export class Silence extends Error {
+  override readonly name = 'Silence';
+}
+
+export interface Options {
+  /** Another origin than the page's own, for tests. */
+  origin?: string;
+  /** A session's token, read at every call. */
+  token?: () => string | undefined;
+  fetch?: typeof fetch;
+}
+
+function problemOf(status: number, body: unknown, retryAfter: string | null): Problem {
+  const said = (body && typeof body === 'object' ? body : {}) as Record<string, unknown>;
+  const code = typeof said['code'] === 'string' ? said['code'] : `http_${status}`;
+  const title = typeof said['title'] === 'string' ? said['title'] : '';
+  const seconds = Number(said['retry_after_s'] ?? retryAfter ?? NaN);
+  return new Problem(status, code, title, Number.isFinite(seconds) ? seconds : undefined, said);
+}
+
+/**
+ * `const api = createApi<paths>()`, then `answered(await api.POST('/v1/challenges', { body: {} }))`.
+ */
+export function createApi<Paths extends object>(options: Options = {}): Client<Paths> {
+  const client = createFetch<Paths>({
+    baseUrl: options.origin ?? globalThis.location?.origin ?? '',
+    fetch: async (request) => {
+      try {
+        return await (options.fetch ?? fetch)(request);
+      } catch (error) {
+        if ((error as Error).name === 'AbortError') throw error;
+        throw new Silence('no answer');
+      }
+    },
+    cache: 'no-store',
+    credentials: 'same-origin',
+    redirect: 'error',
+    referrerPolicy: 'no-referrer',
+  });
+  client.use({
+    onRequest({ request }) {
+      const token = options.token?.();
+      if (token) request.headers.set('authorization', `Bearer ${token}`);
+      return request;
+    },
+  });
+  return client;
+}
+
+interface Answer<Data> {
+  data?: Data;
+  error?: unknown;
+  response: Response;
+}
+
+/** The body of a good answer; a bad one is thrown as a [`Problem`]. */
+export function answered<Data>(answer: Answer<Data>): Data {
+  const { response } = answer;
+  if (!response.ok) throw problemOf(response.status, answer.error, response.headers.get('retry-after'));
+  return answer.data as Data;
+}

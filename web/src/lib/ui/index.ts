@@ -1,0 +1,13 @@
+export { default as Badge } from './Badge.svelte';
+export { default as Button } from './Button.svelte';
+export { default as Card } from './Card.svelte';
+export { default as Check } from './Check.svelte';
+export { default as Choice } from './Choice.svelte';
+export { default as Dialog } from './Dialog.svelte';
+export { default as Facts } from './Facts.svelte';
+export { default as Field } from './Field.svelte';
+export { default as Heading } from './Heading.svelte';
+export { default as LanguageSwitch } from './LanguageSwitch.svelte';
+export { default as Notice } from './Notice.svelte';
+export { default as Spinner } from './Spinner.svelte';
+export { default as Timeline, type Moment } from './Timeline.svelte';
