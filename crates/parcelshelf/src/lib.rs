@@ -13,6 +13,7 @@ pub mod cli;
 pub mod demo;
 pub mod doctor;
 pub mod drill;
+pub mod enrol;
 pub mod init;
 pub mod judge;
 pub mod openapi;
