@@ -102,13 +102,10 @@ export class StopPage {
   photograph(jpeg: Uint8Array<ArrayBuffer>): void {
     void this.runner?.photograph(jpeg);
   }
-  /** The courier app's address with the outcome; null when it gave none. */
+  /** The courier app's address with the outcome, and nothing else; null when it gave none. */
   wayBack(): string | null {
     const over = this.state?.over;
     if (!this.returnTo || !over) return null;
-    const url = new URL(this.returnTo);
-    url.searchParams.set('outcome', over.outcome);
-    if (over.reason) url.searchParams.set('reason', over.reason);
-    return url.href;
+    return `${this.returnTo}#d=${this.delivery}&o=${over.reason ?? over.outcome}`;
   }
 }

@@ -165,6 +165,7 @@ const de: Catalogue = {
   },
   handle: {
     heading: 'Ziehen Sie einmal am Griff',
+    photo_first: 'Machen Sie zuerst ein Foto der geschlossenen Klappe: dieses Auto sagt nicht, ob es verriegelt ist.',
     text: 'Dieses Auto sagt nicht, ob es verriegelt ist. Hält der Griff?',
     holds: 'Er hält',
     gives: 'Er gibt nach',

@@ -164,6 +164,7 @@ const en = {
   },
   handle: {
     heading: 'Pull the handle once',
+    photo_first: 'Take a photo of the shut lid first: this car does not tell whether it is locked.',
     text: 'This car does not tell whether it is locked. Does the handle hold?',
     holds: 'It holds',
     gives: 'It gives',

@@ -165,6 +165,7 @@ const es: Catalogue = {
   },
   handle: {
     heading: 'Tire una vez de la manilla',
+    photo_first: 'Primero haga una foto del portón cerrado: este coche no dice si tiene el seguro puesto.',
     text: 'Este coche no dice si tiene el seguro puesto. ¿Aguanta la manilla?',
     holds: 'Aguanta',
     gives: 'Cede',
