@@ -1,0 +1,59 @@
+// What stands behind `#` of a stop's address and so never reaches a server:
+// `<link 1>~<salt>~<parcels>` and, from the courier app, `~<where to return to>`.
+
+export interface Parcel {
+  /** Into the car, or out of it. */
+  readonly direction: 'put' | 'take';
+  /** Length, width, height in millimetres. */
+  readonly sizeMm: readonly [number, number, number];
+  /** Last characters of the label. */
+  readonly tail: string;
+}
+export interface Fragment {
+  readonly link: string;
+  /** base64url, 16 bytes. */
+  readonly salt: string;
+  readonly parcels: readonly Parcel[];
+  /** Where the courier app wants the outcome; null when the page was opened without it. */
+  readonly returnTo: string | null;
+}
+
+const PARCELS_MAX = 16;
+
+function text(b64url: string): string {
+  const binary = atob(b64url.replaceAll('-', '+').replaceAll('_', '/'));
+  return new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.from(binary, (c) => c.charCodeAt(0)));
+}
+function parcel(value: unknown): Parcel {
+  const p = value as Record<string, unknown> | null;
+  const sizes = p?.size_mm;
+  const tail = p?.tail;
+  const isSize = (n: unknown): boolean => typeof n === 'number' && Number.isInteger(n) && n >= 1 && n <= 5_000;
+  const holds =
+    (p?.direction === 'put' || p?.direction === 'take') &&
+    Array.isArray(sizes) && sizes.length === 3 && sizes.every(isSize) &&
+    typeof tail === 'string' && /^[0-9A-Za-z]{0,12}$/.test(tail);
+  if (!holds) throw new TypeError('not a parcel');
+  return { direction: p.direction as 'put' | 'take', sizeMm: sizes as [number, number, number], tail: tail.toUpperCase() };
+}
+/** An address of https, or of this very machine where somebody tries it out. */
+function address(value: string): string {
+  const url = new URL(value);
+  const local = url.hostname === 'localhost' || url.hostname.endsWith('.localhost');
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && local)) throw new TypeError('not an address');
+  return url.href;
+}
+
+/** Null for anything that is not a stop's fragment: nothing of it is repaired. */
+export function parseFragment(hash: string): Fragment | null {
+  const [link, salt, about, back, ...more] = hash.replace(/^#/, '').split('~');
+  if (!link || !salt || !about || more.length > 0 || link.length > 16_384 || about.length > 4_096) return null;
+  if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(link) || !/^[\w-]{22}$/.test(salt)) return null;
+  try {
+    const list: unknown = JSON.parse(text(about));
+    if (!Array.isArray(list) || list.length === 0 || list.length > PARCELS_MAX) return null;
+    return { link, salt, parcels: list.map(parcel), returnTo: back ? address(text(back)) : null };
+  } catch {
+    return null;
+  }
+}

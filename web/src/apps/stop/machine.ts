@@ -1,0 +1,393 @@
+// One stop, from the street to the locked car: (state, event, now) -> (state, effects). Pure: no clock, no network, no keys.
+// What may be shown and pressed is decided here, so that it can be tested as a table.
+
+import type { Description, Place } from '$lib/protocol/content';
+import type { Hash } from '$lib/protocol/hash';
+import type { Action } from '$lib/protocol/text';
+import type { Parcel } from './fragment';
+import { bearingDeg, distanceM } from './geo';
+
+/** The keyholder's bounds (crates/opening/src/conditions.rs). It decides; here they say what is worth pressing. */
+export const OPEN_DISTANCE_M = 75;
+export const OPEN_ACCURACY_CAP_M = 50;
+export const DESCRIBE_DISTANCE_M = 300;
+/** A position older than this is not where the phone is. */
+export const FIX_FRESH_MS = 30_000;
+const DESCRIBE_AGAIN_MS = 10_000;
+const DESCRIBE_TRIES = 3;
+/** The keyholder lets a courier go this long after the close, if nothing is wrong. */
+export const RELEASE_AFTER_MS = 20_000;
+const FOLLOW_AGAIN_MS = 1_500;
+
+/** Where the phone is. */
+export interface Fix {
+  readonly lat: number;
+  readonly lng: number;
+  readonly accuracyM: number;
+  /** Direction of travel, if it moves. */
+  readonly headingDeg: number | null;
+  readonly atMs: number;
+}
+export interface Scanned {
+  readonly hash: Hash;
+  readonly direction: 'put' | 'take';
+  readonly tail: string;
+}
+/** How an attempt stands, as the keyholder tells it. */
+export interface Attempt {
+  readonly id: string;
+  readonly seq: number;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly readyUntilMs: number | null;
+  readonly mayActUntilMs: number | null;
+  readonly released: boolean;
+  readonly recalled: boolean;
+  readonly alarm: string | null;
+  readonly lockProof: string | null;
+  readonly checkHandle: boolean;
+  readonly ended: boolean;
+}
+/** Why the last request failed. `passing`: it may work when asked again. */
+export interface Trouble {
+  readonly act: Action | 'follow' | 'photo' | 'start';
+  readonly code: string;
+  readonly passing: boolean;
+  readonly atMs: number;
+}
+export const REASONS = [
+  'does_not_fit', 'no_public_access', 'blocked_by_wall', 'person_or_animal_inside', 'unsafe', 'in_use', 'car_left',
+  'alarm_sounded', 'missing_parcel', 'wrong_parcel', 'no_signal', 'did_not_open', 'unknown_outcome',
+] as const;
+export type Reason = (typeof REASONS)[number];
+
+export interface State {
+  readonly parcels: readonly Parcel[];
+  /** Label hashes of the delegation. */
+  readonly put: readonly Hash[];
+  readonly take: readonly Hash[];
+  readonly windowEndMs: number;
+  readonly online: boolean;
+  readonly fix: Fix | null;
+  readonly fixTrouble: 'denied' | 'unavailable' | null;
+  /** The request that is under way. */
+  readonly asking: { readonly act: Action; readonly sinceMs: number } | null;
+  readonly trouble: Trouble | null;
+  readonly place: Place | null;
+  readonly description: Description | null;
+  readonly describes: number;
+  readonly describedAtMs: number;
+  readonly scanned: readonly Scanned[];
+  /** The last label that does not belong here. */
+  readonly wrong: { readonly tail: string; readonly atMs: number } | null;
+  readonly attempt: Attempt | null;
+  /** What the courier saw when asked to look at the lid. */
+  readonly lid: 'open' | 'shut' | null;
+  readonly photo: 'none' | 'sealing' | 'kept' | 'queued';
+  readonly photoHash: Hash | null;
+  /** When the courier said that the lid is shut. */
+  readonly shutAtMs: number | null;
+  readonly handleHeld: boolean | null;
+  /** The close could not be sent and waits in the outbox. */
+  readonly closeQueued: boolean;
+  readonly over: { readonly outcome: 'done' | 'failed'; readonly reason: Reason | null } | null;
+}
+
+export type Event =
+  | { readonly is: 'fix'; readonly fix: Fix }
+  | { readonly is: 'no_fix'; readonly why: 'denied' | 'unavailable' }
+  | { readonly is: 'online'; readonly online: boolean }
+  | { readonly is: 'reveal' }
+  | { readonly is: 'located'; readonly place: Place }
+  | { readonly is: 'described'; readonly description: Description }
+  | { readonly is: 'scanned'; readonly hash: Hash; readonly tail: string }
+  | { readonly is: 'signal' }
+  | { readonly is: 'answered' }
+  | { readonly is: 'open' }
+  | { readonly is: 'named'; readonly attempt: string }
+  | { readonly is: 'news'; readonly attempt: Attempt }
+  | { readonly is: 'failed'; readonly act: Trouble['act']; readonly code: string; readonly passing: boolean }
+  | { readonly is: 'lid'; readonly lid: 'open' | 'shut' }
+  | { readonly is: 'photo_taken' }
+  | { readonly is: 'photo_kept'; readonly hash: Hash; readonly queued: boolean }
+  | { readonly is: 'shut' }
+  | { readonly is: 'handle'; readonly held: boolean }
+  | { readonly is: 'close_queued' }
+  | { readonly is: 'lock' }
+  | { readonly is: 'give_up'; readonly reason: Reason }
+  | { readonly is: 'leave' };
+
+export type Effect =
+  | { readonly do: 'locate' | 'describe' | 'signal' | 'lock' }
+  | { readonly do: 'open'; readonly labels: readonly Hash[] }
+  | { readonly do: 'follow'; readonly attempt: string; readonly after: number; readonly inMs: number }
+  | { readonly do: 'close'; readonly handleChecked: boolean; readonly photo: Hash | null }
+  | { readonly do: 'buzz'; readonly kind: 'good' | 'bad' | 'act' }
+  /** Everything of this stop goes from memory. */
+  | { readonly do: 'wipe' }
+  /** Somebody must go back if the car is not locked after all. */
+  | { readonly do: 'watch'; readonly attempt: string };
+
+export type Step = readonly [State, readonly Effect[]];
+
+export function begin(
+  parcels: readonly Parcel[],
+  put: readonly Hash[],
+  take: readonly Hash[],
+  windowEndMs: number,
+  online: boolean,
+): State {
+  return {
+    parcels, put, take, windowEndMs, online,
+    fix: null, fixTrouble: null, asking: null, trouble: null, place: null, description: null, describes: 0,
+    describedAtMs: 0, scanned: [], wrong: null, attempt: null, lid: null, photo: 'none', photoHash: null, shutAtMs: null,
+    handleHeld: null, closeQueued: false, over: null,
+  };
+}
+
+// ---- what is shown ---------------------------------------------------------------------------------------------------
+
+export type Screen =
+  | 'start' | 'go' | 'opening' | 'pull' | 'look' | 'wait' | 'load' | 'wont_open' | 'locking' | 'handle' | 'locked'
+  | 'released' | 'come_back' | 'alarm' | 'over';
+
+export function screenOf(s: State): Screen {
+  if (s.over) return 'over';
+  const a = s.attempt;
+  if (!a) return s.asking?.act === 'open' ? 'opening' : s.place ? 'go' : 'start';
+  if (a.recalled) return 'come_back';
+  if (a.alarm !== null || a.state === 'alarm') return 'alarm';
+  const mayBeOpen = a.state === 'ready' || a.state === 'unknown' || a.state === 'open';
+  if (mayBeOpen && s.shutAtMs !== null) return 'locking';
+  if (mayBeOpen && s.lid === 'open') return 'load';
+  switch (a.state) {
+    case 'ready':
+      return 'pull';
+    case 'unknown':
+      return s.lid === 'shut' ? 'wait' : 'look';
+    case 'open':
+      return 'load';
+    case 'did_not_happen':
+      return 'wont_open';
+    case 'locking':
+      return a.checkHandle ? 'handle' : a.released ? 'released' : 'locking';
+    case 'locked':
+    case 'acknowledged':
+      return 'locked';
+    default:
+      return 'opening';
+  }
+}
+
+export interface Way {
+  readonly distanceM: number;
+  readonly bearingDeg: number;
+  /** How far off the distance may be. */
+  readonly vaguenessM: number;
+}
+export function wayOf(s: State): Way | null {
+  if (!s.place || !s.fix) return null;
+  return {
+    distanceM: distanceM(s.fix, s.place),
+    bearingDeg: bearingDeg(s.fix, s.place),
+    vaguenessM: s.place.accuracyM + s.fix.accuracyM,
+  };
+}
+
+export type NotYet = 'no_place' | 'no_fix' | 'old_fix' | 'too_far' | 'not_scanned' | 'offline' | 'window_over' | 'asking';
+/** Why *Open* cannot be pressed; null when it can. */
+export function notYet(s: State, nowMs: number): NotYet | null {
+  if (s.asking) return 'asking';
+  if (!s.place) return 'no_place';
+  if (nowMs >= s.windowEndMs) return 'window_over';
+  if (!s.online) return 'offline';
+  if (s.scanned.length === 0) return 'not_scanned';
+  const way = wayOf(s);
+  if (!s.fix || !way) return 'no_fix';
+  if (nowMs - s.fix.atMs > FIX_FRESH_MS) return 'old_fix';
+  const capped = Math.min(s.place.accuracyM, OPEN_ACCURACY_CAP_M) + Math.min(s.fix.accuracyM, OPEN_ACCURACY_CAP_M);
+  return way.distanceM > OPEN_DISTANCE_M + capped ? 'too_far' : null;
+}
+/** Whether nothing that was opened here needs the courier any more. */
+export function mayLeave(s: State): boolean {
+  const a = s.attempt;
+  if (!a) return true;
+  if (a.recalled || a.alarm !== null) return false;
+  if (a.state === 'did_not_happen' || a.ended) return true;
+  return a.released || (a.state === 'locked' && a.lockProof !== 'attested');
+}
+/** Whether the fallback can be chosen: not while a lid may be open. */
+export function mayGiveUp(s: State): boolean {
+  const a = s.attempt;
+  return s.over === null && s.asking?.act !== 'open' && (!a || a.state === 'did_not_happen');
+}
+/** Labels still to be scanned. */
+export function missing(s: State): readonly Parcel[] {
+  const left = [...s.scanned];
+  return s.parcels.filter((p) => {
+    const at = left.findIndex((x) => x.direction === p.direction && x.tail === p.tail);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+}
+
+// ---- what happens ----------------------------------------------------------------------------------------------------
+
+export function step(s: State, e: Event, nowMs: number): Step {
+  if (s.over) return [s, []];
+  switch (e.is) {
+    case 'fix':
+      return describeWhenNear({ ...s, fix: e.fix, fixTrouble: null }, nowMs);
+    case 'no_fix':
+      return [{ ...s, fixTrouble: e.why }, []];
+    case 'online':
+      return [{ ...s, online: e.online }, []];
+    case 'reveal':
+      return s.place || s.asking || !s.fix ? [s, []] : ask(s, 'locate', { do: 'locate' }, nowMs);
+    case 'located':
+      return describeWhenNear({ ...answered(s), place: e.place }, nowMs);
+    case 'described':
+      return [{ ...answered(s), description: e.description }, [{ do: 'buzz', kind: 'good' }]];
+    case 'scanned':
+      return scanned(s, e.hash, e.tail, nowMs);
+    case 'signal':
+      return s.asking || !s.place ? [s, []] : ask(s, 'signal', { do: 'signal' }, nowMs);
+    case 'answered':
+      return [answered(s), []];
+    case 'failed':
+      return failed(s, e, nowMs);
+    case 'open':
+    case 'named':
+    case 'news':
+    case 'lid':
+    case 'lock':
+      return opening(s, e, nowMs);
+    default:
+      return closing(s, e, nowMs);
+  }
+}
+
+function answered(s: State): State {
+  return { ...s, asking: null, trouble: null };
+}
+function ask(s: State, act: Action, effect: Effect, nowMs: number): Step {
+  return [{ ...s, asking: { act, sinceMs: nowMs }, trouble: null }, [effect]];
+}
+
+/** Plate and words are asked for by themselves, once the phone is near enough to be told. */
+function describeWhenNear(s: State, nowMs: number): Step {
+  const way = wayOf(s);
+  const near = way !== null && way.distanceM <= DESCRIBE_DISTANCE_M + way.vaguenessM;
+  const again = s.describes < DESCRIBE_TRIES && nowMs - s.describedAtMs >= DESCRIBE_AGAIN_MS;
+  if (!near || !again || s.description || s.asking || s.attempt || !s.online) return [s, []];
+  const asked = { ...s, describes: s.describes + 1, describedAtMs: nowMs };
+  return [{ ...asked, asking: { act: 'describe', sinceMs: nowMs } }, [{ do: 'describe' }]];
+}
+
+function scanned(s: State, hash: Hash, tail: string, nowMs: number): Step {
+  const direction = s.put.includes(hash) ? 'put' : s.take.includes(hash) ? 'take' : null;
+  if (!direction) return [{ ...s, wrong: { tail, atMs: nowMs } }, [{ do: 'buzz', kind: 'bad' }]];
+  const known = s.scanned.some((x) => x.hash === hash);
+  const list = known ? s.scanned : [...s.scanned, { hash, direction, tail } as const];
+  return [{ ...s, scanned: list, wrong: null }, [{ do: 'buzz', kind: 'good' }]];
+}
+
+function failed(s: State, e: Extract<Event, { is: 'failed' }>, nowMs: number): Step {
+  if (e.act === 'follow') {
+    // The attempt goes on without us; looking again is always safe.
+    const a = s.attempt;
+    if (!a || a.ended) return [s, []];
+    return [s, [{ do: 'follow', attempt: a.id, after: a.seq, inMs: FOLLOW_AGAIN_MS }]];
+  }
+  // That the car cannot be described yet is no news to the courier: it is asked again when nearer.
+  const trouble = e.act === 'describe' ? s.trouble : { act: e.act, code: e.code, passing: e.passing, atMs: nowMs };
+  const photo = e.act === 'photo' ? ('none' as const) : s.photo;
+  const asking = s.asking?.act === e.act ? null : s.asking;
+  return [{ ...s, asking, trouble, photo }, e.act === 'describe' ? [] : [{ do: 'buzz', kind: 'bad' }]];
+}
+
+function opening(s: State, e: Event, nowMs: number): Step {
+  switch (e.is) {
+    case 'open': {
+      const again = s.attempt === null || s.attempt.state === 'did_not_happen';
+      if (!again || notYet(s, nowMs) !== null) return [s, []];
+      const labels = s.scanned.map((x) => x.hash);
+      return ask({ ...s, attempt: null, lid: null, shutAtMs: null, handleHeld: null }, 'open', { do: 'open', labels }, nowMs);
+    }
+    case 'named': {
+      const attempt: Attempt = {
+        id: e.attempt, seq: 0, state: 'intended', reason: null, readyUntilMs: null, mayActUntilMs: null, released: false,
+        recalled: false, alarm: null, lockProof: null, checkHandle: false, ended: false,
+      };
+      return [{ ...answered(s), attempt }, [{ do: 'follow', attempt: e.attempt, after: 0, inMs: 0 }]];
+    }
+    case 'news':
+      return news(s, e.attempt);
+    case 'lid':
+      // A lid that is open is loaded, whatever the car says; one that is shut is waited for, never opened anew.
+      return s.attempt ? [{ ...s, lid: e.lid }, []] : [s, []];
+    case 'lock':
+      return s.attempt && !s.asking ? ask(s, 'lock', { do: 'lock' }, nowMs) : [s, []];
+    default:
+      return [s, []];
+  }
+}
+
+/** What deserves a buzz in the pocket: something to do, or something that went wrong. */
+function buzzOf(before: Attempt, now: Attempt): Effect[] {
+  if ((now.alarm && !before.alarm) || (now.recalled && !before.recalled)) return [{ do: 'buzz', kind: 'bad' }];
+  if (now.released && !before.released) return [{ do: 'buzz', kind: 'good' }];
+  if (now.checkHandle && !before.checkHandle) return [{ do: 'buzz', kind: 'act' }];
+  if (now.state === before.state) return [];
+  if (now.state === 'ready' || now.state === 'unknown' || now.state === 'open') return [{ do: 'buzz', kind: 'act' }];
+  if (now.state === 'did_not_happen') return [{ do: 'buzz', kind: 'bad' }];
+  return now.state === 'locked' ? [{ do: 'buzz', kind: 'good' }] : [];
+}
+function news(s: State, a: Attempt): Step {
+  const before = s.attempt;
+  // An answer that was overtaken by another one, or of an attempt that is not this one.
+  if (!before || before.id !== a.id || a.seq < before.seq) return [s, []];
+  const effects = buzzOf(before, a);
+  if (!a.ended) effects.push({ do: 'follow', attempt: a.id, after: a.seq, inMs: 0 });
+  // Opened once more after it was locked: the close is to be said anew.
+  const reopened = a.state === 'open' && (before.state === 'locked' || before.state === 'locking');
+  const fresh = reopened ? { shutAtMs: null, handleHeld: null, photo: 'none' as const, photoHash: null } : {};
+  const asking = s.asking?.act === 'close' || s.asking?.act === 'lock' ? null : s.asking;
+  return [{ ...s, ...fresh, asking, attempt: a }, effects];
+}
+
+function closing(s: State, e: Event, nowMs: number): Step {
+  switch (e.is) {
+    case 'photo_taken':
+      return [{ ...s, photo: 'sealing' }, []];
+    case 'photo_kept':
+      return [{ ...s, photo: e.queued ? 'queued' : 'kept', photoHash: e.hash }, []];
+    case 'shut':
+      return s.attempt ? close({ ...s, shutAtMs: nowMs, lid: null }, false, nowMs) : [s, []];
+    case 'handle':
+      // A handle that gives is no lie: it is said by locking again.
+      if (!s.attempt) return [s, []];
+      return e.held ? close({ ...s, handleHeld: true }, true, nowMs) : ask({ ...s, handleHeld: false }, 'lock', { do: 'lock' }, nowMs);
+    case 'close_queued':
+      return [{ ...s, asking: null, closeQueued: true }, []];
+    case 'give_up':
+      return mayGiveUp(s) ? [emptied(s, 'failed', e.reason), [{ do: 'wipe' }]] : [s, []];
+    case 'leave':
+      return leave(s);
+    default:
+      return [s, []];
+  }
+}
+function close(s: State, handleChecked: boolean, nowMs: number): Step {
+  return ask(s, 'close', { do: 'close', handleChecked, photo: s.photoHash }, nowMs);
+}
+function leave(s: State): Step {
+  if (!s.attempt || !mayLeave(s)) return [s, []];
+  const behind: Effect[] = s.attempt.ended ? [] : [{ do: 'watch', attempt: s.attempt.id }];
+  const opened = s.attempt.state !== 'did_not_happen';
+  return [emptied(s, opened ? 'done' : 'failed', opened ? null : 'did_not_open'), [...behind, { do: 'wipe' }]];
+}
+/** Nothing of where and what stays. */
+function emptied(s: State, outcome: 'done' | 'failed', reason: Reason | null): State {
+  return { ...begin([], [], [], s.windowEndMs, s.online), over: { outcome, reason } };
+}

@@ -1,0 +1,120 @@
+// What is inside sealed boxes.
+
+import { b64, bytesOfLength, equal, utf8Length, type Bytes } from './bytes';
+import { domainHash, parseId, type Hash, type Id } from './hash';
+import { isPlain, ObjectWriter, parse, type Members } from './json';
+import { CLASSES, oneOf, parseTimeMs, token, type AccessClass } from './text';
+
+/** A point on the Earth, WGS 84, with the radius within which it is meant. */
+export interface Position {
+  readonly lat: number;
+  readonly lng: number;
+  readonly accuracyM: number;
+}
+/** Where a car stands, and what it looks like from afar. */
+export interface Place extends Position {
+  /** When the position was taken, if the maker says. */
+  readonly takenAtMs: number | null;
+  /** When the maker was asked. */
+  readonly readAtMs: number;
+  readonly colour: string | null;
+  readonly model: string | null;
+  readonly class: AccessClass;
+}
+/** How a car is recognised and opened. */
+export interface Description {
+  readonly plate: string;
+  readonly colour: string;
+  readonly model: string;
+  readonly opensHow: string;
+  readonly notes: string;
+  /** The car films around itself. */
+  readonly recordsVideo: boolean;
+}
+/** Which cars a grant is for, in order; known to the keyholder only. */
+export interface Rule {
+  readonly salt: Bytes;
+  readonly vehicles: readonly Id[];
+}
+
+function position(m: Members): Position {
+  const [lat, lng, accuracyM] = [m.float('lat'), m.float('lng'), m.float('accuracy_m')];
+  const holds = Math.abs(lat) <= 90 && Math.abs(lng) <= 180 && accuracyM >= 0 && accuracyM <= 100_000;
+  if (!holds) throw m.wrong();
+  return { lat, lng, accuracyM };
+}
+const words = (text: string): string | null =>
+  text.length > 0 && utf8Length(text) <= 64 && isPlain(text) ? text : null;
+
+export function parsePlace(bytes: Uint8Array): Place {
+  const m = parse('content', bytes);
+  const place = {
+    ...position(m),
+    takenAtMs: m.nullable('taken_at', parseTimeMs),
+    readAtMs: m.parsed('read_at', parseTimeMs),
+    colour: m.nullable('colour', words),
+    model: m.nullable('model', words),
+    class: m.parsed('class', oneOf(CLASSES)),
+  };
+  m.end();
+  return place;
+}
+/** The phone's position with the nonce of the proof it goes with. */
+export function phoneBytes(at: Position, nonce: string): Bytes {
+  return new ObjectWriter()
+    .raw('lat', JSON.stringify(at.lat))
+    .raw('lng', JSON.stringify(at.lng))
+    .raw('accuracy_m', JSON.stringify(Math.min(at.accuracyM, 100_000)))
+    .text('nonce', nonce)
+    .bytes();
+}
+export function parsePhone(bytes: Uint8Array): Position & { readonly nonce: string } {
+  const m = parse('content', bytes);
+  const phone = { ...position(m), nonce: token(m, 'nonce', 128) };
+  m.end();
+  return phone;
+}
+/** What somebody without account reads on the windscreen. */
+export function occupantBytes(vin: string): Bytes {
+  return new ObjectWriter().text('vin', vin).bytes();
+}
+
+/** The one spelling, over which the commitment is made. `place` is reserved and always `null`. */
+export function ruleBytes(rule: Rule): Bytes {
+  return new ObjectWriter().text('salt', b64(rule.salt)).texts('vehicles', rule.vehicles).raw('place', 'null').bytes();
+}
+export function ruleCommitment(rule: Rule): Hash {
+  return domainHash('psh-rule-v1', ruleBytes(rule));
+}
+export function parseRule(bytes: Uint8Array): Rule {
+  const m = parse('content', bytes);
+  const rule = { salt: m.parsed('salt', bytesOfLength(16)), vehicles: m.list('vehicles', 1, 3, parseId) };
+  if (m.take('place') !== null || !equal(ruleBytes(rule), bytes)) throw m.wrong();
+  m.end();
+  return rule;
+}
+
+export function descriptionBytes(d: Description): Bytes {
+  return new ObjectWriter()
+    .text('plate', d.plate)
+    .text('colour', d.colour)
+    .text('model', d.model)
+    .text('opens_how', d.opensHow)
+    .text('notes', d.notes)
+    .bool('records_video', d.recordsVideo)
+    .bytes();
+}
+export function parseDescription(bytes: Uint8Array): Description {
+  const m = parse('content', bytes);
+  const description = {
+    plate: m.text('plate', 1, 16),
+    colour: m.text('colour', 1, 64),
+    model: m.text('model', 1, 64),
+    opensHow: m.text('opens_how', 0, 256),
+    notes: m.text('notes', 0, 1024),
+    recordsVideo: m.bool('records_video'),
+  };
+  m.end();
+  return description;
+}
+

@@ -1,0 +1,232 @@
+import { describe, expect, it } from 'vitest';
+import type { Parcel } from '../../../src/apps/stop/fragment';
+import {
+  begin, mayGiveUp, mayLeave, missing, notYet, screenOf, step, wayOf,
+  type Attempt, type Event, type Fix, type State,
+} from '../../../src/apps/stop/machine';
+
+const NOW = 1_795_446_000_000;
+const HASH = { put: 'P'.repeat(43), put2: 'Q'.repeat(43), take: 'T'.repeat(43), other: 'X'.repeat(43) };
+const CAR = { lat: 60.1695, lng: 24.948 };
+const PARCELS: Parcel[] = [
+  { direction: 'put', sizeMm: [300, 200, 100], tail: '0001' },
+  { direction: 'put', sizeMm: [400, 300, 200], tail: '0002' },
+];
+const fix = (more: Partial<Fix> = {}): Fix => ({ ...CAR, accuracyM: 10, headingDeg: null, atMs: NOW, ...more });
+/** About so many metres north of the car. */
+const north = (m: number): Fix => fix({ lat: CAR.lat + m / 111_195 });
+const place = {
+  ...CAR, accuracyM: 25, takenAtMs: NOW - 60_000, readAtMs: NOW, colour: 'Silver', model: 'XC40', class: 'trunk' as const,
+};
+const description = { plate: 'KLM 482', colour: 'Silver', model: 'XC40', opensHow: '', notes: '', recordsVideo: false };
+const attempt = (more: Partial<Attempt> = {}): Attempt => ({
+  id: 'a', seq: 1, state: 'intended', reason: null, readyUntilMs: null, mayActUntilMs: null, released: false,
+  recalled: false, alarm: null, lockProof: null, checkHandle: false, ended: false, ...more,
+});
+
+function start(): State {
+  return begin(PARCELS, [HASH.put, HASH.put2], [HASH.take], NOW + 3_600_000, true);
+}
+/** Plays events at one moment; the last step's effects. */
+function play(s: State, events: Event[], nowMs = NOW): { s: State; did: string[]; last: readonly unknown[] } {
+  const did: string[] = [];
+  let last: readonly unknown[] = [];
+  for (const e of events) {
+    const [next, effects] = step(s, e, nowMs);
+    s = next;
+    last = effects;
+    did.push(...effects.map((x) => x.do));
+  }
+  return { s, did, last };
+}
+const found: Event[] = [{ is: 'fix', fix: north(500) }, { is: 'reveal' }, { is: 'located', place }];
+const scan: Event = { is: 'scanned', hash: HASH.put, tail: '0001' };
+const atCar: Event[] = [...found, { is: 'fix', fix: north(20) }, { is: 'described', description }, scan];
+const asked: Event[] = [...atCar, { is: 'open' }, { is: 'named', attempt: 'a' }];
+const news = (more: Partial<Attempt>): Event => ({ is: 'news', attempt: attempt(more) });
+const opened: Event[] = [...asked, news({ seq: 2, state: 'ready' }), news({ seq: 3, state: 'open' })];
+
+describe('the way to the car', () => {
+  it('shows no place before the courier asks for it, and asks once', () => {
+    let { s, did } = play(start(), [{ is: 'reveal' }]);
+    expect([did, screenOf(s)]).toEqual([[], 'start']);
+    ({ s, did } = play(s, [{ is: 'fix', fix: north(500) }, { is: 'reveal' }, { is: 'reveal' }]));
+    expect(did).toEqual(['locate']);
+    ({ s } = play(s, [{ is: 'located', place }, { is: 'reveal' }]));
+    expect([screenOf(s), Math.round(wayOf(s)!.distanceM)]).toEqual(['go', 500]);
+  });
+  it('asks for plate and words within 300 m plus both accuracies, at most three times, ten seconds apart', () => {
+    const far = play(start(), found).s;
+    expect(play(far, [{ is: 'fix', fix: north(336) }]).did).toEqual([]);
+    let s = play(far, [{ is: 'fix', fix: north(334) }]).s;
+    const no: Event = { is: 'failed', act: 'describe', code: 'conditions_not_met', passing: false };
+    const asks = [];
+    for (let at = NOW; at < NOW + 60_000; at += 5_000) {
+      s = play(s, [no], at).s;
+      const next = play(s, [{ is: 'fix', fix: fix({ atMs: at }) }], at);
+      s = next.s;
+      asks.push(next.did.length);
+    }
+    expect(asks.reduce((a, b) => a + b)).toBe(2);
+    expect(s.trouble).toBeNull();
+  });
+  it('does not ask while offline', () => {
+    const s = play(start(), [...found, { is: 'online', online: false }]).s;
+    expect(play(s, [{ is: 'fix', fix: north(20) }]).did).toEqual([]);
+  });
+});
+
+describe('scanning', () => {
+  it('takes labels of this stop, each once, and names a wrong one', () => {
+    const { s, did } = play(start(), [scan, scan, { is: 'scanned', hash: HASH.other, tail: '9999' }]);
+    expect(s.scanned.map((x) => x.tail)).toEqual(['0001']);
+    expect(s.wrong).toEqual({ tail: '9999', atMs: NOW });
+    expect(did).toEqual(['buzz', 'buzz', 'buzz']);
+    expect(missing(s).map((p) => p.tail)).toEqual(['0002']);
+    expect(play(s, [scan]).s.wrong).toBeNull();
+  });
+  it('knows pick-ups from deliveries', () => {
+    const { s } = play(start(), [{ is: 'scanned', hash: HASH.take, tail: '0007' }]);
+    expect(s.scanned[0]!.direction).toBe('take');
+  });
+});
+
+describe('why open cannot be pressed', () => {
+  const cases: [string, Event[], string | null, number?][] = [
+    ['no place yet', [scan, { is: 'fix', fix: fix() }], 'no_place'],
+    ['nothing scanned', atCar.slice(0, -1), 'not_scanned'],
+    ['too far: 75 m and 35 m of accuracies', [...atCar, { is: 'fix', fix: north(112) }], 'too_far'],
+    ['just near enough', [...atCar, { is: 'fix', fix: north(108) }], null],
+    ['a vague phone counts 50 m at most', [...atCar, { is: 'fix', fix: { ...north(152), accuracyM: 400 } }], 'too_far'],
+    ['an old position', atCar, 'old_fix', NOW + 31_000],
+    ['offline', [...atCar, { is: 'online', online: false }], 'offline'],
+    ['the hour is over', [...atCar, { is: 'fix', fix: fix({ atMs: NOW + 3_600_000 }) }], 'window_over', NOW + 3_600_000],
+    ['under way', [...atCar, { is: 'open' }], 'asking'],
+    ['at the car', atCar, null],
+  ];
+  it.each(cases)('%s', (_, events, expected, at = NOW) => {
+    const s = play(start(), events).s;
+    expect(notYet(s, at)).toBe(expected);
+    const { did } = play(s, [{ is: 'open' }], at);
+    expect(did.includes('open')).toBe(expected === null);
+  });
+});
+
+describe('an attempt', () => {
+  const screens: [string, Partial<Attempt>, Event[], string][] = [
+    ['asked', { state: 'intended' }, [], 'opening'],
+    ['sent to the maker', { state: 'sent' }, [], 'opening'],
+    ['a hand is waited for', { state: 'ready', readyUntilMs: NOW + 60_000 }, [], 'pull'],
+    ['the courier sees it open first', { state: 'ready' }, [{ is: 'lid', lid: 'open' }], 'load'],
+    ['nobody can say', { state: 'unknown', mayActUntilMs: NOW + 60_000 }, [], 'look'],
+    ['nobody can say, the lid is open', { state: 'unknown' }, [{ is: 'lid', lid: 'open' }], 'load'],
+    ['nobody can say, the lid is shut', { state: 'unknown' }, [{ is: 'lid', lid: 'shut' }], 'wait'],
+    ['open', { state: 'open' }, [], 'load'],
+    ['said shut, the car is not convinced', { state: 'open' }, [{ is: 'shut' }], 'locking'],
+    ['it did not open', { state: 'did_not_happen', reason: 'window_passed' }, [], 'wont_open'],
+    ['locking', { state: 'locking' }, [{ is: 'shut' }], 'locking'],
+    ['the handle is asked for', { state: 'locking', checkHandle: true }, [{ is: 'shut' }], 'handle'],
+    ['released while locking', { state: 'locking', released: true }, [{ is: 'shut' }], 'released'],
+    ['locked', { state: 'locked', lockProof: 'observed' }, [{ is: 'shut' }], 'locked'],
+    ['an alarm', { state: 'open', alarm: 'open_too_long' }, [], 'alarm'],
+    ['recalled', { state: 'locking', alarm: 'opened_again', recalled: true, released: false }, [], 'come_back'],
+  ];
+  it.each(screens)('%s', (_, more, events, expected) => {
+    expect(screenOf(play(start(), [...asked, news({ seq: 5, ...more }), ...events]).s)).toBe(expected);
+  });
+
+  it('is followed until it has ended, and an overtaken answer changes nothing', () => {
+    const { s, did } = play(start(), [...asked, news({ seq: 4, state: 'ready' }), news({ seq: 2, state: 'sent' })]);
+    expect([s.attempt!.state, did.filter((d) => d === 'follow').length]).toEqual(['ready', 2]);
+    expect(play(s, [news({ seq: 9, state: 'locked', ended: true })]).did).not.toContain('follow');
+    expect(play(s, [{ is: 'news', attempt: attempt({ id: 'another', seq: 99, state: 'open' }) }]).s).toBe(s);
+  });
+  it('is looked at again when no answer comes, with no new command', () => {
+    const { last } = play(start(), [...asked, { is: 'failed', act: 'follow', code: 'silence', passing: true }]);
+    expect(last).toEqual([{ do: 'follow', attempt: 'a', after: 0, inMs: 1_500 }]);
+  });
+  it('of which nobody can say is never opened again', () => {
+    const { s } = play(start(), [...asked, news({ seq: 5, state: 'unknown' }), { is: 'lid', lid: 'shut' }]);
+    expect(play(s, [{ is: 'open' }]).did).toEqual([]);
+    expect(mayGiveUp(s)).toBe(false);
+  });
+  it('that did not happen may be asked for anew, or the fallback chosen', () => {
+    const { s } = play(start(), [...asked, news({ seq: 5, state: 'did_not_happen', reason: 'asleep' })]);
+    expect(mayGiveUp(s)).toBe(true);
+    const again = play(s, [{ is: 'open' }]);
+    expect([again.last, screenOf(again.s)]).toEqual([[{ do: 'open', labels: [HASH.put] }], 'opening']);
+  });
+  it('a request to open that found no answer leaves the button, not a queue', () => {
+    const { s, did } = play(start(), [...atCar, { is: 'open' }, { is: 'failed', act: 'open', code: 'nonce_expired', passing: true }]);
+    expect([s.asking, screenOf(s), notYet(s, NOW)]).toEqual([null, 'go', null]);
+    expect(did.filter((d) => d === 'open')).toHaveLength(1);
+    expect(s.trouble!.code).toBe('nonce_expired');
+  });
+});
+
+describe('closing', () => {
+  it('says shut first, and the handle only when it is asked for', () => {
+    const shut = play(start(), [...opened, { is: 'photo_taken' }, { is: 'photo_kept', hash: HASH.other, queued: false }, { is: 'shut' }]);
+    expect(shut.last).toEqual([{ do: 'close', handleChecked: false, photo: HASH.other }]);
+    const held = play(shut.s, [news({ seq: 8, state: 'locking', checkHandle: true }), { is: 'handle', held: true }]);
+    expect(held.last).toEqual([{ do: 'close', handleChecked: true, photo: HASH.other }]);
+  });
+  it('a handle that gives is locked again', () => {
+    const { s } = play(start(), [...opened, { is: 'shut' }, news({ seq: 8, state: 'locking', checkHandle: true })]);
+    expect(play(s, [{ is: 'handle', held: false }]).last).toEqual([{ do: 'lock' }]);
+  });
+  it('opened once more wants a close of its own', () => {
+    const { s } = play(start(), [...opened, { is: 'shut' }, news({ seq: 8, state: 'locked', lockProof: 'observed' }), news({ seq: 9, state: 'open' })]);
+    expect([screenOf(s), s.shutAtMs, s.photo]).toEqual(['load', null, 'none']);
+  });
+  it('the courier may leave when locked or released, and not before', () => {
+    const cases: [Partial<Attempt>, boolean][] = [
+      [{ state: 'open' }, false],
+      [{ state: 'unknown' }, false],
+      [{ state: 'locking' }, false],
+      [{ state: 'locking', released: true }, true],
+      [{ state: 'locking', released: true, alarm: 'lock_failed' }, false],
+      [{ state: 'locked', lockProof: 'observed' }, true],
+      [{ state: 'locked', lockProof: 'attested' }, false],
+      [{ state: 'locked', lockProof: 'attested', ended: true }, true],
+      [{ state: 'locked', lockProof: 'observed', recalled: true }, false],
+      [{ state: 'did_not_happen' }, true],
+    ];
+    for (const [more, expected] of cases) {
+      const { s } = play(start(), [...opened, { is: 'shut' }, news({ seq: 9, ...more })]);
+      expect(mayLeave(s), JSON.stringify(more)).toBe(expected);
+      expect(play(s, [{ is: 'leave' }]).did.includes('wipe'), JSON.stringify(more)).toBe(expected);
+    }
+  });
+  it('leaves nothing of the stop behind, and a watch over what is not locked yet', () => {
+    const { s, last } = play(start(), [...opened, { is: 'shut' }, news({ seq: 9, state: 'locking', released: true }), { is: 'leave' }]);
+    expect(last).toEqual([{ do: 'watch', attempt: 'a' }, { do: 'wipe' }]);
+    expect(s).toEqual({ ...begin([], [], [], s.windowEndMs, true), over: { outcome: 'done', reason: null } });
+    expect(JSON.stringify(s)).not.toContain('KLM');
+  });
+  it('giving up is possible before anything opened, and wipes too', () => {
+    const { s, last } = play(start(), [...atCar, { is: 'give_up', reason: 'unsafe' }]);
+    expect([last, s.over, s.place]).toEqual([[{ do: 'wipe' }], { outcome: 'failed', reason: 'unsafe' }, null]);
+    expect(play(start(), [...opened, { is: 'give_up', reason: 'unsafe' }]).did).not.toContain('wipe');
+  });
+  it('after the end nothing happens any more', () => {
+    const { s } = play(start(), [...atCar, { is: 'give_up', reason: 'unsafe' }]);
+    for (const e of [{ is: 'reveal' }, { is: 'open' }, scan, news({ state: 'open' })] as Event[]) expect(step(s, e, NOW)).toEqual([s, []]);
+  });
+});
+
+describe('what buzzes', () => {
+  it.each<[Partial<Attempt>, string | undefined]>([
+    [{ state: 'sent' }, undefined],
+    [{ state: 'ready' }, 'act'],
+    [{ state: 'unknown' }, 'act'],
+    [{ state: 'did_not_happen' }, 'bad'],
+    [{ state: 'open', alarm: 'open_too_long' }, 'bad'],
+    [{ state: 'locking', recalled: true }, 'bad'],
+    [{ state: 'locking', released: true }, 'good'],
+    [{ state: 'locked' }, 'good'],
+  ])('%o', (more, kind) => {
+    const { last } = play(start(), [...asked, news({ seq: 5, ...more })]);
+    expect((last as { do: string; kind?: string }[]).find((x) => x.do === 'buzz')?.kind).toBe(kind);
+  });
+});
