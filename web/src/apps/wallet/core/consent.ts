@@ -6,9 +6,7 @@ import { b64, randomBytes } from '$lib/protocol/bytes';
 import { ruleBytes, ruleCommitment } from '$lib/protocol/content';
 import { checkAnswers, grantChallenge, signGrant, type GrantClaims, type SignedGrant } from '$lib/protocol/grant';
 import { verifyAccepted } from '$lib/protocol/accepted';
-import { ANY, generateSigningPair, signerOf, used, VerifyingKey } from '$lib/protocol/jws';
-import { parse } from '$lib/protocol/json';
-import { utf8 } from '$lib/protocol/bytes';
+import { ANY, generateSigningPair, signerOf, used } from '$lib/protocol/jws';
 import { grantSealKey } from '$lib/protocol/owner-keys';
 import { confirm } from '$lib/protocol/passkey';
 import { verifyTicket, type Ticket } from '$lib/protocol/request';
@@ -16,6 +14,7 @@ import { seal } from '$lib/protocol/seal';
 import type { AccessClass, Disclose } from '$lib/protocol/text';
 import { keep, keepSigned, kept, signedHere, type KnownArea, type SignedHere } from './db';
 import { account, api, keys, SeedMissing, wire } from './gateway';
+import { operatorKey } from './operator';
 
 /** Which words the owner reads above the button; a change of their meaning changes its name. */
 export const TEMPLATE = 'delivery-1';
@@ -25,11 +24,6 @@ export interface Asked {
   /** As the operator admitted it. */
   readonly carrierName: string;
   readonly carrierDomain: string;
-}
-
-async function operatorKey(): Promise<VerifyingKey> {
-  const { operator } = answered(await api.GET('/v1/makers'));
-  return VerifyingKey.fromMembers(parse('keys', utf8(JSON.stringify(operator))));
 }
 
 /** Reads a ticket. `keyholder` and operator come from the gateway, so that a request for another gateway is refused. */

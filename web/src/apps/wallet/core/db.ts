@@ -1,8 +1,6 @@
 // What this device keeps: who is logged in, the seed, what was allowed here, and the last list that was read. No place is
 // ever in it.
 
-import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
-
 /** Raw bytes as IndexedDB keeps them. */
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -39,36 +37,57 @@ export interface KnownArea {
   usedAt: number;
 }
 
-interface Schema extends DBSchema {
-  kept: { key: string; value: unknown };
-  signed: { key: string; value: SignedHere };
+const NAME = 'parcelshelf-wallet';
+const VERSION = 1;
+type Store = 'kept' | 'signed';
+
+function settled<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error('storage failed'));
+  });
 }
 
-let opened: Promise<IDBPDatabase<Schema>> | undefined;
-function db(): Promise<IDBPDatabase<Schema>> {
-  opened ??= openDB<Schema>('parcelshelf-wallet', 1, {
-    upgrade(d) {
-      d.createObjectStore('kept');
-      d.createObjectStore('signed', { keyPath: 'delivery' });
-    },
-  });
+let opened: Promise<IDBDatabase> | undefined;
+function db(): Promise<IDBDatabase> {
+  if (!opened) {
+    const request = indexedDB.open(NAME, VERSION);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore('kept');
+      request.result.createObjectStore('signed');
+    };
+    opened = settled(request);
+    opened.catch(() => (opened = undefined));
+  }
   return opened;
 }
+async function read<T>(store: Store, key: string): Promise<T | undefined> {
+  return settled((await db()).transaction(store).objectStore(store).get(key) as IDBRequest<T | undefined>);
+}
+/** Settles once it is on the disk, as far as the browser says. */
+async function write(store: Store, change: (objects: IDBObjectStore) => unknown): Promise<void> {
+  const transaction = (await db()).transaction(store, 'readwrite', { durability: 'strict' });
+  change(transaction.objectStore(store));
+  await new Promise<void>((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error ?? new Error('storage failed'));
+  });
+}
 
-export async function kept<T>(key: string): Promise<T | undefined> {
-  return (await (await db()).get('kept', key)) as T | undefined;
+export function kept<T>(key: string): Promise<T | undefined> {
+  return read<T>('kept', key);
 }
-export async function keep(key: string, value: unknown): Promise<void> {
-  await (await db()).put('kept', value, key);
+export function keep(key: string, value: unknown): Promise<void> {
+  return write('kept', (objects) => objects.put(value, key));
 }
-export async function signedHere(delivery: string): Promise<SignedHere | undefined> {
-  return (await db()).get('signed', delivery);
+export function signedHere(delivery: string): Promise<SignedHere | undefined> {
+  return read<SignedHere>('signed', delivery);
 }
-export async function keepSigned(signed: SignedHere): Promise<void> {
-  await (await db()).put('signed', signed);
+export function keepSigned(signed: SignedHere): Promise<void> {
+  return write('signed', (objects) => objects.put(signed, signed.delivery));
 }
 /** Forgets everything on this device. */
 export async function forgetAll(): Promise<void> {
-  const d = await db();
-  await Promise.all([d.clear('kept'), d.clear('signed')]);
+  await write('kept', (objects) => objects.clear());
+  await write('signed', (objects) => objects.clear());
 }

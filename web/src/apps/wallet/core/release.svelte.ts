@@ -1,2 +1,5 @@
 /** A new release of this page that waits to be used. */
-export const release: { useIt: (() => void) | null } = $state({ useIt: null });
+class Release {
+  useIt = $state.raw<(() => void) | null>(null);
+}
+export const release = new Release();

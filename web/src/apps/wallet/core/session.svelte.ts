@@ -5,7 +5,7 @@ import type { Deliveries } from './model';
 
 class Session {
   /** `unknown` until IndexedDB has answered. */
-  state = $state<'unknown' | 'out' | 'in'>('unknown');
+  state = $state.raw<'unknown' | 'out' | 'in'>('unknown');
   /** The gateway does not know the session any more. */
   ended = $state(false);
   account = $state.raw<Account | null>(null);

@@ -37,7 +37,7 @@ export function explain(error: unknown): string {
 
 export class Action {
   busy = $state(false);
-  error = $state<string | null>(null);
+  error = $state.raw<string | null>(null);
 
   /** True when it was done. A second press while it runs does nothing. */
   async run(work: () => Promise<void>): Promise<boolean> {
