@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use parcelshelf_edge::json::StrictQuery;
+use parcelshelf_edge::pages::Pages;
 use parcelshelf_edge::problem::Problem;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -64,12 +65,25 @@ pub(crate) struct Public {
     pub url: String,
 }
 
+impl Front {
+    fn pages_of(&self, site: Site) -> Option<&Pages> {
+        match site {
+            Site::Gateway => None,
+            Site::Wallet => self.wallet.as_deref(),
+            Site::Stop => self.stop.as_deref(),
+        }
+    }
+}
+
 /// A request for another host is not for us; names of machines that only look after health need no host.
 pub(crate) async fn check_host(State(front): State<Arc<Front>>, mut request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
     let path = request.uri().path();
     match front.sites.of(host) {
         Some((site, origin)) => {
+            if let Some(file) = front.pages_of(site).and_then(|pages| pages.answer(&request)) {
+                return file;
+            }
             let tail = request.uri().path_and_query().map_or("/", |p| p.as_str());
             let public = Public { site, url: format!("{origin}{tail}") };
             request.extensions_mut().insert(public);

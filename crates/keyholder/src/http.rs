@@ -65,6 +65,7 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::acknowledge))
         .routes(routes!(carriers::admit))
         .routes(routes!(carriers::carrier))
+        .routes(routes!(carriers::health))
         .routes(routes!(carriers::order))
         .routes(routes!(carriers::enrol))
         .routes(routes!(carriers::changes))

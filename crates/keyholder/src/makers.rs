@@ -63,6 +63,11 @@ impl Makers {
         self.0.iter().find(|m| m.access.facts().maker == name)
     }
 
+    /// Each maker by name, and whether its cloud is taken for down. Says nothing of any car.
+    pub fn health(&self) -> Vec<(&str, bool)> {
+        self.0.iter().map(|m| (m.access.facts().maker, m.gate().is_down())).collect()
+    }
+
     /// The line to one car of one wallet's account.
     pub fn line(&self, maker: &str, wallet: WalletId, vin: &Vin, vault: &Vault, host: &Host) -> Option<Line> {
         let maker = Arc::clone(self.maker(maker)?);

@@ -317,6 +317,16 @@ pub(crate) struct DeviceOut {
     pub device: String,
 }
 #[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthOut {
+    pub makers: Vec<MakerHealth>,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MakerHealth {
+    pub maker: String,
+    /// Its cloud is taken for down: nothing but locks and looks at open cars is asked of it.
+    pub down: bool,
+}
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CarrierOut {
     pub carrier: String,
 }
