@@ -3,12 +3,13 @@ import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 import { APPS } from './build/apps.ts';
 import { hosts } from './build/hosts.ts';
+import { leaner } from './build/leaner.ts';
 import { serviceWorkers } from './build/service-workers.ts';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
-  plugins: [svelte(), hosts(), serviceWorkers()],
+  plugins: [leaner(), svelte(), hosts(), serviceWorkers()],
   resolve: { alias: { $lib: here('./src/lib') } },
   build: {
     target: 'es2022',

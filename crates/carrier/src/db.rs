@@ -47,6 +47,9 @@ pub(crate) struct DeliveryRow {
     /// Whether the car is ready, as it was said last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<ReadyPart>,
+    /// Who has its parcels in the van, also after they had to go elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_by: Option<String>,
 }
 
 /// The answer to one question whether the car is ready. Why not, only the owner hears.
@@ -84,6 +87,17 @@ pub(crate) struct CourierRow {
     pub token: String,
     /// Thumbprint of the device that a depot has certified.
     pub device: Option<String>,
+    /// Since when on shift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift_ms: Option<i64>,
+    /// Stops besides cars, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stops_sealed: Option<String>,
+}
+impl CourierRow {
+    pub fn index(&self) -> Index {
+        Index::from([("token".to_owned(), parcelshelf_protocol::encoding::from_b64(&self.token).unwrap_or_default())])
+    }
 }
 
 /// What is sealed of a delivery.
@@ -260,10 +274,14 @@ pub(crate) type Index = BTreeMap<String, Vec<u8>>;
 
 pub(crate) fn delivery_index(row: &DeliveryRow) -> Index {
     let shipment = parcelshelf_core::id::ShipmentId::parse(&row.shipment).map(|s| s.as_bytes().to_vec());
-    Index::from([
+    let mut index = Index::from([
         ("state".to_owned(), row.state.phase.clone().into_bytes()),
         ("shipment".to_owned(), shipment.unwrap_or_default()),
-    ])
+    ]);
+    if let Some(courier) = row.carried_by.as_deref().and_then(|c| CourierId::parse(c).ok()) {
+        index.insert("carried_by".to_owned(), courier.as_bytes().to_vec());
+    }
+    index
 }
 
 /// Applies one event to a delivery's row, with its journal entry and jobs. What the effects ask for from outside (posting
@@ -279,6 +297,12 @@ pub(crate) fn apply(
     let machine: Delivery = stored.value.state.machine(id).ok_or_else(|| broken("a delivery's row is impossible"))?;
     let (machine, effects) = machine.handle(event, now)?;
     stored.value.state.update(machine);
+    stored.value.carried_by = match event {
+        // Somebody else's, or nobody's any more.
+        Event::Unloaded => None,
+        _ if stored.value.state.phase == "ended" => None,
+        _ => stored.value.state.courier.clone().or_else(|| stored.value.carried_by.take()),
+    };
     for effect in &effects {
         match effect {
             Effect::WatchWindow { until } => change.job(WINDOW, &stored.id, *until),

@@ -118,6 +118,11 @@ impl Carrier {
         }
     }
 
+    /// How the makers' clouds are, if the gateway says.
+    pub(crate) async fn ask_makers(&self) -> Option<Value> {
+        self.call(Method::GET, "/v1/makers/health", None).await.ok()
+    }
+
     /// Which of our deliveries have changed after this position; waits up to 20 s.
     pub(crate) async fn ask_changes(&self, after: &str) -> Result<Value, NotDone> {
         self.call(Method::GET, &format!("/v1/changes?after={after}&wait=20"), None).await

@@ -2,11 +2,17 @@
 
 mod auth;
 pub(crate) mod bodies;
+mod courier;
+mod ops;
 mod routes;
+pub(crate) mod sites;
+mod staff;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::response::Response;
+use parcelshelf_edge::pages::hardened;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_edge::serve::with_basics;
 use utoipa::OpenApi as _;
@@ -32,7 +38,8 @@ struct Security;
 impl utoipa::Modify for Security {
     fn modify(&self, document: &mut OpenApi) {
         use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-        let about = "a merchant's or dispatch's key of the configuration, or a courier's token";
+        let about = "a merchant's or dispatch's key of the configuration, or a courier's code. Pages of the courier's and \
+                     operations' hosts send a session's cookie instead, with parcelshelf-session: cookie";
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about)).build();
         let components = document.components.get_or_insert_with(Default::default);
         components.add_security_scheme("key", SecurityScheme::Http(bearer));
@@ -57,6 +64,26 @@ fn all() -> OpenApiRouter<Arc<Carrier>> {
         .routes(routes!(routes::cancel))
         .routes(routes!(routes::fallback_done))
         .routes(routes!(routes::well_known))
+        .routes(routes!(courier::begin))
+        .routes(routes!(courier::end))
+        .routes(routes!(courier::shift))
+        .routes(routes!(courier::route))
+        .routes(routes!(courier::plan))
+        .routes(routes!(courier::door))
+        .routes(routes!(courier::new_code))
+        .routes(routes!(staff::invite))
+        .routes(routes!(staff::challenge))
+        .routes(routes!(staff::register))
+        .routes(routes!(staff::begin))
+        .routes(routes!(staff::me))
+        .routes(routes!(staff::list))
+        .routes(routes!(staff::remove))
+        .routes(routes!(ops::board))
+        .routes(routes!(ops::acknowledge))
+        .routes(routes!(ops::reassign))
+        .routes(routes!(ops::recipient))
+        .routes(routes!(ops::looks))
+        .routes(routes!(ops::hold))
 }
 
 /// The interface as a document.
@@ -69,7 +96,11 @@ pub(crate) fn router(carrier: Arc<Carrier>) -> Router {
     let (router, document) = all().split_for_parts();
     let host = carrier.host.clone();
     let router = router.route("/readyz", axum::routing::get(ready));
-    with_basics(router, &host, document.to_json().unwrap_or_default()).with_state(carrier)
+    let sites = Arc::clone(&carrier);
+    with_basics(router, &host, document.to_json().unwrap_or_default())
+        .with_state(carrier)
+        .layer(axum::middleware::map_response(async |response: Response| hardened(response)))
+        .layer(axum::middleware::from_fn_with_state(sites, sites::look_at_host))
 }
 
 async fn ready(axum::extract::State(c): axum::extract::State<Arc<Carrier>>) -> Result<&'static str, Problem> {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::board::may_be_open;
 use crate::db::{ACCEPT, Change, DELIVERIES, Failure, READY, ReadyPart, WATCH, WINDOW, again, apply};
 use crate::gateway::NotDone;
 use crate::{Carrier, feed};
@@ -247,6 +248,7 @@ impl Carrier {
         if seq <= stored.value.access.seq {
             return Ok(());
         }
+        self.live.access(id, seq, self.host.now());
         let mut change = Change::new(self);
         stored.value.access.seq = seq;
         stored.value.access.state = state.to_owned();
@@ -339,9 +341,4 @@ impl Carrier {
         }
         change.commit().await
     }
-}
-
-/// Something may be open at the car, whatever the courier said of the parcels.
-fn may_be_open(access: &str) -> bool {
-    matches!(access, "opening" | "opened" | "closed" | "released" | "recalled" | "alarm")
 }

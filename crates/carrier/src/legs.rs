@@ -61,7 +61,7 @@ impl Carrier {
     }
 
     /// The keyholder's word that this delivery rests on, verified when it came.
-    fn accepted(&self, row: &DeliveryRow) -> Result<AcceptedClaims, Failure> {
+    pub(crate) fn accepted(&self, row: &DeliveryRow) -> Result<AcceptedClaims, Failure> {
         let jws = row
             .accepted
             .as_deref()

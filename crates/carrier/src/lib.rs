@@ -6,13 +6,16 @@
 //!
 //! The three types to know: [`Config`], [`Shell`], and `Carrier` (everything a request needs).
 
+mod board;
 mod db;
 mod feed;
 mod gateway;
 mod http;
 mod jobs;
 mod legs;
+mod live;
 mod model;
+mod people;
 mod seal;
 mod shipments;
 
@@ -21,11 +24,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parcelshelf_edge::Host;
+use parcelshelf_edge::pages::Pages;
 use parcelshelf_edge::serve::{self, Listener};
 use parcelshelf_edge::steps::{self, Steps};
 use parcelshelf_exchange::Client;
 use parcelshelf_protocol::encoding::{Thumbprint, from_b64};
 use parcelshelf_protocol::jws::{SigningKey, VerifyingKey};
+use parcelshelf_protocol::nonce::NonceKey;
 use parcelshelf_store::Engine;
 use parcelshelf_store::sqlite::Options;
 use parcelshelf_store::storage::Storage;
@@ -59,11 +64,24 @@ pub struct Config {
     /// Seals personal data at rest.
     pub storage_key: PathBuf,
     pub api_keys: Vec<ApiKey>,
+    /// Without it nothing is shown, and this is an interface only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<PagesConfig>,
     #[serde(default = "info")]
     pub log_level: String,
 }
 fn info() -> String {
     String::from("info")
+}
+
+/// Two hosts of their own: what one shows cannot reach the other's sessions.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PagesConfig {
+    /// Where the courier app is.
+    pub courier_origin: String,
+    /// Where staff's pages are; its host is the relying party of staff's passkeys.
+    pub ops_origin: String,
 }
 
 /// A key of the interface, kept as its hash.
@@ -94,6 +112,9 @@ pub struct Shell {
     pub gateway: Client,
     pub storage: Storage,
     pub steps: Steps,
+    /// What the two hosts of [`PagesConfig`] show.
+    pub courier: Option<Arc<Pages>>,
+    pub ops: Option<Arc<Pages>>,
 }
 impl std::fmt::Debug for Shell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -130,6 +151,10 @@ pub(crate) struct Carrier {
     pub gateway: Client,
     pub bells: jobs::Bells,
     pub posting: feed::Posting,
+    pub live: live::Live,
+    pub sites: http::sites::Sites,
+    /// Challenges for staff who log in; made at start, for they last five minutes.
+    pub nonces: NonceKey,
 }
 
 impl Carrier {
@@ -153,6 +178,9 @@ impl Carrier {
             )?,
             bells: jobs::Bells::new(),
             posting: feed::Posting::default(),
+            live: live::Live::default(),
+            sites: http::sites::Sites::new(config.pages.as_ref(), shell).map_err(Broken::Config)?,
+            nonces: NonceKey::from_bytes(shell.host.random()),
             gateway: shell.gateway.clone(),
             host: shell.host.clone(),
             config,

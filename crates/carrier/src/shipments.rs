@@ -78,6 +78,7 @@ impl Carrier {
             leg: None,
             access: AccessPart::default(),
             ready: None,
+            carried_by: None,
         };
         let answer = json!({
             "shipment": shipment.to_string(),

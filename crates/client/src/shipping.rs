@@ -156,6 +156,14 @@ impl Shipping {
         text(&self.call(&format!("/v1/deliveries/{delivery}/leg"), key, &json!({})).await?, "stop_url")
     }
 
+    /// A courier's own route.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn route(&self) -> Result<Value, Failure> {
+        self.http.get("/v1/courier/route", &[("authorization", &self.bearer)]).await
+    }
+
     /// Any other step of a delivery: `arrived`, `finish`, `cancel`, `parcels/<id>/outcome`, `fallback-done`.
     ///
     /// # Errors

@@ -50,7 +50,10 @@ impl WalletSite {
     }
 
     /// The keyholder's keys, as published; pinned by whoever sees them first.
-    async fn keys(&self) -> Result<VerifiedKeys, Failure> {
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn keys(&self) -> Result<VerifiedKeys, Failure> {
         let answer = self.http.get("/v1/keys", &[]).await?;
         let jws = text(&answer, "keys")?;
         let log = Keys::peek_log(&jws)?;

@@ -1,7 +1,7 @@
 //! The HTTP shell that the services share.
 //!
 //! What it is: problem details with stable codes, strict JSON bodies, the machine's clock and randomness, serving and
-//! draining, logs without personal data, answers to repeated requests. What it is not: it knows no word of the domain;
+//! draining, logs without personal data, answers to repeated requests, files of pages and sessions of browsers. What it is not: it knows no word of the domain;
 //! domain crates must not depend on it.
 //!
 //! The three types to know: [`Problem`](problem::Problem), [`StrictJson`](json::StrictJson), [`Host`].
@@ -13,10 +13,12 @@
 //! ```
 
 pub mod clock;
+pub mod cookie;
 pub mod driven;
 pub mod idempotency;
 pub mod json;
 pub mod logging;
+pub mod pages;
 pub mod problem;
 pub mod serve;
 pub mod steps;

@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use parcelshelf_edge::Host;
+use parcelshelf_edge::pages::{Pages, hardened};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_edge::serve::{self, Listener};
 use parcelshelf_edge::steps::{self, Steps};
@@ -77,6 +77,9 @@ pub struct Shell {
     pub keyholder: Client,
     pub storage: Storage,
     pub steps: Steps,
+    /// What the wallet's host shows, and the stop page's; nothing where it is only an interface.
+    pub wallet: Option<Arc<Pages>>,
+    pub stop: Option<Arc<Pages>>,
     /// The keyholder's interface: its paths are relayed, those with `session` security after a look at the session.
     pub relayed: OpenApi,
 }
@@ -106,6 +109,8 @@ pub(crate) struct Front {
     pub sites: Sites,
     pub rp: RelyingParty,
     pub nonces: NonceKey,
+    pub wallet: Option<Arc<Pages>>,
+    pub stop: Option<Arc<Pages>>,
 }
 
 impl Front {
@@ -148,9 +153,11 @@ fn own_routes() -> OpenApiRouter<Arc<Front>> {
         .routes(routes!(sessions::challenge))
         .routes(routes!(sessions::begin, sessions::end))
         .routes(routes!(sessions::create_wallet))
+        .routes(routes!(sessions::keep_seed_box, sessions::seed_box))
         .routes(routes!(sites::callback))
         .routes(routes!(sites::well_known))
         .routes(routes!(photos::leave))
+        .routes(routes!(photos::list))
         .routes(routes!(photos::fetch))
 }
 
@@ -178,20 +185,6 @@ fn router(front: &Arc<Front>, relayed: OpenApi) -> Router {
     serve::with_basics(router, &front.host, text)
         .layer(axum::middleware::map_response(async |response: Response| hardened(response)))
         .layer(axum::middleware::from_fn_with_state(sites, sites::check_host))
-}
-
-/// Nothing here is framed, sniffed or sent on as a referrer.
-fn hardened(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    let policy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ] {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    response
 }
 
 /// Runs until `stop` says true. `ready` is called with the bound address when requests are answered.
@@ -229,6 +222,8 @@ fn assemble(config: Config, shell: Shell) -> Result<(Arc<Front>, Router), Broken
         rp: RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] },
         nonces: NonceKey::from_bytes(read_key(&config.nonce_key).map_err(Broken::Config)?),
         keyholder: shell.keyholder,
+        wallet: shell.wallet,
+        stop: shell.stop,
         host: shell.host,
         engine,
         config,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use parcelshelf_core::id::WalletId;
+use parcelshelf_edge::cookie;
 use parcelshelf_edge::json::{Nothing, StrictJson};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::{b64, from_b64, sha256};
@@ -16,16 +18,18 @@ use parcelshelf_protocol::statement::{Said, Statement};
 use parcelshelf_protocol::webauthn::{self, Assertion, Passkey};
 use parcelshelf_store::{Batch, Check, CommitError, JournalWrite, Put, Version};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{Front, relay, store_problem};
 
 /// A session that is not used again ends after this many days.
 const SESSION_DAYS: i64 = 30;
+const COOKIE: &str = "__Host-psh";
 const ACCOUNTS: &str = "account";
 const SESSIONS: &str = "session";
 const CREDENTIALS: &str = "credential";
+const SEED_BOXES: &str = "seed_box";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,14 +74,30 @@ fn not_logged_in() -> Problem {
         .detail("send Authorization: Bearer <token of POST /v1/sessions>")
 }
 
-fn token_id(headers: &HeaderMap) -> Option<[u8; 32]> {
-    let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
+/// A program's bearer token, or the cookie of the wallet's own page.
+fn token_id(front: &Front, headers: &HeaderMap) -> Option<[u8; 32]> {
+    let token = match headers.get(header::AUTHORIZATION) {
+        Some(bearer) => bearer.to_str().ok()?.strip_prefix("Bearer ")?,
+        None => cookie::token(headers, COOKIE, &front.config.wallet_origin)?,
+    };
     (token.len() == 43).then(|| *sha256(token).as_bytes())
+}
+
+/// A new session as an answer: the token in the body for a program, in a cookie for the wallet's page.
+fn answered(front: &Front, headers: &HeaderMap, wallet: &str, token: String) -> Response {
+    let to_page = cookie::asked(headers, &front.config.wallet_origin);
+    let set = cookie::set(COOKIE, &token, SESSION_DAYS * 86_400);
+    let body = Json(SessionOut { wallet: wallet.to_owned(), token: Some(token).filter(|_| !to_page) });
+    if to_page {
+        (StatusCode::CREATED, [(header::SET_COOKIE, set)], body).into_response()
+    } else {
+        (StatusCode::CREATED, body).into_response()
+    }
 }
 
 /// Whose session a request carries.
 pub(crate) async fn of(front: &Front, headers: &HeaderMap) -> Result<WalletId, Problem> {
-    let id = token_id(headers).ok_or_else(not_logged_in)?;
+    let id = token_id(front, headers).ok_or_else(not_logged_in)?;
     let row = front.engine.get(SESSIONS, &id).await.map_err(|e| Problem::store(&e))?.ok_or_else(not_logged_in)?;
     let row: SessionRow = serde_json::from_slice(&row.state).map_err(|e| Problem::internal(&e))?;
     if front.host.now().unix_millis() >= row.expires_ms {
@@ -121,16 +141,17 @@ pub(crate) struct AssertionParts {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SessionOut {
     wallet: String,
-    /// Shown once.
-    token: String,
+    /// Shown once; `null` for a page that asked for a cookie with `parcelshelf-session: cookie`.
+    token: Option<String>,
 }
 
 /// Logs in with a passkey.
 #[utoipa::path(post, path = "/v1/sessions", request_body = Login, responses((status = 201, body = SessionOut)))]
 pub(crate) async fn begin(
     State(front): State<Arc<Front>>,
+    headers: HeaderMap,
     StrictJson { value, .. }: StrictJson<Login>,
-) -> Result<(StatusCode, Json<SessionOut>), Problem> {
+) -> Result<Response, Problem> {
     let no = |code: &'static str| Problem::new(403, code, "this does not log in").detail("ask for a new challenge");
     nonce::check_challenge(&front.nonces, &value.nonce, front.host.now()).map_err(|r| no(r.code()))?;
     let unknown = || no("credential_unknown");
@@ -146,19 +167,59 @@ pub(crate) async fn begin(
     let (token, session, journal) = fresh_session(&front, wallet);
     let batch = Batch { at: Some(front.host.now()), puts: vec![session], journal: vec![journal], ..Batch::default() };
     front.commit(batch).await.map_err(store_problem)?;
-    Ok((StatusCode::CREATED, Json(SessionOut { wallet: account.wallet, token })))
+    Ok(answered(&front, &headers, &account.wallet, token))
 }
 
 /// Logs out.
 #[utoipa::path(delete, path = "/v1/sessions", security(("session" = [])), responses((status = 204)))]
-pub(crate) async fn end(State(front): State<Arc<Front>>, headers: HeaderMap) -> Result<StatusCode, Problem> {
-    let id = token_id(&headers).ok_or_else(not_logged_in)?;
+pub(crate) async fn end(State(front): State<Arc<Front>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let id = token_id(&front, &headers).ok_or_else(not_logged_in)?;
     let row = front.engine.get(SESSIONS, &id).await.map_err(|e| Problem::store(&e))?.ok_or_else(not_logged_in)?;
     let gone = Check { table: SESSIONS.to_owned(), id: id.to_vec(), version: row.expected() };
     let journal = vec![entry(SESSIONS, &id, "session_ended")];
     let batch = Batch { at: Some(front.host.now()), deletes: vec![gone], journal, ..Batch::default() };
     front.commit(batch).await.map_err(store_problem)?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie::cleared(COOKIE))]).into_response())
+}
+
+/// What opens everything that was sealed to the owner, itself wrapped by a passkey's PRF output: ciphertext, kept so that
+/// a new device of the same owner needs the passkey only.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeedBox {
+    /// base64url.
+    #[schema(min_length = 1, max_length = 256)]
+    r#box: String,
+}
+
+/// Keeps the wrapped seed of this wallet; the newest one counts.
+#[utoipa::path(post, path = "/v1/wallet/seed-box", request_body = SeedBox, security(("session" = [])),
+    responses((status = 204)))]
+pub(crate) async fn keep_seed_box(
+    State(front): State<Arc<Front>>,
+    headers: HeaderMap,
+    StrictJson { value, .. }: StrictJson<SeedBox>,
+) -> Result<StatusCode, Problem> {
+    let wallet = of(&front, &headers).await?;
+    if !(1..=256).contains(&value.r#box.len()) || from_b64(&value.r#box).is_none() {
+        return Err(Problem::new(422, "body_wrong_member", "the box is not base64url, or too long"));
+    }
+    let known = front.engine.get(SEED_BOXES, wallet.as_bytes()).await.map_err(|e| Problem::store(&e))?;
+    let mut put = put(SEED_BOXES, wallet.as_bytes(), &value, BTreeMap::new());
+    put.expected = known.map_or(Version::Absent, |row| row.expected());
+    let journal = vec![entry(SEED_BOXES, wallet.as_bytes(), "seed_box_kept")];
+    let batch = Batch { at: Some(front.host.now()), puts: vec![put], journal, ..Batch::default() };
+    front.commit(batch).await.map_err(store_problem)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The wrapped seed of this wallet.
+#[utoipa::path(get, path = "/v1/wallet/seed-box", security(("session" = [])), responses((status = 200, body = SeedBox)))]
+pub(crate) async fn seed_box(State(front): State<Arc<Front>>, headers: HeaderMap) -> Result<Json<SeedBox>, Problem> {
+    let wallet = of(&front, &headers).await?;
+    let row = front.engine.get(SEED_BOXES, wallet.as_bytes()).await.map_err(|e| Problem::store(&e))?;
+    let row = row.ok_or_else(|| Problem::new(404, "seed_box_unknown", "no wrapped seed is kept here"))?;
+    Ok(Json(serde_json::from_slice(&row.state).map_err(|e| Problem::internal(&e))?))
 }
 
 /// A statement and the passkey's assertion over it.
@@ -175,9 +236,9 @@ pub(crate) struct NewWallet {
 #[utoipa::path(post, path = "/v1/wallets", request_body = NewWallet, responses((status = 201, body = SessionOut)))]
 pub(crate) async fn create_wallet(
     State(front): State<Arc<Front>>,
+    headers: HeaderMap,
     StrictJson { value, bytes }: StrictJson<NewWallet>,
-) -> Result<axum::response::Response, Problem> {
-    use axum::response::IntoResponse as _;
+) -> Result<Response, Problem> {
     let body = String::from_utf8(bytes.to_vec()).map_err(|_| Problem::new(400, "body_not_json", "not UTF-8"))?;
     let answer = relay::ask(&front, "/v1/wallets", body).await?;
     if answer.status != StatusCode::CREATED {
@@ -217,6 +278,5 @@ pub(crate) async fn create_wallet(
         }
         Err(other) => return Err(store_problem(other)),
     }
-    let body = json!({"wallet": wallet.to_string(), "token": token});
-    Ok((StatusCode::CREATED, Json(body)).into_response())
+    Ok(answered(&front, &headers, &wallet.to_string(), token))
 }

@@ -55,8 +55,17 @@ impl Makers {
     pub fn access(&self, maker: &str) -> Option<&Arc<dyn Access>> {
         self.maker(maker).map(|m| &m.access)
     }
+    /// Every maker with the makes that owners know it by.
+    pub fn told(&self) -> impl Iterator<Item = (&'static str, &'static [&'static str])> + '_ {
+        self.0.iter().map(|m| (m.access.facts().maker, m.access.makes()))
+    }
     fn maker(&self, name: &str) -> Option<&Arc<Maker>> {
         self.0.iter().find(|m| m.access.facts().maker == name)
+    }
+
+    /// Each maker by name, and whether its cloud is taken for down. Says nothing of any car.
+    pub fn health(&self) -> Vec<(&str, bool)> {
+        self.0.iter().map(|m| (m.access.facts().maker, m.gate().is_down())).collect()
     }
 
     /// The line to one car of one wallet's account.

@@ -630,7 +630,7 @@ impl Keyholder {
         }
     }
 
-    async fn attempt_json(&self, id: AttemptId) -> Result<Value, Failure> {
+    pub(crate) async fn attempt_json(&self, id: AttemptId) -> Result<Value, Failure> {
         let row = self.db.get::<AttemptRow>(id.as_bytes()).await?.ok_or_else(no_attempt)?.value;
         let access = self.access(&row.maker).ok_or_else(|| broken("an attempt's maker is not configured"))?;
         let parts = convert::attempt_parts(id, &row.state);

@@ -158,6 +158,10 @@ pub struct Demo {
     /// Tamper with the world from outside, to see that the demo notices (for tests)
     #[arg(long, hide = true)]
     pub sabotage: Option<Sabotage>,
+    /// Play nothing: start everybody with so many cars of each maker, and say in one line of JSON where the desk is (for
+    /// tests)
+    #[arg(long, hide = true, value_name = "CARS")]
+    pub stage: Option<u32>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

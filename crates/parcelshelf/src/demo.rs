@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use parcelshelf_client::courier::CloseSaid;
@@ -15,11 +16,14 @@ use parcelshelf_simulator::volvo::{CarFile, WorldFile};
 use serde_json::{Value, json};
 
 use crate::cli::{Demo, Maker, Sabotage};
+use crate::desk::Desk;
 use crate::judge::{Seen, judge};
 use crate::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist, until};
 use crate::stage::{Scene, Setting, Stage, Worlds};
 use crate::stops::Stops;
 
+/// Cars of each maker that a person can link in the wallet.
+const CARS_TO_LINK: u32 = 3;
 /// Every car of the demo has a plate of its own.
 const PLATES: [&str; 4] = ["KLM 482", "DRX 913", "PTZ 205", "WHB 661"];
 
@@ -34,8 +38,14 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
         bail!("{} is not empty; choose another folder with --out", dir.display());
     }
     fs::create_dir_all(dir.join("bundles"))?;
+    if let Some(cars) = args.stage {
+        return stage_alone(&dir, cars).await;
+    }
     let places = places(args.stops.as_deref(), args.deliveries)?;
-    let worlds = worlds(args.maker, &places);
+    let mut worlds = worlds(args.maker, &places);
+    if !args.once {
+        add_cars_to_link(&mut worlds, CARS_TO_LINK);
+    }
     let tampering = match args.sabotage {
         Some(Sabotage::RelockOff) => Some(Tampering::SwallowLocks),
         Some(Sabotage::SecondCommand) => Some(Tampering::RepeatUnlocks),
@@ -76,9 +86,47 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     stage.stop().await
 }
 
-async fn stay_up(stage: &Scene) -> anyhow::Result<()> {
+/// Everybody, a desk, and nothing played: for people who test with browsers.
+async fn stage_alone(dir: &Path, cars: u32) -> anyhow::Result<()> {
+    let mut worlds = worlds(Maker::Volvo, &[]);
+    add_cars_to_link(&mut worlds, cars);
+    let mut stage = Stage::start_with(dir, &worlds, Setting::default()).await?;
+    let desk = Desk::new(Arc::clone(&stage.scene));
+    let address = desk.open().await?;
+    crate::services::say(&json!({ "ready": "stage", "desk": address }));
+    let mut stop = parcelshelf_edge::serve::stop_signal()?;
+    let _ = stop.wait_for(|s| *s).await;
+    stage.stop().await
+}
+
+/// Cars that nobody has linked yet, of both makers, where the bundled streets are.
+fn add_cars_to_link(worlds: &mut Worlds, cars: u32) {
+    let at = |n: u32, side: f64| (60.1690 + 0.0008 * f64::from(n % 8) + side, 24.9400 + 0.0006 * f64::from(n / 8));
+    let onstar = worlds.onstar.get_or_insert_default();
+    for n in 0..cars {
+        let mut car = CarFile::of(&format!("volvo-{}@example.org", n + 1));
+        (car.latitude, car.longitude) = at(n, 0.0);
+        worlds.volvo.cars.push(car);
+        let mut car = onstar::CarFile::of(&format!("chevrolet-{}@example.org", n + 1));
+        (car.latitude, car.longitude) = at(n, 0.0003);
+        onstar.cars.push(car);
+    }
+}
+
+async fn stay_up(stage: &Arc<Scene>) -> anyhow::Result<()> {
     let l = &stage.layout;
-    tell("\nEverything stays up. Try:");
+    let desk = Desk::new(Arc::clone(stage));
+    let address = desk.open().await?;
+    let courier = desk.hire("Robin Berg").await?;
+    let lead = desk.invite("Alex Moreno", "lead").await?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    tell("\nEverything stays up. Three windows, and a desk for what a browser cannot do:");
+    tell(&format!("  desk        {address}   sends parcels, lends hands at cars, plays the courier for you"));
+    tell(&format!("  owner       {}", l.wallet_origin));
+    tell(&format!("  courier     {}", text(&courier["link"])));
+    tell(&format!("  operations  {}", text(&lead["url"])));
+    tell("  (the last two are log-ins; the operations link makes a passkey, once)");
+    tell("\nOr from a terminal:");
     tell(&format!("  curl {}/.well-known/parcelshelf", l.gateway_origin));
     tell(&format!("  curl {}/log/checkpoint", l.gateway_origin));
     tell(&format!("  curl -H 'Authorization: Bearer {}' {}/v1/deliveries", l.dispatch_key, l.carrier_origin));

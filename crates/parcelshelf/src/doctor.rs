@@ -196,6 +196,16 @@ fn look_at_carrier(
         "carrier: keys of the interface are configured",
         "carrier: nobody has a key of the interface",
     );
+    if let Some(pages) = &c.pages {
+        let hosts = [&pages.courier_origin, &pages.ops_origin, &c.wallet_origin, &c.stop_origin].map(|o| host_of(o));
+        let differ = (1..hosts.len()).all(|n| !hosts[..n].contains(&hosts[n]));
+        f.check(
+            differ,
+            "carrier: the courier app and the operations page are hosts of their own",
+            "carrier: courier_origin and ops_origin must be two hosts, and none of the gateway's: a page of one must not \
+             reach another's",
+        );
+    }
     let text = |path: &Path| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let Ok(root) = VerifyingKey::parse_jwk(text(&c.root).as_bytes()) else {
         f.bad("carrier: the root's public key cannot be read");

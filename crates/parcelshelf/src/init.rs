@@ -36,6 +36,8 @@ pub struct Layout {
     pub wallet_origin: String,
     pub stop_origin: String,
     pub carrier_origin: String,
+    pub courier_origin: String,
+    pub ops_origin: String,
     pub merchant_key: String,
     pub dispatch_key: String,
 }
@@ -84,6 +86,8 @@ pub fn write(args: &Init, host: &Host) -> anyhow::Result<Layout> {
         wallet_origin: origin("wallet", args.port),
         stop_origin: origin("stop", args.port),
         carrier_origin: format!("http://127.0.0.1:{}", args.port + 1),
+        courier_origin: origin("courier", args.port + 1),
+        ops_origin: origin("ops", args.port + 1),
         merchant_key: b64(host.random::<32>()),
         dispatch_key: b64(host.random::<32>()),
         dir,
@@ -277,6 +281,10 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             key(carrier::Role::Merchant, "first merchant", &layout.merchant_key),
             key(carrier::Role::Dispatch, "dispatch", &layout.dispatch_key),
         ],
+        pages: Some(carrier::PagesConfig {
+            courier_origin: layout.courier_origin.clone(),
+            ops_origin: layout.ops_origin.clone(),
+        }),
         log_level: level,
     };
     let comment = "# Written by `parcelshelf init`. Every member is explained in docs/operations/README.md.\n";

@@ -11,6 +11,7 @@
 pub mod audit;
 pub mod cli;
 pub mod demo;
+pub mod desk;
 pub mod doctor;
 pub mod drill;
 pub mod enrol;

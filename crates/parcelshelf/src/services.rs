@@ -1,5 +1,6 @@
 //! Running one service from its configuration file.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, ensure};
+use bytes::Bytes;
 use parcelshelf_access::Access;
 use parcelshelf_access_homeassistant::{Car, HomeAssistant, HomeAssistantConfig, Things};
 use parcelshelf_access_onstar::{Onstar, OnstarConfig};
@@ -17,12 +19,14 @@ use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::secret::Redacted;
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_edge::driven::Driven;
+use parcelshelf_edge::pages::{File, Pages, Rights};
 use parcelshelf_edge::steps::{Hook, Steps};
 use parcelshelf_edge::{Host, logging, serve};
 use parcelshelf_exchange::Client;
 use parcelshelf_gateway as gateway;
 use parcelshelf_keyholder as keyholder;
 use parcelshelf_store::storage::Storage;
+use parcelshelf_web_assets::App;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -371,6 +375,30 @@ pub(crate) fn ready(name: &str, address: impl std::fmt::Display) {
     say(&json!({"ready": name, "address": address.to_string()}));
 }
 
+/// What a host shows. A simulation shows nothing to nobody.
+fn pages(app: App, args: &Serve) -> anyhow::Result<Option<Arc<Pages>>> {
+    if args.driven.is_some() {
+        return Ok(None);
+    }
+    let files = parcelshelf_web_assets::files(app).map_err(anyhow::Error::msg)?;
+    let bytes = |content: Cow<'static, [u8]>| match content {
+        Cow::Borrowed(content) => Bytes::from_static(content),
+        Cow::Owned(content) => Bytes::from(content),
+    };
+    let file = |f: parcelshelf_web_assets::File| File {
+        path: f.path,
+        body: bytes(f.body),
+        brotli: f.brotli.map(bytes),
+        gzip: f.gzip.map(bytes),
+    };
+    let rights = match app {
+        App::Wallet | App::Ops => Rights { passkeys: true, ..Rights::default() },
+        App::Stop => Rights { camera: true, place: true, passkeys: true, wasm: true },
+        App::Courier => Rights::default(),
+    };
+    Ok(Some(Pages::new(files.into_iter().map(file), rights)))
+}
+
 /// # Errors
 /// When the service cannot run.
 pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
@@ -403,6 +431,8 @@ pub async fn gateway(args: &Serve) -> anyhow::Result<()> {
         storage: Storage::Disk,
         host,
         steps: steps(args),
+        wallet: pages(App::Wallet, args)?,
+        stop: pages(App::Stop, args)?,
         relayed: keyholder::openapi(),
     };
     let stop = serve::stop_signal()?;
@@ -416,7 +446,10 @@ pub async fn carrier(args: &Serve) -> anyhow::Result<()> {
     let config: parcelshelf_carrier::Config = read(&args.config)?;
     logging::init(&config.log_level);
     let host = host(args)?;
+    let shows = |app: App| if config.pages.is_some() { pages(app, args) } else { Ok(None) };
     let shell = parcelshelf_carrier::Shell {
+        courier: shows(App::Courier)?,
+        ops: shows(App::Ops)?,
         gateway: Client::network(Arc::clone(&host.clock))?,
         storage: Storage::Disk,
         host,

@@ -272,6 +272,20 @@ impl Scene {
     pub fn gateway_http(&self) -> Http {
         Http::new(&self.layout.gateway_origin, &self.host.client)
     }
+    /// The carrier as its own people and machines see it.
+    #[must_use]
+    pub fn carrier_http(&self) -> Http {
+        Http::new(&self.layout.carrier_origin, &self.host.client)
+    }
+    /// Every delivery of the carrier, as dispatch sees it; the first five hundred.
+    ///
+    /// # Errors
+    /// When the carrier does not answer.
+    pub async fn deliveries(&self) -> anyhow::Result<Vec<Value>> {
+        let bearer = format!("Bearer {}", self.layout.dispatch_key);
+        let page = self.carrier_http().get("/v1/deliveries?limit=500", &[("authorization", &bearer)]).await?;
+        Ok(page["deliveries"].as_array().cloned().unwrap_or_default())
+    }
     /// The first simulated maker's control paths.
     #[must_use]
     pub fn sim(&self) -> Http {

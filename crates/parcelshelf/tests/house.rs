@@ -29,6 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("gateway", &["core", "edge", "exchange", "protocol", "store"]),
     ("keyholder", &["access", "core", "edge", "exchange", "log", "opening", "protocol", "store"]),
     ("witness", &["edge", "log", "store"]),
+    ("web-assets", &[]),
     ("client", &["core", "exchange", "protocol"]),
     ("simulator", &["client", "core", "edge", "protocol"]),
     (
@@ -53,6 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "routing",
             "simulator",
             "store",
+            "web-assets",
             "witness",
         ],
     ),

@@ -145,8 +145,107 @@ pub(crate) struct Listing {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CourierOut {
     pub courier: String,
-    /// Shown once.
-    pub token: String,
+    /// Shown once; a repeated request shows none.
+    pub token: Option<String>,
+}
+
+/// A delivery, as much of it as whoever asks may see.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeliverySeen {
+    pub delivery: String,
+    pub shipment: String,
+    /// `requested`, `accepted`, `loaded`, `leg`, `at_stop`, `falling_back`, `ended`.
+    pub state: String,
+    /// `delivered`, `partly_delivered`, `fallback`, `returned`.
+    pub end: Option<String>,
+    pub window: WindowOut,
+    pub courier: Option<String>,
+    pub parcels: Vec<ParcelSeen>,
+    /// What the gateway said last.
+    pub access: AccessSeen,
+    /// Whether the car is ready, as it was said last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<ReadySeen>,
+    /// The link for the owner, until there is an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consent_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<RecipientSeen>,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ShipmentSeen {
+    pub shipment: String,
+    pub deliveries: Vec<DeliverySeen>,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeliveriesSeen {
+    pub deliveries: Vec<DeliverySeen>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JournalOut {
+    pub entries: Vec<EntryOut>,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EntryOut {
+    pub seq: u64,
+    pub kind: String,
+    pub at: String,
+    /// Codes and ids.
+    pub event: serde_json::Value,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WindowOut {
+    pub start: String,
+    pub end: String,
+}
+impl WindowOut {
+    pub fn of(start_ms: i64, end_ms: i64) -> Self {
+        let time = |ms: i64| parcelshelf_core::time::Timestamp::from_unix_millis(ms).to_rfc3339();
+        Self { start: time(start_ms), end: time(end_ms) }
+    }
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ParcelSeen {
+    pub parcel: String,
+    pub direction: String,
+    /// `planned`, `placed`, `taken`, `falling_back`, `fell_back`.
+    pub state: String,
+    pub reason: Option<String>,
+    pub fallback: Option<String>,
+    pub size_mm: [u32; 3],
+    /// The last characters of its label.
+    pub tail: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccessSeen {
+    pub state: String,
+    pub reason: Option<String>,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReadySeen {
+    pub slot: String,
+    /// `yes`, `no` or `later`; why not, only the owner hears.
+    pub answer: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RecipientSeen {
+    pub name: String,
+    pub fallback_address: String,
+}
+
+/// An `AuthenticatorAssertionResponse`, each part base64url.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AssertionParts {
+    #[schema(min_length = 2, max_length = 1364)]
+    credential_id: String,
+    #[schema(min_length = 50, max_length = 1366)]
+    authenticator_data: String,
+    #[schema(min_length = 2, max_length = 2732)]
+    client_data_json: String,
+    #[schema(min_length = 11, max_length = 107)]
+    signature: String,
 }
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LegOut {

@@ -16,32 +16,26 @@ use parcelshelf_protocol::encoding::{Thumbprint, b64, from_b64};
 use parcelshelf_store::{ListQuery, Version};
 use serde_json::{Value, json};
 
-use super::auth::{Principal, forbidden, token_index};
+use super::auth::{Principal, forbidden, problem, token_index};
 use super::bodies::{
-    CancelIn, CourierIn, CourierOut, DeviceIn, LegOut, Listing, NewCourier, NewShipment, OutcomeIn, OutcomeWord,
-    ParcelIn,
+    AccessSeen, CancelIn, CourierIn, CourierOut, DeliveriesSeen, DeliverySeen, DeviceIn, EntryOut, JournalOut, LegOut,
+    Listing, NewCourier, NewShipment, OutcomeIn, OutcomeWord, ParcelIn, ParcelSeen, ReadySeen, RecipientSeen,
+    ShipmentSeen, WindowOut,
 };
 use crate::Carrier;
-use crate::db::{
-    COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, Failure, Index, Stored, again, apply, no_delivery,
-};
+use crate::db::{COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, Failure, Stored, again, apply, no_delivery};
+use crate::shipments::tail;
 
 type C = State<Arc<Carrier>>;
 type Answer = Result<Response, Problem>;
 
-fn problem(failure: Failure) -> Problem {
-    match failure {
-        Failure::Problem(p) => p,
-        Failure::Conflict => Problem::unavailable("busy", "too many at once here", 1),
-    }
-}
-fn delivery_of(text: &str) -> Result<DeliveryId, Problem> {
+pub(super) fn delivery_of(text: &str) -> Result<DeliveryId, Problem> {
     DeliveryId::parse(text).map_err(|_| no_delivery())
 }
-fn wrong(what: &'static str) -> Problem {
+pub(super) fn wrong(what: &'static str) -> Problem {
     Problem::new(422, "body_wrong_member", what)
 }
-fn bounded(text: &str, max: usize, what: &'static str) -> Result<(), Problem> {
+pub(super) fn bounded(text: &str, max: usize, what: &'static str) -> Result<(), Problem> {
     let fits = (1..=max).contains(&text.len()) && !text.chars().any(char::is_control);
     if fits { Ok(()) } else { Err(wrong(what)) }
 }
@@ -73,7 +67,7 @@ pub(super) async fn ship(
 
 /// A shipment and its deliveries.
 #[utoipa::path(get, path = "/v1/shipments/{shipment}", params(("shipment" = String, Path)), security(("key" = [])),
-    responses((status = 200, body = Value)))]
+    responses((status = 200, body = ShipmentSeen)))]
 pub(super) async fn shipment(State(c): C, who: Principal, StrictPath(shipment): StrictPath<String>) -> Answer {
     let none = || Problem::new(404, "shipment_unknown", "there is no such shipment");
     let id = ShipmentId::parse(&shipment).map_err(|_| none())?;
@@ -85,18 +79,18 @@ pub(super) async fn shipment(State(c): C, who: Principal, StrictPath(shipment): 
         limit: 10,
     };
     let (rows, _) = c.rows::<DeliveryRow>(query).await.map_err(problem)?;
-    let seen: Vec<Value> = rows.iter().filter(|r| may_see(&who, r)).map(|r| delivery_json(&c, r, &who)).collect();
+    let seen: Vec<DeliverySeen> = rows.iter().filter(|r| may_see(&who, r)).map(|r| as_seen_by(&c, r, &who)).collect();
     if seen.is_empty() {
         return Err(none());
     }
-    Ok(Json(json!({"shipment": shipment, "deliveries": seen})).into_response())
+    Ok(Json(ShipmentSeen { shipment, deliveries: seen }).into_response())
 }
 
 /// Deliveries, by state.
 #[utoipa::path(get, path = "/v1/deliveries", params(Listing), security(("key" = [])),
-    responses((status = 200, body = Value)))]
+    responses((status = 200, body = DeliveriesSeen)))]
 pub(super) async fn deliveries(State(c): C, who: Principal, StrictQuery(listing): StrictQuery<Listing>) -> Answer {
-    who.dispatch()?;
+    who.reads()?;
     let bad_cursor = || Problem::new(400, "query_wrong", "the cursor is not one of ours");
     let cursor = match &listing.cursor {
         Some(text) => Some(from_b64(text).filter(|c| c.len() <= 300).ok_or_else(bad_cursor)?),
@@ -110,37 +104,36 @@ pub(super) async fn deliveries(State(c): C, who: Principal, StrictQuery(listing)
         limit: listing.limit.unwrap_or(100).clamp(1, 500),
     };
     let (rows, next) = c.rows::<DeliveryRow>(query).await.map_err(problem)?;
-    let all: Vec<Value> = rows.iter().map(|r| delivery_json(&c, r, &who)).collect();
-    Ok(Json(json!({"deliveries": all, "next": next.map(b64)})).into_response())
+    let deliveries = rows.iter().map(|r| as_seen_by(&c, r, &who)).collect();
+    Ok(Json(DeliveriesSeen { deliveries, next: next.map(b64) }).into_response())
 }
 
 /// One delivery.
 #[utoipa::path(get, path = "/v1/deliveries/{delivery}", params(("delivery" = String, Path)), security(("key" = [])),
-    responses((status = 200, body = Value)))]
+    responses((status = 200, body = DeliverySeen)))]
 pub(super) async fn delivery(State(c): C, who: Principal, StrictPath(delivery): StrictPath<String>) -> Answer {
     let row = c.delivery(delivery_of(&delivery)?).await.map_err(problem)?;
     if !may_see(&who, &row) {
         return Err(no_delivery());
     }
-    Ok(Json(delivery_json(&c, &row, &who)).into_response())
+    Ok(Json(as_seen_by(&c, &row, &who)).into_response())
 }
 
 /// What happened to a delivery, with times rounded to a quarter of an hour.
 #[utoipa::path(get, path = "/v1/deliveries/{delivery}/journal", params(("delivery" = String, Path)),
-    security(("key" = [])), responses((status = 200, body = Value)))]
+    security(("key" = [])), responses((status = 200, body = JournalOut)))]
 pub(super) async fn journal(State(c): C, who: Principal, StrictPath(delivery): StrictPath<String>) -> Answer {
-    who.dispatch()?;
+    who.reads()?;
     let id = delivery_of(&delivery)?;
     c.delivery(id).await.map_err(problem)?;
     let entries = c.engine.journal(DELIVERIES, id.as_bytes(), 0, 500).await.map_err(|e| Problem::store(&e))?;
-    let all: Vec<Value> = entries
-        .iter()
-        .map(|e| {
-            let event: Value = serde_json::from_slice(&e.event).unwrap_or_default();
-            json!({"seq": e.seq, "kind": e.kind, "at": e.at.to_rfc3339(), "event": event})
-        })
-        .collect();
-    Ok(Json(json!({"entries": all})).into_response())
+    let entry = |e: &parcelshelf_store::JournalEntry| EntryOut {
+        seq: e.seq,
+        kind: e.kind.clone(),
+        at: e.at.to_rfc3339(),
+        event: serde_json::from_slice(&e.event).unwrap_or_default(),
+    };
+    Ok(Json(JournalOut { entries: entries.iter().map(entry).collect() }).into_response())
 }
 
 /// Hires a courier; the token is shown once.
@@ -164,10 +157,11 @@ pub(super) async fn hire(
         name_sealed: c.vault.seal(id.as_bytes(), value.name.as_bytes()),
         token: b64(token_index(&token)),
         device: None,
+        shift_ms: None,
+        stops_sealed: None,
     };
     let mut change = Change::new(&c);
-    let index = Index::from([("token".to_owned(), token_index(&token))]);
-    change.put(COURIERS, id.as_bytes(), Version::Absent, &row, index);
+    change.put(COURIERS, id.as_bytes(), Version::Absent, &row, row.index());
     change.journal(COURIERS, id.as_bytes(), "hired", &json!({}));
     let answer = json!({"courier": id.to_string(), "token": token});
     // The token is not kept: a repeated request says so instead of showing it again.
@@ -203,9 +197,8 @@ async fn set_device(c: &Carrier, id: CourierId, device: Thumbprint, key: &Key) -
     let stored = c.courier(id).await?;
     let mut row = stored.value;
     row.device = Some(device.to_string());
-    let index = Index::from([("token".to_owned(), from_b64(&row.token).unwrap_or_default())]);
     let mut change = Change::new(c);
-    change.put(COURIERS, &stored.id, stored.version, &row, index);
+    change.put(COURIERS, &stored.id, stored.version, &row, row.index());
     change.journal(COURIERS, &stored.id, "device_assigned", &json!({}));
     let answer = json!({"courier": id.to_string(), "device": device.to_string()});
     change.answer(Some(key), 200, &answer);
@@ -247,10 +240,11 @@ async fn has_it(c: &Carrier, who: &Principal, id: DeliveryId) -> Result<Stored<D
     let row = c.delivery(id).await.map_err(problem)?;
     match who {
         Principal::Dispatch(_) => Ok(row),
+        Principal::Staff(..) => who.dispatch().map(|()| row),
         Principal::Courier(courier) => {
-            let now = row.value.state.courier == Some(courier.to_string());
+            let theirs = carries(*courier, &row);
             // After its end nobody has it; what is repeated then changes nothing.
-            if now || row.value.state.courier.is_none() { Ok(row) } else { Err(forbidden()) }
+            if theirs || row.value.state.courier.is_none() { Ok(row) } else { Err(forbidden()) }
         }
         Principal::Merchant(_) => Err(forbidden()),
     }
@@ -299,6 +293,10 @@ pub(super) async fn leg(
     let id = delivery_of(&delivery)?;
     let Principal::Courier(courier) = who else { return Err(forbidden()) };
     has_it(&c, &who, id).await?;
+    if c.cars_on_hold().await.map_err(problem)? {
+        return Err(Problem::new(409, "cars_on_hold", "no courier sets out to cars now")
+            .detail("operations has stopped deliveries into cars; go on with other stops, or use the fallback"));
+    }
     let key = key.bind(&who.name(), &format!("leg/{id}"), &bytes);
     if let Some(earlier) = key.earlier(&*c.engine).await? {
         return Ok(earlier);
@@ -416,52 +414,62 @@ pub(super) async fn well_known(State(c): C) -> Json<Value> {
         "root": c.papers.root.to_string(),
         "carrier_cert": c.papers.carrier_cert,
         "gateway": c.config.gateway,
+        "stop": c.config.stop_origin,
     }))
 }
 
 fn may_see(who: &Principal, row: &Stored<DeliveryRow>) -> bool {
     match who {
-        Principal::Dispatch(_) => true,
+        Principal::Dispatch(_) | Principal::Staff(..) => true,
         Principal::Merchant(name) => row.value.merchant == *name,
-        Principal::Courier(id) => row.value.state.courier == Some(id.to_string()),
+        Principal::Courier(id) => carries(*id, row),
+    }
+}
+fn carries(courier: CourierId, row: &Stored<DeliveryRow>) -> bool {
+    let id = Some(courier.to_string());
+    row.value.state.courier == id || row.value.carried_by == id
+}
+
+/// A delivery; with whom it is for only where that is asked for.
+pub(super) fn seen(c: &Carrier, row: &Stored<DeliveryRow>, with_person: bool) -> DeliverySeen {
+    let s = &row.value.state;
+    let personal = c.personal(row).ok();
+    let labels = personal.as_ref().map(|p| p.labels.as_slice()).unwrap_or_default();
+    let parcels = s.parcels.iter().enumerate().map(|(n, p)| ParcelSeen {
+        parcel: p.parcel.clone(),
+        direction: p.direction.clone(),
+        state: p.state.clone(),
+        reason: p.reason.clone(),
+        fallback: p.fallback.clone(),
+        size_mm: p.size_mm,
+        tail: labels.get(n).map(|l| tail(l)).unwrap_or_default(),
+    });
+    DeliverySeen {
+        delivery: b64(&row.id),
+        shipment: row.value.shipment.clone(),
+        state: s.phase.clone(),
+        end: s.end.clone(),
+        window: WindowOut::of(s.start_ms, s.end_ms),
+        courier: s.courier.clone(),
+        parcels: parcels.collect(),
+        access: AccessSeen { state: row.value.access.state.clone(), reason: row.value.access.reason.clone() },
+        ready: row.value.ready.as_ref().map(|r| ReadySeen { slot: r.slot.clone(), answer: r.answer.clone() }),
+        consent_url: None,
+        recipient: personal
+            .filter(|_| with_person)
+            .map(|p| RecipientSeen { name: p.recipient, fallback_address: p.fallback_address }),
     }
 }
 
-fn delivery_json(c: &Carrier, row: &Stored<DeliveryRow>, who: &Principal) -> Value {
-    let s = &row.value.state;
-    let parcels: Vec<Value> = s
-        .parcels
-        .iter()
-        .map(|p| {
-            json!({
-                "parcel": p.parcel, "direction": p.direction, "state": p.state, "reason": p.reason,
-                "fallback": p.fallback,
-            })
-        })
-        .collect();
-    let time = |ms: i64| parcelshelf_core::time::Timestamp::from_unix_millis(ms).to_rfc3339();
-    let mut all = json!({
-        "delivery": b64(&row.id),
-        "shipment": row.value.shipment,
-        "state": s.phase,
-        "end": s.end,
-        "window": {"start": time(s.start_ms), "end": time(s.end_ms)},
-        "courier": s.courier,
-        "parcels": parcels,
-        "access": {"state": row.value.access.state, "reason": row.value.access.reason},
-    });
-    // Where a car is, yes or no, is nothing for a shop.
-    if !matches!(who, Principal::Merchant(_)) {
-        all["ready"] = json!(row.value.ready.as_ref().map(|r| json!({"slot": r.slot, "answer": r.answer})));
+fn as_seen_by(c: &Carrier, row: &Stored<DeliveryRow>, who: &Principal) -> DeliverySeen {
+    // Only dispatch's systems and the courier with the parcel need a name and an address; staff look it up, which is noted.
+    let mut all = seen(c, row, matches!(who, Principal::Dispatch(_) | Principal::Courier(_)));
+    if matches!(who, Principal::Merchant(_)) {
+        // Where a car is, yes or no, is nothing for a shop.
+        all.ready = None;
     }
-    if s.phase == "requested" && !matches!(who, Principal::Courier(_)) {
-        all["consent_url"] = json!(c.consent_url(&row.value));
-    }
-    // Only dispatch and the courier with the parcel need a name and an address.
-    if !matches!(who, Principal::Merchant(_))
-        && let Ok(personal) = c.personal(row)
-    {
-        all["recipient"] = json!({"name": personal.recipient, "fallback_address": personal.fallback_address});
+    if row.value.state.phase == "requested" && matches!(who, Principal::Dispatch(_) | Principal::Merchant(_)) {
+        all.consent_url = Some(c.consent_url(&row.value));
     }
     all
 }

@@ -2,6 +2,7 @@
 
 use parcelshelf_protocol::webauthn::Assertion;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// Longest signed message in a body, characters.
@@ -285,6 +286,19 @@ pub(crate) struct LinkOut {
     pub authorize_url: String,
 }
 #[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MakerOut {
+    /// What a statement to link calls it.
+    pub maker: &'static str,
+    /// As owners know it.
+    pub makes: Vec<&'static str>,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MakersOut {
+    pub makers: Vec<MakerOut>,
+    /// The public key, a JWK, that admits carriers.
+    pub operator: Value,
+}
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EnvelopeOut {
     /// `psh-sealed+jwt`.
     pub envelope: String,
@@ -301,6 +315,16 @@ pub(crate) struct AcceptedOut {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeviceOut {
     pub device: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthOut {
+    pub makers: Vec<MakerHealth>,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MakerHealth {
+    pub maker: String,
+    /// Its cloud is taken for down: nothing but locks and looks at open cars is asked of it.
+    pub down: bool,
 }
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CarrierOut {

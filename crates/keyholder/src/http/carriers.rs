@@ -14,8 +14,8 @@ use parcelshelf_protocol::proof::HttpRequest;
 use serde_json::Value;
 
 use super::bodies::{
-    AcceptedOut, CarrierCert, CarrierOut, ChangesAfter, ChangesOut, DeviceOut, Done, NewDelegation, NewDevice, OrderIn,
-    ReadyOut, Slot, SlotWord, StatusOut, fits,
+    AcceptedOut, CarrierCert, CarrierOut, ChangesAfter, ChangesOut, DeviceOut, Done, HealthOut, MakerHealth,
+    NewDelegation, NewDevice, OrderIn, ReadyOut, Slot, SlotWord, StatusOut, fits,
 };
 use super::owners::{delivery_of, thumb_of};
 use super::{Answer, PublicUrl, State, header, problem};
@@ -51,6 +51,13 @@ pub(super) async fn admit(
 ) -> Answer<(StatusCode, Json<CarrierOut>)> {
     let cert = again!(k.admit(&value.cert))?;
     Ok((StatusCode::CREATED, Json(CarrierOut { carrier: cert.claims().sub().to_string() })))
+}
+
+/// Which makers' cars this keyholder opens, and whether each maker's cloud answers now. Says nothing of any car.
+#[utoipa::path(get, path = "/v1/makers/health", responses((status = 200, body = HealthOut)))]
+pub(super) async fn health(axum::extract::State(k): State) -> Json<HealthOut> {
+    let makers = k.makers.health().into_iter();
+    Json(HealthOut { makers: makers.map(|(maker, down)| MakerHealth { maker: maker.to_owned(), down }).collect() })
 }
 
 /// An admitted carrier, by its root's thumbprint: its name and domain as the operator checked them, the entry of its admission

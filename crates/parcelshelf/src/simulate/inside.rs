@@ -190,6 +190,8 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
     net.put("http://keyholder", &parcelshelf_keyholder::inside(file.keyholder, shell, &stop).await?)?;
 
     let shell = parcelshelf_gateway::Shell {
+        wallet: None,
+        stop: None,
         host: host.clone(),
         keyholder: client.clone(),
         storage: Storage::Memory,
@@ -202,6 +204,8 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
     }
 
     let shell = parcelshelf_carrier::Shell {
+        courier: None,
+        ops: None,
         host: host.clone(),
         gateway: client.clone(),
         storage: Storage::Memory,

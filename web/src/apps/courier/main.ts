@@ -5,9 +5,11 @@ import { detect, setLanguage } from '$lib/i18n';
 import { startRouter } from '$lib/router.svelte';
 import { registerServiceWorker } from '$lib/service-worker';
 import App from './App.svelte';
+import { app } from './app.svelte';
 import './i18n';
 
 await setLanguage(detect(), false);
 startRouter();
 mount(App, { target: document.getElementById('app')! });
 void registerServiceWorker();
+await app.start();

@@ -1,0 +1,72 @@
+// Messages to dispatch that must not get lost: each is on the disk before anything is shown as done, has one key for all its
+// tries, and goes in the order in which it was said. What opens a car never goes through here.
+
+import { Problem, Silence } from '$lib/api';
+import { sent } from './api';
+import { stored } from './db';
+
+export interface Message {
+  seq?: number;
+  /** For people: a word of the catalogue. */
+  what: string;
+  path: string;
+  body: unknown;
+  /** The same at every try, so that it happens once. */
+  key: string;
+}
+export interface Refused {
+  what: string;
+  code: string;
+}
+
+const TRY_AGAIN_MS = 5_000;
+
+class Outbox {
+  waiting = $state<Message[]>([]);
+  refused = $state<Refused[]>([]);
+  #running = false;
+  #again: ReturnType<typeof setTimeout> | undefined;
+  /** Called when something arrived. */
+  arrived: () => void = () => {};
+
+  async start(): Promise<void> {
+    this.waiting = await stored<Message[]>('outbox', 'readonly', (s) => s.getAll());
+    addEventListener('online', () => void this.flush());
+    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && void this.flush());
+    void this.flush();
+  }
+
+  async say(what: string, path: string, body: unknown): Promise<void> {
+    const message: Message = { what, path, body, key: crypto.randomUUID() };
+    const seq = await stored('outbox', 'readwrite', (s) => s.add(message));
+    this.waiting.push({ ...message, seq: Number(seq) });
+    await this.flush();
+  }
+
+  /** Sends what waits, oldest first, until somebody does not answer. */
+  async flush(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    clearTimeout(this.#again);
+    try {
+      for (let first = this.waiting[0]; first; first = this.waiting[0]) {
+        try {
+          await sent(first.path, first.body, first.key);
+        } catch (error) {
+          if (!(error instanceof Problem) || error.status >= 500 || error.status === 429 || error.status === 401) {
+            if (!(error instanceof Problem) && !(error instanceof Silence)) throw error;
+            this.#again = setTimeout(() => void this.flush(), TRY_AGAIN_MS);
+            return;
+          }
+          this.refused.push({ what: first.what, code: error.code });
+        }
+        await stored('outbox', 'readwrite', (s) => s.delete(first.seq!));
+        this.waiting.shift();
+        this.arrived();
+      }
+    } finally {
+      this.#running = false;
+    }
+  }
+}
+export const outbox = new Outbox();

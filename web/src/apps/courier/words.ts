@@ -1,0 +1,16 @@
+// What went wrong, in the words of the catalogue.
+
+import { Problem, Silence } from '$lib/api';
+import { i18n } from './i18n';
+
+export function said(why: unknown): string {
+  const words = i18n.t.error;
+  if (why instanceof Silence) return words.silence;
+  if (!(why instanceof Problem)) throw why;
+  if (why.code === 'code_unknown') return i18n.t.sign.wrong;
+  return coded(why.code);
+}
+export function coded(code: string): string {
+  const { other, ...known } = i18n.t.error;
+  return (known as Record<string, string>)[code] ?? other(code);
+}

@@ -1,0 +1,60 @@
+// Runs every *.e2e.mjs below this folder, or those whose name holds one of the arguments: one stage, one browser, people of
+// their own for each test. Ends with one line, `N passed, N failed`, and status 1 if any failed.
+import { mkdirSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import * as check from './check.mjs';
+import { openBrowser, person } from './browser.mjs';
+import { startStage, until } from './stage.mjs';
+
+const TEST_MS = 120_000;
+const here = fileURLToPath(new URL('.', import.meta.url));
+const shots = fileURLToPath(new URL('../../../target/e2e', import.meta.url));
+mkdirSync(shots, { recursive: true });
+const wanted = process.argv.slice(2);
+const files = readdirSync(here).filter((f) => f.endsWith('.e2e.mjs')).sort();
+const tests = [];
+for (const file of files) {
+  if (wanted.length && !wanted.some((w) => file.includes(w))) continue;
+  const { default: declare } = await import(`./${file}`);
+  declare((name, run) => tests.push({ name: `${file.replace('.e2e.mjs', '')}: ${name}`, run }));
+}
+
+const stage = await startStage();
+const browser = await openBrowser();
+let passed = 0;
+const failed = [];
+for (const { name, run } of tests) {
+  const people = [];
+  const someone = async (options = {}) => {
+    const who = await person(options.browser ?? browser, options);
+    people.push(who);
+    return who;
+  };
+  const began = Date.now();
+  let timer;
+  try {
+    const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error('took too long')), TEST_MS)));
+    await Promise.race([run({ stage, someone, check, until, browser }), late]);
+    const complaints = people.flatMap((p) => p.complaints());
+    if (complaints.length) throw new Error(`the console is not clean:\n  ${complaints.join('\n  ')}`);
+    passed++;
+    console.log(`ok    ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
+  } catch (error) {
+    failed.push(name);
+    console.log(`FAIL  ${name}\n${String(error.stack ?? error).replace(/^/gm, '      ')}`);
+    const complaints = people.flatMap((p) => p.complaints());
+    if (complaints.length) console.log(`      console: ${complaints.join('\n      ')}`);
+    for (const [n, who] of people.entries()) {
+      const shot = `${shots}/${name.replace(/[^a-z0-9]+/gi, '-')}-${n}.png`;
+      await who.page?.screenshot({ path: shot, fullPage: true }).then(() => console.log(`      ${shot}`), () => {});
+    }
+  } finally {
+    clearTimeout(timer);
+    await Promise.all(people.map((p) => p.close().catch(() => {})));
+  }
+}
+await browser.close();
+await stage.stop();
+if (failed.length) console.log(`\nfailed: ${failed.join('\n        ')}`);
+console.log(`${passed} passed, ${failed.length} failed`);
+process.exit(failed.length ? 1 : 0);

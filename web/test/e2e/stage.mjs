@@ -1,0 +1,124 @@
+// Everybody around the browser: the services and simulated makers, each a process of its own on ports of its own.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
+const program = process.env.PARCELSHELF_BIN ?? join(target, 'debug/parcelshelf');
+const START_MS = 60_000;
+
+/** Starts everybody; `cars` of each maker wait to be linked. */
+export async function startStage(cars = 12) {
+  const dir = mkdtempSync(join(tmpdir(), 'parcelshelf-e2e-'));
+  const child = spawn(program, ['demo', '--stage', String(cars), '--out', dir], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (bytes) => (said = (said + bytes).slice(-8_000)));
+  const desk = await new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`the stage did not start in time\n${said}`)), START_MS);
+    child.once('exit', (code) => reject(new Error(`the stage ended with ${code}\n${said}`)));
+    child.once('error', reject);
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (!line.startsWith('{')) return;
+      clearTimeout(late);
+      resolve(JSON.parse(line).desk);
+    });
+  });
+  return new Stage(child, desk, dir);
+}
+
+export class Stage {
+  #child;
+  #taken = { volvo: 0, onstar: 0 };
+
+  constructor(child, desk, dir) {
+    this.#child = child;
+    this.desk = desk;
+    this.dir = dir;
+  }
+
+  async #ask(path, body) {
+    const options = body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    const answer = await fetch(this.desk + path, options);
+    const json = await answer.json();
+    if (!answer.ok) throw new Error(`${path}: ${json.error ?? json.title ?? answer.status}`);
+    return json;
+  }
+  /** Addresses, log-ins, cars, deliveries. */
+  state() {
+    return this.#ask('/state');
+  }
+  /** Ships parcels; the answer has `delivery`, `consent_url`, `labels`, `parcels`. */
+  ship(order = {}) {
+    return this.#ask('/parcels', order);
+  }
+  /** A car that nobody has linked: `{maker, vin, owner (the log-in), …}`. */
+  async car(maker = 'volvo') {
+    const cars = (await this.state()).cars.filter((c) => c.maker === maker);
+    const car = cars[this.#taken[maker]++];
+    if (!car) throw new Error(`no ${maker} is left; start the stage with more cars`);
+    return car;
+  }
+  /** As it really is, whatever its maker's cloud says. */
+  async look(car) {
+    return (await this.state()).cars.find((c) => c.vin === car.vin);
+  }
+  hand(car, action, more = {}) {
+    return this.#ask('/hands', { maker: car.maker, vin: car.vin, action: { action, ...more } });
+  }
+  fault(car, command, fault) {
+    return this.#ask('/faults', { maker: car.maker, vin: car.vin, fault: { command, fault } });
+  }
+  hire(name) {
+    return this.#ask('/couriers', { name });
+  }
+  invite(name, role) {
+    return this.#ask('/staff', { name, role });
+  }
+  /** The depot scans what a phone shows. */
+  certify(text, courier) {
+    return this.#ask('/depot', { text, courier });
+  }
+  load(delivery, courier) {
+    return this.#ask('/load', { delivery, courier });
+  }
+  route(courier, stops) {
+    return this.#ask('/route', { courier, stops });
+  }
+  play(delivery) {
+    return this.#ask('/play', { delivery });
+  }
+  /** Waits until the carrier says that a delivery is in one of these states. */
+  async delivery(delivery, ...states) {
+    return until(`${delivery} in state ${states.join(' or ')}`, async () => {
+      const found = (await this.state()).deliveries.find((d) => d.delivery === delivery);
+      return states.includes(found?.state) ? found : undefined;
+    });
+  }
+
+  /** Ends everybody; what they stored goes with them. */
+  async stop() {
+    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#child.removeAllListeners('exit');
+    this.#child.once('exit', () => {});
+    this.#child.kill('SIGTERM');
+    const hard = setTimeout(() => this.#child.kill('SIGKILL'), 40_000);
+    if (this.#child.exitCode === null) await Promise.race([ended, new Promise((r) => this.#child.once('exit', r))]);
+    clearTimeout(hard);
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** Looks every 100 ms until there is something. */
+export async function until(what, look, ms = 20_000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`${what} did not come`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
