@@ -377,7 +377,8 @@ fn text_of(value: &Value, name: &str) -> anyhow::Result<String> {
 }
 /// Wherever a simulator writes it.
 fn place_of(car: &Value) -> Option<Position> {
-    let part = [car, &car["place"], &car["position"], &car["parked"]].into_iter().find(|p| p["latitude"].is_number())?;
+    let part =
+        [car, &car["place"], &car["position"], &car["parked"]].into_iter().find(|p| p["latitude"].is_number())?;
     Position::new(part["latitude"].as_f64()?, part["longitude"].as_f64()?, 10.0).ok()
 }
 
