@@ -145,4 +145,105 @@ export default (test) => {
     await page.getByText('notes wait', { exact: false }).waitFor({ state: 'detached', timeout: 40_000 });
     await screen(page, 'released', 'locked');
   });
+
+  test('nobody can say whether it opened: the courier looks, and no second opening is offered', async (t) => {
+    const { stage, check } = t;
+    const { car, parcel, page, stop_url } = await onTheWay({ ...t, metres: 20 });
+    await stage.fault(car, 'unlock', 'connection_drop_not_acted');
+    await untilOpenPressed(page, stop_url, parcel);
+    await screen(page, 'look');
+    await check.screen(page, 'stop-look');
+    await page.getByRole('button', { name: 'It is shut' }).click();
+    await screen(page, 'wait');
+    assert.equal(await page.getByRole('button', { name: 'Open', exact: true }).count(), 0);
+    await page.getByRole('button', { name: 'Problem' }).click();
+    await page.getByText('Not while the car may be open', { exact: false }).waitFor();
+  });
+
+  test('it will not open: the fallback, and back to the courier app with a reason alone', async (t) => {
+    const { stage, check } = t;
+    const { courier } = await stage.state();
+    const { car, parcel, page, stop_url } = await onTheWay({ ...t, metres: 20 });
+    const back = Buffer.from(`${courier}/back`).toString('base64url');
+    await stage.fault(car, 'unlock', 'rejected');
+    await untilOpenPressed(page, `${stop_url}~${back}`, parcel);
+    await screen(page, 'wont_open');
+    await check.screen(page, 'stop-wont-open');
+    await page.getByRole('button', { name: 'Choose the fallback' }).click();
+    await check.screen(page, 'stop-problem');
+    await page.getByRole('button', { name: 'It does not open' }).click();
+    await screen(page, 'over');
+    const link = page.getByRole('link', { name: 'Back to the courier app' });
+    assert.equal(await link.getAttribute('href'), `${courier}/back#d=${parcel.delivery}&o=did_not_open`);
+  });
+
+  test('a car that tells nothing: photo, and the handle after the lock', async (t) => {
+    const { stage } = t;
+    const { car, parcel, page, stop_url } = await onTheWay({ ...t, maker: 'onstar', metres: 20 });
+    await untilOpenPressed(page, stop_url, parcel);
+    await screen(page, 'load');
+    await stage.hand(car, 'open_tailgate');
+    await photograph(page);
+    await stage.hand(car, 'close_tailgate');
+    await page.getByRole('button', { name: 'I have shut the lid' }).click();
+    await screen(page, 'handle');
+    await page.getByRole('button', { name: 'It holds' }).click();
+    await screen(page, 'locked');
+    await page.getByText('The maker says so, and you checked the handle.').waitFor();
+  });
+
+  test('a page that was lost in the middle joins what is open', async (t) => {
+    const { stage } = t;
+    const { car, parcel, page, stop_url } = await onTheWay({ ...t, metres: 20 });
+    await untilOpenPressed(page, stop_url, parcel);
+    await screen(page, 'pull');
+    await stage.hand(car, 'open_tailgate');
+    await screen(page, 'load');
+    await page.reload();
+    await untilOpenPressed(page, null, parcel);
+    await screen(page, 'load');
+    await stage.hand(car, 'close_tailgate');
+    await page.getByRole('button', { name: 'I have shut the lid' }).click();
+    await screen(page, 'released', 'locked');
+    const { seen } = await stage.look(car);
+    if (seen) assert.equal(seen.unlocks ?? 1, 1);
+  });
+
+  test('another phone does not open this stop', async (t) => {
+    const { stage, someone } = t;
+    const { place, page, stop_url } = await onTheWay({ ...t, metres: 20 });
+    void page;
+    const other = await someone({ place: north(place, 20), camera: true });
+    await other.page.goto(stop_url);
+    await other.page.waitForSelector('.stop[data-screen=not_enrolled]');
+    await other.page.getByText('This phone is not enrolled', { exact: false }).waitFor();
+  });
+
+  test('police, Spanish, by night', async (t) => {
+    const { check } = t;
+    const { page, stop_url } = await onTheWay({ ...t, metres: 20, language: 'es-ES', theme: 'dark' });
+    await page.goto(stop_url);
+    await screen(page, 'start');
+    await page.getByRole('button', { name: 'Acreditación' }).click();
+    await page.getByRole('heading', { name: 'Entrega con permiso' }).waitFor();
+    await check.screen(page, 'stop-badge');
+  });
 };
+
+/** Shows the place, types the label, presses Open. Without an address the page is there already. */
+async function untilOpenPressed(page, stop_url, parcel) {
+  if (stop_url) await page.goto(stop_url);
+  await screen(page, 'start');
+  await page.getByRole('button', { name: 'Show the place' }).click();
+  await screen(page, 'go');
+  await page.getByRole('button', { name: 'Scan parcels' }).click();
+  await type(page, parcel.labels[0]);
+  await page.getByRole('button', { name: 'Done' }).click();
+  await page.getByRole('button', { name: 'Open', exact: true }).click();
+}
+async function photograph(page) {
+  await page.getByRole('button', { name: 'Take a photo' }).click();
+  await page.getByRole('button', { name: 'Take the photo' }).click();
+  await page.getByRole('button', { name: 'Use it' }).click();
+  await page.getByText('Photo sealed for the owner').waitFor();
+}
