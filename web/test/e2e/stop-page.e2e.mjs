@@ -1,5 +1,9 @@
 // The courier's stop page in a real browser, against real services and a simulated car with doors.
 import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encode } from 'uqr';
+import { openBrowser, video } from './browser.mjs';
 
 const MAP = /\.geojson|maplibre|tile|glyph|sprite/;
 
@@ -9,18 +13,19 @@ const screen = (page, ...names) =>
   page.waitForSelector(names.map((n) => `.stop[data-screen=${n}]`).join(','), { timeout: 30_000 });
 
 /** An owner with a car, a courier with an enrolled phone on the way to it. */
-export async function onTheWay({ stage, someone, maker = 'volvo', order = {}, metres = 400, language = 'en-GB', theme = 'light', width = 412 }) {
+export async function onTheWay({ stage, someone, maker = 'volvo', order = {}, metres = 400, language = 'en-GB', theme = 'light', width = 412, films = null }) {
   const car = await stage.car(maker);
   const { place } = await stage.own(car);
   const parcel = await stage.ship(order);
   await stage.allow(car, parcel.delivery);
   const { stop } = await stage.state();
   const sam = await stage.hire('Sam Rivera');
-  const phone = await someone({ place: north(place, metres), camera: true, language, theme, width });
+  const browser = films ? await openBrowser({ camera: await films(parcel) }) : undefined;
+  const phone = await someone({ place: north(place, metres), camera: true, language, theme, width, ...(browser && { browser }) });
   await enrol(phone, stage, stop, sam);
   await stage.load(parcel.delivery, sam.courier);
   const { stop_url } = await stage.leg(parcel.delivery, sam.courier);
-  return { car, place, parcel, sam, phone, page: phone.page, stop_url };
+  return { car, place, parcel, sam, phone, page: phone.page, stop_url, browser };
 }
 async function enrol(phone, stage, stop, sam) {
   const { page } = phone;
@@ -34,7 +39,7 @@ async function enrol(phone, stage, stop, sam) {
   const { digits } = await stage.certify(text, sam.courier);
   assert.equal(shown, digits, 'both screens show the same six digits');
   await page.locator('.actions button').nth(1).click();
-  await page.waitForSelector('main.good');
+  await page.waitForSelector('.frame.good');
 }
 export async function goTo(phone, place, metres) {
   await phone.context.setGeolocation(north(place, metres));
@@ -207,6 +212,32 @@ export default (test) => {
     await screen(page, 'released', 'locked');
     const { seen } = await stage.look(car);
     if (seen) assert.equal(seen.unlocks ?? 1, 1);
+  });
+
+  test('the camera reads the label, and finds it in the photo', async (t) => {
+    const { stage } = t;
+    const films = ({ labels }) => video(join(tmpdir(), `parcelshelf-${labels[0]}.y4m`), encode(labels[0], { border: 0 }).data);
+    const { car, parcel, page, stop_url, browser } = await onTheWay({ ...t, metres: 20, films });
+    try {
+      await page.goto(stop_url);
+      await screen(page, 'start');
+      await page.getByRole('button', { name: 'Show the place' }).click();
+      await screen(page, 'go');
+      await page.getByRole('button', { name: 'Scan parcels' }).click();
+      await page.getByText('All parcels scanned').first().waitFor();
+      await page.getByRole('button', { name: 'Done' }).click();
+      await page.getByRole('button', { name: 'Open', exact: true }).click();
+      await screen(page, 'pull');
+      await stage.hand(car, 'open_tailgate');
+      await screen(page, 'load');
+      await page.getByRole('button', { name: 'Take a photo' }).click();
+      await page.getByRole('button', { name: 'Take the photo' }).click();
+      await page.getByText(`The label ending in ${parcel.labels[0].slice(-4)} is in the picture.`).waitFor();
+      await page.getByRole('button', { name: 'Use it' }).click();
+      await page.getByText('Photo sealed for the owner').waitFor();
+    } finally {
+      await browser.close();
+    }
   });
 
   test('another phone does not open this stop', async (t) => {
