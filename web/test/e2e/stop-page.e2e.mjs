@@ -15,9 +15,9 @@ const screen = (page, ...names) =>
 /** An owner with a car, a courier with an enrolled phone on the way to it. */
 export async function onTheWay({ stage, someone, maker = 'volvo', order = {}, metres = 400, language = 'en-GB', theme = 'light', width = 412, films = null }) {
   const car = await stage.car(maker);
-  const { place } = await stage.own(car);
+  const place = placeOf(car);
   const parcel = await stage.ship(order);
-  await stage.allow(car, parcel.delivery);
+  await stage.allow(parcel.delivery, car);
   const { stop } = await stage.state();
   const sam = await stage.hire('Sam Rivera');
   const browser = films ? await openBrowser({ camera: await films(parcel) }) : undefined;
@@ -26,6 +26,11 @@ export async function onTheWay({ stage, someone, maker = 'volvo', order = {}, me
   await stage.load(parcel.delivery, sam.courier);
   const { stop_url } = await stage.leg(parcel.delivery, sam.courier);
   return { car, place, parcel, sam, phone, page: phone.page, stop_url, browser };
+}
+/** Where a simulated car really stands. */
+function placeOf(car) {
+  const at = [car, car.place, car.parked, car.position].find((p) => typeof p?.latitude === 'number');
+  return { lat: at.latitude, lng: at.longitude };
 }
 async function enrol(phone, stage, stop, sam) {
   const { page } = phone;
