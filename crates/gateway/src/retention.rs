@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::rows::{
-    self, ACCOUNTS, CREDENTIALS, EXPIRES, PHOTOS, PhotoRow, SESSIONS, SINCE, SessionRow, WALLET, vault_problem,
+    self, ACCOUNTS, CREDENTIALS, EXPIRES, PHOTOS, PhotoRow, SEED_BOXES, SESSIONS, SINCE, SessionRow, WALLET, vault_problem,
 };
 use crate::sessions::{self, NewWallet as Confirmed};
 use crate::sites::{Public, Site};
@@ -104,7 +104,7 @@ impl Front {
     }
 
     async fn remove_wallet(&self, id: &[u8]) -> Result<(), Problem> {
-        for table in [SESSIONS, CREDENTIALS, ACCOUNTS] {
+        for table in [SESSIONS, CREDENTIALS, ACCOUNTS, SEED_BOXES] {
             self.remove_all(table, WALLET, id).await?;
         }
         Ok(())

@@ -18,6 +18,7 @@ pub(crate) const ACCOUNTS: &str = "account";
 pub(crate) const SESSIONS: &str = "session";
 pub(crate) const CREDENTIALS: &str = "credential";
 pub(crate) const PHOTOS: &str = "photo";
+pub(crate) const SEED_BOXES: &str = "seed_box";
 /// Index of rows by their wallet.
 pub(crate) const WALLET: &str = "wallet";
 /// Index of sessions by their end.
@@ -43,6 +44,8 @@ rows! {
     CredentialRow in "credential" { wallet: String, credential_id: String, jwk: String }
     /// The id is the hash of the token: whoever reads the store cannot log in.
     SessionRow in "session" { wallet: String, expires_ms: i64 }
+    /// The wallet's seed, wrapped by its passkey's secret; the id is the wallet's.
+    SeedBoxRow in "seed_box" { r#box: String }
     /// A photo, sealed to the owner's key of this grant; the id is the delivery's and the hash of the box.
     PhotoRow in "photo" { photo: String, day_ms: i64 }
 }

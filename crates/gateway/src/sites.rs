@@ -105,55 +105,51 @@ pub(crate) struct Callback {
     error: Option<String>,
 }
 
-/// Where a maker sends the owner's browser back to.
+/// Where a maker sends the owner's browser back to. Hands the code on; the page that is shown leads at once to the
+/// wallet, which says how it went: `/linked`, or `/linked?failed=WHY`.
 #[utoipa::path(get, path = "/oauth/callback", params(Callback),
     responses((status = 200, content_type = "text/html", body = String)))]
 pub(crate) async fn callback(
     State(front): State<Arc<Front>>,
     StrictQuery(query): StrictQuery<Callback>,
 ) -> Result<Response, Problem> {
+    let failed = |status, why: &str| {
+        Ok(page(status, "Not linked", &format!("{}/linked?failed={why}", front.config.wallet_origin)))
+    };
     let (Some(code), Some(state)) = (query.code, query.state) else {
-        let why = if query.error.is_some() { "The maker did not link the car." } else { "Something is missing." };
-        return Ok(page(StatusCode::BAD_REQUEST, "Not linked", why));
+        let why = if query.error.is_some() { "maker_refused" } else { "address_damaged" };
+        return failed(StatusCode::BAD_REQUEST, why);
     };
     let well_formed = state.len() == 22 && state.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if !well_formed || code.len() > 2048 {
-        return Ok(page(StatusCode::BAD_REQUEST, "Not linked", "This address is damaged. Start linking again."));
+        return failed(StatusCode::BAD_REQUEST, "address_damaged");
     }
     let body = json!({ "code": code }).to_string();
     let answer = relay::ask(&front, &format!("/v1/links/{state}/code"), body).await?;
     let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if !answer.status.is_success() {
-        return Ok(page(StatusCode::CONFLICT, "Not linked", not_linked(said["code"].as_str().unwrap_or_default())));
+        return failed(StatusCode::CONFLICT, not_linked(said["code"].as_str().unwrap_or_default()));
     }
-    Ok(if said["choose"] == json!(true) {
-        page(StatusCode::OK, "Almost linked", "This account has several cars. Go back to your wallet and choose.")
-    } else {
-        page(StatusCode::OK, "Linked", "Your car is linked. Go back to your wallet.")
-    })
+    let choose = if said["choose"] == json!(true) { format!("?choose={state}") } else { String::new() };
+    Ok(page(StatusCode::OK, "Linked", &format!("{}/linked{choose}", front.config.wallet_origin)))
 }
 
-/// What the keyholder's refusal means to whoever stands at the maker's door.
+/// Why the keyholder refused, as the wallet says it in words.
 fn not_linked(code: &str) -> &'static str {
     match code {
-        "account_of_a_fleet" => {
-            "This account has more cars than one person's. Link with an account of your own, also if you lease the car."
-        }
-        "owner_action_needed" => {
-            "The maker does not let us see the car. Allow everything that is asked for, and look whether your account there \
-             needs you. Then start linking again."
-        }
-        code if code.starts_with("maker_") => {
-            "The maker's cloud does not answer as it should. Start linking again in a minute."
-        }
-        _ => "This login is over, or was used. Start linking again.",
+        "account_of_a_fleet" => "account_of_a_fleet",
+        "owner_action_needed" => "owner_action_needed",
+        code if code.starts_with("maker_") => "maker_unavailable",
+        _ => "login_over",
     }
 }
 
-fn page(status: StatusCode, title: &str, text: &str) -> Response {
+/// `next` is an address of our own, without characters that mean anything in HTML.
+fn page(status: StatusCode, title: &str, next: &str) -> Response {
     let html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width\"><title>{title}</title><h1>{title}</h1><p>{text}</p></html>"
+         content=\"width=device-width\"><meta http-equiv=\"refresh\" content=\"0;url={next}\">\
+         <title>{title}</title><h1>{title}</h1><p><a href=\"{next}\">Back to your wallet</a></p></html>"
     );
     (status, Html(html)).into_response()
 }

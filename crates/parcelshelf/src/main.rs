@@ -6,6 +6,7 @@ use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
 use parcelshelf::{
     audit, demo, doctor, drill, init, keeping, openapi, order, plan, prove, services, sim, simulate, verify, witness,
+    audit, demo, doctor, drill, enrol, init, openapi, order, plan, services, sim, simulate, verify, witness,
 };
 use parcelshelf_edge::driven::a_thread_wakes;
 
@@ -49,6 +50,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&args),
         Command::Prove(args) => prove::run(&args).await,
         Command::Openapi(args) => openapi::run(&args),
+        Command::Enrol(args) => enrol::run(&args).await,
         Command::Order(args) => order::run(&args).await,
         Command::Backup(args) => keeping::back_up(&args),
         Command::Restore(args) => keeping::restore(&args),
