@@ -8,6 +8,9 @@ import { serviceWorkers } from './build/service-workers.ts';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
+/** One app at a time: see build/build.mjs. */
+const built = APPS.filter((app) => (process.env['WEB_APP'] ?? app) === app);
+
 export default defineConfig({
   plugins: [leaner(), svelte(), hosts(), serviceWorkers()],
   resolve: { alias: { $lib: here('./src/lib') } },
@@ -19,7 +22,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     manifest: true,
     rolldownOptions: {
-      input: Object.fromEntries(APPS.map((app) => [app, here(`./${app}/index.html`)])),
+      input: Object.fromEntries(built.map((app) => [app, here(`./${app}/index.html`)])),
     },
   },
   server: { host: 'localhost', allowedHosts: ['.localhost'] },
