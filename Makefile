@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ARGS ?=
 
-.PHONY: help demo simulate test setup lint unit test-home-assistant bench openapi vectors clean
+.PHONY: help demo simulate test setup lint unit test-home-assistant test-web bench openapi vectors clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -18,7 +18,7 @@ simulate: ## a whole city's day over real HTTP, with a judge (ARGS="--help" list
 	cargo build --locked --release -p parcelshelf
 	exec "$${CARGO_TARGET_DIR:-target}/release/parcelshelf" simulate $(ARGS)
 
-test: setup lint unit test-home-assistant ## set-up, format, lints and every test
+test: setup lint unit test-home-assistant test-web ## set-up, format, lints and every test
 
 setup: ## what the tests need beyond Rust (strace, independent clients and servers)
 	scripts/setup.sh
@@ -34,6 +34,9 @@ test-home-assistant: ## the adapter for Home Assistant against a real one (insta
 	scripts/setup-home-assistant.sh
 	cargo clippy --locked -p parcelshelf-access-homeassistant --all-targets --features home-assistant -- -D warnings
 	cargo test --locked -p parcelshelf-access-homeassistant --features home-assistant --test real --test silence
+
+test-web: ## the web apps: types, unit tests, real browsers; ends with `N passed, N failed`
+	scripts/test-web.sh
 
 bench: ## chain verification, sealing, commits, log: each against its floor in the same run
 	cargo bench --locked --workspace

@@ -16,9 +16,11 @@ need cc gcc                # bundled SQLite and aws-lc are C
 need strace strace         # the durability test reads the order of system calls
 need python3 python3       # independent clients run in interpreters of their own
 python3 -c 'import venv, ensurepip' 2>/dev/null || need no-such-command python3-venv
-need node nodejs           # one of them is a Node package
+need node nodejs           # one of them is a Node package, and the web apps are built with it
 need npm npm
+need chromium chromium     # the web apps are tested in a real browser
 
+scripts/setup-web.sh
 scripts/setup-volvocarsapi.sh
 scripts/setup-pyonstar.sh
 scripts/setup-onstarjs2.sh

@@ -8,21 +8,21 @@ import { serviceWorkers } from './build/service-workers.ts';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** One app at a time: see build/build.mjs. */
-const built = APPS.filter((app) => (process.env['WEB_APP'] ?? app) === app);
+/** One at a time (build/all.mjs): together they would share one runtime with what any of them needs. */
+const apps = process.env['APP'] ? [process.env['APP']] : APPS;
 
 export default defineConfig({
   plugins: [leaner(), svelte(), hosts(), serviceWorkers()],
   resolve: { alias: { $lib: here('./src/lib') } },
   build: {
     target: 'es2022',
+    emptyOutDir: false,
     // Nothing inline: the pages' policy allows files of the own origin only.
     assetsInlineLimit: 0,
     cssCodeSplit: true,
     modulePreload: { polyfill: false },
-    manifest: true,
     rolldownOptions: {
-      input: Object.fromEntries(built.map((app) => [app, here(`./${app}/index.html`)])),
+      input: Object.fromEntries(apps.map((app) => [app, here(`./${app}/index.html`)])),
     },
   },
   server: { host: 'localhost', allowedHosts: ['.localhost'] },

@@ -139,6 +139,13 @@ struct One {
 }
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Allow {
+    delivery: String,
+    maker: String,
+    vin: String,
+}
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Name {
     name: String,
 }
@@ -188,6 +195,7 @@ impl Desk {
             .route("/couriers", post(hire))
             .route("/staff", post(invite))
             .route("/play", post(play_courier))
+            .route("/owner", post(play_owner))
             .with_state(Arc::clone(self));
         tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
@@ -381,5 +389,11 @@ async fn play_courier(State(desk): D, StrictJson { value, .. }: StrictJson<One>)
             playing.tell(format!("It did not work: {error:#}"));
         }
     });
+    Ok(Json(json!({})))
+}
+/// An owner with this car allows a delivery: links the car, proves possession, signs.
+async fn play_owner(State(desk): D, StrictJson { value, .. }: StrictJson<Allow>) -> Said {
+    let shipped = desk.shipped(&value.delivery)?;
+    desk.allow(DeliveryId::parse(&value.delivery)?, &shipped, &value.maker, &value.vin).await?;
     Ok(Json(json!({})))
 }

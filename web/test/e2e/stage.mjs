@@ -78,6 +78,10 @@ export class Stage {
   invite(name, role) {
     return this.#ask('/staff', { name, role });
   }
+  /** An owner who is played: links this car, proves possession, allows the delivery. */
+  allow(delivery, car) {
+    return this.#ask('/owner', { delivery, maker: car.maker, vin: car.vin });
+  }
   /** The depot scans what a phone shows. */
   certify(text, courier) {
     return this.#ask('/depot', { text, courier });

@@ -147,6 +147,8 @@ pub(crate) struct CourierOut {
     pub courier: String,
     /// Shown once; a repeated request shows none.
     pub token: Option<String>,
+    /// The courier app's address that logs in with it, where there is an app.
+    pub url: Option<String>,
 }
 
 /// A delivery, as much of it as whoever asks may see.

@@ -197,7 +197,8 @@ pub(crate) async fn new_code(
     let id = courier_of(&courier)?;
     let token = b64(c.host.random::<32>());
     again!(c.set_code(id, &token))?;
-    Ok((StatusCode::CREATED, Json(CourierOut { courier, token: Some(token) })).into_response())
+    let url = c.log_in_url(&token);
+    Ok((StatusCode::CREATED, Json(CourierOut { courier, token: Some(token), url })).into_response())
 }
 
 pub(super) fn courier_of(text: &str) -> Result<CourierId, Problem> {
@@ -284,6 +285,11 @@ pub(crate) struct DoorDoneOut {
 }
 
 impl Carrier {
+    /// In the fragment, so that no server sees it.
+    pub(super) fn log_in_url(&self, code: &str) -> Option<String> {
+        self.sites.origin(Site::Courier).map(|origin| format!("{origin}/#code={code}"))
+    }
+
     async fn set_code(&self, id: CourierId, code: &str) -> Result<(), Failure> {
         let mut stored = self.courier(id).await?;
         stored.value.token = b64(token_index(code));

@@ -163,9 +163,9 @@ pub(super) async fn hire(
     let mut change = Change::new(&c);
     change.put(COURIERS, id.as_bytes(), Version::Absent, &row, row.index());
     change.journal(COURIERS, id.as_bytes(), "hired", &json!({}));
-    let answer = json!({"courier": id.to_string(), "token": token});
+    let answer = json!({"courier": id.to_string(), "token": token, "url": c.log_in_url(&token)});
     // The token is not kept: a repeated request says so instead of showing it again.
-    let again = json!({"courier": id.to_string(), "token": null});
+    let again = json!({"courier": id.to_string(), "token": null, "url": null});
     change.answer(Some(&key), 201, &again);
     change.commit().await.map_err(problem)?;
     Ok((StatusCode::CREATED, Json(answer)).into_response())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use parcelshelf_client::courier::{CloseSaid, Stop, StopPage};
+use parcelshelf_client::shipping::Ordered;
 use parcelshelf_client::wallet::WalletSite;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::id::DeliveryId;
@@ -11,7 +12,7 @@ use parcelshelf_protocol::encoding::b64;
 use serde_json::{Value, json};
 
 use super::{Desk, Shipped};
-use crate::people::{AtStop, Courier, Hands, persist};
+use crate::people::{AtStop, Courier, Hands, Owner, carrier_says, persist};
 
 /// Between two steps, so that the owner sees each in the wallet.
 const STEP: Duration = Duration::from_secs(3);
@@ -62,6 +63,25 @@ impl Desk {
         Ok(())
     }
 
+    /// An owner, played: signs up, links this car, proves possession, and allows.
+    pub(super) async fn allow(
+        &self,
+        delivery: DeliveryId,
+        shipped: &Shipped,
+        maker: &str,
+        vin: &str,
+    ) -> anyhow::Result<()> {
+        let cars = self.cars().await;
+        let car = cars.iter().find(|c| c["vin"] == vin).context("there is no such car")?;
+        let login = car["owner"].as_str().context("a car without an owner")?;
+        let place = place_of(car).context("a car without a place")?;
+        let hands = Hands::at(&self.scene, maker, vin)?;
+        let owner = Owner::enrol_at(&self.scene, maker, login, hands, place, "DEM 042").await?;
+        let ordered = Ordered { delivery, consent_url: shipped.consent_url.clone(), parcels: shipped.parcels.clone() };
+        owner.allow(&self.scene, &ordered).await?;
+        carrier_says(&self.scene.dispatch(), delivery, &["accepted"]).await.map(drop)
+    }
+
     async fn at_the_car(&self, at: &AtStop<'_>, hands: &Hands, shipped: &Shipped) -> anyhow::Result<()> {
         let labels = shipped.labels.iter().map(|l| at.scan(l)).collect::<anyhow::Result<Vec<_>>>()?;
         self.tell("Sam scans the label and asks to open.");
@@ -106,14 +126,17 @@ impl Desk {
     /// Hands at the simulated car that stands there.
     async fn hands_at(&self, place: &Position) -> anyhow::Result<Hands> {
         for car in self.cars().await {
-            // Each maker's simulator has a word of its own for it.
-            let degrees = |member: &str| car["parked"][member].as_f64().or_else(|| car["place"][member].as_f64());
-            let (Some(latitude), Some(longitude)) = (degrees("latitude"), degrees("longitude")) else { continue };
-            let near = Position::new(latitude, longitude, 5.0)?.distance_m(place) < CAR_WITHIN_M;
+            let near = place_of(&car).is_some_and(|p| p.distance_m(place) < CAR_WITHIN_M);
             if let (true, Some(maker), Some(vin)) = (near, car["maker"].as_str(), car["vin"].as_str()) {
                 return Hands::at(&self.scene, maker, vin);
             }
         }
         bail!("no simulated car stands there")
     }
+}
+
+/// Where a simulated car really stands; each maker's simulator has a word of its own for it.
+fn place_of(car: &Value) -> Option<Position> {
+    let degrees = |member: &str| car["parked"][member].as_f64().or_else(|| car["place"][member].as_f64());
+    Position::new(degrees("latitude")?, degrees("longitude")?, 5.0).ok()
 }

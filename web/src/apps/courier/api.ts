@@ -1,61 +1,48 @@
-// The carrier's interface as the courier app uses it. The session is a cookie that no script here can read.
+// The carrier's interface as the courier app uses it: a handful of calls, typed by its document. The session is a cookie that
+// no script here can read.
 
-import { answered, createApi, Problem, Silence, type CarrierPaths } from '$lib/api';
+import { answered, Problem, Silence } from '$lib/api/client';
+import type { paths } from '$lib/api/carrier';
 
 const ASK = 'parcelshelf-session';
+type Json<Path extends keyof paths, Method extends 'get' | 'post', Status extends number> = paths[Path] extends {
+  [m in Method]: { responses: { [s in Status]: { content: { 'application/json': infer Body } } } };
+}
+  ? Body
+  : never;
 
-export const api = createApi<CarrierPaths>({
-  fetch: (input, init) => {
-    const request = new Request(input, init);
-    request.headers.set(ASK, 'cookie');
-    return fetch(request);
-  },
-});
-
-/** A message of the outbox: its address was made by this app. */
-export async function sent(path: string, body: unknown, key: string): Promise<void> {
+async function call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown, key?: string): Promise<unknown> {
+  const headers: Record<string, string> = { [ASK]: 'cookie' };
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  if (key) headers['idempotency-key'] = key;
+  const options: RequestInit = { method, headers, cache: 'no-store', redirect: 'error', referrerPolicy: 'no-referrer' };
+  if (body !== undefined) options.body = JSON.stringify(body);
   let response: Response;
   try {
-    response = await fetch(path, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'idempotency-key': key, [ASK]: 'cookie' },
-      body: JSON.stringify(body),
-      cache: 'no-store',
-      redirect: 'error',
-    });
+    response = await fetch(path, options);
   } catch {
     throw new Silence('no answer');
   }
-  const error = response.ok ? undefined : await response.json().catch(() => ({}));
-  answered({ response, error });
+  const json: unknown = await response.json().catch(() => ({}));
+  return answered(response.ok ? { response, data: json } : { response, error: json });
 }
 
-export type Route = NonNullable<Awaited<ReturnType<typeof readRoute>>>;
+export type Route = Json<'/v1/courier/route', 'get', 200>;
 export type Stop = Route['stops'][number];
 export type CarStop = NonNullable<Stop['car']>;
 
-export async function readRoute() {
-  return answered(await api.GET('/v1/courier/route'));
-}
-export async function signIn(code: string): Promise<void> {
-  answered(await api.POST('/v1/courier/sessions', { body: { code } }));
-}
-export async function signOut(): Promise<void> {
-  answered(await api.DELETE('/v1/session'));
-}
+export const readRoute = async () => (await call('GET', '/v1/courier/route')) as Route;
+export const signIn = (code: string) => call('POST', '/v1/courier/sessions', { code });
+export const signOut = () => call('DELETE', '/v1/session');
+/** A message of the outbox: its address was made by this app, its key is the same at every try. */
+export const sent = (path: string, body: unknown, key: string) => call('POST', path, body, key);
 /** The stop page's address. Its fragment is for the next page alone and is kept nowhere. */
 export async function setOut(delivery: string): Promise<string> {
-  const params = { path: { delivery }, header: {} };
-  const answer = await api.POST('/v1/deliveries/{delivery}/leg', {
-    params,
-    body: {},
-    headers: { 'idempotency-key': crypto.randomUUID() },
-  });
-  return answered(answer).stop_url;
+  const answer = await call('POST', `/v1/deliveries/${delivery}/leg`, {}, crypto.randomUUID());
+  return (answer as Json<'/v1/deliveries/{delivery}/leg', 'post', 201>).stop_url;
 }
 /** Where the stop page is, for enrolling the phone. */
 export async function stopOrigin(): Promise<string> {
-  const said = answered(await api.GET('/.well-known/parcelshelf')) as { stop?: string };
-  return said.stop ?? '';
+  return ((await call('GET', '/.well-known/parcelshelf')) as { stop: string }).stop;
 }
 export { Problem, Silence };

@@ -6,6 +6,7 @@ import { startRouter } from '$lib/router.svelte';
 import { registerServiceWorker } from '$lib/service-worker';
 import App from './App.svelte';
 import { app } from './app.svelte';
+import { views } from './views';
 import './i18n';
 
 await setLanguage(detect(), false);
@@ -13,3 +14,5 @@ startRouter();
 mount(App, { target: document.getElementById('app')! });
 void registerServiceWorker();
 await app.start();
+// The views that were not needed yet, before the network goes.
+for (const view of Object.values(views)) void view().catch(() => {});

@@ -1,8 +1,7 @@
 // Messages to dispatch that must not get lost: each is on the disk before anything is shown as done, has one key for all its
 // tries, and goes in the order in which it was said. What opens a car never goes through here.
 
-import { Problem, Silence } from '$lib/api';
-import { sent } from './api';
+import { Problem, sent, Silence } from './api';
 import { stored } from './db';
 
 export interface Message {
@@ -22,12 +21,16 @@ export interface Refused {
 const TRY_AGAIN_MS = 5_000;
 
 class Outbox {
-  waiting = $state<Message[]>([]);
-  refused = $state<Refused[]>([]);
+  waiting = $state.raw<Message[]>([]);
+  refused = $state.raw<Refused[]>([]);
   #running = false;
   #again: ReturnType<typeof setTimeout> | undefined;
   /** Called when something arrived. */
   arrived: () => void = () => {};
+
+  dismiss(refused: Refused): void {
+    this.refused = this.refused.filter((r) => r !== refused);
+  }
 
   async start(): Promise<void> {
     this.waiting = await stored<Message[]>('outbox', 'readonly', (s) => s.getAll());
@@ -39,7 +42,7 @@ class Outbox {
   async say(what: string, path: string, body: unknown): Promise<void> {
     const message: Message = { what, path, body, key: crypto.randomUUID() };
     const seq = await stored('outbox', 'readwrite', (s) => s.add(message));
-    this.waiting.push({ ...message, seq: Number(seq) });
+    this.waiting = [...this.waiting, { ...message, seq: Number(seq) }];
     await this.flush();
   }
 
@@ -58,10 +61,10 @@ class Outbox {
             this.#again = setTimeout(() => void this.flush(), TRY_AGAIN_MS);
             return;
           }
-          this.refused.push({ what: first.what, code: error.code });
+          this.refused = [...this.refused, { what: first.what, code: error.code }];
         }
         await stored('outbox', 'readwrite', (s) => s.delete(first.seq!));
-        this.waiting.shift();
+        this.waiting = this.waiting.slice(1);
         this.arrived();
       }
     } finally {

@@ -1,6 +1,6 @@
 // What went wrong, in the words of the catalogue.
 
-import { Problem, Silence } from '$lib/api';
+import { Problem, Silence } from './api';
 import { i18n } from './i18n';
 
 export function said(why: unknown): string {

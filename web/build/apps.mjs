@@ -1,0 +1,1 @@
+export const APPS = ['wallet', 'stop', 'courier', 'ops'];
