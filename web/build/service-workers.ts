@@ -24,6 +24,11 @@ function shell(bundle: Bundle, entry: Rolldown.OutputChunk): string[] {
     styles?.forEach((style) => files.add(style));
   };
   visit(entry.fileName);
+  // An entry that draws its first view by itself loads the page behind it; both belong to the shell.
+  for (const name of entry.dynamicImports) {
+    const chunk = bundle[name];
+    if (chunk?.type === 'chunk' && chunk.facadeModuleId?.endsWith(`/apps/${entry.name}/app.ts`)) visit(name);
+  }
   return [...files].sort();
 }
 

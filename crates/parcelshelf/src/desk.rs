@@ -15,18 +15,19 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use parcelshelf_client::depot::{CERTIFIED_DAYS, certify};
-use parcelshelf_client::shipping::{Order, ParcelOrder};
+use parcelshelf_client::depot::enrol_shown;
+use parcelshelf_client::shipping::{Order, Ordered, ParcelOrder};
+use parcelshelf_core::area::Position;
 use parcelshelf_core::id::{CourierId, DeliveryId};
 use parcelshelf_core::time::Window;
 use parcelshelf_edge::json::StrictJson;
-use parcelshelf_protocol::cert::{Subject, device_thumbprint};
 use parcelshelf_protocol::encoding::b64;
-use parcelshelf_protocol::jws::VerifyingKey;
-use parcelshelf_protocol::seal::SealPublicKey;
+use parcelshelf_protocol::enrol::{Enrolment, six_digits};
+use parcelshelf_protocol::keys::Keys;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::people::{Hands, Owner, carrier_says};
 use crate::stage::Scene;
 
 /// Lines of the play that are kept.
@@ -58,6 +59,8 @@ pub struct Desk {
     invited: Mutex<Vec<(String, String)>>,
     lines: Mutex<Vec<String>>,
     played: tokio::sync::Mutex<Option<crate::people::Courier>>,
+    /// Owners who are played here, by their car.
+    owners: tokio::sync::Mutex<BTreeMap<String, Owner>>,
 }
 
 type D = State<Arc<Desk>>;
@@ -134,6 +137,17 @@ struct Load {
 }
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Car {
+    vin: String,
+}
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Allow {
+    vin: String,
+    delivery: String,
+}
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct One {
     delivery: String,
 }
@@ -172,6 +186,7 @@ impl Desk {
             invited: Mutex::default(),
             lines: Mutex::default(),
             played: tokio::sync::Mutex::default(),
+            owners: tokio::sync::Mutex::default(),
         })
     }
 
@@ -190,7 +205,10 @@ impl Desk {
             .route("/hands", post(hand))
             .route("/faults", post(fault))
             .route("/depot", post(certify_phone))
+            .route("/owners", post(own))
+            .route("/allow", post(allow))
             .route("/load", post(load))
+            .route("/leg", post(leg))
             .route("/route", post(doors))
             .route("/couriers", post(hire))
             .route("/staff", post(invite))
@@ -336,36 +354,66 @@ async fn fault(State(desk): D, StrictJson { value, .. }: StrictJson<Fault>) -> S
 
 /// The depot: reads what the phone shows, certifies the key, and says which courier uses it.
 async fn certify_phone(State(desk): D, StrictJson { value, .. }: StrictJson<Scanned>) -> Said {
-    let (key, seal) = scanned(&value.text)?;
+    let shown = Enrolment::parse(&value.text).context("the code is not a phone's")?;
     let scene = &desk.scene;
     let depot = &scene.depot;
-    let aud = depot.cert.claims().aud.clone();
-    let thumbprint = device_thumbprint(&key, &seal);
-    let cert = certify(&depot.key, &aud, &key, Subject::Device { seal }, CERTIFIED_DAYS, &scene.host)?;
-    let body = json!({
-        "device_cert": cert.jws(),
-        "depot_cert": depot.cert.jws(),
-        "carrier": depot.cert.claims().issuer.to_string(),
-    });
-    scene.gateway_http().post("/v1/devices", &[], &body).await.context("to enrol the phone")?;
+    let aud = &depot.cert.claims().aud;
+    let gateway = scene.gateway_http();
+    let cert = enrol_shown(&gateway, &depot.key, depot.cert.jws(), aud, &shown, &scene.host).await?;
     let courier = CourierId::parse(&value.courier)?;
-    scene.dispatch().assign_device(courier, thumbprint, &b64(scene.host.random::<16>())).await?;
-    Ok(Json(json!({"thumbprint": thumbprint.to_string(), "device_cert": cert.jws()})))
+    scene.dispatch().assign_device(courier, shown.device(), &b64(scene.host.random::<16>())).await?;
+    // What the phone shows, too, if nobody stands between.
+    let keys = gateway.get("/v1/keys", &[]).await?;
+    let digits = six_digits(shown.device(), &Keys::peek_log(keys["keys"].as_str().unwrap_or_default())?);
+    Ok(Json(json!({"thumbprint": shown.device().to_string(), "device_cert": cert.jws(), "digits": digits})))
 }
 
-/// The two public keys of a phone.
-fn scanned(text: &str) -> anyhow::Result<(VerifyingKey, SealPublicKey)> {
-    let said: Value = serde_json::from_str(text).context("the code is not a phone's")?;
-    let jwk = said["jwk"].to_string();
-    let key = VerifyingKey::parse_jwk(jwk.as_bytes()).context("the phone's signing key")?;
-    let seal = said["seal"].as_str().and_then(SealPublicKey::parse).context("the phone's sealing key")?;
-    Ok((key, seal))
+/// Somebody plays the owner of a simulated car, with hands at its doors: signs up, links it, proves possession.
+async fn own(State(desk): D, StrictJson { value, .. }: StrictJson<Car>) -> Said {
+    let cars = desk.cars().await;
+    let car = cars.iter().find(|c| c["vin"] == json!(value.vin)).context("there is no such car")?;
+    let (maker, login) = (text_of(car, "maker")?, text_of(car, "owner")?);
+    let truth = desk.scene.sim_of(&maker)?.get(&format!("/__sim/cars/{}", value.vin), &[]).await?;
+    let place = place_of(&truth).or_else(|| place_of(car)).context("a car without a place")?;
+    let hands = Hands::at(&desk.scene, &maker, &value.vin)?;
+    let owner = Owner::enrol_at(&desk.scene, &maker, &login, hands, place, "KLM 482").await?;
+    desk.owners.lock().await.insert(value.vin, owner);
+    Ok(Json(json!({"place": {"lat": place.latitude_deg(), "lng": place.longitude_deg()}})))
+}
+fn text_of(value: &Value, name: &str) -> anyhow::Result<String> {
+    value[name].as_str().map(str::to_owned).with_context(|| format!("a car without {name}"))
+}
+/// Wherever a simulator writes it.
+fn place_of(car: &Value) -> Option<Position> {
+    let part = [car, &car["place"], &car["position"], &car["parked"]].into_iter().find(|p| p["latitude"].is_number())?;
+    Position::new(part["latitude"].as_f64()?, part["longitude"].as_f64()?, 10.0).ok()
+}
+
+/// That owner allows a parcel that was shipped here into the car.
+async fn allow(State(desk): D, StrictJson { value, .. }: StrictJson<Allow>) -> Said {
+    let shipped = desk.shipped(&value.delivery)?;
+    let owners = desk.owners.lock().await;
+    let owner = owners.get(&value.vin).context("nobody plays that car's owner")?;
+    let delivery = DeliveryId::parse(&value.delivery)?;
+    let ordered = Ordered { delivery, consent_url: shipped.consent_url, parcels: shipped.parcels };
+    owner.allow(&desk.scene, &ordered).await?;
+    carrier_says(&desk.scene.dispatch(), delivery, &["accepted"]).await?;
+    Ok(Json(json!({})))
 }
 
 async fn load(State(desk): D, StrictJson { value, .. }: StrictJson<Load>) -> Said {
     let (delivery, courier) = (DeliveryId::parse(&value.delivery)?, CourierId::parse(&value.courier)?);
     let key = b64(desk.scene.host.random::<16>());
     Ok(Json(desk.scene.dispatch().load(delivery, courier, &key).await.context("to load")?))
+}
+/// The courier sets out: the address of the stop page.
+async fn leg(State(desk): D, StrictJson { value, .. }: StrictJson<Load>) -> Said {
+    let hired = locked(&desk.couriers).iter().find(|c| c.id.to_string() == value.courier).cloned();
+    let hired = hired.context("that courier was not hired at this desk")?;
+    let delivery = DeliveryId::parse(&value.delivery)?;
+    let key = b64(desk.scene.host.random::<16>());
+    let url = desk.scene.courier(&hired.code).start_leg(delivery, &key).await.context("to set out")?;
+    Ok(Json(json!({"stop_url": url})))
 }
 async fn doors(State(desk): D, StrictJson { value, .. }: StrictJson<Doors>) -> Said {
     let bearer = format!("Bearer {}", desk.scene.layout.dispatch_key);

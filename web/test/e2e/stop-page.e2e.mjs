@@ -1,0 +1,148 @@
+// The courier's stop page in a real browser, against real services and a simulated car with doors.
+import assert from 'node:assert/strict';
+
+const MAP = /\.geojson|maplibre|tile|glyph|sprite/;
+
+/** A point so many metres north of another. */
+const north = (at, metres) => ({ latitude: at.lat + metres / 111_195, longitude: at.lng, accuracy: 8 });
+const screen = (page, ...names) =>
+  page.waitForSelector(names.map((n) => `.stop[data-screen=${n}]`).join(','), { timeout: 30_000 });
+
+/** An owner with a car, a courier with an enrolled phone on the way to it. */
+export async function onTheWay({ stage, someone, maker = 'volvo', order = {}, metres = 400, language = 'en-GB', theme = 'light', width = 412 }) {
+  const car = await stage.car(maker);
+  const { place } = await stage.own(car);
+  const parcel = await stage.ship(order);
+  await stage.allow(car, parcel.delivery);
+  const { stop } = await stage.state();
+  const sam = await stage.hire('Sam Rivera');
+  const phone = await someone({ place: north(place, metres), camera: true, language, theme, width });
+  await enrol(phone, stage, stop, sam);
+  await stage.load(parcel.delivery, sam.courier);
+  const { stop_url } = await stage.leg(parcel.delivery, sam.courier);
+  return { car, place, parcel, sam, phone, page: phone.page, stop_url };
+}
+async function enrol(phone, stage, stop, sam) {
+  const { page } = phone;
+  await phone.context.grantPermissions(['clipboard-read', 'clipboard-write', 'geolocation', 'camera'], { origin: stop });
+  await page.goto(`${stop}/enrol`);
+  await page.getByRole('button').first().click();
+  await page.waitForSelector('.digits');
+  const shown = (await page.locator('.digits').innerText()).replace(/\D/g, '');
+  await page.locator('.actions button').first().click();
+  const text = await page.evaluate(() => navigator.clipboard.readText());
+  const { digits } = await stage.certify(text, sam.courier);
+  assert.equal(shown, digits, 'both screens show the same six digits');
+  await page.locator('.actions button').nth(1).click();
+  await page.waitForSelector('main.good');
+}
+export async function goTo(phone, place, metres) {
+  await phone.context.setGeolocation(north(place, metres));
+}
+export async function type(page, label) {
+  await page.locator('dialog input').fill(label);
+  await page.locator('dialog form button').click();
+}
+
+export default (test) => {
+  test('a parcel into a car, from the place to the lock', async (t) => {
+    const { stage, check } = t;
+    const { car, place, parcel, phone, page, stop_url } = await onTheWay(t);
+    await page.goto(stop_url);
+    await screen(page, 'start');
+    await page.waitForSelector('[data-ready=true]');
+    await check.screen(page, 'stop-start');
+    const asked = phone.requests.length;
+    await page.getByRole('button', { name: 'Show the place' }).click();
+    await screen(page, 'go');
+    await page.getByText('Plate is shown within 300 m', { exact: false }).or(page.getByText('The plate is shown within 300 m.')).waitFor();
+    await check.screen(page, 'stop-go');
+
+    await goTo(phone, place, 20);
+    await page.getByText('KLM 482').waitFor();
+    await page.getByRole('button', { name: 'Scan parcels' }).click();
+    await type(page, 'FJB00000000');
+    await page.getByText('Wrong parcel', { exact: false }).waitFor();
+    await check.screen(page, 'stop-scan');
+    await type(page, parcel.labels[0].toLowerCase());
+    await page.getByText('All parcels scanned').first().waitFor();
+    await page.getByRole('button', { name: 'Done' }).click();
+    await page.getByRole('button', { name: 'Open', exact: true }).click();
+    await screen(page, 'pull');
+    await check.screen(page, 'stop-pull');
+    await stage.hand(car, 'open_tailgate');
+    await screen(page, 'load');
+    await check.screen(page, 'stop-load');
+
+    await page.getByRole('button', { name: 'Take a photo' }).click();
+    await page.getByRole('button', { name: 'Take the photo' }).click();
+    await page.getByRole('button', { name: 'Use it' }).click();
+    await page.getByText('Photo sealed for the owner').waitFor();
+    await stage.hand(car, 'close_tailgate');
+    await page.getByRole('button', { name: 'I have shut the lid' }).click();
+    await screen(page, 'released', 'locked');
+    await check.screen(page, 'stop-locked');
+    await page.getByRole('button', { name: 'Next stop' }).click();
+    await screen(page, 'over');
+    await check.screen(page, 'stop-over');
+
+    // Nothing of it is left, and the place went nowhere in the clear.
+    assert.equal(new URL(page.url()).pathname, '/');
+    assert.equal(new URL(page.url()).hash, '');
+    assert.ok(!(await page.content()).includes('KLM 482'));
+    const later = phone.requests.slice(asked);
+    assert.deepEqual(later.filter((r) => MAP.test(r.url)).map((r) => r.url), [], 'no map request after the reveal');
+    const near = [place.lat.toFixed(3), place.lng.toFixed(3)];
+    assert.ok(!later.some((r) => near.some((n) => (r.url + r.body).includes(n))), 'no place in any request');
+    const stored = await page.evaluate(async () => {
+      const all = {};
+      for (const { name } of await indexedDB.databases()) {
+        const db = await new Promise((done) => (indexedDB.open(name).onsuccess = (e) => done(e.target.result)));
+        for (const store of db.objectStoreNames) {
+          const rows = await new Promise((done) => (db.transaction(store).objectStore(store).getAll().onsuccess = (e) => done(e.target.result)));
+          all[store] = JSON.stringify(rows);
+        }
+      }
+      return all;
+    });
+    assert.ok(!near.some((n) => JSON.stringify(stored).includes(n)), 'no place on the device');
+    assert.equal(stored.outbox, '[]');
+  });
+
+  test('evidence waits for a network, an opening does not', async (t) => {
+    const { stage } = t;
+    const { car, place, parcel, phone, page, stop_url } = await onTheWay({ ...t, metres: 20 });
+    phone.expect(/Failed to load resource|ERR_INTERNET_DISCONNECTED/);
+    await page.goto(stop_url);
+    await screen(page, 'start');
+    await page.waitForSelector('[data-ready=true]');
+    await page.getByRole('button', { name: 'Show the place' }).click();
+    await screen(page, 'go');
+    await page.keyboard.type(parcel.labels[0], { delay: 3 });
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Scan parcels' }).click();
+    await type(page, parcel.labels[0]);
+    await page.getByRole('button', { name: 'Done' }).click();
+    const open = page.getByRole('button', { name: 'Open', exact: true });
+    await phone.context.setOffline(true);
+    await page.getByText('No signal. Step to the street', { exact: false }).waitFor();
+    assert.ok(await open.isDisabled(), 'nothing opens without signal');
+    await phone.context.setOffline(false);
+    await goTo(phone, place, 18);
+    await open.click();
+    await screen(page, 'pull');
+    await stage.hand(car, 'open_tailgate');
+    await screen(page, 'load');
+    await phone.context.setOffline(true);
+    await page.getByRole('button', { name: 'Take a photo' }).click();
+    await page.getByRole('button', { name: 'Take the photo' }).click();
+    await page.getByRole('button', { name: 'Use it' }).click();
+    await page.getByText('it is sent when there is signal', { exact: false }).waitFor();
+    await stage.hand(car, 'close_tailgate');
+    await page.getByRole('button', { name: 'I have shut the lid' }).click();
+    await page.getByText('2 notes wait for signal').waitFor();
+    await phone.context.setOffline(false);
+    await page.getByText('notes wait', { exact: false }).waitFor({ state: 'detached', timeout: 40_000 });
+    await screen(page, 'released', 'locked');
+  });
+};
