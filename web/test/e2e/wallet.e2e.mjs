@@ -167,6 +167,7 @@ export default (test) => {
     await check.screen(page, 'occupant');
     await page.getByLabel('Vehicle number (VIN)').fill(car.vin.toLowerCase());
     await press(page, 'Begin');
+    await stage.hand(car, 'unlock_with_key');
     await carReady.doors(page, stage, car, page.getByText('You stand at this car.'));
     await check.screen(page, 'occupant who stands at the car');
     await press(page, 'Stop everything for this car');
