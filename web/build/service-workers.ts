@@ -25,9 +25,11 @@ function shell(bundle: Bundle, entry: Rolldown.OutputChunk): string[] {
   };
   visit(entry.fileName);
   // An entry that draws its first view by itself loads the page behind it; both belong to the shell.
+  // So do the languages.
+  const later = new RegExp(`/apps/${entry.name}/(app|i18n/(en|de|es))\\.ts$`);
   for (const name of entry.dynamicImports) {
     const chunk = bundle[name];
-    if (chunk?.type === 'chunk' && chunk.facadeModuleId?.endsWith(`/apps/${entry.name}/app.ts`)) visit(name);
+    if (chunk?.type === 'chunk' && later.test(chunk.facadeModuleId ?? '')) visit(name);
   }
   return [...files].sort();
 }

@@ -406,6 +406,36 @@ impl Wallet {
         self.post(&path, &json!({ "link": link })).await.map(drop)
     }
 
+    /// The whole cells around where a car stands now: an area to allow.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn area_around(&self, vehicle: VehicleId) -> Result<Area, Failure> {
+        let answer = self.post(&format!("/v1/wallet/vehicles/{vehicle}/area"), &json!({})).await?;
+        let told = self.open(&answer, Sealed::Account, &vehicle.to_string())?;
+        let cells: Vec<String> =
+            told["area"].as_array().into_iter().flatten().filter_map(|c| c.as_str().map(str::to_owned)).collect();
+        Area::parse(&cells).map_err(|_| Failure::Unexpected("cells that are no area"))
+    }
+
+    /// The newest deliveries and what is blocked.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn deliveries(&self) -> Result<Value, Failure> {
+        let answer = self.get("/v1/wallet/deliveries").await?;
+        self.open(&answer, Sealed::Account, &self.id.to_string())
+    }
+
+    /// One delivery with the bytes that were asked for and signed.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn delivery(&self, delivery: DeliveryId) -> Result<Value, Failure> {
+        let answer = self.get(&format!("/v1/wallet/deliveries/{delivery}")).await?;
+        self.open(&answer, Sealed::Account, &delivery.to_string())
+    }
+
     /// The pseudonym of this wallet's cars towards one carrier.
     ///
     /// # Errors

@@ -1,15 +1,11 @@
 import '$lib/tt';
 import '$lib/ui/tokens.css';
-import { mount } from 'svelte';
-import { detect, setLanguage } from '$lib/i18n';
-import { startRouter } from '$lib/router.svelte';
-import { registerServiceWorker } from '$lib/service-worker';
-import App from './App.svelte';
-import { release } from './core/release.svelte';
-import { startSession } from './core/session.svelte';
-import './i18n';
+import './first.css';
+import { firstView } from './first';
 
-await Promise.all([setLanguage(detect(), false), startSession()]);
-startRouter();
-mount(App, { target: document.getElementById('app')!, props: { release } });
-void registerServiceWorker((useIt) => (release.useIt = useIt));
+const root = document.getElementById('app')!;
+// Both at once: what is kept here is shown as soon as it is read, the app when it has come.
+const first = firstView(root);
+const { begin } = await import('./app');
+await first;
+await begin(root);

@@ -1,11 +1,8 @@
 // Which language the page speaks.
 
-export const LANGUAGES = { en: 'English', de: 'Deutsch', es: 'Español' } as const;
-export type Language = keyof typeof LANGUAGES;
-/** English, made strange: for tests, chosen by `?lang=pseudo`. */
-export const PSEUDO = 'pseudo';
+import { KEY, PSEUDO, type Language } from './languages';
 
-const KEY = 'lang';
+export { detect, LANGUAGES, PSEUDO, type Language } from './languages';
 
 class Locale {
   /** What the catalogue is called. */
@@ -23,25 +20,6 @@ const loaders = new Set<(language: Language | typeof PSEUDO) => Promise<void>>()
 /** For catalogues: called with each language that is chosen. */
 export function onLanguage(load: (language: Language | typeof PSEUDO) => Promise<void>): void {
   loaders.add(load);
-}
-
-function known(name: string | null | undefined): Language | typeof PSEUDO | undefined {
-  if (name === PSEUDO) return PSEUDO;
-  const base = name?.split('-')[0]?.toLowerCase();
-  return (Object.keys(LANGUAGES) as Language[]).find((language) => language === base);
-}
-
-/** The address, then what was chosen here before, then what the browser speaks, then English. */
-export function detect(): Language | typeof PSEUDO {
-  const asked = known(new URLSearchParams(location.search).get('lang'));
-  if (asked) return asked;
-  let kept: string | null = null;
-  try {
-    kept = localStorage.getItem(KEY);
-  } catch {
-    // Storage may be forbidden; the browser's own language then.
-  }
-  return known(kept) ?? navigator.languages.map(known).find((language) => language && language !== PSEUDO) ?? 'en';
 }
 
 /** Loads every catalogue of the page, then switches. */

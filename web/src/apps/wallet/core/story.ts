@@ -49,10 +49,16 @@ export function messageOf(d: Delivery, told: Timeline | null, nowMs: number): Me
   return say('waiting', 'info');
 }
 
-/** The words for a message's codes. */
+/** The words for a message's codes. The same code means something else in another message. */
 export function becauseOf(message: Message, words: Words): string[] {
-  const books = [words.alarms, words.proof, words.refusals, words.reasons];
-  return message.because.flatMap((code) => books.map((book) => pick(book, code)).find(Boolean) ?? []);
+  const books: Partial<Record<MessageName, object>> = {
+    alarm: words.alarms,
+    done: words.proof,
+    notOpened: words.refusals,
+    notReady: words.reasons,
+  };
+  const book = books[message.name] ?? {};
+  return message.because.flatMap((code) => pick(book, code) ?? []);
 }
 
 export interface Told {

@@ -1,12 +1,12 @@
 /** Runs `work` now, then every so often while the page is looked at, and when it comes back. Returns how to end it. */
-export function everyWhileVisible(everyMs: number, work: () => unknown): () => void {
+export function everyWhileVisible(everyMs: number | (() => number), work: () => unknown): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let ended = false;
   const next = async () => {
     clearTimeout(timer);
     if (ended || document.hidden) return;
     await work();
-    if (!ended) timer = setTimeout(next, everyMs);
+    if (!ended) timer = setTimeout(next, typeof everyMs === 'number' ? everyMs : everyMs());
   };
   const back = () => {
     if (!document.hidden) void next();
