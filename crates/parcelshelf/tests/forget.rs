@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
 
-use parcelshelf::people::{Courier, Owner, until};
+use parcelshelf::people::{Courier, Owner, order, until};
 use parcelshelf::stage::{Setting, Stage};
 use parcelshelf_client::Failure;
 use parcelshelf_core::area::Position;
@@ -361,4 +361,48 @@ async fn what_was_erased_is_readable_in_no_backup() {
 fn archive_log_key(parties: &Path) -> String {
     let seed = read_key(&parties.join("keyholder/keys/log.key")).unwrap();
     parcelshelf_log::note::LogSigner::from_seed("localhost/log", &seed).unwrap().verifier().line()
+}
+
+/// A deadline of no days comes with the end of the delivery. Nobody asks for anything here but for a hold.
+#[tokio::test]
+async fn a_deadline_erases_by_itself_and_a_hold_stops_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut stage = Stage::start(dir.path(), &WorldFile::demo(), Setting::default()).await.unwrap();
+    let scene = Arc::clone(&stage.scene);
+    let config = scene.layout.dir.join("carrier/carrier.toml");
+    stage.carrier.stop().await.unwrap();
+    let text = fs::read_to_string(&config).unwrap();
+    assert!(text.contains("deliveries_days = 90"), "the default is written for whoever wants another");
+    fs::write(&config, text.replace("deliveries_days = 90", "deliveries_days = 0")).unwrap();
+    stage.carrier.restart(&[]).await.unwrap();
+
+    let (merchant, dispatch) = (scene.merchant(), scene.dispatch());
+    let mut deliveries = Vec::new();
+    for n in 1..=2 {
+        let order = order(scene.host.now(), &format!("{LABEL}{n}")).unwrap();
+        let shipped = merchant.ship(&order, &format!("ship-000{n}")).await.unwrap();
+        let id = shipped.delivery;
+        if n == 2 {
+            dispatch.step(id, "hold", "hold-0001", &json!({"held": true})).await.unwrap();
+        }
+        dispatch.step(id, "cancel", &format!("cancel-0{n}"), &json!({"reason": "did_not_open"})).await.unwrap();
+        let parcel = json!({"parcel": shipped.parcels[0]});
+        dispatch.step(id, "fallback-done", &format!("fallback{n}"), &parcel).await.unwrap();
+        deliveries.push(id);
+    }
+    let gone = async |id| {
+        until(&scene.host, "the deadline", async || match dispatch.delivery(id).await {
+            Err(failure) if failure.code() == Some("delivery_unknown") => Ok(Some(())),
+            other => other.map(|_| None),
+        })
+        .await
+        .unwrap();
+    };
+    gone(deliveries[0]).await;
+    assert_eq!(dispatch.delivery(deliveries[1]).await.unwrap()["held"], true, "a hold stops the deadline");
+    let again = merchant.ship(&order(scene.host.now(), LABEL).unwrap(), "ship-0001").await;
+    assert_eq!(code(again), "erased", "the answer that was kept for a repeated request went with it");
+    dispatch.step(deliveries[1], "hold", "hold-0002", &json!({"held": false})).await.unwrap();
+    gone(deliveries[1]).await;
+    stage.stop().await.unwrap();
 }
