@@ -26,7 +26,9 @@ use super::courier::courier_of;
 use super::routes::{delivery_of, seen};
 use crate::Carrier;
 use crate::board::{self, Seen, Why};
-use crate::db::{COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, Failure, Index, MAY_BE_OPEN, Stored, again, apply};
+use crate::db::{
+    COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, Failure, Index, MAY_BE_OPEN, Stored, again, apply,
+};
 use crate::people::{StaffId, StaffRole};
 
 /// Deliveries of one state on a board.
