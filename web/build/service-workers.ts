@@ -24,6 +24,13 @@ function shell(bundle: Bundle, entry: Rolldown.OutputChunk): string[] {
     styles?.forEach((style) => files.add(style));
   };
   visit(entry.fileName);
+  // An entry that draws its first view by itself loads the page behind it; both belong to the shell.
+  // So do the languages.
+  const later = new RegExp(`/apps/${entry.name}/(app|i18n/(en|de|es))\\.ts$`);
+  for (const name of entry.dynamicImports) {
+    const chunk = bundle[name];
+    if (chunk?.type === 'chunk' && later.test(chunk.facadeModuleId ?? '')) visit(name);
+  }
   return [...files].sort();
 }
 
