@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::db::{ACCEPT, Change, DELIVERIES, ERASE, Failure, READY, ReadyPart, WATCH, WINDOW, again, apply};
 use crate::board::may_be_open;
+use crate::db::{ACCEPT, Change, DELIVERIES, ERASE, Failure, READY, ReadyPart, WATCH, WINDOW, again, apply};
 use crate::gateway::NotDone;
 use crate::model::rounded_up;
 use crate::{Carrier, feed, retention};

@@ -20,7 +20,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::rows::{
-    self, ACCOUNTS, CREDENTIALS, EXPIRES, PHOTOS, PhotoRow, SEED_BOXES, SESSIONS, SINCE, SessionRow, WALLET, vault_problem,
+    self, ACCOUNTS, CREDENTIALS, EXPIRES, PHOTOS, PhotoRow, SEED_BOXES, SESSIONS, SINCE, SessionRow, WALLET,
+    vault_problem,
 };
 use crate::sessions::{self, NewWallet as Confirmed};
 use crate::sites::{Public, Site};

@@ -21,8 +21,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::rows::{
-    self, ACCOUNTS, AccountRow, CREDENTIALS, CredentialRow, SEED_BOXES, SESSIONS, SeedBoxRow, SessionRow, credential_name,
-    wallet_owner,
+    self, ACCOUNTS, AccountRow, CREDENTIALS, CredentialRow, SEED_BOXES, SESSIONS, SeedBoxRow, SessionRow,
+    credential_name, wallet_owner,
 };
 use crate::{Front, relay, store_problem};
 

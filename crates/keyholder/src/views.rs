@@ -27,7 +27,10 @@ impl Keyholder {
             self.config.operator.key().map_err(|_| broken("the operator's key in the configuration is none"))?;
         let operator = serde_json::from_str(&operator.to_jwk()).map_err(|_| broken("a key's JSON cannot be read"))?;
         let told = self.makers.told();
-        Ok(MakersOut { makers: told.map(|(maker, makes)| MakerOut { maker, makes: makes.to_vec() }).collect(), operator })
+        Ok(MakersOut {
+            makers: told.map(|(maker, makes)| MakerOut { maker, makes: makes.to_vec() }).collect(),
+            operator,
+        })
     }
 
     /// The newest deliveries of a wallet and what is blocked, sealed to its devices.
@@ -109,7 +112,8 @@ impl Keyholder {
         // Who has not proved to stand at the car learns nothing of it, nor does anybody while somebody in it has stopped it.
         self.car_stands(&vehicle, &car)
             .map_err(|_| Problem::new(409, "possession_not_proved", "prove first that you stand at this car"))?;
-        let silent = || Problem::new(409, "car_not_found", "the car does not say where it stands").detail("try again later");
+        let silent =
+            || Problem::new(409, "car_not_found", "the car does not say where it stands").detail("try again later");
         self.car_answers(&car).map_err(|_| silent())?;
         let mut change = Change::new(&self.db, &self.host);
         change.note(Kind::AreaShown, &[("vehicle", id.to_string())], &wallet_key(wallet)).await?;
@@ -130,4 +134,3 @@ fn payload_of(jws: &str) -> Value {
     let payload = jws.split('.').nth(1).and_then(from_b64);
     payload.and_then(|p| serde_json::from_slice(&p).ok()).unwrap_or_default()
 }
-

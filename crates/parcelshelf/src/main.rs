@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
 use parcelshelf::{
-    audit, demo, doctor, drill, init, keeping, openapi, order, plan, prove, services, sim, simulate, verify, witness,
-    audit, demo, doctor, drill, enrol, init, openapi, order, plan, services, sim, simulate, verify, witness,
+    audit, demo, doctor, drill, enrol, init, keeping, openapi, order, plan, prove, services, sim, simulate, verify,
+    witness,
 };
 use parcelshelf_edge::driven::a_thread_wakes;
 

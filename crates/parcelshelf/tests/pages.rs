@@ -121,7 +121,8 @@ async fn each_host_shows_its_own_app_and_a_session_counts_for_its_own_page() {
     assert_eq!(robin.ask(Method::POST, "/v1/courier/shift", Some(shift)).await.status(), StatusCode::OK);
 
     // A program gets no cookie, and only the page's own request does.
-    let plain = robin.request(Method::POST, "/v1/courier/sessions").json(&json!({ "code": code })).send().await.unwrap();
+    let plain =
+        robin.request(Method::POST, "/v1/courier/sessions").json(&json!({ "code": code })).send().await.unwrap();
     assert_eq!(plain.status(), StatusCode::FORBIDDEN);
     assert_eq!(robin.ask(Method::DELETE, "/v1/session", None).await.status(), StatusCode::NO_CONTENT);
     assert_eq!(robin.ask(Method::GET, "/v1/courier/route", None).await.status(), StatusCode::UNAUTHORIZED);

@@ -19,7 +19,7 @@ async fn a_wallet_reads_its_deliveries_its_area_and_its_seed_again() {
     let mut car = CarFile::of("kim@example.org");
     (car.latitude, car.longitude) = (place().latitude_deg(), place().longitude_deg());
     let world = WorldFile { cars: vec![car], ..WorldFile::demo() };
-    let stage = Stage::start(dir.path(), &world, Setting::default()).await.unwrap();
+    let mut stage = Stage::start(dir.path(), &world, Setting::default()).await.unwrap();
     let scene = &stage.scene;
     let cars = scene.sim().get("/__sim/cars", &[]).await.unwrap();
     let vin = cars["cars"][0]["vin"].as_str().unwrap();

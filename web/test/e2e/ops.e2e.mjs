@@ -27,8 +27,8 @@ export default (test) => {
     await page.getByRole('button', { name: 'Make the passkey' }).click();
     await page.getByRole('button', { name: 'Confirm and log in' }).click();
     await page.getByRole('heading', { name: 'Board' }).waitFor();
-    await page.getByText('Nothing waits to be loaded').waitFor();
-    await check.screen(page, 'an empty board');
+    await page.getByRole('heading', { name: 'Loading, before departure' }).waitFor();
+    await check.screen(page, 'a first board');
     await page.getByRole('button', { name: 'Log out' }).click();
     await page.getByRole('heading', { name: 'Log in' }).waitFor();
     await check.screen(page, 'log-in');
