@@ -247,9 +247,7 @@ fn not_begun(error: &AccessError) -> Sent {
         | AccessError::CarSilent
         | AccessError::Down { .. }
         | AccessError::Malformed(_)
-        | AccessError::Credentials => {
-            did_not_happen(Refusal::MakerRefused, None)
-        }
+        | AccessError::Credentials => did_not_happen(Refusal::MakerRefused, None),
     }
 }
 fn millis(span: Duration) -> i64 {

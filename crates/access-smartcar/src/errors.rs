@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn every_error_tells_who_must_act() {
-        use AccessError::{CarSilent, Credentials, Malformed, NotSupported, OwnerActionNeeded, RateLimited, Unreachable};
+        use AccessError::{
+            CarSilent, Credentials, Malformed, NotSupported, OwnerActionNeeded, RateLimited, Unreachable,
+        };
         for (status, kind, code, expected) in [
             (401, "AUTHENTICATION", "", OwnerActionNeeded(TOKEN_REFUSED)),
             (403, "PERMISSION", "", OwnerActionNeeded(PERMISSION_REFUSED)),

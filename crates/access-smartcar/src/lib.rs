@@ -241,8 +241,7 @@ impl Smartcar {
         let told = self.read(Operation("permissions"), session, &checked.v2(id.expose(), "permissions")).await?;
         let missing_permissions = answers::missing_permissions(body(&told), &SCOPES).map_err(AccessError::Malformed)?;
         let can_lock = !missing_permissions.iter().any(|p| p == CONTROL) && self.capable(&vin).await?;
-        let mut obstacles: Vec<Obstacle> =
-            missing_permissions.iter().filter_map(|p| tokens::obstacle(p)).collect();
+        let mut obstacles: Vec<Obstacle> = missing_permissions.iter().filter_map(|p| tokens::obstacle(p)).collect();
         let security = self.read(Operation("security"), session, &checked.v2(id.expose(), "security")).await;
         let watched = unless_not_now(security, &mut obstacles)?.is_some_and(|answer| {
             answers::can_be_watched(body(&answer), answers::recorded_at(&answer.headers, session.now))
@@ -287,17 +286,12 @@ fn body(answer: &Answer) -> &[u8] {
     answer.body.as_deref().unwrap_or_default()
 }
 /// A car that lacks this, sleeps, or whose owner did not allow it, is found so; anything else ends the search.
-fn unless_not_now<T>(
-    answer: Result<T, AccessError>,
-    obstacles: &mut Vec<Obstacle>,
-) -> Result<Option<T>, AccessError> {
+fn unless_not_now<T>(answer: Result<T, AccessError>, obstacles: &mut Vec<Obstacle>) -> Result<Option<T>, AccessError> {
     let obstacle = match answer {
         Ok(value) => return Ok(Some(value)),
         // Which permission it was, the list of permissions says.
         Err(
-            AccessError::NotSupported
-            | AccessError::Malformed(_)
-            | AccessError::OwnerActionNeeded(PERMISSION_REFUSED),
+            AccessError::NotSupported | AccessError::Malformed(_) | AccessError::OwnerActionNeeded(PERMISSION_REFUSED),
         ) => None,
         Err(AccessError::CarSilent) => Some(Obstacle::CarAsleep),
         Err(AccessError::OwnerActionNeeded(REMOTE_ACCESS_OFF)) => Some(Obstacle::RemoteAccessOff),

@@ -104,9 +104,7 @@ pub(crate) fn obstacles<'a>(missing: impl Iterator<Item = &'a str>) -> Vec<Obsta
     let mut all: Vec<Obstacle> = missing
         .filter_map(|scope| match scope {
             "conve:commands" | "conve:lock" | "conve:unlock" => Some(Obstacle::ControlNotGiven),
-            "conve:doors_status" | "conve:lock_status" | "conve:command_accessibility" => {
-                Some(Obstacle::StateNotGiven)
-            }
+            "conve:doors_status" | "conve:lock_status" | "conve:command_accessibility" => Some(Obstacle::StateNotGiven),
             "location:read" => Some(Obstacle::PlaceNotGiven),
             _ => None,
         })

@@ -821,7 +821,8 @@ pub(crate) fn readiness_told(grant: &GrantRow) -> Vec<Value> {
 pub(crate) fn denied_told(grant: &GrantRow) -> Vec<Value> {
     let told = grant.denied.iter().filter_map(|(cause, ms)| {
         let at = Timestamp::from_unix_millis(*ms);
-        let words = Denial::parse(cause).map(Denial::words).or_else(|| Hindrance::parse(cause).map(Hindrance::words))?;
+        let words =
+            Denial::parse(cause).map(Denial::words).or_else(|| Hindrance::parse(cause).map(Hindrance::words))?;
         Some(json!({"at": at.to_rfc3339(), "code": cause, "text": words}))
     });
     told.collect()

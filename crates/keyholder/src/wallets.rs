@@ -7,9 +7,9 @@ use parcelshelf_core::id::{AccessPointId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
+use parcelshelf_opening::attempt::Event as AttemptEvent;
 use parcelshelf_opening::eligibility::Finding;
 use parcelshelf_opening::hindrance::Hindrance;
-use parcelshelf_opening::attempt::Event as AttemptEvent;
 use parcelshelf_opening::possession::{self, Door, DoorChange, Prompt, Verdict};
 use parcelshelf_protocol::content::Description;
 use parcelshelf_protocol::encoding::{Thumbprint, b64, from_b64, sha256};
@@ -498,9 +498,7 @@ const fn how_locking_is_proved(facts: &parcelshelf_access::Facts) -> &'static st
 
 /// For the owner: what stands against a car or should be known of it, in plain words, and what to do.
 pub(crate) fn findings_json(found: impl Iterator<Item = Finding>) -> Vec<Value> {
-    let told = |f: Finding| {
-        json!({"code": f.code(), "refuses": f.refuses(), "what_to_do": f.remedy().code(), "text": f.words()})
-    };
+    let told = |f: Finding| json!({"code": f.code(), "refuses": f.refuses(), "what_to_do": f.remedy().code(), "text": f.words()});
     found.map(told).collect()
 }
 

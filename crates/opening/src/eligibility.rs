@@ -135,7 +135,9 @@ impl Finding {
             Self::Obstacle(obstacle) => words_of(obstacle),
             Self::CountryUnknown => "We do not know in which country the car is at home. Say so.",
             Self::OutsideServiceArea => "The maker does not offer this where the car is at home.",
-            Self::NoPosition => "The maker does not tell us where the car stands. A pin at parking would have to stand in.",
+            Self::NoPosition => {
+                "The maker does not tell us where the car stands. A pin at parking would have to stand in."
+            }
             Self::PinInstead => "Your own pin at parking stands in for a position of the maker.",
             Self::CheckDigitNotUsed => "The car's identification number has no check digit. Nothing to do.",
         }
@@ -162,10 +164,9 @@ impl Finding {
                 Obstacle::NotTheHolder => Remedy::LetTheHolderLink,
                 Obstacle::PlanInactive => Remedy::ActivatePlan,
                 Obstacle::AccountNeedsAttention => Remedy::CheckWithMaker,
-                Obstacle::RemoteAccessOff
-                | Obstacle::ValetMode
-                | Obstacle::CarAsleep
-                | Obstacle::KeyNotLetIn => Remedy::ActAtTheCar,
+                Obstacle::RemoteAccessOff | Obstacle::ValetMode | Obstacle::CarAsleep | Obstacle::KeyNotLetIn => {
+                    Remedy::ActAtTheCar
+                }
             },
             Self::CountryUnknown => Remedy::SayCountry,
             Self::NoPosition => Remedy::SetPinAtParking,

@@ -169,7 +169,11 @@ pub fn judge(question: Question, f: &ReadinessFacts) -> Answer {
     if !f.maker_answers {
         // Nothing else can be said of the car: what follows from the silence is no cause of its own.
         passing.push(Cause::MakerDown);
-        return Answer { word: word(asks_awake, &lasting, &passing, false), causes: [lasting, passing].concat(), wake: false };
+        return Answer {
+            word: word(asks_awake, &lasting, &passing, false),
+            causes: [lasting, passing].concat(),
+            wake: false,
+        };
     }
     if asks_reach && !holds(f.reachable) {
         passing.push(Cause::NotReachable);
@@ -265,7 +269,11 @@ mod tests {
             (Question::TenMinutesBefore, Word::No),
         ] {
             let answer = judge(question, &silent);
-            assert_eq!((answer.word, answer.causes, answer.wake), (word, vec![Cause::MakerDown], false), "{question:?}");
+            assert_eq!(
+                (answer.word, answer.causes, answer.wake),
+                (word, vec![Cause::MakerDown], false),
+                "{question:?}"
+            );
             let blocked = ReadinessFacts { granted: false, ..silent };
             let answer = judge(question, &blocked);
             assert_eq!((answer.word, answer.causes), (Word::No, vec![Cause::NotGranted, Cause::MakerDown]));

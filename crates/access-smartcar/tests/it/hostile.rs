@@ -40,7 +40,10 @@ fn hostile_answers() -> Vec<(&'static str, ResponseTemplate)> {
         ("a text", ok(r#""success""#)),
         ("two results", ok(r#"{"status":"success","status":"error","isLocked":true,"isLocked":false}"#)),
         ("two spellings", ok(r#"{"status":"success","Status":"pending","isLocked":true,"islocked":false}"#)),
-        ("numbers for words", ok(r#"{"status":1,"isLocked":1,"latitude":"57.7","longitude":true,"vehicles":7,"vin":5}"#)),
+        (
+            "numbers for words",
+            ok(r#"{"status":1,"isLocked":1,"latitude":"57.7","longitude":true,"vehicles":7,"vin":5}"#),
+        ),
         ("cut off", ok(r#"{"status":"success","isLocked":tr"#)),
         ("a web page", ResponseTemplate::new(200).set_body_string("<html>success</html>")),
         ("accepted elsewhere", ResponseTemplate::new(202).set_body_string(r#"{"status":"success"}"#)),
@@ -77,7 +80,10 @@ async fn an_answer_to_a_command_that_is_none_is_unknown_and_is_not_repeated() {
             let smartcar = smartcar(config(&server.uri()));
             let sent = smartcar.send(&session(), &smartcar.prepare(command, &vin(), [1; 16], NOW)).await;
             assert_eq!(sent.outcome, Outcome::Unknown, "{name} {command:?}");
-            assert!(sent.may_act_until.is_some_and(|until| until >= NOW.plus_seconds(310)), "{name}: as long as it may");
+            assert!(
+                sent.may_act_until.is_some_and(|until| until >= NOW.plus_seconds(310)),
+                "{name}: as long as it may"
+            );
             assert_eq!(commands(&server).await, 1, "{name} {command:?}");
         }
     }

@@ -11,8 +11,8 @@ use parcelshelf_protocol::statement::{Covered, Said, VerifiedStatement};
 use serde_json::Value;
 
 use super::bodies::{
-    AcceptedOut, AccessPointOut, Choice, Code, Confirmed, Done, EnvelopeOut, ForCarrier, HandedGrant, KeysOut, LaterLink,
-    LinkOut, Linked, NonceOut, ScopeWord, Sealed, WalletOut, What,
+    AcceptedOut, AccessPointOut, Choice, Code, Confirmed, Done, EnvelopeOut, ForCarrier, HandedGrant, KeysOut,
+    LaterLink, LinkOut, Linked, NonceOut, ScopeWord, Sealed, WalletOut, What,
 };
 use super::{Answer, Session, State, problem};
 use crate::Keyholder;

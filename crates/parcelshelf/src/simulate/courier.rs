@@ -521,10 +521,7 @@ impl AtStop<'_> {
 
 /// Refusals after which asking again helps, as the page tells couriers.
 fn may_pass(code: &str) -> bool {
-    matches!(
-        code,
-        "conditions_not_met" | "too_slow" | "busy" | "attempt_under_way"
-    ) || code.starts_with("nonce_")
+    matches!(code, "conditions_not_met" | "too_slow" | "busy" | "attempt_under_way") || code.starts_with("nonce_")
 }
 
 /// The reason that the courier's app shows for it.
