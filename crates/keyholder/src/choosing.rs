@@ -1,5 +1,8 @@
 //! One car out of several: what an account at a maker holds besides is nobody's business. Until the owner has chosen, the cars
-//! are in the memory of one request each time, and nothing is kept of those that were not chosen.
+//! are in memory only, and nothing is kept of those that were not chosen.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use parcelshelf_access::{Session, VehicleFindings};
 use parcelshelf_core::id::{LinkId, VehicleId, WalletId};
@@ -18,6 +21,38 @@ use crate::wallets::findings_json;
 /// Cars of one account. An account with more is a fleet's or a lessor's: whoever leases a car links it with an account of
 /// their own.
 const CARS_MAX: usize = 16;
+/// Linkings looked at in one sweep.
+const AT_ONCE: u32 = 64;
+/// Linkings whose cars are remembered. Beyond, the maker is asked again.
+const OFFERS_MAX: usize = 1_024;
+
+/// Cars that owners choose from at this moment, and until when. A maker need not be asked three times for one choice, which
+/// would use up an account's readings.
+#[derive(Default)]
+pub(crate) struct Offers(Mutex<HashMap<LinkId, (i64, Vec<VehicleFindings>)>>);
+impl std::fmt::Debug for Offers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Offers(<redacted>)")
+    }
+}
+impl Offers {
+    fn all(&self) -> MutexGuard<'_, HashMap<LinkId, (i64, Vec<VehicleFindings>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn remember(&self, link: LinkId, until_ms: i64, now_ms: i64, cars: &[VehicleFindings]) {
+        let mut all = self.all();
+        all.retain(|_, (until, _)| *until > now_ms);
+        if all.len() < OFFERS_MAX {
+            all.insert(link, (until_ms, cars.to_vec()));
+        }
+    }
+    fn of(&self, link: LinkId) -> Option<Vec<VehicleFindings>> {
+        self.all().get(&link).map(|(_, cars)| cars.clone())
+    }
+    fn forget(&self, link: LinkId) {
+        self.all().remove(&link);
+    }
+}
 
 impl Keyholder {
     /// The only car of an account becomes the wallet's, and cars that it has already are looked at anew. Of all others the
@@ -41,6 +76,9 @@ impl Keyholder {
         row.value.choosing = chosen.len() < cars.len();
         row.value.expires_ms = self.host.now().plus_seconds(LINK_MINUTES * 60).unix_millis();
         self.take_over(wallet, maker, &chosen, Some(&row)).await?;
+        if row.value.choosing {
+            self.offers.remember(link, row.value.expires_ms, self.host.now().unix_millis(), cars);
+        }
         Ok(row.value.choosing)
     }
 
@@ -56,8 +94,13 @@ impl Keyholder {
             return Err(gone().into());
         }
         let maker = row.value.maker.clone();
-        let session = self.session(wallet, &maker).await?;
-        let mut cars = self.makers.vehicles(&maker, wallet, &session, &self.host).await?;
+        let mut cars = match self.offers.of(link) {
+            Some(cars) => cars,
+            None => {
+                let session = self.session(wallet, &maker).await?;
+                self.makers.vehicles(&maker, wallet, &session, &self.host).await?
+            }
+        };
         let known = self.known_cars(wallet).await?;
         cars.retain(|car| known.iter().all(|(vin, _)| vin != car.vin.expose()));
         cars.truncate(CARS_MAX);
@@ -108,7 +151,9 @@ impl Keyholder {
         chosen.dedup_by_key(|car| car.vin.expose().to_owned());
         let mut row = offer.row;
         row.value.choosing = false;
-        self.take_over(wallet, &offer.maker, &chosen, Some(&row)).await
+        self.take_over(wallet, &offer.maker, &chosen, Some(&row)).await?;
+        self.offers.forget(link);
+        Ok(())
     }
 
     /// Asks the maker anew what stands against a car: its owner says that it is mended.
@@ -143,7 +188,7 @@ impl Keyholder {
     /// Linkings whose owner chose no car: with them our permission goes back, unless a car of that account is linked.
     pub(crate) async fn give_up_links(&self) -> Result<(), Failure> {
         let now = self.host.now().unix_millis();
-        for mut link in self.db.first::<LinkRow>("expires", &[]).await? {
+        for mut link in self.db.first::<LinkRow>("expires", &[], AT_ONCE).await? {
             if link.value.expires_ms >= now {
                 return Ok(());
             }

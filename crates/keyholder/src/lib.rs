@@ -109,6 +109,7 @@ pub(crate) struct Keyholder {
     pub legs: legs::Legs,
     pub begun: occupants::Begun,
     pub tokens: linking::TokenLocks,
+    pub offers: choosing::Offers,
     pub log: logbook::Logbook,
     pub witnesses: witnesses::Witnesses,
     /// What the log is paced by.
@@ -241,6 +242,7 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
         legs: legs::Legs::default(),
         begun: occupants::Begun::default(),
         tokens: linking::TokenLocks::default(),
+        offers: choosing::Offers::default(),
         log: logbook::Logbook::default(),
         witnesses,
         log_timer: shell.log_timer,
