@@ -233,7 +233,7 @@ impl Keyholder {
     /// Erases deliveries whose deadline has come.
     pub(crate) async fn erase_overdue(&self) -> Result<(), Failure> {
         let before = self.host.now().unix_millis() - i64::from(self.config.retention.deliveries_days) * DAY_MS;
-        for grant in self.db.first_few::<GrantRow>(EXPIRES, OVERDUE_AT_ONCE).await? {
+        for grant in self.db.first::<GrantRow>(EXPIRES, &[], OVERDUE_AT_ONCE).await? {
             if grant.value.use_state.exp_ms >= before {
                 return Ok(());
             }

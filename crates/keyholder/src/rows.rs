@@ -73,7 +73,7 @@ rows! {
         blocked_all: bool,
     }
     /// A linking in progress; the id is the OAuth state.
-    LinkRow in "link" of LinkRow::of_wallet { wallet: String, maker: String, verifier_sealed: String, expires_ms: i64, done: bool }
+    LinkRow in "link" { wallet: String, maker: String, verifier_sealed: String, expires_ms: i64, done: bool }
     /// An account at a maker; the id is wallet and maker.
     AccountRow in "account" of AccountRow::of_wallet {
         wallet: String,
@@ -353,7 +353,7 @@ macro_rules! of_wallet {
         }
     })+};
 }
-of_wallet!(LinkRow, AccountRow, VehicleRow);
+of_wallet!(AccountRow, VehicleRow);
 
 impl AttemptPart {
     /// What the stop page sees of it; [`AttemptRow::seq`] grows when this changes.
