@@ -613,13 +613,7 @@ impl Wallet {
             let part = self.get(&format!("/v1/wallet/deliveries/{id}/export")).await?;
             deliveries.push(self.open(&part, Sealed::Account, id)?);
         }
-        let vehicles = self.open(&self.get("/v1/wallet/vehicles").await?, Sealed::Account, &self.id.to_string())?;
-        Ok(json!({
-            "format": "psh-export-v1",
-            "wallet": wallet,
-            "vehicles": vehicles["vehicles"],
-            "deliveries": deliveries,
-        }))
+        Ok(json!({"format": "psh-export-v1", "wallet": wallet, "deliveries": deliveries}))
     }
 
     /// Says that the alarm of a delivery was seen and somebody has looked.

@@ -14,7 +14,7 @@ use parcelshelf_log::record::{Built, ChainHead, Kind, Opening, RecordBuilder};
 use parcelshelf_protocol::encoding::{b64, from_b64};
 use parcelshelf_protocol::records::{Entry, Event};
 use parcelshelf_store::{
-    Append, Batch, Check, Committed, Engine, JournalWrite, ListQuery, Page, Put, StoreError, Version,
+    Append, Batch, Check, Committed, Engine, JournalWrite, ListQuery, PAGE_ROWS_MAX, Page, Put, StoreError, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -117,7 +117,8 @@ impl Db {
     pub async fn list<T: RowType>(&self, index: &str, prefix: &[u8]) -> Result<Vec<Stored<T>>, StoreError> {
         let (mut all, mut cursor) = (Vec::new(), None);
         loop {
-            let Page { rows, next } = self.engine.list(Self::query::<T>(index, prefix, cursor)).await?;
+            let query = Self::query::<T>(index, prefix, cursor, PAGE_ROWS_MAX);
+            let Page { rows, next } = self.engine.list(query).await?;
             for row in rows {
                 all.extend(self.stored(row).await?);
             }
@@ -128,16 +129,14 @@ impl Db {
         }
     }
 
-    /// The first of them, one page at most.
-    pub async fn first<T: RowType>(&self, index: &str, prefix: &[u8]) -> Result<Vec<Stored<T>>, StoreError> {
-        self.page::<T>(Self::query::<T>(index, prefix, None)).await
-    }
-    /// The first few of an index.
-    pub async fn first_few<T: RowType>(&self, index: &str, limit: u32) -> Result<Vec<Stored<T>>, StoreError> {
-        self.page::<T>(ListQuery { limit, ..Self::query::<T>(index, &[], None) }).await
-    }
-    async fn page<T: RowType>(&self, query: ListQuery) -> Result<Vec<Stored<T>>, StoreError> {
-        let page = self.engine.list(query).await?;
+    /// The first `limit` of them, one page at most.
+    pub async fn first<T: RowType>(
+        &self,
+        index: &str,
+        prefix: &[u8],
+        limit: u32,
+    ) -> Result<Vec<Stored<T>>, StoreError> {
+        let page = self.engine.list(Self::query::<T>(index, prefix, None, limit)).await?;
         let mut all = Vec::with_capacity(page.rows.len());
         for row in page.rows {
             all.extend(self.stored(row).await?);
@@ -152,19 +151,13 @@ impl Db {
         index: &str,
         prefix: &[u8],
     ) -> Result<Vec<parcelshelf_store::Row>, StoreError> {
-        let limit = parcelshelf_store::PAGE_ROWS_MAX;
         let (table, index) = (table.to_owned(), index.to_owned());
-        Ok(self.engine.list(ListQuery { table, index, prefix: prefix.to_vec(), cursor: None, limit }).await?.rows)
+        let query = ListQuery { table, index, prefix: prefix.to_vec(), cursor: None, limit: PAGE_ROWS_MAX };
+        Ok(self.engine.list(query).await?.rows)
     }
 
-    fn query<T: RowType>(index: &str, prefix: &[u8], cursor: Option<Vec<u8>>) -> ListQuery {
-        ListQuery {
-            table: T::TABLE.to_owned(),
-            index: index.to_owned(),
-            prefix: prefix.to_vec(),
-            cursor,
-            limit: parcelshelf_store::PAGE_ROWS_MAX,
-        }
+    fn query<T: RowType>(index: &str, prefix: &[u8], cursor: Option<Vec<u8>>, limit: u32) -> ListQuery {
+        ListQuery { table: T::TABLE.to_owned(), index: index.to_owned(), prefix: prefix.to_vec(), cursor, limit }
     }
 
     async fn stored<T: RowType>(&self, row: parcelshelf_store::Row) -> Result<Option<Stored<T>>, StoreError> {
@@ -292,12 +285,6 @@ impl<'a> Change<'a> {
             index.insert(OWNER.to_owned(), sealed_for.as_bytes().to_vec());
         }
         self.keep(&built, kind.code(), sealed_for, None, index).await
-    }
-
-    /// A leaf of no record: 32 random bytes, like those of any other.
-    pub fn pad(&mut self) {
-        let bytes: [u8; 32] = self.host.random();
-        self.batch.appends.push(Append { stream: LEAVES.to_owned(), bytes: bytes.to_vec() });
     }
 
     async fn write_record(

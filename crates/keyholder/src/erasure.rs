@@ -233,7 +233,7 @@ impl Keyholder {
     /// Erases deliveries whose deadline has come.
     pub(crate) async fn erase_overdue(&self) -> Result<(), Failure> {
         let before = self.host.now().unix_millis() - i64::from(self.config.retention.deliveries_days) * DAY_MS;
-        for grant in self.db.first_few::<GrantRow>(EXPIRES, OVERDUE_AT_ONCE).await? {
+        for grant in self.db.first::<GrantRow>(EXPIRES, &[], OVERDUE_AT_ONCE).await? {
             if grant.value.use_state.exp_ms >= before {
                 return Ok(());
             }
@@ -325,6 +325,7 @@ impl Keyholder {
             "passkeys": passkeys,
             "blocked_carriers": owner.value.blocked_carriers,
             "blocked_all": owner.value.blocked_all,
+            "vehicles": self.vehicles_exported(wallet).await?,
             "records": self.records_told(OWNER, wallet_key(wallet).as_bytes()).await?,
             "deadlines": {"delivery_days_after_grant": r.deliveries_days, "journal_days": r.journal_days,
                           "backups_days": r.backups_days},
@@ -333,6 +334,31 @@ impl Keyholder {
         let envelope = self.to_owner(&owner.value, wallet, Purpose::Account, &about, content.to_string().as_bytes())?;
         let deliveries: Vec<String> = grants.iter().map(|g| b64(&g.id)).collect();
         Ok(json!({"envelope": envelope, "deliveries": deliveries}))
+    }
+
+    async fn vehicles_exported(&self, wallet: WalletId) -> Result<Vec<Value>, Failure> {
+        let (key, mut all) = (wallet_key(wallet), Vec::new());
+        for stored in self.vehicles_of(wallet).await? {
+            let (id, row) = (b64(&stored.id), &stored.value);
+            let opened = async |about: &str, sealed: &str| -> Result<Value, Failure> {
+                let content = self.db.vault.open(&key, about, sealed).await?;
+                Ok(content.and_then(|c| serde_json::from_slice(&c).ok()).unwrap_or_default())
+            };
+            let description = match &row.description_sealed {
+                Some(sealed) => opened(&format!("{id}/description"), sealed).await?,
+                None => Value::Null,
+            };
+            all.push(json!({
+                "vehicle": id,
+                "maker": row.maker,
+                "about": opened(&id, &row.about_sealed).await?,
+                "description": description,
+                "findings": row.findings,
+                "consents": row.consents.as_ref().map(|c| &c.statement),
+                "possession_proved_ms": row.possession.as_ref().and_then(|p| p.proved_ms),
+            }));
+        }
+        Ok(all)
     }
 
     /// Everything that is kept of one delivery, sealed to the owner.

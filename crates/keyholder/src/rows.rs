@@ -73,7 +73,7 @@ rows! {
         blocked_all: bool,
     }
     /// A linking in progress; the id is the OAuth state.
-    LinkRow in "link" of LinkRow::of_wallet {
+    LinkRow in "link" {
         wallet: String,
         maker: String,
         verifier_sealed: String,
@@ -366,7 +366,7 @@ macro_rules! of_wallet {
         }
     })+};
 }
-of_wallet!(LinkRow, AccountRow, VehicleRow);
+of_wallet!(AccountRow, VehicleRow);
 
 impl AttemptPart {
     /// What the stop page sees of it; [`AttemptRow::seq`] grows when this changes.

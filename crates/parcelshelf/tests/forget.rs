@@ -280,7 +280,8 @@ async fn what_was_erased_is_readable_in_no_backup() {
     let archive = wallet.export().await.unwrap();
     assert_eq!(archive["deliveries"][0]["delivery"], delivery.to_string());
     assert!(archive["deliveries"][0]["records"].as_array().unwrap().len() >= 8);
-    assert_eq!(archive["vehicles"][0]["vin"], vin);
+    assert_eq!(archive["wallet"]["vehicles"][0]["about"]["vin"], vin);
+    assert!(archive.to_string().contains(PLATE), "the owner's own words about the car");
     wallet.hold(delivery).await.unwrap();
     assert!(wallet.timeline(delivery).await.unwrap()["hold"]["by"] == "owner");
     assert_eq!(code(wallet.erase(ToErase::Delivery(delivery)).await), "held");

@@ -17,7 +17,7 @@ use parcelshelf_protocol::keys::{Keys, KeysClaims};
 use parcelshelf_protocol::proof::HttpRequest;
 use parcelshelf_protocol::request::Ticket;
 use parcelshelf_protocol::seal::{Context, Purpose, SealKeyPair};
-use parcelshelf_protocol::statement::{self, Covered, Said, Statement, ToErase};
+use parcelshelf_protocol::statement::{self, Covered, Said, Statement};
 use parcelshelf_protocol::webauthn::{Assertion, Passkey, RelyingParty};
 use serde_json::{Value, json};
 
@@ -211,8 +211,6 @@ fn statements(cases: &mut Vec<Value>) {
             link: String::from("HpHiUjJq0O2hTnPz3v1x0w"),
         },
         Said::Unblock { wallet, covered: Covered::Delivery(DeliveryId::from_bytes([5; 16])) },
-        Said::Erase { wallet, erased: ToErase::Delivery(DeliveryId::from_bytes([5; 16])) },
-        Said::LiftHold { wallet, delivery: DeliveryId::from_bytes([5; 16]) },
     ];
     let input = |bytes: &[u8], edit: &dyn Fn(&str, &mut Parts)| {
         let assertion = w.assertion(&statement::challenge(bytes), edit);
