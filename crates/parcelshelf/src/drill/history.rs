@@ -322,20 +322,35 @@ pub async fn restored_backup(world: &mut World) -> anyhow::Result<Gain> {
 /// When an honest step does not come about.
 pub async fn rolled_back_keyholder(world: &mut World) -> anyhow::Result<Gain> {
     let mut gain = Gain::default();
-    let mine = world.take(1).await?;
-    let n = mine[0];
-    let device = Arc::clone(world.courier(n)?);
+    let mine = world.take(3).await?;
     let mut backup = Backup::make(world, "rolled-back-keyholder").await?;
-    let mut visit = Visit::begin(world, n).await?;
-    visit.locate(world, &device.device).await??;
+    let mut visits = Vec::new();
+    for n in &mine {
+        let mut visit = Visit::begin(world, *n).await?;
+        visit.locate(world, &world.courier(*n)?.device).await??;
+        visits.push(visit);
+    }
     backup.keep(world, "rolled-back-unspent").await?;
-    let attempt = visit.open(world, &device.device).await??;
-    visit.finish(world, &device.device, attempt).await?;
-    let honest = world.seen(n);
+    let mut used = Vec::new();
+    for mut visit in visits {
+        let courier = Arc::clone(world.courier(visit.n)?);
+        let attempt = visit.open(world, &courier.device).await??;
+        // A lid that nobody pulled in time spends nothing; such a car is passed over.
+        if visit.finish(world, &courier.device, attempt).await.is_ok() {
+            used.push(visit);
+        }
+    }
+    ensure!(!used.is_empty(), "no honest opening came about");
+    let honest = world.all_seen(&mine);
     let now = backup.restore(world, "rolled-back-now").await?;
-    refused_all(world, &mut gain, &visit, "a used grant in a store from before its use").await?;
+    for visit in &used {
+        refused_all(world, &mut gain, visit, "a used grant in a store from before its use").await?;
+    }
     backup.end(world, &now).await?;
-    gain.must(world.seen(n).open_commands == honest.open_commands, || String::from("the car was opened a second time"));
-    gain.figure("openings", honest.lid_openings);
+    for (n, honest) in honest {
+        let commands = world.seen(n).open_commands;
+        gain.must(commands == honest.open_commands, || format!("delivery {n} was opened a second time"));
+    }
+    gain.figure("used_grants", used.len());
     Ok(gain)
 }

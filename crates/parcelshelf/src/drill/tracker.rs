@@ -14,7 +14,7 @@ use serde_json::json;
 use super::gain::Gain;
 use super::keepers::new_request;
 use super::needles;
-use super::stop::answered;
+use super::stop::{Visit, answered};
 use super::world::World;
 
 /// A partner who knows the log-in at the maker but does not sit in the car, a carrier of their own invention, and a guest link
@@ -95,7 +95,13 @@ async fn second_wallet(
         &answered(world, async || theirs.rehearse(&device, &consent).await).await,
     );
     let delivery = world.delivery(n)?.id;
-    gain.refused("to lift the owner's blocks", &answered(world, async || theirs.unblock(delivery).await).await);
+    // Nobody's delivery is unblocked by a wallet that it is not of: what counts is what the owner's block still does.
+    let mut visit = Visit::begin(world, n).await?;
+    answered(world, async || owner.wallet.block(delivery).await).await?;
+    let lifted = answered(world, async || theirs.unblock(delivery).await).await;
+    gain.count("to lift the owner's block", if lifted.is_ok() { "answered" } else { "refused" });
+    let looked = visit.locate(world, &world.courier(n)?.device).await?;
+    gain.refused("to look after a stranger lifted the owner's block", &looked);
     gain.refused("to read the owner's timeline", &answered(world, async || theirs.timeline(delivery).await).await);
     Ok(())
 }
