@@ -6,7 +6,7 @@ import * as check from './check.mjs';
 import { openBrowser, person } from './browser.mjs';
 import { startStage, until } from './stage.mjs';
 
-const TEST_MS = 120_000;
+const TEST_MS = 180_000;
 const here = fileURLToPath(new URL('.', import.meta.url));
 const shots = fileURLToPath(new URL('../../../target/e2e', import.meta.url));
 mkdirSync(shots, { recursive: true });
