@@ -22,6 +22,35 @@ const BACK_OFF: Duration = Duration::from_secs(2);
 const REFUSED: Duration = Duration::from_secs(30);
 /// Deliveries looked at in one step after a start.
 const PAGE: u32 = 200;
+/// In a busy city something changes all the time, and each question costs a signature here and three checks there: on
+/// average one in so many milliseconds takes everything together.
+const PACE_MS: u64 = 5_000;
+/// After a quiet time so many questions come without a rest: a single delivery is heard of at once.
+const AT_ONCE: u64 = 8;
+
+/// How fast questions follow each other: a bucket of [`AT_ONCE`] that gains one every [`PACE_MS`].
+#[derive(Debug)]
+struct Pace {
+    left_ms: u64,
+    at: Duration,
+}
+impl Pace {
+    const FULL_MS: u64 = AT_ONCE * PACE_MS;
+
+    const fn full(now: Duration) -> Self {
+        Self { left_ms: Self::FULL_MS, at: now }
+    }
+    /// A question has been answered at `now`: how long to rest before the next one.
+    fn rest(&mut self, now: Duration) -> Duration {
+        let gained = u64::try_from(now.saturating_sub(self.at).as_millis()).unwrap_or(Self::FULL_MS);
+        let has = self.left_ms.saturating_add(gained).min(Self::FULL_MS);
+        // What is owed is waited for; it is gained while waiting.
+        let rest = PACE_MS.saturating_sub(has);
+        self.left_ms = has.saturating_sub(PACE_MS);
+        self.at = now + Duration::from_millis(rest);
+        Duration::from_millis(rest)
+    }
+}
 
 /// Deliveries whose delegation a request is handing in at this moment.
 #[derive(Debug, Default)]
@@ -50,12 +79,13 @@ impl Drop for UnderWay<'_> {
 pub(crate) async fn read(carrier: Arc<Carrier>, mut stop: watch::Receiver<bool>) {
     let reading = async {
         let mut after = String::new();
+        let mut pace = Pace::full(carrier.host.clock.uptime());
         loop {
             let pause = match carrier.ask_changes(&after).await {
                 Ok(answer) => match carrier.take_changes(&answer).await {
                     Ok(()) => {
                         answer["next"].as_str().unwrap_or_default().clone_into(&mut after);
-                        continue;
+                        pace.rest(carrier.host.clock.uptime())
                     }
                     Err(problem) => {
                         tracing::warn!(code = problem.code(), "changes could not be kept and are asked for again");
@@ -142,5 +172,31 @@ impl Carrier {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_single_delivery_is_heard_of_at_once_and_a_busy_city_in_bunches() {
+        let mut pace = Pace::full(s(100));
+        let first: Vec<Duration> = (0..AT_ONCE).map(|_| pace.rest(s(100))).collect();
+        assert!(first.iter().all(Duration::is_zero), "{first:?}");
+        let mut now = s(100);
+        for _ in 0..100 {
+            let rest = pace.rest(now);
+            assert_eq!(rest, Duration::from_millis(PACE_MS), "in the long run one in so long");
+            now += rest;
+        }
+        // Quiet for a minute: the bucket is full again, and not fuller.
+        now += s(60);
+        let again = (0..=AT_ONCE).map(|_| pace.rest(now)).filter(Duration::is_zero).count();
+        assert_eq!(again, usize::try_from(AT_ONCE).unwrap());
     }
 }

@@ -131,15 +131,29 @@ impl State {
             }
         }
     }
-    /// Says on the board for when this process wants to be woken, if that has changed.
+    /// Says on the board for when this process wants to be woken, if that is sooner than it has said.
+    ///
+    /// Most waits are deadlines that are given up: taking each back would cost a system call for nothing. Who is woken too
+    /// early says anew what is true ([`Driven::wake`]).
     fn tell(&mut self) {
-        let first = self.sleepers.first_key_value().map(|((at, _), _)| *at);
+        let first = self.first();
+        if let Source::Board { told, .. } = &self.source
+            && first.is_some_and(|first| told.is_none_or(|told| first < told))
+        {
+            self.say(first);
+        }
+    }
+    /// Writes on the board what is true, if it says otherwise.
+    fn say(&mut self, first: Option<Timestamp>) {
         if let Source::Board { board, slot, told, .. } = &mut self.source
             && *told != first
         {
             *told = first;
             let _ = board.set_wish(*slot, first);
         }
+    }
+    fn first(&self) -> Option<Timestamp> {
+        self.sleepers.first_key_value().map(|((at, _), _)| *at)
     }
 }
 
@@ -184,7 +198,8 @@ impl Driven {
             let now = state.now();
             let later = state.sleepers.split_off(&(now.plus_millis(1), 0));
             let due = std::mem::replace(&mut state.sleepers, later);
-            state.tell();
+            let first = state.first();
+            state.say(first);
             due.into_values().collect()
         };
         for waker in due {
@@ -236,9 +251,7 @@ impl Future for Sleeping {
 impl Drop for Sleeping {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            let mut state = self.clock.state();
-            state.sleepers.remove(&(self.at, id));
-            state.tell();
+            self.clock.state().sleepers.remove(&(self.at, id));
         }
     }
 }
@@ -297,6 +310,15 @@ mod tests {
         assert_eq!(clock.now(), T0.plus_seconds(3));
         clock.wake();
         wait.await.unwrap();
+        assert_eq!(board.wish(2).unwrap(), None);
+        // A wait that is given up stays on the board until the process is woken for it.
+        drop(
+            parcelshelf_core::time::within(&clock, Duration::from_secs(5), async { tokio::task::yield_now().await })
+                .await,
+        );
+        let stale = board.wish(2).unwrap().unwrap();
+        board.set_now(stale).unwrap();
+        clock.wake();
         assert_eq!(board.wish(2).unwrap(), None);
         std::fs::remove_file(&path).unwrap();
     }

@@ -10,7 +10,7 @@ use parcelshelf_log::record::{Built, ChainHead, Kind, Opening, RecordBuilder};
 use parcelshelf_protocol::encoding::{b64, from_b64};
 use parcelshelf_protocol::records::{Entry, Event};
 use parcelshelf_store::{
-    Append, Batch, Check, Committed, Engine, JournalWrite, ListQuery, Page, Put, StoreError, Version,
+    Append, Batch, Check, Committed, Engine, JournalWrite, ListQuery, PAGE_ROWS_MAX, Page, Put, StoreError, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -100,7 +100,8 @@ impl Db {
     pub async fn list<T: RowType>(&self, index: &str, prefix: &[u8]) -> Result<Vec<Stored<T>>, StoreError> {
         let (mut all, mut cursor) = (Vec::new(), None);
         loop {
-            let Page { rows, next } = self.engine.list(Self::query::<T>(index, prefix, cursor)).await?;
+            let query = Self::query::<T>(index, prefix, cursor, PAGE_ROWS_MAX);
+            let Page { rows, next } = self.engine.list(query).await?;
             all.extend(rows.into_iter().filter_map(|row| self.stored(row)));
             match next {
                 Some(next) => cursor = Some(next),
@@ -109,20 +110,19 @@ impl Db {
         }
     }
 
-    /// The first of them, one page at most.
-    pub async fn first<T: RowType>(&self, index: &str, prefix: &[u8]) -> Result<Vec<Stored<T>>, StoreError> {
-        let page = self.engine.list(Self::query::<T>(index, prefix, None)).await?;
+    /// The first `limit` of them, one page at most.
+    pub async fn first<T: RowType>(
+        &self,
+        index: &str,
+        prefix: &[u8],
+        limit: u32,
+    ) -> Result<Vec<Stored<T>>, StoreError> {
+        let page = self.engine.list(Self::query::<T>(index, prefix, None, limit)).await?;
         Ok(page.rows.into_iter().filter_map(|row| self.stored(row)).collect())
     }
 
-    fn query<T: RowType>(index: &str, prefix: &[u8], cursor: Option<Vec<u8>>) -> ListQuery {
-        ListQuery {
-            table: T::TABLE.to_owned(),
-            index: index.to_owned(),
-            prefix: prefix.to_vec(),
-            cursor,
-            limit: parcelshelf_store::PAGE_ROWS_MAX,
-        }
+    fn query<T: RowType>(index: &str, prefix: &[u8], cursor: Option<Vec<u8>>, limit: u32) -> ListQuery {
+        ListQuery { table: T::TABLE.to_owned(), index: index.to_owned(), prefix: prefix.to_vec(), cursor, limit }
     }
 
     fn stored<T: RowType>(&self, row: parcelshelf_store::Row) -> Option<Stored<T>> {

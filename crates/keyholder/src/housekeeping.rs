@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parcelshelf_protocol::nonce::FreshNonce;
+use parcelshelf_store::PAGE_ROWS_MAX;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -57,8 +58,12 @@ impl Keyholder {
     async fn forget<T: RowType>(&self, expires_ms: fn(&T) -> i64) -> Result<(), Failure> {
         let now = self.host.now().unix_millis();
         loop {
-            // In the order of their ends: the first ones are the oldest.
-            let first = self.db.first::<T>(EXPIRES, &[]).await?;
+            // In the order of their ends: the first ones are the oldest. Most times not even the very first is over.
+            let oldest = self.db.first::<T>(EXPIRES, &[], 1).await?;
+            if oldest.first().is_some_and(|r| expires_ms(&r.value) >= now) {
+                return Ok(());
+            }
+            let first = self.db.first::<T>(EXPIRES, &[], PAGE_ROWS_MAX).await?;
             let over: Vec<Stored<T>> = first.into_iter().filter(|r| expires_ms(&r.value) < now).take(AT_ONCE).collect();
             if over.is_empty() {
                 return Ok(());

@@ -102,6 +102,14 @@ impl Held {
         Ok(row)
     }
 
+    /// The first `bytes` of the row's state, if it is held with this version.
+    pub fn beginning(&self, table: &str, id: &[u8], version: Version, bytes: usize) -> Option<Vec<u8>> {
+        let key = key(table, id);
+        let state = self.state();
+        let kept = state.young.get(&key).or_else(|| state.old.get(&key))?;
+        (Version::Is(kept.version) == version).then(|| kept.state[..kept.state.len().min(bytes)].to_vec())
+    }
+
     /// Whether the row that this write replaces has the same index keys, so that they may stay. False if nobody knows.
     pub fn keeps_index(&self, put: &Put) -> bool {
         let key = key(&put.table, &put.id);

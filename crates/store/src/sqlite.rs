@@ -11,13 +11,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parcelshelf_core::time::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::apply;
 use crate::held::Held;
 use crate::migrate;
-use crate::whole::{Running, Whole};
+use crate::whole::{Ledger, Running, Whole};
 use crate::writer::{Task, Work, Writer};
 use crate::{
     Batch, CommitError, Committed, Conflict, Engine, Job, JournalEntry, ListQuery, Page, Row, StoreError, StoredAnswer,
@@ -138,7 +139,7 @@ impl SqliteEngine {
     async fn write<T, E>(
         &self,
         batch: Option<Batch>,
-        what: impl FnOnce(&Connection, Option<&Batch>) -> Result<T, E> + Send + 'static,
+        what: impl FnOnce(&Connection, Option<&Batch>, Ledger<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -169,6 +170,10 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(engine)?;
     connection.busy_timeout(BUSY).map_err(engine)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Plans do not depend on what is asked for: otherwise a statement is parsed anew for every new bound.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(engine)?;
+    // What a transaction sets aside stays in memory: no copy of a page may lie in a temporary file.
+    connection.pragma_update(None, "temp_store", "MEMORY").map_err(engine)?;
     if !read_only {
         let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |r| r.get(0)).map_err(engine)?;
         if mode != "wal" {
@@ -195,8 +200,8 @@ impl Engine for SqliteEngine {
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         crate::limits::check(&batch)?;
         let held = Arc::clone(&self.held);
-        let apply = move |c: &Connection, batch: Option<&Batch>| {
-            batch.map_or_else(|| Ok(Committed::default()), |b| apply::batch(c, b, &held))
+        let apply = move |c: &Connection, batch: Option<&Batch>, ledger: Ledger<'_>| {
+            batch.map_or_else(|| Ok(Committed::default()), |b| apply::batch(c, b, &held, ledger))
         };
         let done = self.write(Some(batch), apply).await;
         if let Err(CommitError::Conflict(Conflict { table, id })) = &done {
@@ -269,7 +274,7 @@ impl Engine for SqliteEngine {
 
     async fn claim(&self, queue: &str, now: Timestamp, lease: Duration, limit: u32) -> Result<Vec<Job>, StoreError> {
         let queue = queue.to_owned();
-        self.write(None, move |c, _| apply::claim(c, &queue, now, lease, limit).map_err(engine)).await
+        self.write(None, move |c, _, ledger| apply::claim(c, &queue, now, lease, limit, ledger).map_err(engine)).await
     }
 
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>, StoreError> {
@@ -281,6 +286,6 @@ impl Engine for SqliteEngine {
     }
 
     async fn forget_answers(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.write(None, move |c, _| apply::forget(c, before).map_err(engine)).await
+        self.write(None, move |c, _, _| apply::forget(c, before).map_err(engine)).await
     }
 }

@@ -12,10 +12,9 @@
 //! What it does not see: that the whole file was replaced by an older copy of itself (a witness of the log sees that), and
 //! what is changed under a running process.
 
+use std::cell::Cell;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
@@ -64,40 +63,83 @@ impl Sum {
     }
 }
 
-/// The sum as it is on the disk, and as the transaction under way will leave it.
-#[derive(Debug, Default)]
-struct Sums {
-    committed: Sum,
-    pending: Sum,
-}
-
-/// The running sum of an open store.
-#[derive(Clone)]
+/// The running sum of an open store, kept by the writer alone: as it is on the disk, and as the transaction under way will
+/// leave it.
 pub(crate) struct Running {
     key: [u8; 32],
-    sums: Arc<Mutex<Sums>>,
+    binding_bytes: u16,
+    committed: Cell<Sum>,
+    pending: Cell<Sum>,
     /// While the file is not as this store left it, no new proof is written: the next start must notice as well.
     altered: bool,
+}
+
+/// Something that decides, as it stands in its table: the columns that [`watched`] names, in that order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Element<'a> {
+    /// `state`: all of it, or the bytes that bind it.
+    Row {
+        tab: &'a str,
+        id: &'a [u8],
+        version: i64,
+        state: &'a [u8],
+    },
+    Key {
+        tab: &'a str,
+        name: &'a str,
+        key: &'a [u8],
+        id: &'a [u8],
+    },
+    Entry {
+        stream: &'a str,
+        pos: i64,
+        bytes: &'a [u8],
+    },
+    Job {
+        queue: &'a str,
+        id: &'a [u8],
+        run_at_ms: i64,
+        lease_until_ms: i64,
+        attempts: i64,
+        payload: &'a [u8],
+    },
+}
+
+/// Where statements say what they change. Nobody listens where a store proves nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct Ledger<'a>(Option<&'a Running>);
+impl<'a> Ledger<'a> {
+    pub const fn of(running: Option<&'a Running>) -> Self {
+        Self(running)
+    }
+    /// So many bytes of a row's state are wanted when it goes; `None` when nobody listens.
+    pub fn binding_bytes(&self) -> Option<usize> {
+        self.0.map(|r| usize::from(r.binding_bytes))
+    }
+    pub fn added(&self, element: Element<'_>) {
+        if let Some(r) = self.0 {
+            r.pending.set(r.pending.get().plus(r.of_element(element)));
+        }
+    }
+    pub fn gone(&self, element: Element<'_>) {
+        if let Some(r) = self.0 {
+            r.pending.set(r.pending.get().minus(r.of_element(element)));
+        }
+    }
 }
 
 /// Where a piece of a transaction began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark(Sum);
 
-/// What is watched: table, and its columns as SQL reads them from `{}`, which is `new`, `old` or nothing.
-fn watched(binding_bytes: u16) -> [(&'static str, Vec<String>); 4] {
-    let columns = |names: &[&str]| names.iter().map(|n| format!("{{}}{n}")).collect::<Vec<_>>();
-    let mut rows = columns(&["tab", "id", "version"]);
-    rows.push(format!("substr({{}}state, 1, {binding_bytes})"));
+/// What is watched: table, and how its columns are read.
+fn watched(binding_bytes: u16) -> [(&'static str, String); 4] {
     [
-        ("rows", rows),
-        ("row_index", columns(&["tab", "name", "key", "id"])),
-        ("streams", columns(&["stream", "pos", "bytes"])),
-        ("jobs", columns(&["queue", "id", "run_at_ms", "lease_until_ms", "attempts", "payload"])),
+        ("rows", format!("tab, id, version, substr(state, 1, {binding_bytes})")),
+        ("row_index", "tab, name, key, id".to_owned()),
+        ("streams", "stream, pos, bytes".to_owned()),
+        ("jobs", "queue, id, run_at_ms, lease_until_ms, attempts, payload".to_owned()),
     ]
-}
-fn of(columns: &[String], prefix: &str) -> String {
-    columns.iter().map(|c| c.replace("{}", prefix)).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether the file has our tables and nothing else: a trigger that somebody put there would change rows in our name.
@@ -114,12 +156,19 @@ fn is_our_schema(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 impl Running {
-    /// Counts the whole file and begins to watch the writer's connection.
+    /// Counts the whole file.
     pub fn begin(connection: &Connection, whole: &Whole) -> rusqlite::Result<Self> {
-        let mut running = Self { key: whole.key, sums: Arc::default(), altered: false };
-        running.watch(connection, whole.binding_bytes)?;
-        let counted = running.count(connection, whole.binding_bytes)?;
-        *running.sums() = Sums { committed: counted, pending: counted };
+        let zero = || Cell::new(Sum::default());
+        let mut running = Self {
+            key: whole.key,
+            binding_bytes: whole.binding_bytes,
+            committed: zero(),
+            pending: zero(),
+            altered: false,
+        };
+        let counted = running.count(connection)?;
+        running.committed.set(counted);
+        running.pending.set(counted);
         let proof: Option<Vec<u8>> =
             connection.query_row("SELECT tag FROM whole WHERE id = 1", [], |r| r.get(0)).optional()?;
         let ours = is_our_schema(connection)?;
@@ -140,8 +189,26 @@ impl Running {
         self.altered
     }
 
-    fn sums(&self) -> MutexGuard<'_, Sums> {
-        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    fn of_element(&self, element: Element<'_>) -> Sum {
+        use ValueRef::{Blob, Integer};
+        fn text(t: &str) -> ValueRef<'_> {
+            ValueRef::Text(t.as_bytes())
+        }
+        let hash = |table: &str, values: &[ValueRef<'_>]| Self::element(&self.key, table, values.iter().copied());
+        match element {
+            Element::Row { tab, id, version, state } => {
+                let bound = &state[..state.len().min(usize::from(self.binding_bytes))];
+                // As SQLite has it: a part of nothing is NULL.
+                let bound = if bound.is_empty() { ValueRef::Null } else { Blob(bound) };
+                hash("rows", &[text(tab), Blob(id), Integer(version), bound])
+            }
+            Element::Key { tab, name, key, id } => hash("row_index", &[text(tab), text(name), Blob(key), Blob(id)]),
+            Element::Entry { stream, pos, bytes } => hash("streams", &[text(stream), Integer(pos), Blob(bytes)]),
+            Element::Job { queue, id, run_at_ms, lease_until_ms, attempts, payload } => {
+                let (run_at, lease) = (Integer(run_at_ms), Integer(lease_until_ms));
+                hash("jobs", &[text(queue), Blob(id), run_at, lease, Integer(attempts), Blob(payload)])
+            }
+        }
     }
 
     /// The keyed hash of one row, entry or job.
@@ -178,39 +245,14 @@ impl Running {
         hash.finalize().to_vec()
     }
 
-    /// Triggers of this connection alone tell every change.
-    fn watch(&self, connection: &Connection, binding_bytes: u16) -> rusqlite::Result<()> {
-        let (key, sums) = (self.key, Arc::clone(&self.sums));
-        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
-        // Temporary triggers count as direct: the file's own schema cannot call it.
-        connection.create_scalar_function("whole_changed", -1, flags, move |context| {
-            let added: bool = context.get(0)?;
-            let table: String = context.get(1)?;
-            let element = Self::element(&key, &table, (2..context.len()).map(|i| context.get_raw(i)));
-            let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
-            sums.pending = if added { sums.pending.plus(element) } else { sums.pending.minus(element) };
-            Ok(rusqlite::types::Null)
-        })?;
-        for (table, columns) in watched(binding_bytes) {
-            let (new, old) = (of(&columns, "new."), of(&columns, "old."));
-            let added = format!("SELECT whole_changed(1, '{table}', {new});");
-            let gone = format!("SELECT whole_changed(0, '{table}', {old});");
-            connection.execute_batch(&format!(
-                "CREATE TEMP TRIGGER whole_{table}_insert AFTER INSERT ON main.{table} BEGIN {added} END;
-                 CREATE TEMP TRIGGER whole_{table}_delete AFTER DELETE ON main.{table} BEGIN {gone} END;
-                 CREATE TEMP TRIGGER whole_{table}_update AFTER UPDATE ON main.{table} BEGIN {gone} {added} END;"
-            ))?;
-        }
-        Ok(())
-    }
-
-    fn count(&self, connection: &Connection, binding_bytes: u16) -> rusqlite::Result<Sum> {
+    fn count(&self, connection: &Connection) -> rusqlite::Result<Sum> {
         let mut sum = Sum::default();
-        for (table, columns) in watched(binding_bytes) {
-            let mut statement = connection.prepare(&format!("SELECT {} FROM {table}", of(&columns, "")))?;
+        for (table, columns) in watched(self.binding_bytes) {
+            let mut statement = connection.prepare(&format!("SELECT {columns} FROM {table}"))?;
+            let width = statement.column_count();
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let values: Vec<ValueRef<'_>> = (0..columns.len()).map(|i| row.get_ref(i)).collect::<Result<_, _>>()?;
+                let values: Vec<ValueRef<'_>> = (0..width).map(|i| row.get_ref(i)).collect::<Result<_, _>>()?;
                 sum = sum.plus(Self::element(&self.key, table, values.into_iter()));
             }
         }
@@ -218,21 +260,20 @@ impl Running {
     }
 
     pub fn mark(&self) -> Mark {
-        Mark(self.sums().pending)
+        Mark(self.pending.get())
     }
     /// What came since was rolled back.
     pub fn back_to(&self, mark: Mark) {
-        self.sums().pending = mark.0;
+        self.pending.set(mark.0);
     }
     /// Everything since the last commit was rolled back.
     pub fn rolled_back(&self) {
-        let mut sums = self.sums();
-        sums.pending = sums.committed;
+        self.pending.set(self.committed.get());
     }
     /// Writes the proof into the transaction that is about to be committed.
     pub fn seal(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let pending = self.sums().pending;
-        if self.altered || pending == self.sums().committed { Ok(()) } else { self.write_proof(connection, pending) }
+        let pending = self.pending.get();
+        if self.altered || pending == self.committed.get() { Ok(()) } else { self.write_proof(connection, pending) }
     }
     fn write_proof(&self, connection: &Connection, sum: Sum) -> rusqlite::Result<()> {
         connection
@@ -241,8 +282,7 @@ impl Running {
             .map(drop)
     }
     pub fn committed(&self) {
-        let mut sums = self.sums();
-        sums.committed = sums.pending;
+        self.committed.set(self.pending.get());
     }
 }
 

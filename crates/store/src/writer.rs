@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::held::Held;
 use crate::sqlite::{Fate, OnStep, Step, harmless};
-use crate::whole::Running;
+use crate::whole::{Ledger, Running};
 use crate::{Batch, StoreError};
 
 /// Pieces in one transaction. Above, latency grows and throughput does not.
@@ -22,7 +22,7 @@ pub(crate) enum Work {
 /// A piece of a transaction.
 pub(crate) trait Piece: Send {
     /// Whether it is kept; otherwise it is rolled back. Runs once.
-    fn run(&mut self, c: &Connection) -> bool;
+    fn run(&mut self, c: &Connection, ledger: Ledger<'_>) -> bool;
     /// The batch that it applies, if it applies one.
     fn batch(&self) -> Option<&Batch>;
     /// The batch, if it was applied; afterwards it is gone.
@@ -48,10 +48,10 @@ impl<T, E, F> Piece for Task<T, E, F>
 where
     T: Send,
     E: From<StoreError> + Send,
-    F: FnOnce(&Connection, Option<&Batch>) -> Result<T, E> + Send,
+    F: FnOnce(&Connection, Option<&Batch>, Ledger<'_>) -> Result<T, E> + Send,
 {
-    fn run(&mut self, c: &Connection) -> bool {
-        self.result = self.what.take().map(|what| what(c, self.batch.as_ref()));
+    fn run(&mut self, c: &Connection, ledger: Ledger<'_>) -> bool {
+        self.result = self.what.take().map(|what| what(c, self.batch.as_ref(), ledger));
         matches!(self.result, Some(Ok(_)))
     }
 
@@ -145,7 +145,12 @@ impl Writer {
                     Work::Close => closing = true,
                 }
                 if !closing && group.len() < GROUP_MAX {
-                    next = queue.try_recv().ok();
+                    next = queue.try_recv().ok().or_else(|| {
+                        // Whoever is about to run may have something as well: one flush for all. Where nobody else wants
+                        // the processor, this takes no time.
+                        std::thread::yield_now();
+                        queue.try_recv().ok()
+                    });
                 }
             }
             let alive = self.commit(group);
@@ -192,20 +197,22 @@ impl Writer {
     fn transact(&mut self, group: &mut [Box<dyn Piece>]) -> Result<(), Failed> {
         let open = Open::begin(&self.connection)?;
         let mut kinds = Vec::new();
-        for piece in group {
-            self.say("SAVEPOINT piece")?;
-            let mark = self.whole.as_ref().map(Running::mark);
-            if piece.run(&self.connection) {
-                if self.on_step.is_some() {
-                    kinds.extend(piece.batch().into_iter().flat_map(|b| &b.journal).map(|j| j.kind.clone()));
+        match group {
+            // Alone, it is kept or rolled back with the transaction: pages need not be copied for it.
+            [alone] => {
+                if !alone.run(&self.connection, Ledger::of(self.whole.as_ref())) {
+                    if let Some(whole) = &self.whole {
+                        whole.rolled_back();
+                    }
+                    return Ok(());
                 }
-            } else {
-                self.say("ROLLBACK TO piece")?;
-                if let (Some(whole), Some(mark)) = (&self.whole, mark) {
-                    whole.back_to(mark);
+                self.hear(&**alone, &mut kinds);
+            }
+            several => {
+                for piece in several {
+                    self.piece(&mut **piece, &mut kinds)?;
                 }
             }
-            self.say("RELEASE piece")?;
         }
         if let Some(whole) = &self.whole {
             whole.seal(&self.connection)?;
@@ -220,5 +227,26 @@ impl Writer {
             on_step(Step::AfterCommit { journal_kinds: &kinds });
         }
         Ok(())
+    }
+
+    /// One piece among others, in a savepoint of its own.
+    fn piece(&self, piece: &mut dyn Piece, kinds: &mut Vec<String>) -> rusqlite::Result<()> {
+        self.say("SAVEPOINT piece")?;
+        let mark = self.whole.as_ref().map(Running::mark);
+        if piece.run(&self.connection, Ledger::of(self.whole.as_ref())) {
+            self.hear(piece, kinds);
+        } else {
+            self.say("ROLLBACK TO piece")?;
+            if let (Some(whole), Some(mark)) = (&self.whole, mark) {
+                whole.back_to(mark);
+            }
+        }
+        self.say("RELEASE piece")
+    }
+
+    fn hear(&self, piece: &dyn Piece, kinds: &mut Vec<String>) {
+        if self.on_step.is_some() {
+            kinds.extend(piece.batch().into_iter().flat_map(|b| &b.journal).map(|j| j.kind.clone()));
+        }
     }
 }

@@ -16,58 +16,114 @@ struct Thread {
     runs: u64,
 }
 
+/// One process with the threads that it had when they were last counted.
+struct Process {
+    /// Its own file: the kernel counts its threads there.
+    stat: File,
+    threads: Vec<(u32, Thread)>,
+}
+
 /// Looks at processes. Keeps their files open between looks.
 #[derive(Default)]
 pub struct Watcher {
-    threads: HashMap<(u32, u32), Thread>,
+    processes: HashMap<u32, Process>,
+    /// Who was awake at the last look: most likely it still is, and nobody else need be looked at.
+    awake: Option<(u32, u32)>,
 }
 impl std::fmt::Debug for Watcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Watcher({} threads)", self.threads.len())
+        write!(f, "Watcher({} processes)", self.processes.len())
     }
 }
 
 impl Watcher {
     /// True if every thread of these processes, `but` one of this process, slept at one moment during the call.
     pub fn all_sleep(&mut self, processes: &[u32], but: u32) -> bool {
-        let Some(first) = self.round(processes, but, true) else { return false };
-        self.round(processes, but, false) == Some(first)
+        if let Some((process, id)) = self.awake.take()
+            && let Some(known) = self.processes.get(&process)
+            && let Some((_, thread)) = known.threads.iter().find(|(thread, _)| *thread == id)
+            && thread.sleeps() == Some(false)
+        {
+            self.awake = Some((process, id));
+            return false;
+        }
+        self.round(processes, but, true) && self.round(processes, but, false)
     }
 
-    /// Looks at each thread once. The number of threads seen; `None` as soon as one is not asleep, or (second round) was
-    /// run since it was looked at.
-    fn round(&mut self, processes: &[u32], but: u32, first: bool) -> Option<usize> {
-        let mut seen = 0;
-        for process in processes {
-            let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else { continue };
-            for task in tasks.flatten() {
-                let Some(id) = task.file_name().to_str().and_then(|t| t.parse::<u32>().ok()) else { continue };
-                if id == but {
-                    continue;
+    /// Looks at each thread once. False as soon as one is not asleep, or (second round) was run since it was looked at, or
+    /// there are others than before.
+    fn round(&mut self, processes: &[u32], but: u32, first: bool) -> bool {
+        for &pid in processes {
+            let known = match self.processes.entry(pid) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(_) if !first => return false,
+                Entry::Vacant(new) => match Process::open(pid) {
+                    Some(process) => new.insert(process),
+                    // It has ended.
+                    None => continue,
+                },
+            };
+            match known.look(but, first) {
+                Look::Asleep => {}
+                Look::Awake(id) => {
+                    self.awake = Some((pid, id));
+                    return false;
                 }
-                seen += 1;
-                let key = (*process, id);
-                let thread = match self.threads.entry(key) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(_) if !first => return None,
-                    // It ended in this very moment: whoever heard of that is looked at, too.
-                    Entry::Vacant(new) => match Thread::open(*process, id) {
-                        Some(thread) => new.insert(thread),
-                        None => continue,
-                    },
-                };
-                match thread.asleep(first) {
-                    Some(true) => {}
-                    Some(false) => return None,
-                    None => {
-                        self.threads.remove(&key);
-                        return None;
-                    }
+                Look::Changed => {
+                    self.processes.remove(&pid);
+                    return false;
                 }
             }
         }
-        Some(seen)
+        true
     }
+}
+
+/// What a look at one process has shown.
+enum Look {
+    Asleep,
+    /// This thread is not.
+    Awake(u32),
+    /// Its threads are not those that were known.
+    Changed,
+}
+
+impl Process {
+    fn open(pid: u32) -> Option<Self> {
+        let stat = File::open(format!("/proc/{pid}/stat")).ok()?;
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+        let ids = tasks.filter_map(|task| task.file_name().to_str()?.parse::<u32>().ok());
+        let threads = ids.map(|id| Some((id, Thread::open(pid, id)?))).collect::<Option<Vec<_>>>()?;
+        Some(Self { stat, threads })
+    }
+
+    /// Threads that begin or end change the count or take a known one away: a thread that nobody knows cannot run unseen.
+    fn look(&mut self, but: u32, first: bool) -> Look {
+        if threads_of(&self.stat) != Some(self.threads.len()) {
+            return Look::Changed;
+        }
+        for (id, thread) in &mut self.threads {
+            if *id == but {
+                continue;
+            }
+            match thread.asleep(first) {
+                Some(true) => {}
+                Some(false) => return Look::Awake(*id),
+                None => return Look::Changed,
+            }
+        }
+        Look::Asleep
+    }
+}
+
+/// How many threads a process has: field 20 of its `stat` (proc(5)).
+fn threads_of(stat: &File) -> Option<usize> {
+    let mut bytes = [0; 512];
+    let n = stat.read_at(&mut bytes, 0).ok()?;
+    let text = bytes.get(..n)?;
+    // The name in parentheses may hold anything; the field after it is the third.
+    let end = text.iter().rposition(|b| *b == b')')?;
+    std::str::from_utf8(text.get(end + 1..)?).ok()?.split_ascii_whitespace().nth(17)?.parse().ok()
 }
 
 impl Thread {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_store::memory::MemoryEngine;
 use parcelshelf_store::sqlite::{Options, SqliteEngine};
+use parcelshelf_store::whole::Whole;
 use parcelshelf_store::{
     AnswerWrite, Append, Batch, Check, CommitError, Committed, Conflict, Engine, JobWrite, JournalWrite, Put,
     StoredAnswer, Version,
@@ -187,7 +188,9 @@ fn agree<T: PartialEq + std::fmt::Debug>(what: &str, model: &T, engine: &T) -> R
 async fn history(ops: Vec<Op>, count: &Count) -> Result<(), TestCaseError> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("store.db");
-    let engine = SqliteEngine::open(&path, Options::default()).expect("opens");
+    let whole = Whole { key: [7; 32], binding_bytes: 3, accept: false };
+    let options = Options { whole: Some(whole), ..Options::default() };
+    let engine = SqliteEngine::open(&path, options.clone()).expect("opens");
     let model = MemoryEngine::default();
     let mut before = observe(&model).await;
     for op in ops {
@@ -225,7 +228,8 @@ async fn history(ops: Vec<Op>, count: &Count) -> Result<(), TestCaseError> {
         prop_assert_eq!(before.difference(&observe(&engine).await), None, "after {:?}", op);
     }
     engine.close().await;
-    let engine = SqliteEngine::open(&path, Options::default()).expect("opens again");
+    let engine = SqliteEngine::open(&path, options).expect("opens again");
+    prop_assert!(!engine.is_altered(), "its own history is taken for somebody else's");
     prop_assert_eq!(before.difference(&observe(&engine).await), None, "after closing and opening");
     engine.close().await;
     Ok(())
