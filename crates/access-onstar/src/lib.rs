@@ -275,6 +275,9 @@ impl Access for Onstar {
     fn facts(&self) -> &Facts {
         &FACTS
     }
+    fn makes(&self) -> &'static [&'static str] {
+        &["Chevrolet", "Buick", "GMC", "Cadillac"]
+    }
 
     fn authorize_url(&self, state: &str, pkce_verifier: &str) -> String {
         tokens::authorize_url(&self.checked, state, pkce_verifier).into()

@@ -592,6 +592,9 @@ impl Access for Tesla {
     fn facts(&self) -> &Facts {
         &FACTS
     }
+    fn makes(&self) -> &'static [&'static str] {
+        &["Tesla"]
+    }
 
     fn authorize_url(&self, state: &str, pkce_verifier: &str) -> String {
         tokens::authorize_url(&self.checked, state, pkce_verifier).into()

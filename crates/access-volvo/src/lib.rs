@@ -234,6 +234,9 @@ impl Access for Volvo {
     fn facts(&self) -> &Facts {
         &FACTS
     }
+    fn makes(&self) -> &'static [&'static str] {
+        &["Volvo"]
+    }
 
     fn authorize_url(&self, state: &str, pkce_verifier: &str) -> String {
         tokens::authorize_url(&self.checked, state, pkce_verifier).into()

@@ -25,6 +25,10 @@ pub mod conformance;
 pub trait Access: Send + Sync + 'static {
     /// What this maker can tell and do, as data. Never changes while the process runs.
     fn facts(&self) -> &Facts;
+    /// The makes whose owners have an account there, as the owner reads them.
+    fn makes(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// Starts linking: where the owner's browser goes. `state` and `pkce_verifier` are the caller's random secrets
     /// (RFC 7636: 43 characters of base64url each).

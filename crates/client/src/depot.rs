@@ -3,6 +3,7 @@
 use parcelshelf_core::time::Window;
 use parcelshelf_protocol::cert::{Cert, CertClaims, Subject, VerifiedCert};
 use parcelshelf_protocol::encoding::TokenId;
+use parcelshelf_protocol::enrol::Enrolment;
 use parcelshelf_protocol::jws::{Sign as _, SigningKey, VerifyingKey};
 use serde_json::json;
 
@@ -53,15 +54,31 @@ impl Depot {
     /// # Errors
     /// [`Failure`].
     pub async fn enrol(&self, gateway: &Http, device: &Device, host: &Host) -> Result<VerifiedCert, Failure> {
-        let subject = Subject::Device { seal: device.seal_key().clone() };
-        let aud = self.cert.claims().aud.clone();
-        let cert = certify(&self.key, &aud, device.verifying_key(), subject, CERTIFIED_DAYS, host)?;
-        let body = json!({
-            "device_cert": cert.jws(),
-            "depot_cert": self.cert.jws(),
-            "carrier": self.cert.claims().issuer.to_string(),
-        });
-        gateway.post("/v1/devices", &[], &body).await?;
-        Ok(cert)
+        let shown = Enrolment { key: device.verifying_key().clone(), seal: device.seal_key().clone() };
+        enrol_shown(gateway, &self.key, self.cert.jws(), &self.cert.claims().aud, &shown, host).await
     }
+}
+
+/// Certifies keys that a phone's screen shows, with a depot's key and its certificate by the carrier's root, and tells the
+/// gateway, which checks the whole path.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn enrol_shown(
+    gateway: &Http,
+    depot: &SigningKey,
+    depot_cert: &str,
+    aud: &str,
+    shown: &Enrolment,
+    host: &Host,
+) -> Result<VerifiedCert, Failure> {
+    let subject = Subject::Device { seal: shown.seal.clone() };
+    let cert = certify(depot, aud, &shown.key, subject, CERTIFIED_DAYS, host)?;
+    let body = json!({
+        "device_cert": cert.jws(),
+        "depot_cert": depot_cert,
+        "carrier": Cert::peek_issuer(depot_cert)?.to_string(),
+    });
+    gateway.post("/v1/devices", &[], &body).await?;
+    Ok(cert)
 }

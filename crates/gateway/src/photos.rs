@@ -10,7 +10,7 @@ use parcelshelf_core::id::{AttemptId, DeliveryId};
 use parcelshelf_edge::json::{StrictJson, StrictPath};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::{Hash, b64, from_b64, sha256};
-use parcelshelf_store::{Batch, CommitError, JournalWrite, ListQuery, Put, Version};
+use parcelshelf_store::{Batch, CommitError, JournalWrite, ListQuery, Put, Row, Version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -36,6 +36,11 @@ pub(crate) struct Photo {
 pub(crate) struct Kept {
     /// SHA-256 of the box.
     hash: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PhotosOut {
+    /// SHA-256 of each box.
+    photos: Vec<String>,
 }
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PhotoOut {
@@ -69,14 +74,7 @@ pub(crate) async fn leave(
     if !known.status.is_success() {
         return Err(Problem::new(404, "attempt_unknown", "there is no such attempt"));
     }
-    let query = ListQuery {
-        table: PHOTOS.to_owned(),
-        index: String::new(),
-        prefix: delivery.as_bytes().to_vec(),
-        cursor: None,
-        limit: PER_DELIVERY + 1,
-    };
-    let there = front.engine.list(query).await.map_err(|e| Problem::store(&e))?.rows;
+    let there = of_delivery(&front, delivery).await?;
     let hash = sha256(&sealed);
     let id = id_of(delivery, hash);
     let out = Json(Kept { hash: hash.to_string() });
@@ -94,6 +92,32 @@ pub(crate) async fn leave(
         Ok(()) | Err(CommitError::Conflict(_)) => Ok((StatusCode::CREATED, out)),
         Err(other) => Err(store_problem(other)),
     }
+}
+
+/// Which sealed photos there are of a delivery.
+#[utoipa::path(get, path = "/v1/wallet/deliveries/{delivery}/photos", params(("delivery" = String, Path)),
+    security(("session" = [])), responses((status = 200, body = PhotosOut)))]
+pub(crate) async fn list(
+    State(front): State<Arc<Front>>,
+    headers: HeaderMap,
+    StrictPath(delivery): StrictPath<String>,
+) -> Result<Json<PhotosOut>, Problem> {
+    sessions::of(&front, &headers).await?;
+    let rows = of_delivery(&front, delivery_of(&delivery)?).await?;
+    // What is told is the hash of what was sealed: whoever asks for another's delivery gets nothing that opens.
+    let photos = rows.iter().map(|row| sha256(&row.state).to_string()).collect();
+    Ok(Json(PhotosOut { photos }))
+}
+
+async fn of_delivery(front: &Front, delivery: DeliveryId) -> Result<Vec<Row>, Problem> {
+    let query = ListQuery {
+        table: PHOTOS.to_owned(),
+        index: String::new(),
+        prefix: delivery.as_bytes().to_vec(),
+        cursor: None,
+        limit: PER_DELIVERY + 1,
+    };
+    Ok(front.engine.list(query).await.map_err(|e| Problem::store(&e))?.rows)
 }
 
 /// A sealed photo, for the owner's devices.

@@ -29,6 +29,7 @@ const COOKIE: &str = "__Host-psh";
 const ACCOUNTS: &str = "account";
 const SESSIONS: &str = "session";
 const CREDENTIALS: &str = "credential";
+const SEED_BOXES: &str = "seed_box";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -179,6 +180,46 @@ pub(crate) async fn end(State(front): State<Arc<Front>>, headers: HeaderMap) -> 
     let batch = Batch { at: Some(front.host.now()), deletes: vec![gone], journal, ..Batch::default() };
     front.commit(batch).await.map_err(store_problem)?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie::cleared(COOKIE))]).into_response())
+}
+
+/// What opens everything that was sealed to the owner, itself wrapped by a passkey's PRF output: ciphertext, kept so that
+/// a new device of the same owner needs the passkey only.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeedBox {
+    /// base64url.
+    #[schema(min_length = 1, max_length = 256)]
+    r#box: String,
+}
+
+/// Keeps the wrapped seed of this wallet; the newest one counts.
+#[utoipa::path(post, path = "/v1/wallet/seed-box", request_body = SeedBox, security(("session" = [])),
+    responses((status = 204)))]
+pub(crate) async fn keep_seed_box(
+    State(front): State<Arc<Front>>,
+    headers: HeaderMap,
+    StrictJson { value, .. }: StrictJson<SeedBox>,
+) -> Result<StatusCode, Problem> {
+    let wallet = of(&front, &headers).await?;
+    if !(1..=256).contains(&value.r#box.len()) || from_b64(&value.r#box).is_none() {
+        return Err(Problem::new(422, "body_wrong_member", "the box is not base64url, or too long"));
+    }
+    let known = front.engine.get(SEED_BOXES, wallet.as_bytes()).await.map_err(|e| Problem::store(&e))?;
+    let mut put = put(SEED_BOXES, wallet.as_bytes(), &value, BTreeMap::new());
+    put.expected = known.map_or(Version::Absent, |row| row.expected());
+    let journal = vec![entry(SEED_BOXES, wallet.as_bytes(), "seed_box_kept")];
+    let batch = Batch { at: Some(front.host.now()), puts: vec![put], journal, ..Batch::default() };
+    front.commit(batch).await.map_err(store_problem)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The wrapped seed of this wallet.
+#[utoipa::path(get, path = "/v1/wallet/seed-box", security(("session" = [])), responses((status = 200, body = SeedBox)))]
+pub(crate) async fn seed_box(State(front): State<Arc<Front>>, headers: HeaderMap) -> Result<Json<SeedBox>, Problem> {
+    let wallet = of(&front, &headers).await?;
+    let row = front.engine.get(SEED_BOXES, wallet.as_bytes()).await.map_err(|e| Problem::store(&e))?;
+    let row = row.ok_or_else(|| Problem::new(404, "seed_box_unknown", "no wrapped seed is kept here"))?;
+    Ok(Json(serde_json::from_slice(&row.state).map_err(|e| Problem::internal(&e))?))
 }
 
 /// A statement and the passkey's assertion over it.

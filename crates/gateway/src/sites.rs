@@ -105,34 +105,39 @@ pub(crate) struct Callback {
     error: Option<String>,
 }
 
-/// Where a maker sends the owner's browser back to.
+/// Where a maker sends the owner's browser back to. Hands the code on; the page that is shown leads at once to the
+/// wallet, which says how it went: `/linked`, or `/linked?failed=WHY`.
 #[utoipa::path(get, path = "/oauth/callback", params(Callback),
     responses((status = 200, content_type = "text/html", body = String)))]
 pub(crate) async fn callback(
     State(front): State<Arc<Front>>,
     StrictQuery(query): StrictQuery<Callback>,
 ) -> Result<Response, Problem> {
+    let failed = |status, why: &str| {
+        Ok(page(status, "Not linked", &format!("{}/linked?failed={why}", front.config.wallet_origin)))
+    };
     let (Some(code), Some(state)) = (query.code, query.state) else {
-        let why = if query.error.is_some() { "The maker did not link the car." } else { "Something is missing." };
-        return Ok(page(StatusCode::BAD_REQUEST, "Not linked", why));
+        let why = if query.error.is_some() { "maker_refused" } else { "address_damaged" };
+        return failed(StatusCode::BAD_REQUEST, why);
     };
     let well_formed = state.len() == 22 && state.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if !well_formed || code.len() > 2048 {
-        return Ok(page(StatusCode::BAD_REQUEST, "Not linked", "This address is damaged. Start linking again."));
+        return failed(StatusCode::BAD_REQUEST, "address_damaged");
     }
     let body = json!({ "code": code }).to_string();
     let answer = relay::ask(&front, &format!("/v1/links/{state}/code"), body).await?;
-    Ok(if answer.status.is_success() {
-        page(StatusCode::OK, "Linked", "Your car is linked. Go back to your wallet.")
-    } else {
-        page(StatusCode::CONFLICT, "Not linked", "This login is over, or was used. Start linking again.")
-    })
+    if !answer.status.is_success() {
+        return failed(StatusCode::CONFLICT, "login_over");
+    }
+    Ok(page(StatusCode::OK, "Linked", &format!("{}/linked", front.config.wallet_origin)))
 }
 
-fn page(status: StatusCode, title: &str, text: &str) -> Response {
+/// `next` is an address of our own, without characters that mean anything in HTML.
+fn page(status: StatusCode, title: &str, next: &str) -> Response {
     let html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width\"><title>{title}</title><h1>{title}</h1><p>{text}</p></html>"
+         content=\"width=device-width\"><meta http-equiv=\"refresh\" content=\"0;url={next}\">\
+         <title>{title}</title><h1>{title}</h1><p><a href=\"{next}\">Back to your wallet</a></p></html>"
     );
     (status, Html(html)).into_response()
 }

@@ -3,7 +3,7 @@
 //! The front adds two headers and strips them from clients: `parcelshelf-wallet` (who is logged in, for routes that need
 //! a session) and `parcelshelf-forwarded-url` (the address the client used, which proofs and calls sign).
 
-mod bodies;
+pub(crate) mod bodies;
 mod carriers;
 mod log;
 mod occupants;
@@ -41,6 +41,7 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::keys))
         .routes(routes!(owners::challenge))
         .routes(routes!(owners::create_wallet))
+        .routes(routes!(owners::makers))
         .routes(routes!(owners::begin_link))
         .routes(routes!(owners::finish_link))
         .routes(routes!(owners::vehicles))
@@ -51,10 +52,13 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::check_possession))
         .routes(routes!(owners::confirm_link))
         .routes(routes!(owners::refuse_link))
+        .routes(routes!(owners::area))
         .routes(routes!(owners::access_point))
         .routes(routes!(owners::grant))
         .routes(routes!(owners::block))
         .routes(routes!(owners::unblock))
+        .routes(routes!(owners::deliveries))
+        .routes(routes!(owners::delivery))
         .routes(routes!(owners::timeline))
         .routes(routes!(owners::bundle))
         .routes(routes!(owners::lock))

@@ -35,6 +35,7 @@ mod rows;
 mod stops;
 mod unlinking;
 mod vault;
+mod views;
 mod wallets;
 mod witnesses;
 

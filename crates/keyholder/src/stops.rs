@@ -20,7 +20,7 @@ use parcelshelf_protocol::envelope::Envelope;
 use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::nonce::{self, Bound, FreshNonce};
 use parcelshelf_protocol::records::{Event, Word};
-use parcelshelf_protocol::seal::{Context, Purpose};
+use parcelshelf_protocol::seal::{Context, Purpose, SealPublicKey};
 use parcelshelf_store::Version;
 use serde_json::{Value, json};
 
@@ -148,6 +148,7 @@ impl Keyholder {
             colour: facts.reached.about.colour.clone(),
             model: facts.reached.about.model.clone(),
             class: class_of(&held, &facts.vehicle.value)?,
+            seal: SealPublicKey::parse(&held.grant.value.seal_key).ok_or_else(|| broken("a sealing key is none"))?,
         };
         self.to_device(&held, Purpose::Place, &place.to_bytes())
     }
@@ -629,7 +630,7 @@ impl Keyholder {
         }
     }
 
-    async fn attempt_json(&self, id: AttemptId) -> Result<Value, Failure> {
+    pub(crate) async fn attempt_json(&self, id: AttemptId) -> Result<Value, Failure> {
         let row = self.db.get::<AttemptRow>(id.as_bytes()).await?.ok_or_else(no_attempt)?.value;
         let access = self.access(&row.maker).ok_or_else(|| broken("an attempt's maker is not configured"))?;
         let parts = convert::attempt_parts(id, &row.state);

@@ -63,6 +63,8 @@ kinds! {
     LinkTold = "link_told",
     LinkConfirmed = "link_confirmed",
     LinkRefused = "link_refused",
+    /// An owner was told the cells around where their own car stands.
+    AreaShown = "area_shown",
     Consented = "consented",
     /// Somebody who proved possession of a car has stopped everything for it.
     OccupantStopped = "occupant_stopped",

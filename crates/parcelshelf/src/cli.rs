@@ -74,11 +74,33 @@ pub enum Command {
     Verify(Verify),
     /// Prints the services' OpenAPI documents, or writes them into a folder
     Openapi(Openapi),
+    /// A depot certifies a courier's phone, face to face
+    ///
+    /// The phone's stop page shows a code (`/enrol`) and six digits. Scan or paste the code here and type the digits: only
+    /// if they are the ones that belong to these keys and this keyholder the phone is certified. Prints the device's name,
+    /// which dispatch gives to the courier.
+    Enrol(Enrol),
     /// A person's written order to a keyholder: a stopped carrier goes on, or a carrier's key is worth nothing any more
     ///
     /// Orders are signed here and prove themselves; none locates or opens. docs/operations says when to use which.
     #[command(subcommand)]
     Order(Order),
+}
+
+#[derive(Args, Debug)]
+pub struct Enrol {
+    /// Folder with depot.key and depot.cert, as `init` writes it
+    #[arg(long)]
+    pub depot: PathBuf,
+    /// The gateway's origin for carriers and depots
+    #[arg(long)]
+    pub gateway: String,
+    /// The code that the phone shows; without it, it is read from the standard input
+    #[arg(long)]
+    pub code: Option<String>,
+    /// The six digits on the phone; without them they are asked for
+    #[arg(long)]
+    pub digits: Option<String>,
 }
 
 #[derive(Subcommand, Debug)]

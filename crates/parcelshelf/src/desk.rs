@@ -15,15 +15,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use parcelshelf_client::depot::{CERTIFIED_DAYS, certify};
+use parcelshelf_client::depot::enrol_shown;
 use parcelshelf_client::shipping::{Order, ParcelOrder};
 use parcelshelf_core::id::{CourierId, DeliveryId};
 use parcelshelf_core::time::Window;
 use parcelshelf_edge::json::StrictJson;
-use parcelshelf_protocol::cert::{Subject, device_thumbprint};
 use parcelshelf_protocol::encoding::b64;
-use parcelshelf_protocol::jws::VerifyingKey;
-use parcelshelf_protocol::seal::SealPublicKey;
+use parcelshelf_protocol::enrol::{Enrolment, six_digits};
+use parcelshelf_protocol::keys::Keys;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -197,6 +196,7 @@ impl Desk {
             .route("/faults", post(fault))
             .route("/depot", post(certify_phone))
             .route("/load", post(load))
+            .route("/leg", post(leg))
             .route("/route", post(doors))
             .route("/couriers", post(hire))
             .route("/staff", post(invite))
@@ -342,36 +342,33 @@ async fn fault(State(desk): D, StrictJson { value, .. }: StrictJson<Fault>) -> S
 
 /// The depot: reads what the phone shows, certifies the key, and says which courier uses it.
 async fn certify_phone(State(desk): D, StrictJson { value, .. }: StrictJson<Scanned>) -> Said {
-    let (key, seal) = scanned(&value.text)?;
+    let shown = Enrolment::parse(&value.text).context("the code is not a phone's")?;
     let scene = &desk.scene;
     let depot = &scene.depot;
-    let aud = depot.cert.claims().aud.clone();
-    let thumbprint = device_thumbprint(&key, &seal);
-    let cert = certify(&depot.key, &aud, &key, Subject::Device { seal }, CERTIFIED_DAYS, &scene.host)?;
-    let body = json!({
-        "device_cert": cert.jws(),
-        "depot_cert": depot.cert.jws(),
-        "carrier": depot.cert.claims().issuer.to_string(),
-    });
-    scene.gateway_http().post("/v1/devices", &[], &body).await.context("to enrol the phone")?;
+    let aud = &depot.cert.claims().aud;
+    let gateway = scene.gateway_http();
+    let cert = enrol_shown(&gateway, &depot.key, depot.cert.jws(), aud, &shown, &scene.host).await?;
     let courier = CourierId::parse(&value.courier)?;
-    scene.dispatch().assign_device(courier, thumbprint, &b64(scene.host.random::<16>())).await?;
-    Ok(Json(json!({"thumbprint": thumbprint.to_string(), "device_cert": cert.jws()})))
-}
-
-/// The two public keys of a phone.
-fn scanned(text: &str) -> anyhow::Result<(VerifyingKey, SealPublicKey)> {
-    let said: Value = serde_json::from_str(text).context("the code is not a phone's")?;
-    let jwk = said["jwk"].to_string();
-    let key = VerifyingKey::parse_jwk(jwk.as_bytes()).context("the phone's signing key")?;
-    let seal = said["seal"].as_str().and_then(SealPublicKey::parse).context("the phone's sealing key")?;
-    Ok((key, seal))
+    scene.dispatch().assign_device(courier, shown.device(), &b64(scene.host.random::<16>())).await?;
+    // What the phone shows, too, if nobody stands between.
+    let keys = gateway.get("/v1/keys", &[]).await?;
+    let digits = six_digits(shown.device(), &Keys::peek_log(keys["keys"].as_str().unwrap_or_default())?);
+    Ok(Json(json!({"thumbprint": shown.device().to_string(), "device_cert": cert.jws(), "digits": digits})))
 }
 
 async fn load(State(desk): D, StrictJson { value, .. }: StrictJson<Load>) -> Said {
     let (delivery, courier) = (DeliveryId::parse(&value.delivery)?, CourierId::parse(&value.courier)?);
     let key = b64(desk.scene.host.random::<16>());
     Ok(Json(desk.scene.dispatch().load(delivery, courier, &key).await.context("to load")?))
+}
+/// The courier sets out: the address of the stop page.
+async fn leg(State(desk): D, StrictJson { value, .. }: StrictJson<Load>) -> Said {
+    let hired = locked(&desk.couriers).iter().find(|c| c.id.to_string() == value.courier).cloned();
+    let hired = hired.context("that courier was not hired at this desk")?;
+    let delivery = DeliveryId::parse(&value.delivery)?;
+    let key = b64(desk.scene.host.random::<16>());
+    let url = desk.scene.courier(&hired.code).start_leg(delivery, &key).await.context("to set out")?;
+    Ok(Json(json!({"stop_url": url})))
 }
 async fn doors(State(desk): D, StrictJson { value, .. }: StrictJson<Doors>) -> Said {
     let bearer = format!("Bearer {}", desk.scene.layout.dispatch_key);

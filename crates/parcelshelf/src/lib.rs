@@ -14,6 +14,7 @@ pub mod demo;
 pub mod desk;
 pub mod doctor;
 pub mod drill;
+pub mod enrol;
 pub mod init;
 pub mod judge;
 pub mod openapi;

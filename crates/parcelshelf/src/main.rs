@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
-use parcelshelf::{audit, demo, doctor, drill, init, openapi, order, plan, services, sim, simulate, verify, witness};
+use parcelshelf::{
+    audit, demo, doctor, drill, enrol, init, openapi, order, plan, services, sim, simulate, verify, witness,
+};
 use parcelshelf_edge::driven::a_thread_wakes;
 
 #[global_allocator]
@@ -46,6 +48,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plan(args) => tokio::task::block_in_place(|| plan::run(&args)),
         Command::Verify(args) => verify::run(&args),
         Command::Openapi(args) => openapi::run(&args),
+        Command::Enrol(args) => enrol::run(&args).await,
         Command::Order(args) => order::run(&args).await,
     };
     done.map(|()| ExitCode::SUCCESS)

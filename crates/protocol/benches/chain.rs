@@ -185,6 +185,7 @@ fn sealing(c: &mut Criterion) {
         colour: Some("white".into()),
         model: Some("XC40".into()),
         class: parcelshelf_core::actuation::AccessClass::TailgateWithCabin,
+        seal: keys.public().clone(),
     };
     let (mut drawn, stream) = (Drawn(Stream::new("bench")), Stream::new("bench"));
 

@@ -10,6 +10,7 @@ use parcelshelf_core::time::Timestamp;
 use crate::encoding::{Hash, b64, domain_hash};
 use crate::json::{self, Members, Object, Value};
 use crate::refused::{Kind, Refused};
+use crate::seal::SealPublicKey;
 use crate::text::token;
 
 macro_rules! silent {
@@ -32,6 +33,8 @@ pub struct Place {
     pub colour: Option<String>,
     pub model: Option<String>,
     pub class: AccessClass,
+    /// The wallet's key for this grant: what the courier photographs is sealed to it.
+    pub seal: SealPublicKey,
 }
 impl Place {
     #[must_use]
@@ -42,6 +45,7 @@ impl Place {
             .nullable("colour", self.colour.as_ref())
             .nullable("model", self.model.as_ref())
             .text("class", self.class.code())
+            .text("seal", &self.seal)
             .end()
             .into_bytes()
     }
@@ -56,6 +60,7 @@ impl Place {
             colour: m.nullable("colour", |t| words(t, 64))?,
             model: m.nullable("model", |t| words(t, 64))?,
             class: m.parsed("class", AccessClass::parse)?,
+            seal: m.parsed("seal", SealPublicKey::parse)?,
         };
         m.end()?;
         Ok(place)

@@ -38,6 +38,7 @@ pub mod cert;
 pub mod content;
 pub mod delegation;
 pub mod encoding;
+pub mod enrol;
 pub mod envelope;
 pub mod grant;
 mod json;

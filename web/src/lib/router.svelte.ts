@@ -1,7 +1,7 @@
 // A router for pages on one host: plain links, the History API, patterns such as `/cars/:vehicle`.
 
 class Route {
-  path = $state(typeof location === 'undefined' ? '/' : location.pathname);
+  path = $state.raw(typeof location === 'undefined' ? '/' : location.pathname);
   /** Counts navigations, for moving the focus to the new page's heading. */
   visits = $state(0);
 }

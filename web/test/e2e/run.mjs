@@ -16,7 +16,10 @@ const tests = [];
 for (const file of files) {
   if (wanted.length && !wanted.some((w) => file.includes(w))) continue;
   const { default: declare } = await import(`./${file}`);
-  declare((name, run) => tests.push({ name: `${file.replace('.e2e.mjs', '')}: ${name}`, run }));
+  declare((name, run) => {
+    // `ONLY=words` runs the tests whose name has these words.
+    if (name.includes(process.env.ONLY ?? '')) tests.push({ name: `${file.replace('.e2e.mjs', '')}: ${name}`, run });
+  });
 }
 
 const stage = await startStage();

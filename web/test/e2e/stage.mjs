@@ -86,6 +86,10 @@ export class Stage {
   certify(text, courier) {
     return this.#ask('/depot', { text, courier });
   }
+  /** The courier sets out: `stop_url`. */
+  leg(delivery, courier) {
+    return this.#ask('/leg', { delivery, courier });
+  }
   load(delivery, courier) {
     return this.#ask('/load', { delivery, courier });
   }

@@ -2,6 +2,7 @@
 
 use parcelshelf_protocol::webauthn::Assertion;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// Longest signed message in a body, characters.
@@ -283,6 +284,19 @@ pub(crate) struct WalletOut {
 pub(crate) struct LinkOut {
     pub link: String,
     pub authorize_url: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MakerOut {
+    /// What a statement to link calls it.
+    pub maker: &'static str,
+    /// As owners know it.
+    pub makes: Vec<&'static str>,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MakersOut {
+    pub makers: Vec<MakerOut>,
+    /// The public key, a JWK, that admits carriers.
+    pub operator: Value,
 }
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EnvelopeOut {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::bodies::{
     AcceptedOut, AccessPointOut, Code, Confirmed, Done, EnvelopeOut, ForCarrier, HandedGrant, KeysOut, LaterLink,
-    LinkOut, NonceOut, ScopeWord, Sealed, WalletOut, What,
+    LinkOut, MakersOut, NonceOut, ScopeWord, Sealed, WalletOut, What,
 };
 use super::{Answer, Session, State, problem};
 use crate::Keyholder;
@@ -57,6 +57,12 @@ pub(super) async fn create_wallet(
     let statement = stated(&k, &value).await.map_err(problem)?;
     let wallet = k.create_wallet(&statement, &value.assertion).await.map_err(problem)?;
     Ok((StatusCode::CREATED, Json(WalletOut { wallet: wallet.to_string() })))
+}
+
+/// Makers whose cars can be linked here, and the operator's key, by which a wallet checks who asks.
+#[utoipa::path(get, path = "/v1/makers", responses((status = 200, body = MakersOut)))]
+pub(super) async fn makers(axum::extract::State(k): State) -> Answer<Json<MakersOut>> {
+    Ok(Json(k.makers_told().map_err(problem)?))
 }
 
 /// Begins to link cars of a maker.
@@ -184,6 +190,19 @@ pub(super) async fn refuse_link(
     Ok(Json(Done { done: true }))
 }
 
+/// The whole cells around where the car stands now, sealed to the wallet's account key: an area to allow.
+#[utoipa::path(post, path = "/v1/wallet/vehicles/{vehicle}/area", params(("vehicle" = String, Path)),
+    request_body = Nothing, security(("session" = [])), responses((status = 200, body = EnvelopeOut)))]
+pub(super) async fn area(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(vehicle): StrictPath<String>,
+    _: StrictJson<Nothing>,
+) -> Answer<Json<EnvelopeOut>> {
+    let vehicle = vehicle_of(&vehicle)?;
+    Ok(Json(EnvelopeOut { envelope: again!(k.area_envelope(wallet, vehicle))? }))
+}
+
 /// The pseudonym of this wallet's cars towards one carrier.
 #[utoipa::path(post, path = "/v1/wallet/access-points", request_body = ForCarrier, security(("session" = [])),
     responses((status = 200, body = AccessPointOut)))]
@@ -248,6 +267,25 @@ pub(super) async fn unblock(
     let statement = stated(&k, &value).await.map_err(problem)?;
     k.unblock(&statement).await.map_err(problem)?;
     Ok(Json(Done { done: true }))
+}
+
+/// The newest deliveries of the wallet and what is blocked, sealed to its account key.
+#[utoipa::path(get, path = "/v1/wallet/deliveries", security(("session" = [])),
+    responses((status = 200, body = EnvelopeOut)))]
+pub(super) async fn deliveries(axum::extract::State(k): State, Session(wallet): Session) -> Answer<Json<EnvelopeOut>> {
+    Ok(Json(EnvelopeOut { envelope: k.deliveries_envelope(wallet).await.map_err(problem)? }))
+}
+
+/// One delivery with the very bytes that were asked for and signed, sealed to the account key.
+#[utoipa::path(get, path = "/v1/wallet/deliveries/{delivery}", params(("delivery" = String, Path)),
+    security(("session" = [])), responses((status = 200, body = EnvelopeOut)))]
+pub(super) async fn delivery(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(delivery): StrictPath<String>,
+) -> Answer<Json<EnvelopeOut>> {
+    let envelope = k.delivery_envelope(wallet, delivery_of(&delivery)?).await.map_err(problem)?;
+    Ok(Json(EnvelopeOut { envelope }))
 }
 
 /// What happened, sealed to the owner.

@@ -259,7 +259,6 @@ fn a_reader_who_knows_other_anchors_refuses() {
 #[test]
 fn stories_with_other_ends() {
     let attempt = Recorder::attempt();
-    let other = AttemptId::from_bytes([9; 16]);
     let refusal = parcelshelf_core::actuation::Refusal::WindowPassed;
     let unused = CommandOutcome::DidNotHappen(refusal);
 
@@ -302,8 +301,21 @@ fn stories_with_other_ends() {
         r.locked(LockProof::Observed);
     });
     assert_eq!(verify(&crowded.encode(), None).unwrap().withheld, 1);
+    for (what, expect, story) in bad_stories() {
+        assert_eq!(code(&story), expect, "{what}");
+    }
+}
 
-    for (what, expect, story) in [
+/// A case, what is wrong with it, and the code that refuses it.
+pub type BadBundle = (&'static str, &'static str, Bundle);
+
+/// Cases whose records make no sense.
+pub fn bad_stories() -> Vec<BadBundle> {
+    let attempt = Recorder::attempt();
+    let other = AttemptId::from_bytes([9; 16]);
+    let refusal = parcelshelf_core::actuation::Refusal::WindowPassed;
+    let unused = CommandOutcome::DidNotHappen(refusal);
+    vec![
         ("a command without an outcome", "bundle_contradiction", told(|r, p| r.intend(attempt, 1, p))),
         (
             "an outcome without a command",
@@ -356,16 +368,21 @@ fn stories_with_other_ends() {
                 r.chained(Event::PlaceDisclosed { delivery: r.delivery, proof: p });
             }),
         ),
-    ] {
-        assert_eq!(code(&story), expect, "{what}");
-    }
+    ]
 }
 
 #[test]
 fn nothing_can_be_left_out_or_put_in_its_place() {
+    for (what, expect, bundle) in changed() {
+        assert_eq!(code(&bundle), expect, "{what}");
+    }
+}
+
+/// A good case of which something was left out or replaced.
+pub fn changed() -> Vec<BadBundle> {
     let good = delivered();
     let other = World::new();
-    let changed: Vec<(&str, &str, Box<dyn Fn(&mut Bundle)>)> = vec![
+    let changed: Vec<(&'static str, &'static str, Box<dyn Fn(&mut Bundle)>)> = vec![
         ("a record of the chain", "bundle_chain_broken", Box::new(|b| drop(b.records.remove(8)))),
         ("a record of a key", "bundle_record_missing", Box::new(|b| drop(b.records.remove(1)))),
         ("the last proof", "bundle_record_mismatch", Box::new(|b| drop(b.proofs.pop()))),
@@ -401,11 +418,12 @@ fn nothing_can_be_left_out_or_put_in_its_place() {
             }),
         ),
     ];
-    for (what, expect, change) in changed {
+    let make = |(what, expect, change): (&'static str, &'static str, Box<dyn Fn(&mut Bundle)>)| {
         let mut bundle = good.clone();
         change(&mut bundle);
-        assert_eq!(code(&bundle), expect, "{what}");
-    }
+        (what, expect, bundle)
+    };
+    changed.into_iter().map(make).collect()
 }
 struct TestKeyOf;
 impl TestKeyOf {

@@ -2,6 +2,7 @@
 //! from the file and run through the public interface. To write them anew: `UPDATE_VECTORS=1 cargo test -p
 //! parcelshelf-protocol --test it vectors`.
 
+mod bundle_cases;
 mod chain_cases;
 mod message_cases;
 mod value_cases;
@@ -83,6 +84,14 @@ fn messages() {
     }
     let bad = cases.iter().filter(|c| c["expect"] != "ok").count();
     println!("messages.json: {} good, {bad} bad", cases.len() - bad);
+}
+
+#[test]
+fn bundles() {
+    let file = same_as_committed("bundle.json", &bundle_cases::all());
+    let bad = bundle_cases::check(&file);
+    println!("bundle.json: {bad} bad");
+    assert!(bad >= 20);
 }
 
 #[test]

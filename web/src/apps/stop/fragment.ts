@@ -36,11 +36,12 @@ function parcel(value: unknown): Parcel {
   if (!holds) throw new TypeError('not a parcel');
   return { direction: p.direction as 'put' | 'take', sizeMm: sizes as [number, number, number], tail: tail.toUpperCase() };
 }
-/** An address of https, or of this very machine where somebody tries it out. */
+/** The courier app's `/back`, over https or on this very machine where somebody tries it out. */
 function address(value: string): string {
   const url = new URL(value);
   const local = url.hostname === 'localhost' || url.hostname.endsWith('.localhost');
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && local)) throw new TypeError('not an address');
+  const secure = url.protocol === 'https:' || (url.protocol === 'http:' && local);
+  if (!secure || url.pathname !== '/back' || url.hash !== '' || url.search !== '') throw new TypeError('no way back');
   return url.href;
 }
 

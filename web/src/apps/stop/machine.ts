@@ -345,8 +345,11 @@ function buzzOf(before: Attempt, now: Attempt): Effect[] {
 }
 function news(s: State, a: Attempt): Step {
   const before = s.attempt;
-  // An answer that was overtaken by another one, or of an attempt that is not this one.
-  if (!before || before.id !== a.id || a.seq < before.seq) return [s, []];
+  if (!before || before.id !== a.id) return [s, []];
+  // An answer that was overtaken by a newer one says nothing; looking goes on.
+  if (a.seq < before.seq) {
+    return [s, before.ended ? [] : [{ do: 'follow', attempt: a.id, after: before.seq, inMs: 0 }]];
+  }
   const effects = buzzOf(before, a);
   if (!a.ended) effects.push({ do: 'follow', attempt: a.id, after: a.seq, inMs: 0 });
   // Opened once more after it was locked: the close is to be said anew.

@@ -1,13 +1,9 @@
 import '$lib/tt';
 import '$lib/ui/tokens.css';
-import { mount } from 'svelte';
-import { detect, setLanguage } from '$lib/i18n';
-import { startRouter } from '$lib/router.svelte';
-import { registerServiceWorker } from '$lib/service-worker';
-import App from './App.svelte';
-import './i18n';
+import './first.css';
+import { firstView } from './first';
 
-await setLanguage(detect(), false);
-startRouter();
-mount(App, { target: document.getElementById('app')! });
-void registerServiceWorker();
+const root = document.getElementById('app')!;
+firstView(root, location.hash, navigator.language);
+const { begin } = await import('./app');
+await begin(root);

@@ -1,4 +1,4 @@
-import { onLanguage, PSEUDO, type Language } from './locale.svelte';
+import { locale, onLanguage, PSEUDO, type Language } from './locale.svelte';
 
 /** Texts, and functions that make texts. */
 export type Messages = { [key: string]: string | readonly string[] | ((...values: never[]) => string) | Messages };
@@ -17,9 +17,18 @@ export class I18n<T> {
     onLanguage((language) => this.load(language));
   }
 
+  /** The messages if they are here. */
+  get loaded(): T | undefined {
+    return this.#messages;
+  }
   get t(): T {
     if (this.#messages === undefined) throw new Error('no language is loaded yet');
     return this.#messages;
+  }
+
+  /** For catalogues that come with a page: loads the language that is spoken now, unless it is here. */
+  async ready(): Promise<void> {
+    if (this.#messages === undefined) await this.load(locale.chosen);
   }
 
   async load(language: Language | typeof PSEUDO): Promise<void> {

@@ -9,7 +9,7 @@ const KEY = 'lang';
 
 class Locale {
   /** What the catalogue is called. */
-  chosen = $state<Language | typeof PSEUDO>('en');
+  chosen = $state.raw<Language | typeof PSEUDO>('en');
   /** For `Intl`: the viewer's own region where it speaks the chosen language (`en-GB` writes 24 hours). */
   get tag(): string {
     const language = this.chosen === PSEUDO ? 'en' : this.chosen;

@@ -3,6 +3,7 @@
 import { b64, bytesOfLength, equal, utf8Length, type Bytes } from './bytes';
 import { domainHash, parseId, type Hash, type Id } from './hash';
 import { isPlain, ObjectWriter, parse, type Members } from './json';
+import { SealPublicKey } from './sealkey';
 import { CLASSES, oneOf, parseTimeMs, token, type AccessClass } from './text';
 
 /** A point on the Earth, WGS 84, with the radius within which it is meant. */
@@ -20,6 +21,8 @@ export interface Place extends Position {
   readonly colour: string | null;
   readonly model: string | null;
   readonly class: AccessClass;
+  /** The wallet's key for this grant: photos are sealed to it. */
+  readonly seal: SealPublicKey;
 }
 /** How a car is recognised and opened. */
 export interface Description {
@@ -55,6 +58,7 @@ export function parsePlace(bytes: Uint8Array): Place {
     colour: m.nullable('colour', words),
     model: m.nullable('model', words),
     class: m.parsed('class', oneOf(CLASSES)),
+    seal: m.parsed('seal', SealPublicKey.parse),
   };
   m.end();
   return place;

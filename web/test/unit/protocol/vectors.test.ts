@@ -24,6 +24,7 @@ import { open, SealKeyPair } from '$lib/protocol/seal';
 import { SealPublicKey, type SealPurpose } from '$lib/protocol/sealkey';
 import { statementChallenge, verifyStatement } from '$lib/protocol/statement';
 import { parseAssertion } from '$lib/protocol/webauthn';
+import { enrolmentText, sixDigits, type Device } from '../../../src/apps/stop/core/device';
 import { bytes, checkNonce, code, passkeysOf, vectors, verifyCall, type Vector } from './support';
 
 describe('values.json', () => {
@@ -39,6 +40,17 @@ describe('values.json', () => {
     const hash = (name: string) => v.sealing_keys.find((k: Vector) => k.name === name).hash;
     for (const d of v.device_thumbprints) expect(deviceThumbprint(thumb(d.signing), hash(d.sealing))).toBe(d.thumbprint);
     expect(b64(LogVerifier.parse(v.log_key.line)!.key)).toBe(v.log_key.public);
+  });
+  it('enrols', async () => {
+    for (const e of v.enrolments) {
+      const key = v.signing_keys.find((k: Vector) => k.name === e.signing);
+      const seal = v.sealing_keys.find((k: Vector) => k.name === e.sealing);
+      const thumbprint = deviceThumbprint(key.thumbprint, seal.hash);
+      expect(sixDigits(thumbprint, e.log)).toBe(e.digits);
+      const pair = await SealKeyPair.fromSeed(bytes(seal.seed));
+      const device = { signer: { key: VerifyingKey.parseJwk(key.jwk) }, seal: pair, thumbprint } as unknown as Device;
+      expect(enrolmentText(device)).toBe(e.text);
+    }
   });
   it('hashes labels', async () => {
     for (const c of v.labels) {

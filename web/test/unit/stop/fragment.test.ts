@@ -13,8 +13,8 @@ describe('the fragment of a stop', () => {
     expect(parseFragment(`#${link}~${salt}~${coded([parcel])}`)).toEqual({
       link, salt, parcels: [{ direction: 'put', sizeMm: [300, 200, 100], tail: '00B1' }], returnTo: null,
     });
-    const back = coded('http://courier.localhost:8080/deliveries/x');
-    expect(parseFragment(`#${link}~${salt}~${coded([parcel])}~${back}`)?.returnTo).toBe('http://courier.localhost:8080/deliveries/x');
+    const back = coded('http://courier.localhost:8080/back');
+    expect(parseFragment(`#${link}~${salt}~${coded([parcel])}~${back}`)?.returnTo).toBe('http://courier.localhost:8080/back');
   });
   it.each([
     ['empty', ''],
@@ -28,7 +28,8 @@ describe('the fragment of a stop', () => {
     ['markup for a tail', `#${link}~${salt}~${coded([{ ...parcel, tail: '<b>' }])}`],
     ['seventeen parcels', `#${link}~${salt}~${coded(Array(17).fill(parcel))}`],
     ['a script to return to', `#${link}~${salt}~${coded([parcel])}~${coded('javascript:alert(1)')}`],
-    ['plain http to return to', `#${link}~${salt}~${coded([parcel])}~${coded('http://courier.example/')}`],
+    ['plain http to return to', `#${link}~${salt}~${coded([parcel])}~${coded('http://courier.example/back')}`],
+    ['another page to return to', `#${link}~${salt}~${coded([parcel])}~${coded('https://courier.example/other')}`],
     ['one part more', `#${link}~${salt}~${coded([parcel])}~~x`],
   ])('%s is refused', (_, hash) => expect(parseFragment(hash)).toBeNull());
 });

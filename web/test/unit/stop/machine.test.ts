@@ -16,7 +16,7 @@ const fix = (more: Partial<Fix> = {}): Fix => ({ ...CAR, accuracyM: 10, headingD
 /** About so many metres north of the car. */
 const north = (m: number): Fix => fix({ lat: CAR.lat + m / 111_195 });
 const place = {
-  ...CAR, accuracyM: 25, takenAtMs: NOW - 60_000, readAtMs: NOW, colour: 'Silver', model: 'XC40', class: 'trunk' as const,
+  ...CAR, accuracyM: 25, takenAtMs: NOW - 60_000, readAtMs: NOW, colour: 'Silver', model: 'XC40', class: 'trunk' as const, seal: null as never,
 };
 const description = { plate: 'KLM 482', colour: 'Silver', model: 'XC40', opensHow: '', notes: '', recordsVideo: false };
 const attempt = (more: Partial<Attempt> = {}): Attempt => ({
@@ -137,7 +137,7 @@ describe('an attempt', () => {
 
   it('is followed until it has ended, and an overtaken answer changes nothing', () => {
     const { s, did } = play(start(), [...asked, news({ seq: 4, state: 'ready' }), news({ seq: 2, state: 'sent' })]);
-    expect([s.attempt!.state, did.filter((d) => d === 'follow').length]).toEqual(['ready', 2]);
+    expect([s.attempt!.state, did.filter((d) => d === 'follow').length]).toEqual(['ready', 3]);
     expect(play(s, [news({ seq: 9, state: 'locked', ended: true })]).did).not.toContain('follow');
     expect(play(s, [{ is: 'news', attempt: attempt({ id: 'another', seq: 99, state: 'open' }) }]).s).toBe(s);
   });

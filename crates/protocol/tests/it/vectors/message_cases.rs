@@ -1,5 +1,7 @@
 //! Messages outside the chain, each verified alone.
 
+use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::area::Position;
 use parcelshelf_core::id::{DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_log::note::LogVerifier;
@@ -7,6 +9,7 @@ use parcelshelf_protocol::Refused;
 use parcelshelf_protocol::accepted::{Accepted, AcceptedClaims};
 use parcelshelf_protocol::call::Call;
 use parcelshelf_protocol::cert::{Cert, Role};
+use parcelshelf_protocol::content::Place;
 use parcelshelf_protocol::encoding::{Thumbprint, TokenId, b64, from_b64};
 use parcelshelf_protocol::envelope::Envelope;
 use parcelshelf_protocol::jws::{LogSigningKey, Moment, Sign as _, SignLog as _, VerifyingKey};
@@ -251,12 +254,22 @@ fn envelopes(cases: &mut Vec<Value>) {
     let (device, delivery) = (device.to_string(), b64(id("delivery")));
     let context = Context { sender: AUD, recipient: &device, delivery: &delivery, seq: 1 };
     let to = w.courier_seal.public();
-    let content = br#"{"lat":57.7089,"lng":11.9746,"accuracy_m":25,"taken_at":null,"read_at":"2026-11-23T15:00:00.000Z","colour":"red","model":null,"class":"tailgate_with_cabin"}"#;
+    let place = Place {
+        position: Position::new(57.7089, 11.9746, 25.0).unwrap(),
+        taken_at: None,
+        read_at: NOW,
+        colour: Some("red".into()),
+        model: None,
+        class: AccessClass::TailgateWithCabin,
+        seal: w.grant_seal.public().clone(),
+    };
+    let content = place.to_bytes();
+    assert!(Place::parse(&content).unwrap() == place);
     let entropy = Stream::new("envelope");
-    let good = Envelope::seal(&entropy, to, Purpose::Place, &context, content, NOW, &w.message_key).unwrap();
+    let good = Envelope::seal(&entropy, to, Purpose::Place, &context, &content, NOW, &w.message_key).unwrap();
     let input = |jws: &str, change: fn(&mut Value)| {
         let mut i = json!({"jws": jws, "message_key": w.message_key.verifying_key().to_jwk(), "iss": AUD, "recipient": device,
-            "delivery": delivery, "purpose": "place", "seed": b64(published("courier device seal")), "content": b64(content)});
+            "delivery": delivery, "purpose": "place", "seed": b64(published("courier device seal")), "content": b64(&content)});
         change(&mut i);
         i
     };

@@ -6,6 +6,7 @@ use parcelshelf_core::time::Timestamp;
 use parcelshelf_protocol::cert::device_thumbprint;
 use parcelshelf_protocol::content::Rule;
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64, from_b64};
+use parcelshelf_protocol::enrol::{Enrolment, six_digits};
 use parcelshelf_protocol::grant;
 use parcelshelf_protocol::jws::{LogSigningKey, Sign as _, SignLog as _, SigningKey, VerifyingKey};
 use parcelshelf_protocol::label;
@@ -46,6 +47,7 @@ pub fn all() -> Value {
         }),
         "log_key": {"seed": b64(published("keyholder log")), "public": b64(World::new().log.public_key()), "line": log_line()},
         "device_thumbprints": [device()],
+        "enrolments": [enrolment()],
         "labels": labels(),
         "nonces": nonces(),
         "challenges": challenges(),
@@ -55,6 +57,14 @@ pub fn all() -> Value {
     })
 }
 
+/// What a phone shows at the depot, and the digits that both screens show.
+fn enrolment() -> Value {
+    let w = World::new();
+    let shown = Enrolment { key: w.courier.verifying_key().clone(), seal: w.courier_seal.public().clone() };
+    let log = crate::case::anchors(&w).log;
+    let digits = six_digits(shown.device(), &log);
+    json!({"signing": "courier device", "sealing": "courier device seal", "text": shown.to_text(), "log": log, "digits": digits})
+}
 fn device() -> Value {
     let (w, name) = (World::new(), "courier device");
     let thumb = device_thumbprint(w.courier.verifying_key(), w.courier_seal.public());
@@ -220,6 +230,14 @@ pub fn check(file: &Value) {
         b64(LogSigningKey::from_seed(&bytes32(&file["log_key"], "seed")).unwrap().public_key()),
         text(&file["log_key"], "public")
     );
+    for e in list("enrolments") {
+        let shown = Enrolment::parse(&text(&e, "text")).unwrap();
+        assert_eq!(shown.to_text(), text(&e, "text"));
+        assert_eq!(six_digits(shown.device(), &text(&e, "log")), text(&e, "digits"));
+        let damaged =
+            ["psh-enrol-2", "psh-enrol-1~", "psh-enrol-1~AA~AA", &(text(&e, "text") + "~x")].map(str::to_owned);
+        assert!(damaged.iter().all(|text| Enrolment::parse(text).is_err()));
+    }
     for l in list("labels") {
         let salt = from_b64(&text(&l, "salt")).unwrap().try_into().unwrap();
         match label::hash(&salt, &text(&l, "label")) {

@@ -1,0 +1,133 @@
+//! What a wallet shows that no statement asks for: which makers there are, its deliveries, the area around a car.
+
+use parcelshelf_core::area::{Area, Cell};
+use parcelshelf_core::id::{AttemptId, DeliveryId, VehicleId, WalletId};
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_log::record::Kind;
+use parcelshelf_protocol::encoding::{b64, from_b64};
+use parcelshelf_protocol::grant::{Grant, GrantClaims};
+use parcelshelf_protocol::seal::Purpose;
+use serde_json::{Value, json};
+
+use crate::Keyholder;
+use crate::db::{Change, Stored, wallet_key};
+use crate::failure::{Failure, broken};
+use crate::http::bodies::{MakerOut, MakersOut};
+use crate::rows::GrantRow;
+
+/// Deliveries in one list: they fit one sealed box.
+const LISTED_MAX: usize = 100;
+/// Cells around a car's own: about 35 square kilometres together, so that the area says nothing about the street.
+const AREA_RINGS: u32 = 1;
+
+impl Keyholder {
+    /// Whose cars can be linked here, and the key that admits carriers: by it a wallet checks a request.
+    pub(crate) fn makers_told(&self) -> Result<MakersOut, Failure> {
+        let operator =
+            self.config.operator.key().map_err(|_| broken("the operator's key in the configuration is none"))?;
+        let operator = serde_json::from_str(&operator.to_jwk()).map_err(|_| broken("a key's JSON cannot be read"))?;
+        let told = self.makers.told();
+        Ok(MakersOut { makers: told.map(|(maker, makes)| MakerOut { maker, makes: makes.to_vec() }).collect(), operator })
+    }
+
+    /// The newest deliveries of a wallet and what is blocked, sealed to its devices.
+    pub(crate) async fn deliveries_envelope(&self, wallet: WalletId) -> Result<String, Failure> {
+        let owner = self.wallet(wallet).await?;
+        let mut all = Vec::new();
+        for grant in self.grants_of(wallet).await? {
+            let signed = Grant::verify(&grant.value.grant)?;
+            all.push((signed.claims().iat, signed.claims().clone(), grant));
+        }
+        all.sort_by_key(|(at, _, _)| std::cmp::Reverse(at.unix_millis()));
+        let more = all.len() > LISTED_MAX;
+        let mut deliveries = Vec::new();
+        for (_, claims, grant) in all.into_iter().take(LISTED_MAX) {
+            deliveries.push(self.delivery_told(&claims, &grant).await?);
+        }
+        let content = json!({
+            "deliveries": deliveries,
+            "more": more,
+            "blocked_all": owner.value.blocked_all,
+            "blocked_carriers": owner.value.blocked_carriers,
+        });
+        self.to_owner(&owner.value, wallet, Purpose::Account, &wallet.to_string(), content.to_string().as_bytes())
+    }
+
+    async fn delivery_told(&self, claims: &GrantClaims, grant: &Stored<GrantRow>) -> Result<Value, Failure> {
+        let row = &grant.value;
+        let delivery = DeliveryId::parse(&b64(&grant.id)).map_err(|_| broken("a delivery's id is none"))?;
+        let request = row.request.as_deref().map(payload_of).unwrap_or_default();
+        Ok(json!({
+            "delivery": delivery.to_string(),
+            "purpose": claims.purpose.code(),
+            "from": claims.window.start().to_rfc3339(),
+            "until": claims.window.end().to_rfc3339(),
+            "granted_at": claims.iat.to_rfc3339(),
+            "carrier": row.cnf,
+            "merchant": request["merchant"]["name"],
+            "items": request["items"].as_array().map_or(0, Vec::len),
+            "state": row.status.state,
+            "reason": row.status.reason,
+            "blocked": row.use_state.blocked_ms.is_some(),
+            "attempt": self.attempt_told(delivery).await?,
+        }))
+    }
+
+    async fn attempt_told(&self, delivery: DeliveryId) -> Result<Value, Failure> {
+        let Some(row) = self.latest_attempt(delivery).await? else { return Ok(Value::Null) };
+        let id = AttemptId::parse(&b64(&row.id)).map_err(|_| broken("an attempt's id is none"))?;
+        self.attempt_json(id).await
+    }
+
+    /// One delivery with the very bytes that were signed, for a device that was not there.
+    pub(crate) async fn delivery_envelope(&self, wallet: WalletId, delivery: DeliveryId) -> Result<String, Failure> {
+        let owner = self.wallet(wallet).await?;
+        let grant = self.own_grant(wallet, delivery).await?;
+        let claims = Grant::verify(&grant.value.grant)?.claims().clone();
+        let mut told = self.delivery_told(&claims, &grant).await?;
+        let row = &grant.value;
+        told["grant"] = json!(row.grant);
+        told["request"] = json!(row.request);
+        told["accepted"] = json!(row.accepted);
+        told["vehicles"] = json!(self.vehicles_granted(delivery, row).await?);
+        self.to_owner(&owner.value, wallet, Purpose::Account, &delivery.to_string(), told.to_string().as_bytes())
+    }
+
+    async fn vehicles_granted(&self, delivery: DeliveryId, row: &GrantRow) -> Result<Vec<String>, Failure> {
+        let key = crate::db::delivery_key(delivery);
+        let Some(sealed) = self.db.vault.open(&key, "rule", &row.rule_sealed).await? else { return Ok(Vec::new()) };
+        let rule = parcelshelf_protocol::content::Rule::parse(&sealed)?;
+        Ok(rule.vehicles.iter().map(VehicleId::to_string).collect())
+    }
+
+    /// The whole cells around where a car stands now, sealed to its owner, so that an owner need not know what a cell is.
+    /// The place itself stays in this request; a leaf says that somebody looked.
+    pub(crate) async fn area_envelope(&self, wallet: WalletId, id: VehicleId) -> Result<String, Failure> {
+        let owner = self.wallet(wallet).await?;
+        let vehicle = self.vehicle(wallet, id).await?;
+        let car = self.car_of(&vehicle).await?.value;
+        // Who has not proved to stand at the car learns nothing of it, nor does anybody while somebody in it has stopped it.
+        self.car_stands(&vehicle, &car)
+            .map_err(|_| Problem::new(409, "possession_not_proved", "prove first that you stand at this car"))?;
+        let silent = || Problem::new(409, "car_not_found", "the car does not say where it stands").detail("try again later");
+        self.car_answers(&car).map_err(|_| silent())?;
+        let mut change = Change::new(&self.db, &self.host);
+        change.note(Kind::AreaShown, &[("vehicle", id.to_string())], &wallet_key(wallet)).await?;
+        change.commit().await?;
+        self.log.ring();
+        let seen = self.look_where(&self.reach(wallet, &vehicle).await?).await?;
+        let position = seen.located.map(|l| l.position).ok_or_else(silent)?;
+        let mut cells = Cell::of(&position).disk(AREA_RINGS);
+        cells.sort_unstable();
+        let area = Area::new(cells).map_err(|_| broken("cells around a place are no area"))?;
+        let content = json!({"area": area.to_strings()}).to_string();
+        self.to_owner(&owner.value, wallet, Purpose::Account, &id.to_string(), content.as_bytes())
+    }
+}
+
+/// The claims of a stored request, which was verified when it came.
+fn payload_of(jws: &str) -> Value {
+    let payload = jws.split('.').nth(1).and_then(from_b64);
+    payload.and_then(|p| serde_json::from_slice(&p).ok()).unwrap_or_default()
+}
+

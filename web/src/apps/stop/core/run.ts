@@ -1,0 +1,258 @@
+// Does what the machine says: asks the keyholder, seals, keeps what cannot be sent, and reports back as events. Loaded after
+// the first view.
+
+import { database, shelf } from '$lib/offline/db';
+import { Outbox, type Sent } from '$lib/offline/outbox';
+import { b64, fromB64, type Bytes } from '$lib/protocol/bytes';
+import type { Position } from '$lib/protocol/content';
+import { sha256, type Hash } from '$lib/protocol/hash';
+import { labelHash, normaliseLabel } from '$lib/protocol/label';
+import { Refused } from '$lib/protocol/refused';
+import type { SealPublicKey } from '$lib/protocol/sealkey';
+import type { Fragment } from '../fragment';
+import type { Attempt, Effect, Event, State, Trouble } from '../machine';
+import { loadDevice, type Device } from './device';
+import { attemptOf, fetchKeys, leavePhoto, Problem, Session, Silence, type CloseSaid } from './session';
+
+/** Evidence that waits: sealed, or codes. */
+type Evidence =
+  | { readonly kind: 'photo'; readonly delivery: string; readonly attempt: string; readonly photo: string }
+  | { readonly kind: 'close'; readonly delivery: string; readonly link: string; readonly said: CloseSaid };
+
+/** A phone that does not know where it is: closing is never refused for that. */
+const NOWHERE: Position = { lat: 0, lng: 0, accuracyM: 100_000 };
+const REPLAY_EVERY_MS = 15_000;
+/** As the carrier's labels end. */
+const TAIL_CHARS = 4;
+const BUZZ = { good: [80], act: [200, 100, 200], bad: [400, 100, 400, 100, 400] } as const;
+
+export type Start =
+  | { readonly is: 'ready'; readonly runner: Runner; readonly put: readonly Hash[]; readonly take: readonly Hash[]; readonly windowEndMs: number; readonly lengthMs: number }
+  | { readonly is: 'not_enrolled' }
+  | { readonly is: 'other_device' }
+  | { readonly is: 'failed'; readonly code: string };
+
+function failureOf(error: unknown): { code: string; passing: boolean } {
+  if (error instanceof Problem) {
+    const condition = error.body.condition;
+    return { code: typeof condition === 'string' ? condition : error.code, passing: error.status >= 500 || error.status === 429 };
+  }
+  if (error instanceof Silence) return { code: 'silence', passing: true };
+  if (error instanceof Refused) return { code: error.code, passing: false };
+  throw error;
+}
+
+/** Looks at device, link and keys. Nothing is asked about the place yet. */
+export async function start(
+  delivery: string,
+  fragment: Fragment,
+  dispatch: (e: Event) => void,
+  stateOf: () => State | null,
+): Promise<Start> {
+  try {
+    const device = await loadDevice();
+    if (!device?.pin) return { is: 'not_enrolled' };
+    const keys = await fetchKeys(device.pin);
+    const session = new Session(device, keys, delivery, fragment.link);
+    const { claims } = session;
+    if (claims.delivery !== delivery) return { is: 'failed', code: 'delegation_wrong_delivery' };
+    if (claims.cnf !== device.thumbprint) return { is: 'other_device' };
+    const salt = fromB64(fragment.salt) ?? new Uint8Array();
+    const runner = new Runner(device, session, salt, dispatch, stateOf);
+    return { is: 'ready', runner, put: claims.put, take: claims.take, windowEndMs: claims.window.endMs, lengthMs: claims.window.endMs - claims.window.startMs };
+  } catch (error) {
+    return { is: 'failed', code: failureOf(error).code };
+  }
+}
+
+export class Runner {
+  private readonly device: Device;
+  private readonly session: Session;
+  private readonly salt: Bytes;
+  private readonly dispatch: (e: Event) => void;
+  private readonly stateOf: () => State | null;
+  private readonly outbox: Outbox<Evidence>;
+  private following: string | null = null;
+  private replaying: ReturnType<typeof setInterval> | null;
+  private wiped = false;
+  private owner: SealPublicKey | null = null;
+
+  constructor(device: Device, session: Session, salt: Bytes, dispatch: (e: Event) => void, stateOf: () => State | null) {
+    this.device = device;
+    this.session = session;
+    this.salt = salt;
+    this.dispatch = dispatch;
+    this.stateOf = stateOf;
+    this.outbox = new Outbox<Evidence>(shelf<Evidence>(), (piece) => this.sendEvidence(piece));
+    this.replaying = setInterval(() => void this.replay(), REPLAY_EVERY_MS);
+    void this.replay();
+  }
+
+  /** What was read or typed: does it belong to this stop? */
+  scan(text: string): void {
+    try {
+      const tail = normaliseLabel(text).slice(-TAIL_CHARS);
+      this.dispatch({ is: 'scanned', hash: labelHash(this.salt, text), tail });
+    } catch {
+      this.dispatch({ is: 'scanned', hash: '', tail: text.slice(-TAIL_CHARS) });
+    }
+  }
+  /** Last characters of a label of this stop; null for any other text. */
+  labelOf(text: string): string | null {
+    try {
+      const hash = labelHash(this.salt, text);
+      const { put, take } = this.session.claims;
+      return put.includes(hash) || take.includes(hash) ? normaliseLabel(text).slice(-TAIL_CHARS) : null;
+    } catch {
+      return null;
+    }
+  }
+  async replay(): Promise<void> {
+    const left = await this.outbox.replay(Date.now());
+    this.onWaiting(left);
+  }
+  /** Set by the page: how many pieces of evidence wait. */
+  onWaiting: (count: number) => void = () => {};
+
+  run(effect: Effect): void {
+    if (this.wiped) return;
+    switch (effect.do) {
+      case 'locate':
+        return this.ask('locate', async (at) => {
+          const place = await this.session.locate(at);
+          this.owner = place.seal;
+          this.dispatch({ is: 'located', place });
+        });
+      case 'describe':
+        return this.ask('describe', async (at) => {
+          this.dispatch({ is: 'described', description: await this.session.describe(at) });
+        });
+      case 'signal':
+        return this.ask('signal', async (at) => {
+          await this.session.signal(at);
+          this.dispatch({ is: 'answered' });
+        });
+      case 'open':
+        return this.ask('open', async (at) => {
+          this.dispatch({ is: 'named', attempt: await this.session.open(at, effect.labels) });
+        });
+      case 'lock':
+        return this.ask('lock', async (at) => {
+          this.dispatch({ is: 'news', attempt: await this.session.lock(at) });
+        });
+      case 'close':
+        return void this.close({ handleChecked: effect.handleChecked, photo: effect.photo });
+      case 'follow':
+        return void this.follow(effect.attempt, effect.after, effect.inMs);
+      case 'watch':
+        return void this.watch(effect.attempt);
+      case 'buzz':
+        return void navigator.vibrate?.([...BUZZ[effect.kind]]);
+      case 'wipe':
+        return this.wipe();
+    }
+  }
+
+  private at(): Position {
+    return this.stateOf()?.fix ?? NOWHERE;
+  }
+  private ask(act: Trouble['act'], doing: (at: Position) => Promise<void>): void {
+    doing(this.at()).catch((error: unknown) => this.dispatch({ is: 'failed', act, ...failureOf(error) }));
+  }
+
+  private async follow(id: string, after: number, inMs: number): Promise<void> {
+    if (this.following === id) return;
+    this.following = id;
+    if (inMs > 0) await new Promise((resolve) => setTimeout(resolve, inMs));
+    let news: Event;
+    try {
+      news = { is: 'news', attempt: await this.session.attempt(id, after) };
+    } catch (error) {
+      news = { is: 'failed', act: 'follow', ...failureOf(error) };
+    }
+    this.following = null;
+    if (!this.wiped) this.dispatch(news);
+  }
+
+  // ---- evidence --------------------------------------------------------------------------------------------------
+
+  /** Seals a photo to the owner and leaves it at the front, or keeps it until there is a network. */
+  async photograph(jpeg: Bytes): Promise<void> {
+    const attempt = this.stateOf()?.attempt;
+    if (!attempt || !this.owner) return;
+    this.dispatch({ is: 'photo_taken' });
+    try {
+      const box = await this.session.sealPhoto(this.owner, jpeg);
+      const [hash, photo, { delivery }] = [sha256(box), b64(box), this.session];
+      const sent = await this.sendEvidence({ kind: 'photo', delivery, attempt: attempt.id, photo });
+      if (sent === 'refused') throw new Refused('photo_refused');
+      if (sent === 'later') await this.keep(`photo:${hash}`, { kind: 'photo', delivery, attempt: attempt.id, photo });
+      this.dispatch({ is: 'photo_kept', hash, queued: sent === 'later' });
+    } catch (error) {
+      this.dispatch({ is: 'failed', act: 'photo', ...failureOf(error) });
+    }
+  }
+  private async close(said: CloseSaid): Promise<void> {
+    try {
+      this.dispatch({ is: 'news', attempt: await this.session.close(this.at(), said) });
+    } catch (error) {
+      const failure = failureOf(error);
+      if (!failure.passing) return this.dispatch({ is: 'failed', act: 'close', ...failure });
+      const { delivery, link } = this.session;
+      await this.keep(`close:${delivery}`, { kind: 'close', delivery, link, said });
+      this.dispatch({ is: 'close_queued' });
+    }
+  }
+  private async keep(key: string, piece: Evidence): Promise<void> {
+    await this.outbox.keep(key, piece, Date.now());
+    this.onWaiting(await this.outbox.waiting());
+  }
+  private async sendEvidence(piece: Evidence): Promise<Sent> {
+    try {
+      if (piece.kind === 'photo') {
+        await leavePhoto(piece.delivery, piece.attempt, piece.photo);
+      } else {
+        const keys = await fetchKeys(this.device.pin);
+        await new Session(this.device, keys, piece.delivery, piece.link).close(this.at(), piece.said);
+      }
+      return 'done';
+    } catch (error) {
+      return failureOf(error).passing ? 'later' : 'refused';
+    }
+  }
+
+  // ---- the end ---------------------------------------------------------------------------------------------------
+
+  private async watch(attempt: string): Promise<void> {
+    const db = await database();
+    await db.put('watched', { attempt, delivery: this.session.delivery, sinceMs: Date.now() });
+  }
+  /** Nothing of this stop stays in memory; the address with its link goes from the history, too. */
+  private wipe(): void {
+    this.wiped = true;
+    this.owner = null;
+    this.salt.fill(0);
+    if (this.replaying) clearInterval(this.replaying);
+    history.replaceState({}, '', '/');
+  }
+}
+
+/** Attempts that were left while they were still being locked: which of them call the courier back. */
+export async function lookBehind(): Promise<{ delivery: string; sinceMs: number }[]> {
+  const db = await database();
+  const called = [];
+  for (const watched of await db.getAll('watched')) {
+    let now: Attempt;
+    try {
+      const response = await fetch(`/v1/attempts/${watched.attempt}`, { cache: 'no-store', redirect: 'error' });
+      if (response.status === 404) await db.delete('watched', watched.attempt);
+      if (!response.ok) continue;
+      now = attemptOf((await response.json()) as Record<string, unknown>);
+    } catch {
+      continue;
+    }
+    if (now.recalled || now.alarm !== null) called.push({ delivery: watched.delivery, sinceMs: watched.sinceMs });
+    else if (now.ended || now.state === 'locked') await db.delete('watched', watched.attempt);
+  }
+  return called;
+}

@@ -1,0 +1,192 @@
+// What the stop page asks of the keyholder, through a front that sees nothing of it: each request proved by the device over
+// a fresh nonce, each place and description sealed to it.
+
+import { answered, createApi, Problem, Silence, type GatewayPaths } from '$lib/api';
+import { b64, utf8, type Bytes } from '$lib/protocol/bytes';
+import { parseDescription, parsePlace, phoneBytes, type Description, type Place, type Position } from '$lib/protocol/content';
+import { parseDelegation, type DelegationClaims } from '$lib/protocol/delegation';
+import { openEnvelope, verifyEnvelope } from '$lib/protocol/envelope';
+import { parseId, sha256, type Hash } from '$lib/protocol/hash';
+import { used } from '$lib/protocol/jws';
+import { verifyKeys, type KeysClaims } from '$lib/protocol/keys';
+import { signProof } from '$lib/protocol/proof';
+import { seal } from '$lib/protocol/seal';
+import type { SealPublicKey, SealPurpose } from '$lib/protocol/sealkey';
+import type { Action } from '$lib/protocol/text';
+import type { Attempt } from '../machine';
+import type { Device, Pin } from './device';
+
+const ANSWER_WITHIN_MS = 15_000;
+const FOLLOW_WITHIN_MS = 30_000;
+/** The same bytes are sent again this often while no answer comes: the keyholder opens nothing twice for one proof. */
+const AGAIN_MS = 1_000;
+const GIVE_UP_MS = 60_000;
+
+export { Problem, Silence };
+
+/** A signed request that may be sent more than once. */
+interface Prepared {
+  readonly path: string;
+  readonly headers: Record<string, string>;
+  readonly body: Bytes;
+}
+export interface CloseSaid {
+  readonly handleChecked: boolean;
+  readonly photo: Hash | null;
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Exact bytes out, JSON in; a [`Problem`] or [`Silence`] otherwise. */
+async function send(prepared: Prepared): Promise<Record<string, unknown>> {
+  let response: Response;
+  try {
+    response = await fetch(prepared.path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...prepared.headers },
+      body: prepared.body,
+      cache: 'no-store',
+      redirect: 'error',
+      referrerPolicy: 'no-referrer',
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    });
+  } catch {
+    throw new Silence('no answer');
+  }
+  const body = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+  if (response.ok) return body;
+  const code = typeof body.code === 'string' ? body.code : `http_${response.status}`;
+  const retry = typeof body.retry_after_s === 'number' ? body.retry_after_s : undefined;
+  throw new Problem(response.status, code, String(body.title ?? ''), retry, body);
+}
+
+const timeMs = (value: unknown): number | null => (typeof value === 'string' ? Date.parse(value) : null);
+/** An attempt as the keyholder tells it. */
+export function attemptOf(body: Record<string, unknown>): Attempt {
+  const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+  const id = text(body.attempt);
+  if (!id || !parseId(id) || typeof body.seq !== 'number') throw new Silence('not an attempt');
+  return {
+    id,
+    seq: body.seq,
+    state: text(body.state) ?? 'unknown',
+    reason: text(body.reason),
+    readyUntilMs: timeMs(body.ready_until),
+    mayActUntilMs: timeMs(body.may_act_until),
+    released: body.released === true,
+    recalled: body.recalled === true,
+    alarm: text(body.alarm),
+    lockProof: text(body.lock_proof),
+    checkHandle: body.check_handle === true,
+    ended: body.ended === true,
+  };
+}
+
+/** The keyholder's published keys, signed by the pinned log key. */
+export async function fetchKeys(pin: Pin | null): Promise<KeysClaims & { jws: string }> {
+  const api = createApi<GatewayPaths>();
+  const { keys } = answered(await api.GET('/v1/keys', {}));
+  const { peekLog } = await import('$lib/protocol/keys');
+  const log = pin?.log ?? peekLog(keys);
+  const iss = pin?.iss ?? (await issuerOf());
+  return { ...(await verifyKeys(keys, log, iss, used(Date.now()))).claims, jws: keys };
+}
+async function issuerOf(): Promise<string> {
+  const response = await fetch('/.well-known/parcelshelf', { cache: 'no-store', redirect: 'error' });
+  const body = (await response.json()) as { aud?: unknown };
+  return String(body.aud);
+}
+
+export class Session {
+  readonly delivery: string;
+  readonly link: string;
+  readonly claims: DelegationClaims;
+  private readonly device: Device;
+  private readonly keys: KeysClaims;
+  private readonly api = createApi<GatewayPaths>();
+
+  constructor(device: Device, keys: KeysClaims, delivery: string, link: string) {
+    this.device = device;
+    this.keys = keys;
+    this.delivery = delivery;
+    this.link = link;
+    this.claims = parseDelegation(link).claims;
+  }
+
+  private async nonce(act: Action): Promise<string> {
+    const params = { path: { delivery: this.delivery } };
+    const body = { device: this.device.thumbprint, act, ath: sha256(this.link) };
+    return answered(await this.api.POST('/v1/stops/{delivery}/nonces', { params, body })).nonce;
+  }
+  /** The phone's position with the nonce, sealed to the keyholder: nobody on the way can read or replay it. */
+  private async phone(at: Position, nonce: string): Promise<string> {
+    const context = { sender: this.device.thumbprint, recipient: this.keys.iss, delivery: this.delivery, seq: 0 };
+    return b64(await seal(this.keys.seal, 'phone', context, phoneBytes(at, nonce)));
+  }
+  private async prepare(act: Action, at: Position, more: Record<string, unknown>): Promise<Prepared> {
+    const nonce = await this.nonce(act);
+    const body = utf8(JSON.stringify({ ...more, phone: await this.phone(at, nonce) }));
+    const path = `/v1/stops/${this.delivery}/${act}`;
+    const request = { method: 'POST', url: location.origin + path, body };
+    const proof = await signProof(request, nonce, this.link, act, Date.now(), this.device.signer);
+    return { path, headers: { authorization: `DPoP ${this.link}`, dpop: proof }, body };
+  }
+  private async act(act: Action, at: Position, more: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
+    return send(await this.prepare(act, at, more));
+  }
+  private async unseal(answer: Record<string, unknown>, purpose: SealPurpose): Promise<Bytes> {
+    const { message, iss } = this.keys;
+    const envelope = await verifyEnvelope(String(answer.envelope), message, iss, this.device.thumbprint);
+    return openEnvelope(envelope, this.device.seal, purpose, this.delivery);
+  }
+
+  async locate(at: Position): Promise<Place> {
+    return parsePlace(await this.unseal(await this.act('locate', at), 'place'));
+  }
+  async describe(at: Position): Promise<Description> {
+    return parseDescription(await this.unseal(await this.act('describe', at), 'description'));
+  }
+  async signal(at: Position): Promise<void> {
+    await this.act('signal', at);
+  }
+  /**
+   * Asks to open and names the attempt. While no answer comes the very same bytes are sent again: a proof that was seen gets
+   * its attempt's answer, and one that was not seen within its nonce's twenty seconds is refused and has opened nothing.
+   */
+  async open(at: Position, labels: readonly Hash[]): Promise<string> {
+    const prepared = await this.prepare('open', at, { labels });
+    for (const since = Date.now(); ; await sleep(AGAIN_MS)) {
+      try {
+        const { attempt } = await send(prepared);
+        return String(attempt);
+      } catch (error) {
+        const silent = error instanceof Silence || (error instanceof Problem && error.status >= 502);
+        if (!silent || Date.now() - since > GIVE_UP_MS) throw error;
+      }
+    }
+  }
+  async attempt(id: string, after: number): Promise<Attempt> {
+    const params = { path: { attempt: id }, query: { after, wait: 20 } };
+    const signal = AbortSignal.timeout(FOLLOW_WITHIN_MS);
+    const answer = answered(await this.api.GET('/v1/attempts/{attempt}', { params, signal }));
+    return attemptOf(answer as Record<string, unknown>);
+  }
+  /** `done`: nothing will be opened here again. */
+  async close(at: Position, said: CloseSaid): Promise<Attempt> {
+    const more = { handle_checked: said.handleChecked, photo: said.photo, done: true };
+    return attemptOf(await this.act('close', at, more));
+  }
+  async lock(at: Position): Promise<Attempt> {
+    return attemptOf(await this.act('lock', at));
+  }
+  /** Seals a photo to the owner's key for this grant. */
+  async sealPhoto(owner: SealPublicKey, jpeg: Bytes): Promise<Bytes> {
+    const context = { sender: this.device.thumbprint, recipient: owner.hash, delivery: this.delivery, seq: 0 };
+    return seal(owner, 'photo', context, jpeg);
+  }
+}
+
+/** Leaves a sealed photo at the front, which cannot read it. The same one again changes nothing. */
+export async function leavePhoto(delivery: string, attempt: string, photo: string): Promise<void> {
+  await send({ path: `/v1/stops/${delivery}/photos`, headers: {}, body: utf8(JSON.stringify({ attempt, photo })) });
+}

@@ -1,0 +1,113 @@
+// The page's one object: the machine's state, the clock it is shown by, and the senses (position, network) that feed it.
+
+import { parseFragment, type Fragment } from './fragment';
+import { begin, screenOf, step, type Event, type State } from './machine';
+import type { Runner, Start } from './core/run';
+
+export type Begun = 'loading' | 'ready' | 'bad_link' | Exclude<Start['is'], 'ready'>;
+
+export class StopPage {
+  readonly fragment: Fragment | null;
+  /** For the way back, when the state is wiped. */
+  readonly returnTo: string | null;
+  begun = $state<Begun>('loading');
+  /** Why it could not begin. */
+  code = $state('');
+  state = $state.raw<State | null>(null);
+  nowMs = $state(Date.now());
+  /** Pieces of evidence that wait for a network. */
+  waiting = $state(0);
+  /** Stops left before, which call the courier back. */
+  behind = $state.raw<{ delivery: string; sinceMs: number }[]>([]);
+  screen = $derived(this.state ? screenOf(this.state) : 'start');
+
+  /** How long the delegation is good for in all. */
+  lengthMs = 0;
+
+  private readonly delivery: string;
+  private runner: Runner | null = null;
+  private stops: (() => void)[] = [];
+  /** Where the phone is, and a screen that stays on: over with the stop. The look behind goes on. */
+  private senses: (() => void)[] = [];
+
+  constructor(delivery: string, hash: string) {
+    this.delivery = delivery;
+    this.fragment = parseFragment(hash);
+    this.returnTo = this.fragment?.returnTo ?? null;
+    if (!this.fragment) this.begun = 'bad_link';
+  }
+
+  /** Loads what is needed to ask, and begins to sense. Returns what stops it. */
+  mount(): () => void {
+    const clock = setInterval(() => (this.nowMs = Date.now()), 500);
+    const network = (): void => {
+      this.dispatch({ is: 'online', online: navigator.onLine });
+      if (navigator.onLine) void this.runner?.replay();
+    };
+    addEventListener('online', network);
+    addEventListener('offline', network);
+    this.stops.push(() => clearInterval(clock), () => removeEventListener('online', network), () => removeEventListener('offline', network));
+    if (this.fragment) void this.begin(this.fragment);
+    return () => [...this.senses.splice(0), ...this.stops.splice(0)].forEach((stop) => stop());
+  }
+  private async begin(fragment: Fragment): Promise<void> {
+    const { start, lookBehind } = await import('./core/run');
+    const look = async (): Promise<void> => void (this.behind = await lookBehind());
+    const looking = setInterval(() => void look(), 15_000);
+    this.stops.push(() => clearInterval(looking));
+    void look();
+    const begun = await start(this.delivery, fragment, (e) => this.dispatch(e), () => this.state);
+    if (begun.is === 'failed') this.code = begun.code;
+    if (begun.is === 'ready') {
+      this.runner = begun.runner;
+      this.lengthMs = begun.lengthMs;
+      this.runner.onWaiting = (count) => (this.waiting = count);
+      this.state = begin(fragment.parcels, begun.put, begun.take, begun.windowEndMs, navigator.onLine);
+      this.senseWhere();
+      void this.stayAwake();
+    }
+    this.begun = begun.is;
+  }
+  private senseWhere(): void {
+    const found = ({ coords, timestamp }: GeolocationPosition): void => {
+      const { latitude: lat, longitude: lng, accuracy: accuracyM, heading } = coords;
+      // Phones' clocks and their positions' clocks may differ: an age is counted from when it came.
+      const atMs = Math.min(Date.now(), Math.max(timestamp, Date.now() - 60_000));
+      this.dispatch({ is: 'fix', fix: { lat, lng, accuracyM, headingDeg: Number.isFinite(heading) ? heading : null, atMs } });
+    };
+    const failed = (error: GeolocationPositionError): void =>
+      this.dispatch({ is: 'no_fix', why: error.code === error.PERMISSION_DENIED ? 'denied' : 'unavailable' });
+    const id = navigator.geolocation.watchPosition(found, failed, { enableHighAccuracy: true, maximumAge: 5_000, timeout: 20_000 });
+    this.senses.push(() => navigator.geolocation.clearWatch(id));
+  }
+  /** A screen that goes dark in the rain is no help. */
+  private async stayAwake(): Promise<void> {
+    const lock = await navigator.wakeLock?.request('screen').catch(() => null);
+    if (lock) this.senses.push(() => void lock.release());
+  }
+
+  dispatch(e: Event): void {
+    if (!this.state) return;
+    const [state, effects] = step(this.state, e, Date.now());
+    this.state = state;
+    this.nowMs = Date.now();
+    for (const effect of effects) this.runner?.run(effect);
+    if (state.over) this.senses.splice(0).forEach((stop) => stop());
+  }
+  scan(text: string): void {
+    this.runner?.scan(text);
+  }
+  /** Last characters of a label in a picture, if it is one of this stop's. */
+  labelOf(text: string): string | null {
+    return this.runner?.labelOf(text) ?? null;
+  }
+  photograph(jpeg: Uint8Array<ArrayBuffer>): void {
+    void this.runner?.photograph(jpeg);
+  }
+  /** The courier app's address with the outcome, and nothing else; null when it gave none. */
+  wayBack(): string | null {
+    const over = this.state?.over;
+    if (!this.returnTo || !over) return null;
+    return `${this.returnTo}#d=${this.delivery}&o=${over.reason ?? over.outcome}`;
+  }
+}

@@ -1,0 +1,110 @@
+// The wire: typed calls with the session's token, the keyholder's keys, statements that a passkey confirms, and envelopes
+// that only this wallet opens.
+
+import { answered, createApi, Problem, type GatewayPaths } from '$lib/api';
+import { fromB64, fromUtf8, type Bytes } from '$lib/protocol/bytes';
+import { openEnvelope, verifyEnvelope } from '$lib/protocol/envelope';
+import { ANY, used } from '$lib/protocol/jws';
+import { peekLog, verifyKeys, type VerifiedKeys } from '$lib/protocol/keys';
+import { accountKey } from '$lib/protocol/owner-keys';
+import { confirm } from '$lib/protocol/passkey';
+import type { SealKeyPair } from '$lib/protocol/seal';
+import type { SealPurpose } from '$lib/protocol/sealkey';
+import { statementBytes, statementChallenge, type Said } from '$lib/protocol/statement';
+import { assertionJson } from '$lib/protocol/webauthn';
+import { b64 } from '$lib/protocol/bytes';
+import { keep, type Account } from './db';
+import { session } from './session.svelte';
+
+export const api = createApi<GatewayPaths>({ token: () => session.account?.token });
+
+/** This device has no seed yet: it can stop everything, and read nothing. */
+export class SeedMissing extends Error {
+  override readonly name = 'SeedMissing';
+}
+
+export function account(): Account {
+  if (!session.account) throw new Problem(401, 'session_missing', 'log in first', undefined);
+  return session.account;
+}
+
+/** The keyholder's keys: the pinned log key must have signed them; whoever comes first pins what is there. */
+export async function freshKeys(pinned?: Account['pinned']): Promise<VerifiedKeys> {
+  const { keys } = answered(await api.GET('/v1/keys'));
+  const log = pinned?.log ?? peekLog(keys);
+  return verifyKeys(keys, log, pinned?.iss ?? issuerOf(keys), used(Date.now()));
+}
+
+/** The name in keys that are seen for the first time; the signature over it is checked next. */
+function issuerOf(jws: string): string {
+  const text = fromUtf8(fromB64(jws.split('.')[1] ?? '') ?? new Uint8Array());
+  const claims: unknown = JSON.parse(text ?? 'null');
+  const iss = (claims as { iss?: unknown } | null)?.iss;
+  return typeof iss === 'string' ? iss : '';
+}
+
+let keysRead: { jws: string; keys: VerifiedKeys } | undefined;
+/** The keys as verified last, from this device. */
+export async function keys(): Promise<VerifiedKeys> {
+  const { keys: jws, pinned } = account();
+  if (keysRead?.jws !== jws) keysRead = { jws, keys: await verifyKeys(jws, pinned.log, pinned.iss, ANY) };
+  return keysRead.keys;
+}
+
+/** Asks for the keys anew, when something no longer verifies: they may have been replaced, by the pinned log key's word. */
+async function renewKeys(): Promise<void> {
+  const current = account();
+  const fresh = await freshKeys(current.pinned);
+  if (fresh.jws === current.keys) return;
+  const changed = { ...current, keys: fresh.jws };
+  await keep('account', changed);
+  session.become(changed);
+}
+
+let opener: { wallet: string; seed: Bytes; pair: Promise<SealKeyPair> } | undefined;
+function accountPair(): Promise<SealKeyPair> {
+  const { seed, wallet } = account();
+  if (!seed) throw new SeedMissing('this device has no seed');
+  if (opener?.wallet !== wallet || opener.seed !== seed) opener = { wallet, seed, pair: accountKey(seed) };
+  return opener.pair;
+}
+
+/** Opens what the keyholder sealed to this wallet. */
+export async function opened(envelope: string, purpose: SealPurpose, about: string): Promise<Bytes> {
+  const { wallet } = account();
+  const read = async () => {
+    const { message, iss } = (await keys()).claims;
+    return openEnvelope(await verifyEnvelope(envelope, message, iss, wallet), await accountPair(), purpose, about);
+  };
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof SeedMissing || !String((error as Error).message).startsWith('envelope_')) throw error;
+    await renewKeys();
+    return read();
+  }
+}
+
+export async function openedJson<T>(envelope: string, about: string): Promise<T> {
+  const text = fromUtf8(await opened(envelope, 'account', about));
+  return JSON.parse(text ?? 'null') as T;
+}
+
+export interface Confirmed {
+  statement: string;
+  assertion: Assertion;
+}
+type Assertion = GatewayPaths['/v1/sessions']['post']['requestBody']['content']['application/json']['assertion'];
+
+export function wire(assertion: Parameters<typeof assertionJson>[0]): Assertion {
+  return JSON.parse(assertionJson(assertion)) as Assertion;
+}
+
+/** A statement that this wallet's passkey confirms: the device asks the owner. */
+export async function stated(said: Said): Promise<Confirmed> {
+  const { claims } = await keys();
+  const { nonce } = answered(await api.POST('/v1/challenges', { body: {} }));
+  const bytes = statementBytes({ aud: claims.iss, nonce, said });
+  const { assertion } = await confirm(claims.rpId, statementChallenge(bytes), null, [account().credentialId]);
+  return { statement: b64(bytes), assertion: wire(assertion) };
+}

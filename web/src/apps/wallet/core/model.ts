@@ -1,0 +1,155 @@
+// What the keyholder seals for its owner, as this app reads it. The answers are the keyholder's own, signed and sealed; what
+// is missing or new in them must not break a page.
+
+export interface Attempt {
+  attempt: string;
+  state: string;
+  reason: string | null;
+  ready_until: string | null;
+  may_act_until: string | null;
+  released: boolean;
+  recalled: boolean;
+  alarm: string | null;
+  lock_proof: string | null;
+  check_handle: boolean;
+  ended: boolean;
+}
+
+export interface Delivery {
+  delivery: string;
+  purpose: string;
+  from: string;
+  until: string;
+  granted_at: string;
+  /** Thumbprint of the carrier's root. */
+  carrier: string;
+  /** The carrier's word for who sent it. */
+  merchant: string | null;
+  items: number;
+  state: string;
+  reason: string | null;
+  blocked: boolean;
+  attempt: Attempt | null;
+}
+
+export interface DeliveryDetail extends Delivery {
+  grant: string;
+  request: string | null;
+  accepted: string;
+  vehicles: string[];
+}
+
+export interface Deliveries {
+  deliveries: Delivery[];
+  more: boolean;
+  blocked_all: boolean;
+  blocked_carriers: string[];
+}
+
+export interface Finding {
+  code: string;
+  refuses: boolean;
+  what_to_do: string;
+}
+
+export interface LaterLink {
+  link: string;
+  linked_at: string;
+  state: 'waiting' | 'waited' | 'confirmed' | 'refused';
+  until: string | null;
+}
+
+export type Source = 'observed' | 'inferred' | 'not_available';
+
+export interface Vehicle {
+  vehicle: string;
+  maker: string;
+  make: string;
+  model: string | null;
+  model_year: number | null;
+  colour: string | null;
+  findings: Finding[];
+  eligible: boolean;
+  consents: {
+    nobody_inside: boolean;
+    parked_inferred: boolean;
+    tailgate_with_cabin: boolean;
+    lid_and_lock_untold: boolean;
+  } | null;
+  described: boolean;
+  opens: string[];
+  class: string | null;
+  facts: {
+    parked: Source;
+    in_use: Source;
+    nobody_inside: Source;
+    lid_state: Source;
+    lock_state: Source;
+    position: Source;
+    opening_is_a_window: boolean;
+    lock_proof: 'observed' | 'executed';
+  } | null;
+  owner_must_act: unknown;
+  possession: boolean;
+  possession_until: string | null;
+  possession_due: boolean;
+  usable?: boolean;
+  later_links: LaterLink[];
+}
+
+/** One record of the timeline: `kind`, `at`, and the kind's own fields. */
+export type Entry = { kind: string; at: string } & Record<string, string>;
+
+export interface Timeline {
+  entries: Entry[];
+  readiness: { slot: string; answer: string; reasons: { code: string; text: string }[] }[];
+  refused: { at: string; code: string; text: string }[];
+}
+
+/** Whether the car lacks something before it can be used, in the order in which an owner does it. */
+export type Step = 'findings' | 'consents' | 'description' | 'possession' | 'ready';
+
+export function consentsMissing(car: Vehicle): boolean {
+  if (!car.consents) return true;
+  const untold = car.facts?.lock_proof === 'executed' && !car.consents.lid_and_lock_untold;
+  return untold || (car.class === 'tailgate_with_cabin' && !car.consents.tailgate_with_cabin);
+}
+
+export function nextStep(car: Vehicle): Step {
+  if (!car.eligible) return 'findings';
+  if (consentsMissing(car)) return 'consents';
+  if (!car.described) return 'description';
+  if (!car.possession) return 'possession';
+  return 'ready';
+}
+
+export function carName(car: Pick<Vehicle, 'make' | 'model' | 'model_year'>): string {
+  const make = car.make.length <= 3 ? car.make.toUpperCase() : car.make.charAt(0).toUpperCase() + car.make.slice(1);
+  return [make, car.model, car.model_year].filter(Boolean).join(' ');
+}
+
+/** What an owner can do or must know first. */
+export type Phase =
+  | 'alarm' | 'open' | 'unknown' | 'locking' | 'coming' | 'waiting' | 'blocked' | 'done' | 'not_done' | 'over';
+
+const MOVING = new Set(['intended', 'sent', 'ready', 'open', 'unknown', 'locking']);
+
+export function phaseOf(d: Delivery, nowMs: number): Phase {
+  const attempt = d.attempt;
+  if (attempt?.alarm) return 'alarm';
+  if (attempt && !attempt.ended && MOVING.has(attempt.state)) {
+    if (attempt.state === 'locking') return 'locking';
+    return attempt.state === 'unknown' ? 'unknown' : 'open';
+  }
+  const over = Date.parse(d.until) < nowMs;
+  if (attempt && (attempt.state === 'locked' || attempt.state === 'acknowledged')) return 'done';
+  if (d.blocked && !over) return 'blocked';
+  if (over) return attempt ? 'done' : 'over';
+  if (attempt?.state === 'did_not_happen') return 'not_done';
+  return d.state === 'granted' || d.state === '' ? 'waiting' : 'coming';
+}
+
+/** Those that an owner should look at first come first. */
+export function isActive(phase: Phase): boolean {
+  return !['done', 'over'].includes(phase);
+}

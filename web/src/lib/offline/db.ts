@@ -1,0 +1,37 @@
+// The stop page's database on the device: keys, pins, what waits to be sent, and which attempts are watched. No place, no
+// plate, no photo in the clear ever comes in here.
+
+import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
+import type { Piece, Shelf } from './outbox';
+
+/** An attempt that was left while it was still being locked. */
+export interface Watched {
+  readonly attempt: string;
+  readonly delivery: string;
+  readonly sinceMs: number;
+}
+interface Schema extends DBSchema {
+  device: { key: string; value: unknown };
+  outbox: { key: string; value: Piece<unknown> };
+  watched: { key: string; value: Watched };
+}
+
+let opened: Promise<IDBPDatabase<Schema>> | null = null;
+export function database(): Promise<IDBPDatabase<Schema>> {
+  opened ??= openDB<Schema>('parcelshelf-stop', 1, {
+    upgrade(db) {
+      db.createObjectStore('device');
+      db.createObjectStore('outbox', { keyPath: 'key' });
+      db.createObjectStore('watched', { keyPath: 'attempt' });
+    },
+  });
+  return opened;
+}
+
+export function shelf<T>(): Shelf<T> {
+  return {
+    all: async () => (await (await database()).getAll('outbox')) as Piece<T>[],
+    put: async (piece) => void (await (await database()).put('outbox', piece)),
+    remove: async (key) => (await database()).delete('outbox', key),
+  };
+}
