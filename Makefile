@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 ARGS ?=
+# A newer Node than Debian's, where scripts/setup-node.sh had to fetch one.
+export PATH := $(CURDIR)/target/node/node_modules/node/bin:$(PATH)
 
 .PHONY: help demo simulate test setup lint unit test-home-assistant test-web bench openapi vectors clean
 
@@ -11,10 +13,12 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
 
 demo: ## everything on this machine: starts all parties, plays a delivery as a story (ARGS="--help" lists options)
+	scripts/setup-node.sh
 	cargo build --locked -p parcelshelf
 	exec "$${CARGO_TARGET_DIR:-target}/debug/parcelshelf" demo $(ARGS)
 
 simulate: ## a whole city's day over real HTTP, with a judge (ARGS="--help" lists options)
+	scripts/setup-node.sh
 	cargo build --locked --release -p parcelshelf
 	exec "$${CARGO_TARGET_DIR:-target}/release/parcelshelf" simulate $(ARGS)
 

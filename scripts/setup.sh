@@ -16,8 +16,8 @@ need cc gcc                # bundled SQLite and aws-lc are C
 need strace strace         # the durability test reads the order of system calls
 need python3 python3       # independent clients run in interpreters of their own
 python3 -c 'import venv, ensurepip' 2>/dev/null || need no-such-command python3-venv
-need node nodejs           # one of them is a Node package, and the web apps are built with it
-need npm npm
+scripts/setup-node.sh      # one of them is a Node package, and the web apps are built with it
+export PATH="$PWD/target/node/node_modules/node/bin:$PATH"
 need chromium chromium     # the web apps are tested in a real browser
 
 scripts/setup-web.sh

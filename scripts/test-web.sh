@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/setup-web.sh
+export PATH="$PWD/target/node/node_modules/node/bin:$PATH"
 cargo build --locked -p parcelshelf # builds the apps, too
 cd web
 npm run --silent check

@@ -134,4 +134,24 @@ export default (test) => {
     await noor.page.reload();
     await noor.page.getByLabel('Your code').waitFor();
   });
+
+  test('a car that is not proved locked is on the board until somebody takes care of it, by name', async ({ stage, someone, check }) => {
+    const { who } = await joined(stage, someone, 'dispatcher', 'Ines Okoye');
+    const { page } = who;
+    const shipped = await stage.ship();
+    const car = await stage.car('volvo');
+    await stage.allow(shipped.delivery, car);
+    // The bolt jams: the car closes and does not lock.
+    await stage.hand(car, 'jam_lock');
+    await stage.play(shipped.delivery);
+    const exception = page.getByRole('listitem').filter({ hasText: shipped.labels[0].slice(-4) });
+    await exception.getByText('alarm: not proved locked').waitFor({ timeout: 100_000 });
+    await check.screen(page, 'an alarm');
+    await exception.getByRole('button', { name: 'I take care of it' }).click();
+    await exception.getByText(/Ines Okoye takes care of it/).waitFor();
+    await check.screen(page, 'taken care of');
+    await exception.getByRole('link').click();
+    await page.getByText('Somebody takes care').waitFor();
+    await stage.hand(car, 'free_lock');
+  });
 };

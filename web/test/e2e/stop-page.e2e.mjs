@@ -69,7 +69,7 @@ export default (test) => {
     await check.screen(page, 'stop-go');
 
     await goTo(phone, place, 20);
-    await page.getByText('KLM 482').waitFor();
+    await page.getByText('DEM 042').waitFor();
     await page.getByRole('button', { name: 'Scan parcels' }).click();
     await type(page, 'FJB00000000');
     await page.getByText('Wrong parcel', { exact: false }).waitFor();
@@ -99,7 +99,7 @@ export default (test) => {
     // Nothing of it is left, and the place went nowhere in the clear.
     assert.equal(new URL(page.url()).pathname, '/');
     assert.equal(new URL(page.url()).hash, '');
-    assert.ok(!(await page.content()).includes('KLM 482'));
+    assert.ok(!(await page.content()).includes('DEM 042'));
     const later = phone.requests.slice(asked);
     assert.deepEqual(later.filter((r) => MAP.test(r.url)).map((r) => r.url), [], 'no map request after the reveal');
     const near = [place.lat.toFixed(3), place.lng.toFixed(3)];

@@ -13,7 +13,7 @@ use parcelshelf_edge::json::{Nothing, StrictJson, StrictPath};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::b64;
 use parcelshelf_store::ListQuery;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -58,12 +58,16 @@ pub(crate) struct ShiftOut {
 #[serde(deny_unknown_fields)]
 pub(crate) struct StopIn {
     /// A delivery into a car.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "there")]
     #[schema(min_length = 22, max_length = 22)]
     delivery: Option<String>,
     /// Somebody's door.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "there")]
     door: Option<DoorIn>,
+}
+/// A member that is there is no `null`: it could stand for either of two.
+fn there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(input).map(Some)
 }
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

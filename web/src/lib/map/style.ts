@@ -36,7 +36,6 @@ export function style(data: Streets | null, night: boolean): StyleSpecification 
       streets: {
         type: 'geojson',
         data: data ?? { type: 'FeatureCollection', features: [] },
-        ...(data ? { attribution: data.attribution } : {}),
       },
     },
     layers: [
