@@ -16,8 +16,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use parcelshelf_client::depot::enrol_shown;
-use parcelshelf_client::shipping::{Order, Ordered, ParcelOrder};
-use parcelshelf_core::area::Position;
+use parcelshelf_client::shipping::{Order, ParcelOrder};
 use parcelshelf_core::id::{CourierId, DeliveryId};
 use parcelshelf_core::time::Window;
 use parcelshelf_edge::json::StrictJson;
@@ -27,7 +26,6 @@ use parcelshelf_protocol::keys::Keys;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::people::{Hands, Owner, carrier_says};
 use crate::stage::Scene;
 
 /// Lines of the play that are kept.
@@ -59,8 +57,6 @@ pub struct Desk {
     invited: Mutex<Vec<(String, String)>>,
     lines: Mutex<Vec<String>>,
     played: tokio::sync::Mutex<Option<crate::people::Courier>>,
-    /// Owners who are played here, by their car.
-    owners: tokio::sync::Mutex<BTreeMap<String, Owner>>,
 }
 
 type D = State<Arc<Desk>>;
@@ -77,6 +73,12 @@ impl<E: Into<anyhow::Error>> From<E> for Failed {
     fn from(e: E) -> Self {
         Self(e.into())
     }
+}
+
+/// Runs what people do: their waiting may not move between threads.
+async fn aside<T: Send + 'static>(act: impl AsyncFnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
+    let here = tokio::runtime::Handle::current();
+    Ok(tokio::task::spawn_blocking(move || here.block_on(act())).await?)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -137,17 +139,6 @@ struct Load {
 }
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Car {
-    vin: String,
-}
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Allow {
-    vin: String,
-    delivery: String,
-}
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct One {
     delivery: String,
 }
@@ -186,7 +177,6 @@ impl Desk {
             invited: Mutex::default(),
             lines: Mutex::default(),
             played: tokio::sync::Mutex::default(),
-            owners: tokio::sync::Mutex::default(),
         })
     }
 
@@ -205,8 +195,6 @@ impl Desk {
             .route("/hands", post(hand))
             .route("/faults", post(fault))
             .route("/depot", post(certify_phone))
-            .route("/owners", post(own))
-            .route("/allow", post(allow))
             .route("/load", post(load))
             .route("/leg", post(leg))
             .route("/route", post(doors))
@@ -368,39 +356,6 @@ async fn certify_phone(State(desk): D, StrictJson { value, .. }: StrictJson<Scan
     Ok(Json(json!({"thumbprint": shown.device().to_string(), "device_cert": cert.jws(), "digits": digits})))
 }
 
-/// Somebody plays the owner of a simulated car, with hands at its doors: signs up, links it, proves possession.
-async fn own(State(desk): D, StrictJson { value, .. }: StrictJson<Car>) -> Said {
-    let cars = desk.cars().await;
-    let car = cars.iter().find(|c| c["vin"] == json!(value.vin)).context("there is no such car")?;
-    let (maker, login) = (text_of(car, "maker")?, text_of(car, "owner")?);
-    let truth = desk.scene.sim_of(&maker)?.get(&format!("/__sim/cars/{}", value.vin), &[]).await?;
-    let place = place_of(&truth).or_else(|| place_of(car)).context("a car without a place")?;
-    let hands = Hands::at(&desk.scene, &maker, &value.vin)?;
-    let owner = Owner::enrol_at(&desk.scene, &maker, &login, hands, place, "KLM 482").await?;
-    desk.owners.lock().await.insert(value.vin, owner);
-    Ok(Json(json!({"place": {"lat": place.latitude_deg(), "lng": place.longitude_deg()}})))
-}
-fn text_of(value: &Value, name: &str) -> anyhow::Result<String> {
-    value[name].as_str().map(str::to_owned).with_context(|| format!("a car without {name}"))
-}
-/// Wherever a simulator writes it.
-fn place_of(car: &Value) -> Option<Position> {
-    let part = [car, &car["place"], &car["position"], &car["parked"]].into_iter().find(|p| p["latitude"].is_number())?;
-    Position::new(part["latitude"].as_f64()?, part["longitude"].as_f64()?, 10.0).ok()
-}
-
-/// That owner allows a parcel that was shipped here into the car.
-async fn allow(State(desk): D, StrictJson { value, .. }: StrictJson<Allow>) -> Said {
-    let shipped = desk.shipped(&value.delivery)?;
-    let owners = desk.owners.lock().await;
-    let owner = owners.get(&value.vin).context("nobody plays that car's owner")?;
-    let delivery = DeliveryId::parse(&value.delivery)?;
-    let ordered = Ordered { delivery, consent_url: shipped.consent_url, parcels: shipped.parcels };
-    owner.allow(&desk.scene, &ordered).await?;
-    carrier_says(&desk.scene.dispatch(), delivery, &["accepted"]).await?;
-    Ok(Json(json!({})))
-}
-
 async fn load(State(desk): D, StrictJson { value, .. }: StrictJson<Load>) -> Said {
     let (delivery, courier) = (DeliveryId::parse(&value.delivery)?, CourierId::parse(&value.courier)?);
     let key = b64(desk.scene.host.random::<16>());
@@ -432,16 +387,17 @@ async fn play_courier(State(desk): D, StrictJson { value, .. }: StrictJson<One>)
     let delivery = DeliveryId::parse(&value.delivery)?;
     let shipped = desk.shipped(&value.delivery)?;
     let playing = Arc::clone(&desk);
-    tokio::spawn(async move {
+    tokio::spawn(aside(async move || {
         if let Err(error) = playing.play(delivery, &shipped).await {
             playing.tell(format!("It did not work: {error:#}"));
         }
-    });
+    }));
     Ok(Json(json!({})))
 }
 /// An owner with this car allows a delivery: links the car, proves possession, signs.
 async fn play_owner(State(desk): D, StrictJson { value, .. }: StrictJson<Allow>) -> Said {
     let shipped = desk.shipped(&value.delivery)?;
-    desk.allow(DeliveryId::parse(&value.delivery)?, &shipped, &value.maker, &value.vin).await?;
+    let delivery = DeliveryId::parse(&value.delivery)?;
+    aside(async move || desk.allow(delivery, &shipped, &value.maker, &value.vin).await).await??;
     Ok(Json(json!({})))
 }

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
-use parcelshelf::{audit, demo, doctor, drill, enrol, init, openapi, order, plan, services, sim, simulate, verify, witness};
+use parcelshelf::{
+    audit, demo, doctor, drill, enrol, init, openapi, order, plan, services, sim, simulate, verify, witness,
+};
 use parcelshelf_edge::driven::a_thread_wakes;
 
 #[global_allocator]

@@ -86,14 +86,6 @@ export class Stage {
   certify(text, courier) {
     return this.#ask('/depot', { text, courier });
   }
-  /** Somebody plays the owner of this car: signed up, linked, possession proved. The answer has its `place`. */
-  own(car) {
-    return this.#ask('/owners', { vin: car.vin });
-  }
-  /** That owner allows a parcel into the car. */
-  allow(car, delivery) {
-    return this.#ask('/allow', { vin: car.vin, delivery });
-  }
   /** The courier sets out: `stop_url`. */
   leg(delivery, courier) {
     return this.#ask('/leg', { delivery, courier });

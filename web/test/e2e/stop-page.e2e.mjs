@@ -1,5 +1,9 @@
 // The courier's stop page in a real browser, against real services and a simulated car with doors.
 import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encode } from 'uqr';
+import { openBrowser, video } from './browser.mjs';
 
 const MAP = /\.geojson|maplibre|tile|glyph|sprite/;
 
@@ -9,18 +13,24 @@ const screen = (page, ...names) =>
   page.waitForSelector(names.map((n) => `.stop[data-screen=${n}]`).join(','), { timeout: 30_000 });
 
 /** An owner with a car, a courier with an enrolled phone on the way to it. */
-export async function onTheWay({ stage, someone, maker = 'volvo', order = {}, metres = 400, language = 'en-GB', theme = 'light', width = 412 }) {
+export async function onTheWay({ stage, someone, maker = 'volvo', order = {}, metres = 400, language = 'en-GB', theme = 'light', width = 412, films = null }) {
   const car = await stage.car(maker);
-  const { place } = await stage.own(car);
+  const place = placeOf(car);
   const parcel = await stage.ship(order);
-  await stage.allow(car, parcel.delivery);
+  await stage.allow(parcel.delivery, car);
   const { stop } = await stage.state();
   const sam = await stage.hire('Sam Rivera');
-  const phone = await someone({ place: north(place, metres), camera: true, language, theme, width });
+  const browser = films ? await openBrowser({ camera: await films(parcel) }) : undefined;
+  const phone = await someone({ place: north(place, metres), camera: true, language, theme, width, ...(browser && { browser }) });
   await enrol(phone, stage, stop, sam);
   await stage.load(parcel.delivery, sam.courier);
   const { stop_url } = await stage.leg(parcel.delivery, sam.courier);
-  return { car, place, parcel, sam, phone, page: phone.page, stop_url };
+  return { car, place, parcel, sam, phone, page: phone.page, stop_url, browser };
+}
+/** Where a simulated car really stands. */
+function placeOf(car) {
+  const at = [car, car.place, car.parked, car.position].find((p) => typeof p?.latitude === 'number');
+  return { lat: at.latitude, lng: at.longitude };
 }
 async function enrol(phone, stage, stop, sam) {
   const { page } = phone;
@@ -34,7 +44,7 @@ async function enrol(phone, stage, stop, sam) {
   const { digits } = await stage.certify(text, sam.courier);
   assert.equal(shown, digits, 'both screens show the same six digits');
   await page.locator('.actions button').nth(1).click();
-  await page.waitForSelector('main.good');
+  await page.waitForSelector('.frame.good');
 }
 export async function goTo(phone, place, metres) {
   await phone.context.setGeolocation(north(place, metres));
@@ -145,4 +155,131 @@ export default (test) => {
     await page.getByText('notes wait', { exact: false }).waitFor({ state: 'detached', timeout: 40_000 });
     await screen(page, 'released', 'locked');
   });
+
+  test('nobody can say whether it opened: the courier looks, and no second opening is offered', async (t) => {
+    const { stage, check } = t;
+    const { car, parcel, page, stop_url } = await onTheWay({ ...t, metres: 20 });
+    await stage.fault(car, 'unlock', 'connection_drop_not_acted');
+    await untilOpenPressed(page, stop_url, parcel);
+    await screen(page, 'look');
+    await check.screen(page, 'stop-look');
+    await page.getByRole('button', { name: 'It is shut' }).click();
+    await screen(page, 'wait');
+    assert.equal(await page.getByRole('button', { name: 'Open', exact: true }).count(), 0);
+    await page.getByRole('button', { name: 'Problem' }).click();
+    await page.getByText('Not while the car may be open', { exact: false }).waitFor();
+  });
+
+  test('it will not open: the fallback, and back to the courier app with a reason alone', async (t) => {
+    const { stage, check } = t;
+    const { courier } = await stage.state();
+    const { car, parcel, page, stop_url } = await onTheWay({ ...t, metres: 20 });
+    const back = Buffer.from(`${courier}/back`).toString('base64url');
+    await stage.fault(car, 'unlock', 'rejected');
+    await untilOpenPressed(page, `${stop_url}~${back}`, parcel);
+    await screen(page, 'wont_open');
+    await check.screen(page, 'stop-wont-open');
+    await page.getByRole('button', { name: 'Choose the fallback' }).click();
+    await check.screen(page, 'stop-problem');
+    await page.getByRole('button', { name: 'It does not open' }).click();
+    await screen(page, 'over');
+    const link = page.getByRole('link', { name: 'Back to the courier app' });
+    assert.equal(await link.getAttribute('href'), `${courier}/back#d=${parcel.delivery}&o=did_not_open`);
+  });
+
+  test('a car that tells nothing: photo, and the handle after the lock', async (t) => {
+    const { stage } = t;
+    const { car, parcel, page, stop_url } = await onTheWay({ ...t, maker: 'onstar', metres: 20 });
+    await untilOpenPressed(page, stop_url, parcel);
+    await screen(page, 'load');
+    await stage.hand(car, 'open_tailgate');
+    await photograph(page);
+    await stage.hand(car, 'close_tailgate');
+    await page.getByRole('button', { name: 'I have shut the lid' }).click();
+    await screen(page, 'handle');
+    await page.getByRole('button', { name: 'It holds' }).click();
+    await screen(page, 'locked');
+    await page.getByText('The maker says so, and you checked the handle.').waitFor();
+  });
+
+  test('a page that was lost in the middle joins what is open', async (t) => {
+    const { stage } = t;
+    const { car, parcel, page, stop_url } = await onTheWay({ ...t, metres: 20 });
+    await untilOpenPressed(page, stop_url, parcel);
+    await screen(page, 'pull');
+    await stage.hand(car, 'open_tailgate');
+    await screen(page, 'load');
+    await page.reload();
+    await untilOpenPressed(page, null, parcel);
+    await screen(page, 'load');
+    await stage.hand(car, 'close_tailgate');
+    await page.getByRole('button', { name: 'I have shut the lid' }).click();
+    await screen(page, 'released', 'locked');
+    const { seen } = await stage.look(car);
+    if (seen) assert.equal(seen.unlocks ?? 1, 1);
+  });
+
+  test('the camera reads the label, and finds it in the photo', async (t) => {
+    const { stage } = t;
+    const films = ({ labels }) => video(join(tmpdir(), `parcelshelf-${labels[0]}.y4m`), encode(labels[0], { border: 0 }).data);
+    const { car, parcel, page, stop_url, browser } = await onTheWay({ ...t, metres: 20, films });
+    try {
+      await page.goto(stop_url);
+      await screen(page, 'start');
+      await page.getByRole('button', { name: 'Show the place' }).click();
+      await screen(page, 'go');
+      await page.getByRole('button', { name: 'Scan parcels' }).click();
+      await page.getByText('All parcels scanned').first().waitFor();
+      await page.getByRole('button', { name: 'Done' }).click();
+      await page.getByRole('button', { name: 'Open', exact: true }).click();
+      await screen(page, 'pull');
+      await stage.hand(car, 'open_tailgate');
+      await screen(page, 'load');
+      await page.getByRole('button', { name: 'Take a photo' }).click();
+      await page.getByRole('button', { name: 'Take the photo' }).click();
+      await page.getByText(`The label ending in ${parcel.labels[0].slice(-4)} is in the picture.`).waitFor();
+      await page.getByRole('button', { name: 'Use it' }).click();
+      await page.getByText('Photo sealed for the owner').waitFor();
+    } finally {
+      await browser.close();
+    }
+  });
+
+  test('another phone does not open this stop', async (t) => {
+    const { stage, someone } = t;
+    const { place, page, stop_url } = await onTheWay({ ...t, metres: 20 });
+    void page;
+    const other = await someone({ place: north(place, 20), camera: true });
+    await other.page.goto(stop_url);
+    await other.page.waitForSelector('.stop[data-screen=not_enrolled]');
+    await other.page.getByText('This phone is not enrolled', { exact: false }).waitFor();
+  });
+
+  test('police, Spanish, by night', async (t) => {
+    const { check } = t;
+    const { page, stop_url } = await onTheWay({ ...t, metres: 20, language: 'es-ES', theme: 'dark' });
+    await page.goto(stop_url);
+    await screen(page, 'start');
+    await page.getByRole('button', { name: 'Acreditación' }).click();
+    await page.getByRole('heading', { name: 'Entrega con permiso' }).waitFor();
+    await check.screen(page, 'stop-badge');
+  });
 };
+
+/** Shows the place, types the label, presses Open. Without an address the page is there already. */
+async function untilOpenPressed(page, stop_url, parcel) {
+  if (stop_url) await page.goto(stop_url);
+  await screen(page, 'start');
+  await page.getByRole('button', { name: 'Show the place' }).click();
+  await screen(page, 'go');
+  await page.getByRole('button', { name: 'Scan parcels' }).click();
+  await type(page, parcel.labels[0]);
+  await page.getByRole('button', { name: 'Done' }).click();
+  await page.getByRole('button', { name: 'Open', exact: true }).click();
+}
+async function photograph(page) {
+  await page.getByRole('button', { name: 'Take a photo' }).click();
+  await page.getByRole('button', { name: 'Take the photo' }).click();
+  await page.getByRole('button', { name: 'Use it' }).click();
+  await page.getByText('Photo sealed for the owner').waitFor();
+}

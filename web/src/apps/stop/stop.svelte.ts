@@ -27,6 +27,8 @@ export class StopPage {
   private readonly delivery: string;
   private runner: Runner | null = null;
   private stops: (() => void)[] = [];
+  /** Where the phone is, and a screen that stays on: over with the stop. The look behind goes on. */
+  private senses: (() => void)[] = [];
 
   constructor(delivery: string, hash: string) {
     this.delivery = delivery;
@@ -46,7 +48,7 @@ export class StopPage {
     addEventListener('offline', network);
     this.stops.push(() => clearInterval(clock), () => removeEventListener('online', network), () => removeEventListener('offline', network));
     if (this.fragment) void this.begin(this.fragment);
-    return () => this.stops.splice(0).forEach((stop) => stop());
+    return () => [...this.senses.splice(0), ...this.stops.splice(0)].forEach((stop) => stop());
   }
   private async begin(fragment: Fragment): Promise<void> {
     const { start, lookBehind } = await import('./core/run');
@@ -76,12 +78,12 @@ export class StopPage {
     const failed = (error: GeolocationPositionError): void =>
       this.dispatch({ is: 'no_fix', why: error.code === error.PERMISSION_DENIED ? 'denied' : 'unavailable' });
     const id = navigator.geolocation.watchPosition(found, failed, { enableHighAccuracy: true, maximumAge: 5_000, timeout: 20_000 });
-    this.stops.push(() => navigator.geolocation.clearWatch(id));
+    this.senses.push(() => navigator.geolocation.clearWatch(id));
   }
   /** A screen that goes dark in the rain is no help. */
   private async stayAwake(): Promise<void> {
     const lock = await navigator.wakeLock?.request('screen').catch(() => null);
-    if (lock) this.stops.push(() => void lock.release());
+    if (lock) this.senses.push(() => void lock.release());
   }
 
   dispatch(e: Event): void {
@@ -90,7 +92,7 @@ export class StopPage {
     this.state = state;
     this.nowMs = Date.now();
     for (const effect of effects) this.runner?.run(effect);
-    if (state.over) this.stops.splice(0).forEach((stop) => stop());
+    if (state.over) this.senses.splice(0).forEach((stop) => stop());
   }
   scan(text: string): void {
     this.runner?.scan(text);

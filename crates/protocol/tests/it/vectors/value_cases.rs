@@ -234,7 +234,8 @@ pub fn check(file: &Value) {
         let shown = Enrolment::parse(&text(&e, "text")).unwrap();
         assert_eq!(shown.to_text(), text(&e, "text"));
         assert_eq!(six_digits(shown.device(), &text(&e, "log")), text(&e, "digits"));
-        let damaged = ["psh-enrol-2", "psh-enrol-1~", "psh-enrol-1~AA~AA", &(text(&e, "text") + "~x")].map(str::to_owned);
+        let damaged =
+            ["psh-enrol-2", "psh-enrol-1~", "psh-enrol-1~AA~AA", &(text(&e, "text") + "~x")].map(str::to_owned);
         assert!(damaged.iter().all(|text| Enrolment::parse(text).is_err()));
     }
     for l in list("labels") {
