@@ -17,6 +17,8 @@ use crate::model::{DeliveryPart, STEP_MINUTES};
 
 pub(crate) const DELIVERIES: &str = "delivery";
 pub(crate) const COURIERS: &str = "courier";
+/// Deliveries at whose car something may be open.
+pub(crate) const MAY_BE_OPEN: &str = "may_be_open";
 /// Waits for the owner's answer.
 pub(crate) const ACCEPT: &str = "accept";
 /// Follows a leg.
@@ -280,6 +282,9 @@ pub(crate) fn delivery_index(row: &DeliveryRow) -> Index {
     ]);
     if let Some(courier) = row.carried_by.as_deref().and_then(|c| CourierId::parse(c).ok()) {
         index.insert("carried_by".to_owned(), courier.as_bytes().to_vec());
+    }
+    if crate::board::may_be_open(&row.access.state) {
+        index.insert(MAY_BE_OPEN.to_owned(), vec![1]);
     }
     index
 }

@@ -16,8 +16,8 @@ pub const FILES_PATH: &str = "/.well-known/parcelshelf-files.json";
 /// What belongs to the interface is never answered with a page.
 const NO_PAGES: [&str; 6] = ["/v1/", "/log/", "/oauth/", "/assets/", "/.well-known/", "/problems/"];
 /// Names in `/assets/` carry a hash of what is in them.
-const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+const ASK_AGAIN: &str = "no-cache";
 
 /// One file, as it was built.
 #[derive(Debug, Clone)]
@@ -144,7 +144,7 @@ impl Pages {
         *response.headers_mut() = self.headers.clone();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response.headers_mut().insert(header::CONTENT_LENGTH, self.list.len().into());
-        response.headers_mut().insert(header::CACHE_CONTROL, ASK_AGAIN);
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(ASK_AGAIN));
         response
     }
 
@@ -157,7 +157,8 @@ impl Pages {
         *headers = self.headers.clone();
         headers.insert(header::ETAG, tag.clone());
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-        headers.insert(header::CACHE_CONTROL, if file.for_ever { FOR_EVER } else { ASK_AGAIN });
+        let kept = if file.for_ever { FOR_EVER } else { ASK_AGAIN };
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
         if known {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return response;

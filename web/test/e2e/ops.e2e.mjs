@@ -21,13 +21,14 @@ export default (test) => {
     who.expect(/403/);
     const { page } = who;
     await page.goto(url);
+    await page.getByRole('heading', { name: 'Make your passkey' }).waitFor();
     await check.screen(page, 'invitation');
     assert.ok(!page.url().includes('#'), 'the invitation does not stay in the address');
     await page.getByRole('button', { name: 'Make the passkey' }).click();
     await page.getByRole('button', { name: 'Confirm and log in' }).click();
     await page.getByRole('heading', { name: 'Board' }).waitFor();
-    await page.getByText('Nothing waits to be loaded').waitFor();
-    await check.screen(page, 'an empty board');
+    await page.getByRole('heading', { name: 'Loading, before departure' }).waitFor();
+    await check.screen(page, 'a first board');
     await page.getByRole('button', { name: 'Log out' }).click();
     await page.getByRole('heading', { name: 'Log in' }).waitFor();
     await check.screen(page, 'log-in');

@@ -26,7 +26,9 @@ use super::courier::courier_of;
 use super::routes::{delivery_of, seen};
 use crate::Carrier;
 use crate::board::{self, Seen, Why};
-use crate::db::{COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, Failure, Index, Stored, again, apply};
+use crate::db::{
+    COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, Failure, Index, MAY_BE_OPEN, Stored, again, apply,
+};
 use crate::people::{StaffId, StaffRole};
 
 /// Deliveries of one state on a board.
@@ -177,8 +179,9 @@ impl Carrier {
             more |= next.is_some();
         }
         // What is over for the carrier may still stand open at the car.
-        let (ended, _) = self.rows::<DeliveryRow>(by_state("ended")).await?;
-        rows.extend(ended.into_iter().filter(|r| board::may_be_open(&r.value.access.state)));
+        let open = ListQuery { index: MAY_BE_OPEN.to_owned(), prefix: vec![1], ..by_state("") };
+        let (open, _) = self.rows::<DeliveryRow>(open).await?;
+        rows.extend(open.into_iter().filter(|r| r.value.state.phase == "ended"));
         let mut exceptions = Vec::new();
         for row in &rows {
             exceptions.extend(self.exceptions_of(row, now).await?);

@@ -16,17 +16,22 @@ class App {
 
   async start(): Promise<void> {
     outbox.arrived = () => void this.read();
-    const code = /^#code=([\w-]{43})$/.exec(location.hash)?.[1];
-    if (code) {
-      // Out of the address at once: it would stay in the history.
-      history.replaceState({}, '', location.pathname);
-      await this.logIn(code).catch(() => (this.state = 'out'));
-    } else {
-      await this.read();
-    }
+    if (!(await this.#takeCode())) await this.read();
+    // The link was opened where the app is open already.
+    addEventListener('hashchange', () => void this.#takeCode());
     await outbox.start();
     document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && void this.read());
     this.#timer ??= setInterval(() => this.state === 'in' && void this.read(), READ_EVERY_MS);
+  }
+
+  /** A code in the address logs in. */
+  async #takeCode(): Promise<boolean> {
+    const code = /^#code=([\w-]{43})$/.exec(location.hash)?.[1];
+    if (!code) return false;
+    // Out of the address at once: it would stay in the history.
+    history.replaceState({}, '', location.pathname);
+    await this.logIn(code).catch(() => (this.state = 'out'));
+    return true;
   }
 
   async logIn(code: string): Promise<void> {

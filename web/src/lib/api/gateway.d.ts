@@ -698,6 +698,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/makers/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which makers' cars this keyholder opens, and whether each maker's cloud answers now. Says nothing of any car. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["HealthOut"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/occupants": {
         parameters: {
             query?: never;
@@ -2094,6 +2129,9 @@ export interface components {
             seal_key: string;
             rule_box: string;
         };
+        HealthOut: {
+            makers: components["schemas"]["MakerHealth"][];
+        };
         Kept: {
             /** @description SHA-256 of the box. */
             hash: string;
@@ -2115,6 +2153,11 @@ export interface components {
         Login: {
             nonce: string;
             assertion: components["schemas"]["AssertionParts"];
+        };
+        MakerHealth: {
+            maker: string;
+            /** @description Its cloud is taken for down: nothing but locks and looks at open cars is asked of it. */
+            down: boolean;
         };
         NewDelegation: {
             delegation: string;
@@ -2181,8 +2224,8 @@ export interface components {
         };
         SessionOut: {
             wallet: string;
-            /** @description Shown once. */
-            token: string;
+            /** @description Shown once; `null` for a page that asked for a cookie with `parcelshelf-session: cookie`. */
+            token?: string | null;
         };
         Slot: {
             slot: components["schemas"]["SlotWord"];

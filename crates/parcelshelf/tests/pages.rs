@@ -1,0 +1,130 @@
+//! Pages over real HTTP: each host shows its own app and nothing of another's, sessions of browsers count for their own page
+//! alone, and what staff may do hangs on their role. What a person sees is tested in real browsers (`web/test/e2e`).
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use parcelshelf::stage::{Setting, Stage};
+use parcelshelf_simulator::volvo::WorldFile;
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+/// A browser at one origin, as far as headers go.
+struct Browser {
+    client: Client,
+    origin: String,
+    cookie: Option<String>,
+}
+
+impl Browser {
+    fn at(origin: &str) -> Self {
+        Self { client: Client::new(), origin: origin.to_owned(), cookie: None }
+    }
+    /// The machine's resolver knows no `*.localhost`.
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let authority = self.origin.trim_start_matches("http://");
+        let port = authority.rsplit(':').next().unwrap();
+        let request = self.client.request(method, format!("http://127.0.0.1:{port}{path}")).header("host", authority);
+        match &self.cookie {
+            Some(cookie) => request.header("cookie", cookie),
+            None => request,
+        }
+    }
+    async fn page(&self, path: &str) -> Response {
+        self.request(Method::GET, path).header("accept", "text/html").send().await.unwrap()
+    }
+    /// As the page's own script asks.
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Response {
+        let request = self.request(method, path).header("parcelshelf-session", "cookie").header("origin", &self.origin);
+        let request = request.header("idempotency-key", "one-key-for-it");
+        match body {
+            Some(body) => request.json(&body),
+            None => request,
+        }
+        .send()
+        .await
+        .unwrap()
+    }
+    async fn logs_in(&mut self, path: &str, body: Value) {
+        let answer = self.ask(Method::POST, path, Some(body)).await;
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let set = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+        assert!(set.starts_with("__Host-psh=") && set.contains("HttpOnly") && set.contains("SameSite=Strict"), "{set}");
+        self.cookie = Some(set.split(';').next().unwrap().to_owned());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_host_shows_its_own_app_and_a_session_counts_for_its_own_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut stage = Stage::start(dir.path(), &WorldFile::demo(), Setting::default()).await.unwrap();
+    let l = stage.scene.layout.clone();
+
+    let mut lists = Vec::new();
+    for (origin, camera) in
+        [(&l.wallet_origin, false), (&l.stop_origin, true), (&l.courier_origin, false), (&l.ops_origin, false)]
+    {
+        let browser = Browser::at(origin);
+        let page = browser.page("/somewhere/inside").await;
+        assert_eq!(page.status(), StatusCode::OK, "{origin}");
+        let header = |name: &str| page.headers()[name].to_str().unwrap().to_owned();
+        assert!(header("content-security-policy").contains("frame-ancestors 'none'"));
+        assert_eq!(header("permissions-policy").contains("camera=(self)"), camera, "{origin}");
+        assert_eq!(header("cache-control"), "no-cache");
+        assert_eq!(browser.page("/assets/gone.js").await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(browser.page("/v1/nothing").await.status(), StatusCode::NOT_FOUND);
+        let list = browser.page("/.well-known/parcelshelf-files.json").await;
+        let list: Value = serde_json::from_str(&list.text().await.unwrap()).unwrap();
+        assert!(list["files"]["/index.html"].is_string(), "{origin}");
+        lists.push(list["files"].as_object().unwrap().keys().cloned().collect::<Vec<_>>());
+    }
+    // What only one app has, only its host has.
+    for (n, origin) in [(0, &l.courier_origin), (1, &l.ops_origin)] {
+        let foreign = lists[n].iter().filter(|p| p.starts_with("/assets/") && !lists[n + 2].contains(p));
+        for path in foreign {
+            assert_eq!(Browser::at(origin).page(path).await.status(), StatusCode::NOT_FOUND, "{origin} has {path}");
+        }
+    }
+    // The carrier's interface shows no pages.
+    assert_eq!(Browser::at(&l.carrier_origin).page("/").await.status(), StatusCode::NOT_FOUND);
+
+    let (_, code) = stage.scene.dispatch().hire("Robin Berg", "hire-robin-1").await.unwrap();
+    let mut robin = Browser::at(&l.courier_origin);
+    robin.logs_in("/v1/courier/sessions", json!({ "code": code })).await;
+    let route = robin.ask(Method::GET, "/v1/courier/route", None).await;
+    let route: Value = serde_json::from_str(&route.text().await.unwrap()).unwrap();
+    assert_eq!(route["name"], "Robin Berg");
+    let refused = [
+        ("a link of another site", robin.request(Method::GET, "/v1/courier/route")),
+        (
+            "another site's script",
+            robin
+                .request(Method::GET, "/v1/courier/route")
+                .header("parcelshelf-session", "cookie")
+                .header("origin", &l.ops_origin),
+        ),
+        (
+            "a neighbour's script",
+            robin
+                .request(Method::GET, "/v1/courier/route")
+                .header("parcelshelf-session", "cookie")
+                .header("sec-fetch-site", "same-site"),
+        ),
+    ];
+    for (who, request) in refused {
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{who}");
+    }
+    // The same cookie is nobody at the other host, and couriers are no staff.
+    let elsewhere = Browser { client: Client::new(), origin: l.ops_origin.clone(), cookie: robin.cookie.clone() };
+    assert_eq!(elsewhere.ask(Method::GET, "/v1/ops/board", None).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(robin.ask(Method::GET, "/v1/ops/board", None).await.status(), StatusCode::FORBIDDEN);
+    let shift = json!({"on": true});
+    assert_eq!(robin.ask(Method::POST, "/v1/courier/shift", Some(shift)).await.status(), StatusCode::OK);
+
+    // A program gets no cookie, and only the page's own request does.
+    let plain =
+        robin.request(Method::POST, "/v1/courier/sessions").json(&json!({ "code": code })).send().await.unwrap();
+    assert_eq!(plain.status(), StatusCode::FORBIDDEN);
+    assert_eq!(robin.ask(Method::DELETE, "/v1/session", None).await.status(), StatusCode::NO_CONTENT);
+    assert_eq!(robin.ask(Method::GET, "/v1/courier/route", None).await.status(), StatusCode::UNAUTHORIZED);
+    stage.stop().await.unwrap();
+}
