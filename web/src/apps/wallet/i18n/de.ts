@@ -22,6 +22,7 @@ const de: Catalogue = {
     createHint: 'Kein Name, keine E-Mail. Ihr Gerät legt einen Passkey an und fragt Sie zweimal.',
     login: 'Ich habe eine Wallet',
     occupant: 'Jemand kann das Auto öffnen, in dem ich sitze, und ich will das stoppen',
+    request: 'Melden Sie sich zuerst an oder legen Sie eine Wallet an; die Anfrage wartet hier.',
   },
   home: {
     title: 'Lieferungen',

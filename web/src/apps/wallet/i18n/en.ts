@@ -23,6 +23,7 @@ const en = {
     createHint: 'No name, no e-mail. Your device makes a passkey and asks you twice.',
     login: 'I have a wallet',
     occupant: 'Somebody can open the car I sit in, and I want to stop it',
+    request: 'Log in or create a wallet first; the request waits here.',
   },
   home: {
     title: 'Deliveries',

@@ -22,6 +22,7 @@ const es: Catalogue = {
     createHint: 'Sin nombre ni correo. Su dispositivo crea una clave de acceso y le pregunta dos veces.',
     login: 'Ya tengo una cartera',
     occupant: 'Alguien puede abrir el coche en el que estoy y quiero impedirlo',
+    request: 'Primero entre o cree una cartera; la petición espera aquí.',
   },
   home: {
     title: 'Entregas',

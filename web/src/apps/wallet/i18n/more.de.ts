@@ -61,7 +61,6 @@ const de: More = {
     already: 'Diese Lieferung haben Sie schon erlaubt.',
     retry: 'Es ist unterschrieben, aber es kam keine Antwort. Es wird noch einmal abgegeben; es zählt nur einmal.',
     retryAction: 'Noch einmal abgeben',
-    later: 'Melden Sie sich zuerst an oder legen Sie eine Wallet an; die Anfrage wartet hier.',
     refused: {
       title: 'Diese Anfrage ist nicht in Ordnung',
       hint: 'Es wurde nichts erlaubt. Bitten Sie den, der Ihnen den Link geschickt hat, um einen neuen.',

@@ -60,7 +60,6 @@ const en = {
     already: 'You have allowed this delivery before.',
     retry: 'It is signed, but no answer came. It is handed in again, once only counts.',
     retryAction: 'Hand it in again',
-    later: 'Log in or create a wallet first; the request waits here.',
     refused: {
       title: 'This request is not in order',
       hint: 'Nothing was allowed. Ask whoever sent you the link for a new one.',

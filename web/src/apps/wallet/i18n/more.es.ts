@@ -61,7 +61,6 @@ const es: More = {
     already: 'Ya permitió esta entrega.',
     retry: 'Está firmado, pero no llegó respuesta. Se entrega otra vez; solo cuenta una.',
     retryAction: 'Entregarlo otra vez',
-    later: 'Primero entre o cree una cartera; la petición espera aquí.',
     refused: {
       title: 'Esta petición no está en orden',
       hint: 'No se ha permitido nada. Pida un enlace nuevo a quien se lo envió.',
