@@ -206,6 +206,7 @@ impl HomeAssistant {
             can_lock: complete,
             can_signal: false,
             missing_permissions: Vec::new(),
+            obstacles: Vec::new(),
             publishes_position,
         })
     }
@@ -242,9 +243,11 @@ fn not_begun(error: &AccessError) -> Sent {
         AccessError::OwnerActionNeeded(_) => did_not_happen(Refusal::OwnerActionNeeded, None),
         AccessError::RateLimited { retry_after } => did_not_happen(Refusal::RateLimited, *retry_after),
         AccessError::NotSupported => did_not_happen(Refusal::NotSupported, None),
-        AccessError::Unreachable | AccessError::Malformed(_) | AccessError::Credentials => {
-            did_not_happen(Refusal::MakerRefused, None)
-        }
+        AccessError::Unreachable
+        | AccessError::CarSilent
+        | AccessError::Down { .. }
+        | AccessError::Malformed(_)
+        | AccessError::Credentials => did_not_happen(Refusal::MakerRefused, None),
     }
 }
 fn millis(span: Duration) -> i64 {

@@ -121,7 +121,7 @@ impl State {
     /// Where a tracker says that its car is, and since when it says so.
     pub fn place(&self) -> Result<(Position, Option<Timestamp>), AccessError> {
         if matches!(self.state.as_str(), "unavailable" | "unknown") {
-            return Err(AccessError::Unreachable);
+            return Err(AccessError::CarSilent);
         }
         let number = |value: &Value| value.as_f64().filter(|n| n.is_finite());
         let (Some(latitude), Some(longitude)) = (number(&self.attributes.latitude), number(&self.attributes.longitude))
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(told(&good.replace("59.33", "\"59.33\"")), Err(AccessError::NotSupported));
         assert_eq!(told(&good.replace("59.33", "91")), Err(AccessError::Malformed("position")));
         assert_eq!(told(&good.replace("59.33", "0").replace("18.06", "0")), Err(AccessError::Malformed("position")));
-        assert_eq!(state("unavailable", good).place().err(), Some(AccessError::Unreachable));
+        assert_eq!(state("unavailable", good).place().err(), Some(AccessError::CarSilent));
     }
 
     #[test]

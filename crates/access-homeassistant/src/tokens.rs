@@ -50,6 +50,7 @@ pub(crate) fn long_lived(token: &str, now: Timestamp) -> Result<Tokens, AccessEr
         refresh_token: token.to_owned(),
         access_expires_at: ends.min(now.plus_seconds(ACCESS_S_MAX)),
         refresh_expires_at: Some(ends),
+        not_given: Vec::new(),
     })
 }
 /// When a token says that it ends. Its signature is the server's business.
@@ -93,6 +94,7 @@ pub(crate) fn login(answer: &Answer, before: Option<&str>, now: Timestamp) -> Re
         refresh_token,
         access_expires_at: now.plus_seconds(given.expires_in.min(ACCESS_S_MAX)),
         refresh_expires_at: Some(now.plus_seconds(REFRESH_S)),
+        not_given: Vec::new(),
     })
 }
 /// Which refusal it is. A client that the server does not take is our own mistake.

@@ -1,6 +1,7 @@
 //! The garage: which cars there are and what each may be told to do. Pure: bytes in, the port's words out. Unknown counts
 //! as no.
 
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::vehicle::Vin;
 
 use crate::json::Json;
@@ -15,7 +16,7 @@ pub(crate) const LIST_QUERY: &str = "query getVehiclesMBFF {vehicles {vin make m
 pub(crate) fn details_query(vin: &Vin) -> String {
     format!(
         "query getMbffGarageVehicleDetails {{vehicleDetails(vin: \"{}\") {{vin make model year color {{exteriorColor}} \
-         vehicleCommands {{name isEligible inEligibleReason}}}}}}",
+         vehicleCommands {{name isEligible inEligibleReason}} onstarInfo {{onStarStatus ownerAccount isShared}}}}}}",
         vin.expose()
     )
 }
@@ -53,6 +54,8 @@ pub(crate) struct Details {
     pub alert: bool,
     /// Of the commands that we use: what the maker says against them.
     pub missing: Vec<String>,
+    /// What the account and its plan are like, where the maker says so.
+    pub obstacles: Vec<Obstacle>,
 }
 pub(crate) fn details(body: &[u8], vin: &Vin) -> Result<Details, Unreadable> {
     let data = data(body).ok_or("details")?;
@@ -80,7 +83,21 @@ pub(crate) fn details(body: &[u8], vin: &Vin) -> Result<Details, Unreadable> {
         yes
     };
     let (unlock_trunk, lock_trunk, alert) = (eligible("unlockTrunk"), eligible("lockTrunk"), eligible("alert"));
+    details.obstacles = obstacles(car.get("onstarInfo"));
     Ok(Details { unlock_trunk, lock_trunk, alert, ..details })
+}
+/// A car that is shared with this account, or that another account owns, is another's to link; a plan that is not active opens
+/// nothing. Where the maker is silent its silence is no obstacle: eligibility of the commands still decides.
+fn obstacles(info: Option<&Json>) -> Vec<Obstacle> {
+    let Some(info) = info else { return Vec::new() };
+    let yes = |name: &str| info.get(name).and_then(Json::yes);
+    let shared = yes("isShared") == Some(true) || yes("ownerAccount") == Some(false);
+    let plan = info.get("onStarStatus").and_then(Json::text);
+    let inactive = plan.is_some_and(|status| !status.eq_ignore_ascii_case("ACTIVE"));
+    [(shared, Obstacle::NotTheHolder), (inactive, Obstacle::PlanInactive)]
+        .into_iter()
+        .filter_map(|(is, obstacle)| is.then_some(obstacle))
+        .collect()
 }
 /// A text fit to be shown: not empty, bounded, without control characters.
 fn short_text(json: &Json) -> Option<String> {
@@ -122,6 +139,26 @@ mod tests {
         for other in ["null", "7", "\"yes\"", "[]"] {
             let bent = CAR.replace("\"isEligible\":true", &format!("\"isEligible\":{other}"));
             assert!(!details(bent.as_bytes(), &vin()).unwrap().unlock_trunk, "{other}");
+        }
+    }
+
+    #[test]
+    fn whose_account_it_is_and_whether_its_plan_lives_is_read_where_it_is_told() {
+        use Obstacle::{NotTheHolder, PlanInactive};
+        for (info, expected) in [
+            (r#"{"onStarStatus":"ACTIVE","ownerAccount":true,"isShared":false}"#, vec![]),
+            (r#"{"onStarStatus":"active","ownerAccount":"true","isShared":"false"}"#, vec![]),
+            (r#"{"isShared":true}"#, vec![NotTheHolder]),
+            (r#"{"ownerAccount":false}"#, vec![NotTheHolder]),
+            (r#"{"onStarStatus":"EXPIRED","ownerAccount":true}"#, vec![PlanInactive]),
+            (r#"{"onStarStatus":"","isShared":"true"}"#, vec![NotTheHolder, PlanInactive]),
+            // Nothing, or two answers to one question.
+            ("null", vec![]),
+            ("{}", vec![]),
+            (r#"{"isShared":true,"isShared":false}"#, vec![]),
+        ] {
+            let told = CAR.replace("\"vehicleCommands\"", &format!("\"onstarInfo\":{info},\"vehicleCommands\""));
+            assert_eq!(details(told.as_bytes(), &vin()).unwrap().obstacles, expected, "{info}");
         }
     }
 

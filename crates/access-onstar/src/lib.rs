@@ -47,6 +47,7 @@ use parcelshelf_access::{
     Reconciled, Sent, Session, Tokens, VehicleFindings,
 };
 use parcelshelf_core::actuation::{AccessClass, Confirmation, Outcome, Refusal, Source};
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::time::{Timer, Timestamp, within};
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_exchange::Client;
@@ -216,11 +217,12 @@ impl Onstar {
         let query = Content::Text(garage::details_query(&vin));
         let body = self.read(Operation("details"), session, &garage, query).await?;
         let details = garage::details(&body, &vin).map_err(AccessError::Malformed)?;
-        let mut missing_permissions = details.missing;
+        let (mut missing_permissions, mut obstacles) = (details.missing, details.obstacles);
         let publishes_position = match self.twin(session, &vin, false).await {
             Ok(twin) => twin.position.is_some(),
             Err(AccessError::OwnerActionNeeded(PERMISSION_REFUSED)) => {
                 missing_permissions.push("location".to_owned());
+                obstacles.push(Obstacle::PlaceNotGiven);
                 false
             }
             Err(AccessError::NotSupported | AccessError::Malformed(_)) => false,
@@ -238,6 +240,7 @@ impl Onstar {
             can_lock: details.lock_trunk,
             can_signal: details.alert,
             missing_permissions,
+            obstacles,
             publishes_position,
         })
     }

@@ -89,6 +89,7 @@ pub(crate) fn exchanged(answer: &Answer, login: Login, now: Timestamp) -> Result
         refresh_token: login.refresh_token,
         access_expires_at: now.plus_seconds(whole_seconds(lifetime_s)),
         refresh_expires_at: Some(now.plus_seconds(REFRESH_S)),
+        not_given: Vec::new(),
     })
 }
 /// The login was renewed, the exchange did not follow: tokens that need another refresh before they serve.
@@ -98,6 +99,7 @@ pub(crate) fn not_exchanged(login: Login, now: Timestamp) -> Tokens {
         refresh_token: login.refresh_token,
         access_expires_at: now,
         refresh_expires_at: Some(now.plus_seconds(REFRESH_S)),
+        not_given: Vec::new(),
     }
 }
 

@@ -157,6 +157,7 @@ impl Seam {
             can_lock: device.as_ref().is_some_and(Device::can_lock),
             can_signal: false,
             missing_permissions: device.as_ref().map(Device::against).unwrap_or_default(),
+            obstacles: Vec::new(),
             publishes_position: false,
         })
     }
@@ -171,6 +172,7 @@ impl Seam {
             refresh_token: key.to_owned(),
             access_expires_at: now.plus_seconds(KEY_LOOKED_AT_S),
             refresh_expires_at: None,
+            not_given: Vec::new(),
         })
     }
 }

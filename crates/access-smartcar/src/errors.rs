@@ -48,7 +48,7 @@ pub(crate) fn readable(answer: &Answer) -> Result<&[u8], AccessError> {
             AccessError::OwnerActionNeeded(REMOTE_ACCESS_OFF)
         }
         // Asleep, under way, out of reach: not now.
-        StatusCode::CONFLICT if told.kind == "VEHICLE_STATE" => AccessError::Unreachable,
+        StatusCode::CONFLICT if told.kind == "VEHICLE_STATE" => AccessError::CarSilent,
         StatusCode::TOO_MANY_REQUESTS => AccessError::RateLimited { retry_after: answer.retry_after() },
         // The plan's requests for this car are used up; when there are new ones, the vendor does not say.
         status if status.as_u16() == BILLING && told.code == "VEHICLE_REQUEST_LIMIT" => {
@@ -56,6 +56,8 @@ pub(crate) fn readable(answer: &Answer) -> Result<&[u8], AccessError> {
         }
         // The plan itself: whoever runs this must act, no owner can.
         status if status.as_u16() == BILLING => AccessError::Credentials,
+        // One of many makers' clouds behind this one is in trouble: the cars of the others answer.
+        StatusCode::BAD_GATEWAY if told.kind == "UPSTREAM" => AccessError::CarSilent,
         status if status.is_server_error() => AccessError::Unreachable,
         _ => AccessError::Malformed("status"),
     })
@@ -75,7 +77,9 @@ mod tests {
 
     #[test]
     fn every_error_tells_who_must_act() {
-        use AccessError::{Credentials, Malformed, NotSupported, OwnerActionNeeded, RateLimited, Unreachable};
+        use AccessError::{
+            CarSilent, Credentials, Malformed, NotSupported, OwnerActionNeeded, RateLimited, Unreachable,
+        };
         for (status, kind, code, expected) in [
             (401, "AUTHENTICATION", "", OwnerActionNeeded(TOKEN_REFUSED)),
             (403, "PERMISSION", "", OwnerActionNeeded(PERMISSION_REFUSED)),
@@ -83,7 +87,7 @@ mod tests {
             (400, "CONNECTED_SERVICES_ACCOUNT", "SUBSCRIPTION", OwnerActionNeeded(ACCOUNT_REFUSED)),
             (400, "CONNECTED_SERVICES_ACCOUNT", "VIRTUAL_KEY_REQUIRED", OwnerActionNeeded(ACCOUNT_REFUSED)),
             (404, "RESOURCE_NOT_FOUND", "PATH", NotSupported),
-            (409, "VEHICLE_STATE", "ASLEEP", Unreachable),
+            (409, "VEHICLE_STATE", "ASLEEP", CarSilent),
             (409, "VEHICLE_STATE", "REMOTE_ACCESS_DISABLED", OwnerActionNeeded(REMOTE_ACCESS_OFF)),
             (409, "SOMETHING", "ELSE", Malformed("status")),
             (430, "BILLING", "INVALID_PLAN", Credentials),
@@ -92,7 +96,8 @@ mod tests {
             (429, "RATE_LIMIT", "VEHICLE", RateLimited { retry_after: Some(Duration::from_secs(9)) }),
             (501, "COMPATIBILITY", "VEHICLE_NOT_CAPABLE", NotSupported),
             (500, "SERVER", "INTERNAL", Unreachable),
-            (502, "UPSTREAM", "NO_RESPONSE", Unreachable),
+            (502, "UPSTREAM", "NO_RESPONSE", CarSilent),
+            (502, "", "", Unreachable),
             (418, "", "", Malformed("status")),
             (302, "", "", Malformed("status")),
         ] {

@@ -49,6 +49,7 @@ use parcelshelf_access::{
     VehicleFindings,
 };
 use parcelshelf_core::actuation::{AccessClass, Outcome, Refusal, Source};
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::time::{Timer, Timestamp, within};
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_exchange::Client;
@@ -240,11 +241,12 @@ impl Smartcar {
         let told = self.read(Operation("permissions"), session, &checked.v2(id.expose(), "permissions")).await?;
         let missing_permissions = answers::missing_permissions(body(&told), &SCOPES).map_err(AccessError::Malformed)?;
         let can_lock = !missing_permissions.iter().any(|p| p == CONTROL) && self.capable(&vin).await?;
+        let mut obstacles: Vec<Obstacle> = missing_permissions.iter().filter_map(|p| tokens::obstacle(p)).collect();
         let security = self.read(Operation("security"), session, &checked.v2(id.expose(), "security")).await;
-        let watched = unless_not_now(security)?.is_some_and(|answer| {
+        let watched = unless_not_now(security, &mut obstacles)?.is_some_and(|answer| {
             answers::can_be_watched(body(&answer), answers::recorded_at(&answer.headers, session.now))
         });
-        let place = unless_not_now(self.place(session, &id).await)?;
+        let place = unless_not_now(self.place(session, &id).await, &mut obstacles)?;
         Ok(VehicleFindings {
             vin,
             make: attributes.make,
@@ -257,6 +259,7 @@ impl Smartcar {
             can_lock,
             can_signal: false,
             missing_permissions,
+            obstacles,
             // A place whose age nobody tells is of no use.
             publishes_position: place.is_some_and(|p| p.taken_at.is_some()),
         })
@@ -283,16 +286,20 @@ fn body(answer: &Answer) -> &[u8] {
     answer.body.as_deref().unwrap_or_default()
 }
 /// A car that lacks this, sleeps, or whose owner did not allow it, is found so; anything else ends the search.
-fn unless_not_now<T>(answer: Result<T, AccessError>) -> Result<Option<T>, AccessError> {
-    match answer {
-        Ok(value) => Ok(Some(value)),
+fn unless_not_now<T>(answer: Result<T, AccessError>, obstacles: &mut Vec<Obstacle>) -> Result<Option<T>, AccessError> {
+    let obstacle = match answer {
+        Ok(value) => return Ok(Some(value)),
+        // Which permission it was, the list of permissions says.
         Err(
-            AccessError::NotSupported
-            | AccessError::Malformed(_)
-            | AccessError::OwnerActionNeeded(PERMISSION_REFUSED | REMOTE_ACCESS_OFF),
-        ) => Ok(None),
-        Err(other) => Err(other),
-    }
+            AccessError::NotSupported | AccessError::Malformed(_) | AccessError::OwnerActionNeeded(PERMISSION_REFUSED),
+        ) => None,
+        Err(AccessError::CarSilent) => Some(Obstacle::CarAsleep),
+        Err(AccessError::OwnerActionNeeded(REMOTE_ACCESS_OFF)) => Some(Obstacle::RemoteAccessOff),
+        Err(AccessError::OwnerActionNeeded(ACCOUNT_REFUSED)) => Some(Obstacle::AccountNeedsAttention),
+        Err(other) => return Err(other),
+    };
+    obstacles.extend(obstacle.filter(|o| !obstacles.contains(o)));
+    Ok(None)
 }
 
 #[async_trait::async_trait]

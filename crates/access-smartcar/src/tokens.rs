@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Request, StatusCode};
 use parcelshelf_access::{AccessError, Tokens};
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_exchange::secret_header;
 use url::Url;
@@ -17,6 +18,15 @@ pub(crate) const SCOPES: [&str; 5] =
     ["read_vehicle_info", "read_vin", "read_location", "read_security", "control_security"];
 /// The permission that locking and unlocking need.
 pub(crate) const CONTROL: &str = "control_security";
+/// What a car lacks without this permission.
+pub(crate) fn obstacle(permission: &str) -> Option<Obstacle> {
+    match permission {
+        CONTROL => Some(Obstacle::ControlNotGiven),
+        "read_security" => Some(Obstacle::StateNotGiven),
+        "read_location" => Some(Obstacle::PlaceNotGiven),
+        _ => None,
+    }
+}
 /// An unused refresh token dies after sixty days.
 const REFRESH_S: i64 = 60 * 86_400;
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
@@ -65,6 +75,8 @@ pub(crate) fn tokens(answer: &Answer, before: Option<&str>, now: Timestamp) -> R
         refresh_token: refresh_token.ok_or(AccessError::Malformed("refresh_token"))?,
         access_expires_at: now.plus_seconds(whole_seconds(lifetime_s)),
         refresh_expires_at: Some(now.plus_seconds(REFRESH_S)),
+        // Each car's permissions are asked for by themselves.
+        not_given: Vec::new(),
     })
 }
 fn refused(answer: &Answer, error: Option<&str>) -> AccessError {

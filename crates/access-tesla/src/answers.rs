@@ -19,17 +19,28 @@ pub(crate) const VEHICLES_MAX: usize = 64;
 /// The year 2100 in seconds: a larger number is milliseconds, a smaller one is no time in milliseconds.
 const SECONDS_MAX: f64 = 4_102_444_800.0;
 
+/// A car of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub vin: Vin,
+    /// The account holds the car; an account that only drives it is told so. Not told is no.
+    pub holds: bool,
+}
 /// Cars of the account, and whether another page follows.
-pub(crate) fn vehicles(body: &[u8]) -> Result<(Vec<Vin>, bool), &'static str> {
+pub(crate) fn vehicles(body: &[u8]) -> Result<(Vec<Listed>, bool), &'static str> {
     let json = Json::parse(body).ok_or("vehicles: no JSON")?;
     let list = json.get("response").and_then(Json::list).ok_or("vehicles: no list")?;
     if list.len() > VEHICLES_MAX {
         return Err("vehicles: too many");
     }
-    let vins: Option<Vec<Vin>> =
-        list.iter().map(|v| v.get("vin").and_then(Json::text).and_then(|t| Vin::parse(t).ok())).collect();
+    let listed = |car: &Json| {
+        let vin = car.get("vin").and_then(Json::text).and_then(|t| Vin::parse(t).ok())?;
+        let holds = car.get("access_type").and_then(Json::text).is_some_and(|t| t.eq_ignore_ascii_case("OWNER"));
+        Some(Listed { vin, holds })
+    };
+    let cars: Option<Vec<Listed>> = list.iter().map(listed).collect();
     let next = json.get("pagination").and_then(|p| p.get("next")).and_then(Json::number);
-    Ok((vins.ok_or("vehicles: no VIN")?, next.is_some()))
+    Ok((cars.ok_or("vehicles: no VIN")?, next.is_some()))
 }
 
 /// Whether a car takes signed commands only, and whether it knows our key.
@@ -134,9 +145,13 @@ impl Data {
         let text = self.0.get("vehicle_config")?.get("exterior_color").and_then(Json::text)?;
         (!text.is_empty() && text.len() <= 100 && !text.chars().any(char::is_control)).then(|| text.to_owned())
     }
-    /// Parked with nobody at it, in use, or not to be told.
+    /// Somebody else drives it under its owner's limits.
+    pub fn valet_mode(&self) -> bool {
+        self.vehicle("valet_mode").and_then(Json::yes) == Some(true)
+    }
+    /// Parked with nobody at it, in use, or not to be told. A car that was handed to a valet is not its owner's to open.
     pub fn use_of_it(&self, now: Timestamp) -> Reachability {
-        if self.0.get("in_service").and_then(Json::yes) == Some(true) {
+        if self.0.get("in_service").and_then(Json::yes) == Some(true) || self.valet_mode() {
             return Reachability::Busy;
         }
         let fresh = self.sampled_at("drive_state", now).is_some() && self.sampled_at("vehicle_state", now).is_some();

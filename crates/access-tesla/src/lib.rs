@@ -49,6 +49,7 @@ use parcelshelf_access::{
     Sent, Session, Tokens, VehicleFindings,
 };
 use parcelshelf_core::actuation::{AccessClass, Confirmation, Outcome, Refusal, Source};
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::time::{Entropy, Timer, Timestamp, random, within};
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_exchange::Client;
@@ -65,6 +66,11 @@ use wire::{Answer, COMMAND_DEADLINE, Content, Operation, READ_DEADLINE, Silence}
 
 /// Short name in configuration and reports.
 pub const MAKER: &str = "tesla";
+
+/// What one command and one wake are billed at, millionths of a US dollar, as published: 1 USD for 1,000 commands, 1 USD for 50
+/// wakes. Readings are billed too; their price is not published with these.
+pub const COMMAND_MICRO_USD: u64 = 1_000;
+pub const WAKE_MICRO_USD: u64 = 20_000;
 
 /// An API call was answered 401: the access token has ended early, or the owner withdrew the consent. A refresh tells which.
 pub const TOKEN_REFUSED: &str = "the access token was refused";
@@ -148,7 +154,7 @@ enum Unread {
 impl From<Unread> for AccessError {
     fn from(unread: Unread) -> Self {
         match unread {
-            Unread::Asleep => Self::Unreachable,
+            Unread::Asleep => Self::CarSilent,
             Unread::Error(error) => error,
         }
     }
@@ -487,43 +493,34 @@ impl Tesla {
     async fn findings(
         &self,
         session: &Session,
-        vin: Vin,
+        listed: answers::Listed,
         fleet: Result<answers::Fleet, &'static str>,
     ) -> Result<VehicleFindings, AccessError> {
+        let vin = listed.vin;
         let model = models::of(&vin);
         let signs = self.key.is_some();
-        let mut missing: Vec<String> = Vec::new();
+        let mut lacks = Lacks::default();
+        if !listed.holds {
+            lacks.obstacles.push(Obstacle::NotTheHolder);
+        }
         // One car that nothing is said of must not hide the others.
         let told = fleet.is_ok();
         let fleet = fleet.unwrap_or(answers::Fleet { signed: true, key_paired: false });
         if !told {
-            missing.push(String::from("fleet_status"));
+            lacks.words.push(String::from("fleet_status"));
         } else if fleet.signed && !fleet.key_paired {
-            missing.push(String::from("key_paired"));
+            lacks.add("key_paired", Obstacle::KeyNotLetIn);
         }
         if fleet.signed && !signs {
-            missing.push(String::from("vehicle_command_protocol"));
+            lacks.words.push(String::from("vehicle_command_protocol"));
         }
-        let data = match self.data(Operation("details"), session, &vin, ALL).await {
-            Ok(data) => Some(data),
-            Err(Unread::Asleep) => {
-                missing.push(String::from("vehicle is offline or asleep"));
-                None
-            }
-            Err(Unread::Error(AccessError::OwnerActionNeeded(PERMISSION_REFUSED))) => {
-                missing.push(String::from("vehicle_device_data"));
-                None
-            }
-            Err(Unread::Error(AccessError::OwnerActionNeeded(REMOTE_ACCESS_OFF))) => {
-                missing.push(String::from("mobile_access_disabled"));
-                None
-            }
-            Err(Unread::Error(AccessError::NotSupported)) => None,
-            Err(unread) => return Err(unread.into()),
-        };
+        let data = lacks.unless_refused(self.data(Operation("details"), session, &vin, ALL).await)?;
         let publishes_position = data.as_ref().is_some_and(|d| d.located(session.now).is_ok());
         if data.is_some() && !publishes_position {
-            missing.push(String::from("vehicle_location"));
+            lacks.add("vehicle_location", Obstacle::PlaceNotGiven);
+        }
+        if data.as_ref().is_some_and(Data::valet_mode) {
+            lacks.obstacles.push(Obstacle::ValetMode);
         }
         // An opening that cannot be watched or locked again is none.
         let watched = data
@@ -541,26 +538,59 @@ impl Tesla {
             can_open: class.into_iter().collect(),
             can_lock: commands,
             can_signal: commands,
-            missing_permissions: missing,
+            missing_permissions: lacks.words,
+            obstacles: lacks.obstacles,
             publishes_position,
             vin,
         })
     }
     /// VINs of the account, at most two pages, with the region that answered.
-    async fn list(&self, session: &Session) -> Result<(Vec<Vin>, usize), AccessError> {
+    async fn list(&self, session: &Session) -> Result<(Vec<answers::Listed>, usize), AccessError> {
         let (mut all, mut region) = (Vec::new(), 0);
         for page in 1..=PAGES_MAX {
             let rest = format!("?page={page}&per_page={VEHICLES_MAX}");
             let (body, answered) =
                 self.read_in(Operation("vehicles"), session, (region, &rest), Content::Nothing).await?;
             region = answered;
-            let (vins, more) = answers::vehicles(&body).map_err(AccessError::Malformed)?;
-            all.extend(vins);
+            let (cars, more) = answers::vehicles(&body).map_err(AccessError::Malformed)?;
+            all.extend(cars);
             if !more {
                 break;
             }
         }
         Ok((all, region))
+    }
+}
+
+/// What a car or its account lacks, in the maker's words and in ours.
+#[derive(Default)]
+struct Lacks {
+    words: Vec<String>,
+    obstacles: Vec<Obstacle>,
+}
+impl Lacks {
+    fn add(&mut self, word: &str, obstacle: Obstacle) {
+        self.words.push(word.to_owned());
+        self.obstacles.push(obstacle);
+    }
+    /// What stands against one car is noted; anything else ends the search.
+    fn unless_refused(&mut self, data: Result<Data, Unread>) -> Result<Option<Data>, AccessError> {
+        match data {
+            Ok(data) => return Ok(Some(data)),
+            Err(Unread::Asleep) => self.add("vehicle is offline or asleep", Obstacle::CarAsleep),
+            Err(Unread::Error(AccessError::OwnerActionNeeded(PERMISSION_REFUSED))) => {
+                self.add("vehicle_device_data", Obstacle::StateNotGiven);
+            }
+            Err(Unread::Error(AccessError::OwnerActionNeeded(REMOTE_ACCESS_OFF))) => {
+                self.add("mobile_access_disabled", Obstacle::RemoteAccessOff);
+            }
+            Err(Unread::Error(AccessError::OwnerActionNeeded(ACCOUNT_CLOSED))) => {
+                self.add("account", Obstacle::AccountNeedsAttention);
+            }
+            Err(Unread::Error(AccessError::NotSupported)) => {}
+            Err(unread) => return Err(unread.into()),
+        }
+        Ok(None)
     }
 }
 
@@ -627,19 +657,19 @@ impl Access for Tesla {
 
     async fn vehicles(&self, session: &Session) -> Result<Vec<VehicleFindings>, AccessError> {
         let all = async {
-            let (vins, region) = self.list(session).await?;
-            if vins.is_empty() {
+            let (cars, region) = self.list(session).await?;
+            if cars.is_empty() {
                 return Ok(Vec::new());
             }
-            let named: Vec<&str> = vins.iter().map(Vin::expose).collect();
+            let named: Vec<&str> = cars.iter().map(|car| car.vin.expose()).collect();
             let content = Content::Json(serde_json::json!({ "vins": named }).to_string());
             let (status, region) =
                 self.read_in(Operation("fleet status"), session, (region, "/fleet_status"), content).await?;
             let mut found = Vec::new();
-            for vin in vins {
-                self.cars.of(&vin).known().region = Some(region);
-                let fleet = answers::fleet_status(&status, &vin);
-                found.push(self.findings(session, vin, fleet).await?);
+            for car in cars {
+                self.cars.of(&car.vin).known().region = Some(region);
+                let fleet = answers::fleet_status(&status, &car.vin);
+                found.push(self.findings(session, car, fleet).await?);
             }
             Ok(found)
         };

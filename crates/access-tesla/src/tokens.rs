@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use parcelshelf_access::{AccessError, Tokens};
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -66,7 +67,15 @@ pub(crate) fn tokens(answer: &Answer, before: Option<&str>, now: Timestamp) -> R
         json.get(name).and_then(Json::text).filter(fits).map(str::to_owned)
     };
     let lifetime_s = json.get("expires_in").and_then(Json::number).ok_or(AccessError::Malformed("expires_in"))?;
+    let scope = json.get("scope").and_then(Json::text);
+    let without = |needed: &str| scope.is_some_and(|all| !all.split(' ').any(|given| given == needed));
+    let not_given = [
+        ("vehicle_cmds", Obstacle::ControlNotGiven),
+        ("vehicle_device_data", Obstacle::StateNotGiven),
+        ("vehicle_location", Obstacle::PlaceNotGiven),
+    ];
     Ok(Tokens {
+        not_given: not_given.into_iter().filter_map(|(needed, what)| without(needed).then_some(what)).collect(),
         access_token: token("access_token").ok_or(AccessError::Malformed("access_token"))?,
         refresh_token: token("refresh_token")
             .or_else(|| before.map(str::to_owned))

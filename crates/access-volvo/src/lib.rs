@@ -193,6 +193,7 @@ impl Volvo {
             can_open: if open { FACTS.classes.to_vec() } else { Vec::new() },
             can_lock: abilities.lock,
             can_signal: abilities.flash,
+            obstacles: tokens::obstacles(missing.0.iter().map(String::as_str)),
             missing_permissions: missing.0,
             publishes_position: location.is_some_and(|b| answers::located(&b, session.now).is_ok()),
         })

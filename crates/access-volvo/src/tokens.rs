@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Request, StatusCode};
 use parcelshelf_access::{AccessError, Tokens};
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_exchange::secret_header;
 use sha2::{Digest as _, Sha256};
@@ -84,17 +85,33 @@ pub(crate) fn tokens(answer: &Answer, before: Option<&str>, now: Timestamp) -> R
     let refresh_token =
         token("refresh_token").or_else(|| before.map(str::to_owned)).ok_or(AccessError::Malformed("refresh_token"))?;
     let lifetime_s = json.get("expires_in").and_then(Json::number).ok_or(AccessError::Malformed("expires_in"))?;
-    if let Some(scope) = json.get("scope").and_then(Json::text)
-        && REQUIRED.iter().any(|needed| !scope.split(' ').any(|given| given == *needed))
-    {
-        return Err(AccessError::OwnerActionNeeded("permissions to open, lock and see doors were not given"));
+    let scope = json.get("scope").and_then(Json::text);
+    let without = |needed: &&&str| scope.is_some_and(|all| !all.split(' ').any(|given| given == **needed));
+    // At linking the owner reads which are missing; later, that they are gone.
+    if before.is_some() && REQUIRED.iter().any(|needed| without(&needed)) {
+        return Err(AccessError::OwnerActionNeeded("permissions to open, lock and see doors were taken back"));
     }
     Ok(Tokens {
         access_token,
         refresh_token,
         access_expires_at: now.plus_seconds(whole_seconds(lifetime_s)),
         refresh_expires_at: Some(now.plus_seconds(REFRESH_IDLE_S)),
+        not_given: obstacles(SCOPES.iter().filter(without).copied()),
     })
+}
+/// What a car lacks without these scopes.
+pub(crate) fn obstacles<'a>(missing: impl Iterator<Item = &'a str>) -> Vec<Obstacle> {
+    let mut all: Vec<Obstacle> = missing
+        .filter_map(|scope| match scope {
+            "conve:commands" | "conve:lock" | "conve:unlock" => Some(Obstacle::ControlNotGiven),
+            "conve:doors_status" | "conve:lock_status" | "conve:command_accessibility" => Some(Obstacle::StateNotGiven),
+            "location:read" => Some(Obstacle::PlaceNotGiven),
+            _ => None,
+        })
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 fn refused(answer: &Answer, error: Option<&str>) -> AccessError {
     match answer.status {

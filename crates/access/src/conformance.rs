@@ -367,7 +367,7 @@ pub async fn a_car_without_the_command_is_found_out(rig: &dyn Rig) {
     let of = |vin: &Vin| found.iter().find(|f| f.vin == *vin);
     assert!(of(&vin).is_some_and(|f| f.can_open.is_empty()));
     assert!(of(&rig.vin()).is_some_and(|f| f.can_open.contains(&class(rig)) && f.can_lock));
-    assert!(of(&rig.vin()).is_some_and(|f| f.missing_permissions.is_empty()));
+    assert!(of(&rig.vin()).is_some_and(|f| f.missing_permissions.is_empty() && f.obstacles.is_empty()));
     let prepared = rig.access().prepare(open(rig), &vin, NONCE, session.now);
     let sent = rig.access().send(&session, &prepared).await;
     assert_eq!(sent.outcome, Outcome::DidNotHappen(Refusal::NotSupported));

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use parcelshelf_core::actuation::{AccessClass, Outcome, Source};
 use parcelshelf_core::area::Position;
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
 
@@ -180,6 +181,8 @@ pub struct VehicleFindings {
     pub can_signal: bool,
     /// Permissions that the owner did not give or the contract lacks, in the maker's words.
     pub missing_permissions: Vec<String>,
+    /// What of that, and of all else that the maker says against the car, has a name that every maker shares.
+    pub obstacles: Vec<Obstacle>,
     pub publishes_position: bool,
 }
 
@@ -191,6 +194,8 @@ pub struct Tokens {
     pub access_expires_at: Timestamp,
     /// The refresh token dies then if it is not used.
     pub refresh_expires_at: Option<Timestamp>,
+    /// What the owner left out of what was asked for, where the token answer says so (RFC 6749, 5.1).
+    pub not_given: Vec<Obstacle>,
 }
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -223,6 +228,13 @@ pub enum AccessError {
     NotSupported,
     #[error("the maker's cloud did not answer")]
     Unreachable,
+    /// The cloud answered, and what is behind it did not: a car that sleeps or is out of reach, or a maker behind an
+    /// aggregator. It says nothing of the cloud.
+    #[error("the car cannot be reached from the maker's cloud")]
+    CarSilent,
+    /// The cloud is known to be down and was not asked. Said by whoever holds calls back, never by an adapter.
+    #[error("the maker's cloud is down")]
+    Down { retry_after: Duration },
     #[error("the maker's answer could not be understood: {0}")]
     Malformed(&'static str),
     /// Our own configuration is wrong (client id, application key).

@@ -20,7 +20,13 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub enum Failure {
     /// The other side refused, with a stable code.
     #[error("{code} ({status}): {detail}")]
-    Problem { status: u16, code: String, detail: String },
+    Problem {
+        status: u16,
+        code: String,
+        detail: String,
+        /// Ask again after so many seconds, if the server says.
+        retry_after_s: Option<u64>,
+    },
     /// No answer. What was asked may or may not have happened.
     #[error("no answer: {0}")]
     NoAnswer(Silence),
@@ -38,6 +44,14 @@ impl Failure {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Problem { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+    /// How long the server asks to wait.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Problem { retry_after_s, .. } => retry_after_s.map(Duration::from_secs),
             _ => None,
         }
     }
@@ -161,7 +175,8 @@ fn read(status: StatusCode, bytes: &[u8]) -> Result<Value, Failure> {
     }
     let json = json.unwrap_or(Value::Null);
     let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
-    Err(Failure::Problem { status: status.as_u16(), code: text("code"), detail: text("detail") })
+    let retry_after_s = json["retry_after_s"].as_u64();
+    Err(Failure::Problem { status: status.as_u16(), code: text("code"), detail: text("detail"), retry_after_s })
 }
 
 /// A text member of an answer.

@@ -235,6 +235,41 @@ impl Wallet {
         text(&answer, "authorize_url")
     }
 
+    /// As [`Wallet::link`], with the linking's id, by which the owner chooses when the account has several cars.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn begin_link(&self, maker: &str) -> Result<(String, String), Failure> {
+        let answer = self.say("/v1/links", Said::Link { wallet: self.id, maker: maker.to_owned() }).await?;
+        Ok((text(&answer, "link")?, text(&answer, "authorize_url")?))
+    }
+
+    /// The cars of a linked account from which the owner chooses.
+    ///
+    /// # Errors
+    /// [`Failure`]; `link_unknown` when there is nothing to choose.
+    pub async fn cars_to_choose(&self, link: &str) -> Result<Vec<Value>, Failure> {
+        let answer = self.get(&format!("/v1/wallet/links/{link}/cars")).await?;
+        let list = self.open(&answer, Sealed::Account, &self.id.to_string())?;
+        list["cars"].as_array().cloned().ok_or(Failure::Unexpected("a list of cars is missing"))
+    }
+
+    /// Says which of them take part.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn choose(&self, link: &str, cars: &[&str]) -> Result<(), Failure> {
+        self.post(&format!("/v1/wallet/links/{link}/choice"), &json!({ "cars": cars })).await.map(drop)
+    }
+
+    /// Says that what stood against a car is mended: its maker is asked anew.
+    ///
+    /// # Errors
+    /// [`Failure`]; `owner_action_needed` while the account itself does not work.
+    pub async fn look_again(&self, vehicle: VehicleId) -> Result<(), Failure> {
+        self.post(&format!("/v1/wallet/vehicles/{vehicle}/look"), &json!({})).await.map(drop)
+    }
+
     /// Opens an envelope for this wallet.
     fn open(&self, answer: &Value, purpose: Sealed, delivery: &str) -> Result<Value, Failure> {
         let jws = text(answer, "envelope")?;

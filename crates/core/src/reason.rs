@@ -34,6 +34,31 @@ codes! {
 }
 
 codes! {
+    /// What stands against a car at its maker, as far as makers say it. Each has something that its owner can do.
+    Obstacle {
+        /// The owner has not given the permission to lock and unlock.
+        ControlNotGiven = "control_not_given",
+        /// The owner has not given the permission to read locks and lids.
+        StateNotGiven = "state_not_given",
+        /// The owner has not given the permission to read where the car is.
+        PlaceNotGiven = "place_not_given",
+        /// The account may use the car, and somebody else's account holds it.
+        NotTheHolder = "not_the_holder",
+        /// The plan at the maker has ended or was never begun.
+        PlanInactive = "plan_inactive",
+        /// The account at the maker needs its owner: a password, a consent, a payment.
+        AccountNeedsAttention = "account_needs_attention",
+        /// Remote access is switched off in the car, or its privacy mode is on.
+        RemoteAccessOff = "remote_access_off",
+        ValetMode = "valet_mode",
+        /// The car slept and could not be asked.
+        CarAsleep = "car_asleep",
+        /// The car takes commands under a key that its owner lets in, and ours is not in.
+        KeyNotLetIn = "key_not_let_in",
+    }
+}
+
+codes! {
     /// Where a parcel goes instead, agreed before and possible on this route.
     Fallback { Address = "address", ParcelShop = "parcel_shop", NextWindow = "next_window", Return = "return" }
 }

@@ -108,11 +108,32 @@ pub(crate) async fn callback(
     }
     let body = json!({ "code": code }).to_string();
     let answer = relay::ask(&front, &format!("/v1/links/{state}/code"), body).await?;
-    Ok(if answer.status.is_success() {
-        page(StatusCode::OK, "Linked", "Your car is linked. Go back to your wallet.")
+    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if !answer.status.is_success() {
+        return Ok(page(StatusCode::CONFLICT, "Not linked", not_linked(said["code"].as_str().unwrap_or_default())));
+    }
+    Ok(if said["choose"] == json!(true) {
+        page(StatusCode::OK, "Almost linked", "This account has several cars. Go back to your wallet and choose.")
     } else {
-        page(StatusCode::CONFLICT, "Not linked", "This login is over, or was used. Start linking again.")
+        page(StatusCode::OK, "Linked", "Your car is linked. Go back to your wallet.")
     })
+}
+
+/// What the keyholder's refusal means to whoever stands at the maker's door.
+fn not_linked(code: &str) -> &'static str {
+    match code {
+        "account_of_a_fleet" => {
+            "This account has more cars than one person's. Link with an account of your own, also if you lease the car."
+        }
+        "owner_action_needed" => {
+            "The maker does not let us see the car. Allow everything that is asked for, and look whether your account there \
+             needs you. Then start linking again."
+        }
+        code if code.starts_with("maker_") => {
+            "The maker's cloud does not answer as it should. Start linking again in a minute."
+        }
+        _ => "This login is over, or was used. Start linking again.",
+    }
 }
 
 fn page(status: StatusCode, title: &str, text: &str) -> Response {

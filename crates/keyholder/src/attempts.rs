@@ -420,6 +420,9 @@ impl Driver {
             return;
         }
         let Sent { outcome, may_act_until, ready_until, .. } = sent;
+        if (which, outcome) == (Which::Open, Outcome::DidNotHappen(Refusal::OwnerActionNeeded)) {
+            self.k.car_refused(self.ids.wallet, &self.row.value.vehicle).await;
+        }
         if which == Which::Open {
             self.row.value.ready_until_ms = ready_until.map(Timestamp::unix_millis);
             self.step(Event::CommandAnswered { outcome, may_act_until, ready_until }).await;

@@ -49,14 +49,19 @@ impl Sources {
     }
 }
 
-/// What a maker's silence means: unknown. Only what the owner must mend, and a quota, stop the request at once.
+/// What a car's silence means: unknown. What the owner must mend, a quota, and a cloud that does not answer stop the request
+/// at once: nothing can be judged of a car then, and the same question may be asked again.
 fn unless_fatal<T>(answer: Result<T, AccessError>) -> Result<Option<T>, Failure> {
     match answer {
         Ok(value) => Ok(Some(value)),
-        Err(e @ (AccessError::OwnerActionNeeded(_) | AccessError::RateLimited { .. } | AccessError::Credentials)) => {
-            Err(e.into())
-        }
-        Err(AccessError::NotSupported | AccessError::Unreachable | AccessError::Malformed(_)) => Ok(None),
+        Err(AccessError::NotSupported | AccessError::CarSilent | AccessError::Malformed(_)) => Ok(None),
+        Err(
+            e @ (AccessError::OwnerActionNeeded(_)
+            | AccessError::RateLimited { .. }
+            | AccessError::Credentials
+            | AccessError::Unreachable
+            | AccessError::Down { .. }),
+        ) => Err(e.into()),
     }
 }
 

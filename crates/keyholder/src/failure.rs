@@ -2,6 +2,7 @@
 
 use parcelshelf_access::AccessError;
 use parcelshelf_edge::problem::Problem;
+use parcelshelf_opening::hindrance::Hindrance;
 use parcelshelf_protocol::Refused;
 use parcelshelf_store::{CommitError, StoreError};
 
@@ -52,7 +53,8 @@ impl From<AccessError> for Failure {
     fn from(error: AccessError) -> Self {
         Self::Problem(match error {
             AccessError::OwnerActionNeeded(_) => {
-                Problem::new(409, "owner_action_needed", "the owner must act at the car's maker")
+                let needed = Hindrance::OwnerMustAct.code();
+                Problem::new(409, needed, "the owner must act at the car's maker").because(needed)
             }
             AccessError::RateLimited { retry_after } => {
                 let wait = retry_after.map_or(30, |d| d.as_secs().max(1));
@@ -61,6 +63,17 @@ impl From<AccessError> for Failure {
             AccessError::NotSupported => Problem::new(409, "not_supported", "this car does not offer that"),
             AccessError::Unreachable => {
                 Problem::unavailable("maker_unreachable", "the maker's cloud did not answer", 5)
+                    .detail("try again in 5 s")
+                    .because(Hindrance::MakerDown.code())
+            }
+            AccessError::Down { retry_after } => {
+                let wait = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+                Problem::unavailable("maker_down", "the maker's cloud is down", wait.max(1))
+                    .detail(format!("try again in {} s, or choose the agreed fallback", wait.max(1)))
+                    .because(Hindrance::MakerDown.code())
+            }
+            AccessError::CarSilent => {
+                Problem::unavailable("car_unreachable", "the car cannot be reached from its maker's cloud", 10)
             }
             AccessError::Malformed(_) | AccessError::Credentials => {
                 Problem::unavailable("maker_refused", "the maker's cloud cannot be used now", 30)

@@ -31,6 +31,7 @@ pub(crate) fn expires_at(ms: i64) -> Index {
 pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
     loop {
         for done in [
+            k.give_up_links().await,
             k.forget::<NonceRow>(|r| r.expires_ms).await,
             k.forget::<LinkRow>(|r| r.expires_ms).await,
             k.forget::<CarRow>(CarRow::over_ms).await,

@@ -15,6 +15,7 @@ mod car;
 mod carriers;
 mod cars;
 mod chain;
+mod choosing;
 pub mod config;
 mod convert;
 mod db;
@@ -98,6 +99,7 @@ pub(crate) struct Keyholder {
     pub legs: legs::Legs,
     pub begun: occupants::Begun,
     pub tokens: linking::TokenLocks,
+    pub offers: choosing::Offers,
     pub log: logbook::Logbook,
     pub witnesses: witnesses::Witnesses,
     /// What the log is paced by.
@@ -226,6 +228,7 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
         legs: legs::Legs::default(),
         begun: occupants::Begun::default(),
         tokens: linking::TokenLocks::default(),
+        offers: choosing::Offers::default(),
         log: logbook::Logbook::default(),
         witnesses,
         log_timer: shell.log_timer,

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use parcelshelf_access::{AccessError, Session, Tokens, VehicleFindings};
 use parcelshelf_core::id::{LinkId, VehicleId, WalletId};
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
-use parcelshelf_opening::eligibility::{self, CarFacts};
+use parcelshelf_opening::eligibility::{self, CarFacts, Findings};
 use parcelshelf_opening::gate::Urgency;
 use parcelshelf_protocol::encoding::b64;
 use parcelshelf_store::Version;
@@ -22,13 +23,12 @@ use crate::failure::{Failure, again};
 use crate::housekeeping::expires_at;
 use crate::makers::Line;
 use crate::rows::{AccountRow, LinkRow, VehicleRow};
+use crate::wallets::wallet_index;
 
 /// A login at the maker that takes longer starts again.
-const LINK_MINUTES: i64 = 15;
+pub(crate) const LINK_MINUTES: i64 = 15;
 /// A token that dies sooner than this is refreshed first: a command may take half a minute.
 const TOKEN_LEFT_MS: i64 = 60_000;
-/// Cars of one account that are taken over.
-const CARS_MAX: usize = 16;
 
 /// One refresh at a time per account: two would use the same refresh token, and the second kills the account.
 #[derive(Debug, Default)]
@@ -61,6 +61,9 @@ struct Kept {
     refresh: String,
     access_expires_ms: i64,
     refresh_expires_ms: Option<i64>,
+    /// What the owner left out when this account was linked.
+    #[serde(default)]
+    not_given: Vec<String>,
 }
 
 pub(crate) fn account_id(wallet: WalletId, maker: &str) -> Vec<u8> {
@@ -83,6 +86,7 @@ impl Keyholder {
             verifier_sealed: self.db.vault.seal(&wallet_key(wallet), &link.to_string(), verifier.as_bytes()).await?,
             expires_ms: change.now().plus_seconds(LINK_MINUTES * 60).unix_millis(),
             done: false,
+            choosing: false,
         };
         change.put(link.as_bytes(), Version::Absent, &row, expires_at(row.expires_ms));
         change.journal("link", link.as_bytes(), "link_started", &json!({}));
@@ -90,8 +94,9 @@ impl Keyholder {
         Ok((link, access.authorize_url(&link.to_string(), &verifier)))
     }
 
-    /// Exchanges the code that the maker sent the owner's browser back with, and takes over the account's cars.
-    pub(crate) async fn finish_link(&self, link: LinkId, code: &str) -> Result<(), Failure> {
+    /// Exchanges the code that the maker sent the owner's browser back with, and takes over the account's car. True: there are
+    /// several, and the owner has to choose.
+    pub(crate) async fn finish_link(&self, link: LinkId, code: &str) -> Result<bool, Failure> {
         let gone = || Problem::new(404, "link_unknown", "this linking is over or never began").detail("start it again");
         let mut row = self.db.get::<LinkRow>(link.as_bytes()).await?.ok_or_else(gone)?;
         let wallet = WalletId::parse(&row.value.wallet).map_err(|_| gone())?;
@@ -119,7 +124,7 @@ impl Keyholder {
         drop(held);
         let session = Session { access_token: tokens.access_token, now };
         let cars = self.makers.vehicles(&maker, wallet, &session, &self.host).await?;
-        Ok(again!(self.take_over(wallet, &maker, &cars))?)
+        Ok(again!(self.take_over_or_offer(wallet, &maker, link, &cars))?)
     }
 
     async fn keep_tokens(
@@ -134,6 +139,7 @@ impl Keyholder {
             refresh: tokens.refresh_token.clone(),
             access_expires_ms: tokens.access_expires_at.unix_millis(),
             refresh_expires_ms: tokens.refresh_expires_at.map(Timestamp::unix_millis),
+            not_given: tokens.not_given.iter().map(|o| o.code().to_owned()).collect(),
         };
         let id = account_id(wallet, maker);
         let content = serde_json::to_vec(&kept).map_err(|e| Problem::internal(&e))?;
@@ -163,6 +169,7 @@ impl Keyholder {
             refresh_token: kept.refresh,
             access_expires_at: Timestamp::from_unix_millis(kept.access_expires_ms),
             refresh_expires_at: kept.refresh_expires_ms.map(Timestamp::from_unix_millis),
+            not_given: kept.not_given.iter().filter_map(|o| Obstacle::parse(o)).collect(),
         };
         Ok((tokens, row.version))
     }
@@ -184,40 +191,49 @@ impl Keyholder {
             return Ok(Session { access_token: tokens.access_token, now });
         }
         let access = self.access(maker).ok_or_else(|| crate::failure::broken("a linked maker is not configured"))?;
-        let fresh = match access.refresh(&tokens, now).await {
+        let mut fresh = match access.refresh(&tokens, now).await {
             Err(AccessError::OwnerActionNeeded(why)) => {
                 self.permission_lost(wallet, maker, why).await;
                 return Err(AccessError::OwnerActionNeeded(why).into());
             }
             other => other?,
         };
+        // A refresh gives what was given, and need not say so (RFC 6749, 5.1).
+        if fresh.not_given.is_empty() {
+            fresh.not_given = tokens.not_given;
+        }
         self.keep_tokens(wallet, maker, version, &fresh).await?;
         Ok(Session { access_token: fresh.access_token, now: self.host.now() })
     }
 
-    /// Cars that the wallet does not have yet become its cars; what the maker says of the others is taken over.
-    async fn take_over(&self, wallet: WalletId, maker: &str, cars: &[VehicleFindings]) -> Result<(), Failure> {
-        let mut known = Vec::new();
-        for stored in self.vehicles_of(wallet).await? {
-            if let Some(about) = self.about(&stored).await? {
-                known.push((about.vin, stored));
-            }
-        }
+    /// These cars become the wallet's, or are known and looked at anew. Nothing is kept of any other.
+    pub(crate) async fn take_over(
+        &self,
+        wallet: WalletId,
+        maker: &str,
+        cars: &[&VehicleFindings],
+        done: Option<&Stored<LinkRow>>,
+    ) -> Result<(), Failure> {
+        let known = self.known_cars(wallet).await?;
+        let not_given = self.tokens_of(wallet, maker).await?.0.not_given;
         let mut change = Change::new(&self.db, &self.host);
-        for car in cars.iter().take(CARS_MAX) {
+        for car in cars {
             let earlier = known.iter().find(|(vin, _)| vin == car.vin.expose()).map(|(_, stored)| stored);
             let id = match earlier {
                 Some(stored) => stored.id.clone(),
                 None => self.host.random::<16>().to_vec(),
             };
-            let row = self.vehicle_row(wallet, maker, &id, car, earlier).await?;
+            let row = self.vehicle_row(wallet, maker, &id, (car, &not_given), earlier).await?;
             let version = earlier.map_or(Version::Absent, |s| s.version);
-            change.put(&id, version, &row, [("wallet".to_owned(), wallet.as_bytes().to_vec())].into());
+            change.put(&id, version, &row, wallet_index(wallet));
             if earlier.is_none() {
                 let fields = [("vehicle", b64(&id)), ("wallet", wallet.to_string())];
                 change.note(Kind::VehicleLinked, &fields, &wallet_key(wallet)).await?;
             }
             self.join_car(&mut change, wallet, &id, &row).await?;
+        }
+        if let Some(link) = done {
+            change.update(link, expires_at(link.value.expires_ms));
         }
         change.journal("wallet", wallet.as_bytes(), "cars_taken_over", &json!({"cars": cars.len()}));
         change.commit().await?;
@@ -225,26 +241,44 @@ impl Keyholder {
         Ok(())
     }
 
-    async fn vehicle_row(
-        &self,
-        wallet: WalletId,
-        maker: &str,
-        id: &[u8],
-        car: &VehicleFindings,
-        earlier: Option<&Stored<VehicleRow>>,
-    ) -> Result<VehicleRow, Failure> {
-        let found = eligibility::judge(&CarFacts {
+    /// The wallet's cars by VIN.
+    pub(crate) async fn known_cars(&self, wallet: WalletId) -> Result<Vec<(String, Stored<VehicleRow>)>, Failure> {
+        let mut known = Vec::new();
+        for stored in self.vehicles_of(wallet).await? {
+            if let Some(about) = self.about(&stored).await? {
+                known.push((about.vin, stored));
+            }
+        }
+        Ok(known)
+    }
+
+    /// What stands against a car, or should be known about it.
+    pub(crate) fn found(&self, maker: &str, car: &VehicleFindings, not_given: &[Obstacle]) -> Findings {
+        let mut obstacles = car.obstacles.clone();
+        obstacles.extend(not_given.iter().filter(|o| !car.obstacles.contains(o)));
+        eligibility::judge(&CarFacts {
             vin: &car.vin,
             make: &car.make,
             model_year: car.model_year,
             can_open: !car.can_open.is_empty(),
             can_lock: car.can_lock,
             missing_permissions: car.missing_permissions.len(),
+            obstacles: &obstacles,
             country: Some(self.config.country_of.get(maker).unwrap_or(&self.config.country)),
             publishes_position: car.publishes_position,
             pin_instead_of_position: false,
-            plan_active: None,
-        });
+        })
+    }
+
+    async fn vehicle_row(
+        &self,
+        wallet: WalletId,
+        maker: &str,
+        id: &[u8],
+        (car, not_given): (&VehicleFindings, &[Obstacle]),
+        earlier: Option<&Stored<VehicleRow>>,
+    ) -> Result<VehicleRow, Failure> {
+        let found = self.found(maker, car, not_given);
         let about = About {
             vin: car.vin.expose().to_owned(),
             make: car.make.clone(),
@@ -268,6 +302,7 @@ impl Keyholder {
             possession: earlier.and_then(|e| e.value.possession.clone()),
             car: b64(self.db.vault.car_name(car.vin.expose())),
             unlinking: false,
+            owner_must: false,
         })
     }
 
@@ -317,6 +352,9 @@ impl Keyholder {
         let maker = &vehicle.value.maker;
         if vehicle.value.unlinking {
             return Err(Problem::new(409, "car_unlinked", "the owner has taken this car back").into());
+        }
+        if vehicle.value.owner_must {
+            return Err(AccessError::OwnerActionNeeded("said earlier").into());
         }
         self.permission_stands(wallet, maker).await?;
         let line = self.line(maker, wallet, &vin)?;

@@ -11,13 +11,16 @@ use parcelshelf_access::{
 };
 use parcelshelf_core::actuation::{Outcome, Refusal};
 use parcelshelf_core::id::WalletId;
-use parcelshelf_core::time::Timestamp;
+use parcelshelf_core::time::{Timestamp, within};
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_edge::Host;
 use parcelshelf_opening::gate::{Call, Gate, Heard, Held, Key, Limits, NotNow, Pass, Urgency};
 use parcelshelf_protocol::encoding::sha256;
 
 use crate::vault::Vault;
+
+/// Who stands at a car whose maker met us with silence a moment ago waits this long for a reading, and no longer.
+const BRIEFLY: Duration = Duration::from_secs(5);
 
 /// One maker: its adapter, and the gate before it.
 pub(crate) struct Maker {
@@ -92,7 +95,7 @@ fn key(parts: &[&[u8]]) -> Key {
 /// What a held back reading looks like to who asked.
 fn held(not_now: NotNow) -> AccessError {
     match not_now.why {
-        Held::MakerDown => AccessError::Unreachable,
+        Held::MakerDown => AccessError::Down { retry_after: retry_after(not_now) },
         Held::Budget | Held::TooMany => AccessError::RateLimited { retry_after: Some(retry_after(not_now)) },
     }
 }
@@ -108,15 +111,15 @@ const fn never_sent(not_now: NotNow) -> Refusal {
 }
 
 /// A call that was let through. Dropped without a result, because nobody waits any more, it tells nothing.
-struct UnderWay<'a> {
-    maker: &'a Maker,
-    host: &'a Host,
+struct UnderWay {
+    maker: Arc<Maker>,
+    host: Host,
     pass: Option<Pass>,
 }
-impl<'a> UnderWay<'a> {
+impl UnderWay {
     fn begin(
-        maker: &'a Maker,
-        host: &'a Host,
+        maker: &Arc<Maker>,
+        host: &Host,
         account: Key,
         car: Key,
         call: Call,
@@ -127,7 +130,7 @@ impl<'a> UnderWay<'a> {
         match asked {
             Ok(pass) => {
                 metrics::counter!("maker_calls_total", "maker" => name, "call" => call.code()).increment(1);
-                Ok(Self { maker, host, pass: Some(pass) })
+                Ok(Self { maker: Arc::clone(maker), host: host.clone(), pass: Some(pass) })
             }
             Err(not_now) => {
                 let why = not_now.why.code();
@@ -161,9 +164,14 @@ impl<'a> UnderWay<'a> {
         self.end(match &result {
             Err(AccessError::RateLimited { retry_after }) => Heard::ComeLater(retry_after.map(millis)),
             Err(AccessError::Unreachable | AccessError::Malformed(_)) => Heard::Silence,
-            Ok(_) | Err(AccessError::OwnerActionNeeded(_) | AccessError::NotSupported | AccessError::Credentials) => {
-                Heard::Answer
-            }
+            Ok(_)
+            | Err(
+                AccessError::OwnerActionNeeded(_)
+                | AccessError::NotSupported
+                | AccessError::Credentials
+                | AccessError::CarSilent,
+            ) => Heard::Answer,
+            Err(AccessError::Down { .. }) => Heard::Nothing,
         });
         result
     }
@@ -177,7 +185,7 @@ impl<'a> UnderWay<'a> {
         sent
     }
 }
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.end(Heard::Nothing);
     }
@@ -212,21 +220,42 @@ impl Line {
     pub fn facts(&self) -> &Facts {
         self.maker.access.facts()
     }
-    fn begin(&self, call: Call) -> Result<UnderWay<'_>, NotNow> {
+    fn begin(&self, call: Call) -> Result<UnderWay, NotNow> {
         UnderWay::begin(&self.maker, &self.host, self.account, self.car, call, self.urgency)
     }
 
-    pub async fn reachability(&self, session: &Session) -> Result<Reachability, AccessError> {
+    /// One reading. Where the last one met silence, whoever stands at the car waits for a moment only; the reading goes on
+    /// without them, and how it ends is heard.
+    async fn read<T, F>(&self, ask: impl FnOnce(Arc<dyn Access>, Vin) -> F) -> Result<T, AccessError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AccessError>> + Send + 'static,
+    {
         let under_way = self.begin(Call::Read).map_err(held)?;
-        under_way.ends_as(self.maker.access.reachability(session, &self.vin).await)
+        let brief = under_way.pass.as_ref().is_some_and(Pass::is_brief);
+        let asked = ask(Arc::clone(&self.maker.access), self.vin.clone());
+        let heard = async move { under_way.ends_as(asked.await) };
+        if !brief {
+            return heard.await;
+        }
+        let going_on = tokio::spawn(heard);
+        match within(&*self.host.clock, BRIEFLY, going_on).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(_)) | None => Err(AccessError::Down { retry_after: BRIEFLY * 2 }),
+        }
+    }
+
+    pub async fn reachability(&self, session: &Session) -> Result<Reachability, AccessError> {
+        let session = session.clone();
+        self.read(|access, vin| async move { access.reachability(&session, &vin).await }).await
     }
     pub async fn locate(&self, session: &Session) -> Result<Located, AccessError> {
-        let under_way = self.begin(Call::Read).map_err(held)?;
-        under_way.ends_as(self.maker.access.locate(session, &self.vin).await)
+        let session = session.clone();
+        self.read(|access, vin| async move { access.locate(&session, &vin).await }).await
     }
     pub async fn closures(&self, session: &Session) -> Result<Closures, AccessError> {
-        let under_way = self.begin(Call::Read).map_err(held)?;
-        under_way.ends_as(self.maker.access.closures(session, &self.vin).await)
+        let session = session.clone();
+        self.read(|access, vin| async move { access.closures(&session, &vin).await }).await
     }
     /// Lights.
     pub async fn signal(&self, session: &Session) -> Result<Outcome, AccessError> {

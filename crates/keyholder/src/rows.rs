@@ -62,7 +62,17 @@ rows! {
         blocked_all: bool,
     }
     /// A linking in progress; the id is the OAuth state.
-    LinkRow in "link" { wallet: String, maker: String, verifier_sealed: String, expires_ms: i64, done: bool }
+    LinkRow in "link" {
+        wallet: String,
+        maker: String,
+        verifier_sealed: String,
+        expires_ms: i64,
+        /// The code was taken.
+        done: bool,
+        /// There are cars of which the owner has not said yet whether they take part; nothing is kept of them.
+        #[serde(default)]
+        choosing: bool,
+    }
     /// An account at a maker; the id is wallet and maker.
     AccountRow in "account" {
         wallet: String,
@@ -91,6 +101,9 @@ rows! {
         /// The owner takes it back in this very moment: nothing new begins.
         #[serde(default)]
         unlinking: bool,
+        /// The maker has refused a command of this car because its owner must act: nothing is asked before.
+        #[serde(default)]
+        owner_must: bool,
     }
     /// A car itself, whoever linked it; the id is the HMAC of its VIN.
     CarRow in "car" {

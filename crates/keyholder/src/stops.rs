@@ -12,6 +12,7 @@ use parcelshelf_edge::problem::Problem;
 use parcelshelf_opening::attempt::{Attempt, By, CloseReport, Event as AttemptEvent, Phase};
 use parcelshelf_opening::conditions::{self, Denial, DescribeFacts, Fact, LocateFacts, OpenFacts, OpenPermit};
 use parcelshelf_opening::grant::Refused as GrantRefused;
+use parcelshelf_opening::hindrance::Hindrance;
 use parcelshelf_opening::readiness::{self, Question, ReadinessFacts};
 use parcelshelf_protocol::Refused;
 use parcelshelf_protocol::content::{Phone, Place};
@@ -346,7 +347,7 @@ impl Keyholder {
         answer
     }
 
-    async fn keep_denied(&self, delivery: DeliveryId, cause: &str) -> Result<(), Failure> {
+    pub(crate) async fn keep_denied(&self, delivery: DeliveryId, cause: &str) -> Result<(), Failure> {
         let mut grant = self.grant(delivery).await?;
         if grant.value.denied.iter().any(|(known, _)| known == cause) {
             return Ok(());
@@ -687,7 +688,13 @@ impl Keyholder {
         let state = self.grant_state(&grant)?;
         let now = self.host.now();
         let owner = self.wallet(wallet_of(&grant.value)?).await?;
-        let vehicle = self.granted_vehicle(&grant).await?;
+        // A car that its owner has taken back will not be ready. Why is nobody's here.
+        let vehicle = match self.granted_vehicle(&grant).await {
+            Err(Failure::Problem(problem)) if problem.code() == "conditions_not_met" => {
+                return Ok(readiness::Word::No.code());
+            }
+            found => found?,
+        };
         let car = self.car_of(&vehicle).await?.value;
         let stands = self.car_stands(&vehicle, &car).is_ok();
         let stopped = self.carrier_is_stopped(caller.root).await?;
@@ -703,8 +710,12 @@ impl Keyholder {
             Some(reached) => Some(self.look(reached, with_place).await),
             None => None,
         };
+        // A cloud that does not answer has not taken a permission back.
+        let silent = matches!(&known, Some(Err(Failure::Problem(problem))) if problem.status() == 503);
+        let known = if silent { reached.as_ref().map(|r| Ok(Self::silent(r))) } else { known };
         let wakes = reached.as_ref().is_some_and(|r| r.line.facts().can_wake);
-        let facts = self.readiness_facts(&grant, live, known.as_ref(), wakes)?;
+        let mut facts = self.readiness_facts(&grant, live, known.as_ref(), wakes)?;
+        facts.maker_answers = !silent;
         drop(known);
         let answer = readiness::judge(question, &facts);
         if said != Some(answer.word) {
@@ -745,6 +756,7 @@ impl Keyholder {
         Ok(ReadinessFacts {
             granted: live,
             permitted: Fact::observed(known.map(Result::is_ok)),
+            maker_answers: true,
             reachable: Fact::observed(match reach {
                 R::Available | R::Asleep | R::InUse => Some(true),
                 R::NoConnection => Some(false),
@@ -808,8 +820,10 @@ pub(crate) fn readiness_told(grant: &GrantRow) -> Vec<Value> {
 /// For the owner: what refused a courier, each once, with what to do.
 pub(crate) fn denied_told(grant: &GrantRow) -> Vec<Value> {
     let told = grant.denied.iter().filter_map(|(cause, ms)| {
-        let (denial, at) = (Denial::parse(cause)?, Timestamp::from_unix_millis(*ms));
-        Some(json!({"at": at.to_rfc3339(), "code": denial.code(), "text": denial.words()}))
+        let at = Timestamp::from_unix_millis(*ms);
+        let words =
+            Denial::parse(cause).map(Denial::words).or_else(|| Hindrance::parse(cause).map(Hindrance::words))?;
+        Some(json!({"at": at.to_rfc3339(), "code": cause, "text": words}))
     });
     told.collect()
 }

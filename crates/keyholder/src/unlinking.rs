@@ -1,11 +1,15 @@
 //! An owner takes a car back, and a maker takes a permission back. Neither needs anybody's leave; what must not happen is
 //! that a trunk stands open with nobody left who could lock it.
 
+use std::sync::Arc;
+
 use parcelshelf_access::AccessError;
-use parcelshelf_core::id::{VehicleId, WalletId};
+use parcelshelf_core::id::{DeliveryId, VehicleId, WalletId};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
+use parcelshelf_opening::hindrance::Hindrance;
 use parcelshelf_protocol::encoding::b64;
+use parcelshelf_protocol::statement::Covered;
 use serde_json::{Value, json};
 
 use crate::Keyholder;
@@ -53,9 +57,25 @@ impl Revoked {
 }
 
 impl Keyholder {
+    /// An account whose cars nobody chose: our permission is given back, and our tokens are forgotten.
+    pub(crate) async fn give_up_account(&self, wallet: WalletId, maker: &str) -> Result<(), Failure> {
+        if self.vehicles_of(wallet).await?.iter().any(|v| v.value.maker == maker) {
+            return Ok(());
+        }
+        let revoked = self.give_back(wallet, maker).await;
+        let id = account_id(wallet, maker);
+        if let Some(account) = self.db.get::<AccountRow>(&id).await? {
+            let mut change = Change::new(&self.db, &self.host);
+            change.delete(&account);
+            change.journal("account", &id, "given_up", &json!({"permission": revoked.code()}));
+            change.commit().await?;
+        }
+        Ok(())
+    }
+
     /// Forgets one car of a wallet. With the last one of an account our permission is given back at the maker, tried, and
     /// our tokens are forgotten, whatever the maker says.
-    pub(crate) async fn unlink(&self, wallet: WalletId, id: VehicleId) -> Result<Value, Failure> {
+    pub(crate) async fn unlink(self: &Arc<Self>, wallet: WalletId, id: VehicleId) -> Result<Value, Failure> {
         let vehicle = self.vehicle(wallet, id).await?;
         let maker = vehicle.value.maker.clone();
         self.nothing_open(id).await?;
@@ -65,6 +85,8 @@ impl Keyholder {
             again!(self.mark_unlinking(wallet, id, false))?;
             return Err(open);
         }
+        // Its deliveries end before it does: a carrier that is on the way hears of it at once, as of any other block.
+        self.block_deliveries_of(wallet, id).await?;
         let others = self.vehicles_of(wallet).await?.iter().any(|v| {
             // One that is taken back at the same moment keeps no permission alive.
             v.value.maker == maker && v.id != vehicle.id && !v.value.unlinking
@@ -73,6 +95,20 @@ impl Keyholder {
         again!(self.forget_vehicle(wallet, id, others))?;
         self.log.ring();
         Ok(json!({"unlinked": true, "permission": {"code": revoked.code(), "text": revoked.words()}}))
+    }
+
+    async fn block_deliveries_of(self: &Arc<Self>, wallet: WalletId, id: VehicleId) -> Result<(), Failure> {
+        let now = self.host.now();
+        for grant in self.grants_of(wallet).await? {
+            let over = now.unix_millis() > grant.value.use_state.exp_ms || self.grant_state(&grant)?.is_used_up(now);
+            let (false, Ok(delivery)) = (over, DeliveryId::parse(&b64(&grant.id))) else { continue };
+            let for_this = self.granted_vehicle(&grant).await.is_ok_and(|vehicle| vehicle.id == id.as_bytes());
+            if for_this && grant.value.use_state.blocked_ms.is_none() {
+                self.block(wallet, &Covered::Delivery(delivery)).await?;
+                again!(self.keep_denied(delivery, Hindrance::CarTakenBack.code()))?;
+            }
+        }
+        Ok(())
     }
 
     /// While something is or may be open, this car's keys are needed to lock it.
@@ -116,6 +152,9 @@ impl Keyholder {
     /// Revokes, and then tries whether the refresh token still works: a maker's "ok" is not yet a proof.
     async fn give_back(&self, wallet: WalletId, maker: &str) -> Revoked {
         let Some(access) = self.access(maker) else { return Revoked::OwnerMust };
+        // Some makers take a permission back only from a token that lives; one that is refused here is refused below.
+        let renewed = self.session(wallet, maker).await;
+        tracing::debug!(renewed = renewed.is_ok(), "a permission is given back");
         // Nobody refreshes meanwhile: a token that is rotated now would survive.
         let lock = self.tokens.of(&account_id(wallet, maker));
         let _held = lock.lock().await;
@@ -154,6 +193,25 @@ impl Keyholder {
         let mut change = Change::new(&self.db, &self.host);
         change.update(&account, Index::new());
         change.journal("account", &id, "permission_lost", &json!({}));
+        change.commit().await?;
+        Ok(())
+    }
+
+    /// The maker refused a command because the owner must act: this car is not asked and not commanded before. Locks are.
+    pub(crate) async fn car_refused(&self, wallet: WalletId, vehicle: &str) {
+        let noted = again!(self.note_car_refused(wallet, vehicle));
+        if let Err(problem) = noted {
+            tracing::warn!(code = problem.code(), "that a car\u{2019}s owner must act could not be written down");
+        }
+    }
+
+    async fn note_car_refused(&self, wallet: WalletId, vehicle: &str) -> Result<(), Failure> {
+        let Ok(id) = VehicleId::parse(vehicle) else { return Ok(()) };
+        let mut vehicle = self.vehicle(wallet, id).await?;
+        vehicle.value.owner_must = true;
+        let mut change = Change::new(&self.db, &self.host);
+        change.update(&vehicle, wallet_index(wallet));
+        change.journal("vehicle", &vehicle.id, "owner_must_act", &json!({}));
         change.commit().await?;
         Ok(())
     }

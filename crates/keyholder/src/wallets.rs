@@ -8,6 +8,8 @@ use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
 use parcelshelf_opening::attempt::Event as AttemptEvent;
+use parcelshelf_opening::eligibility::Finding;
+use parcelshelf_opening::hindrance::Hindrance;
 use parcelshelf_opening::possession::{self, Door, DoorChange, Prompt, Verdict};
 use parcelshelf_protocol::content::Description;
 use parcelshelf_protocol::encoding::{Thumbprint, b64, from_b64, sha256};
@@ -163,7 +165,9 @@ impl Keyholder {
         for stored in self.vehicles_of(wallet).await? {
             let Some(about) = self.about(&stored).await? else { continue };
             let mut car = vehicle_json(&stored, &about, self.access(&stored.value.maker).map(|a| a.facts()));
-            car["owner_must_act"] = json!(self.owner_must_act(wallet, &stored.value.maker).await?);
+            let must = stored.value.owner_must || self.owner_must_act(wallet, &stored.value.maker).await?;
+            car["owner_must_act"] = json!(must);
+            car["owner_must_act_text"] = json!(must.then(|| Hindrance::OwnerMustAct.words()));
             self.possession_told(&stored, &mut car).await?;
             list.push(car);
         }
@@ -418,7 +422,8 @@ impl Keyholder {
                 Scope::Carrier(c) => grant.value.cnf == c.to_string(),
                 Scope::All => true,
             };
-            if covered && grant.value.use_state.blocked_ms.is_some() {
+            // Nothing brings a delivery back whose car was taken back.
+            if covered && grant.value.use_state.blocked_ms.is_some() && self.granted_vehicle(&grant).await.is_ok() {
                 again!(self.unblock_grant(wallet, delivery, scope))?;
                 self.tell_carrier(&grant.value, delivery);
             }
@@ -491,6 +496,12 @@ const fn how_locking_is_proved(facts: &parcelshelf_access::Facts) -> &'static st
     }
 }
 
+/// For the owner: what stands against a car or should be known of it, in plain words, and what to do.
+pub(crate) fn findings_json(found: impl Iterator<Item = Finding>) -> Vec<Value> {
+    let told = |f: Finding| json!({"code": f.code(), "refuses": f.refuses(), "what_to_do": f.remedy().code(), "text": f.words()});
+    found.map(told).collect()
+}
+
 fn vehicle_json(
     stored: &Stored<VehicleRow>,
     about: &crate::linking::About,
@@ -503,12 +514,7 @@ fn vehicle_json(
         Source::NotAvailable => "not_available",
     };
     let r = &stored.value;
-    let findings: Vec<Value> = r
-        .findings
-        .iter()
-        .filter_map(|code| parcelshelf_opening::eligibility::Finding::parse(code))
-        .map(|f| json!({"code": f.code(), "refuses": f.refuses(), "what_to_do": f.remedy().code()}))
-        .collect();
+    let findings = findings_json(r.findings.iter().filter_map(|code| Finding::parse(code)));
     json!({
         "vehicle": b64(&stored.id),
         "maker": r.maker,

@@ -4,6 +4,7 @@
 //! manufacturer identifier against the make, the model-year code against the year. What is not known counts against
 //! the car. No finding carries the VIN.
 
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::vehicle::{NotAVin, Vin};
 
 use crate::makers_table::{FIRST_MODEL_YEAR, Make, ServiceArea, make_named, makes_of};
@@ -28,13 +29,13 @@ pub struct CarFacts<'a> {
     pub can_lock: bool,
     /// The maker says which permissions are missing: how many.
     pub missing_permissions: usize,
+    /// What the maker says against it, where it has a name.
+    pub obstacles: &'a [Obstacle],
     /// Where the car is at home (ISO 3166-1 alpha-2), by the owner's word.
     pub country: Option<&'a str>,
     pub publishes_position: bool,
     /// The owner agreed to set a signed pin at parking where the maker gives no position.
     pub pin_instead_of_position: bool,
-    /// The data plan is active.
-    pub plan_active: Option<bool>,
 }
 
 /// Something that stands against a car, or should be known about it.
@@ -53,7 +54,8 @@ pub enum Finding {
     CannotOpen,
     CannotLock,
     PermissionMissing,
-    PlanInactive,
+    /// What the maker says against it.
+    Obstacle(Obstacle),
     CountryUnknown,
     OutsideServiceArea,
     NoPosition,
@@ -63,7 +65,7 @@ pub enum Finding {
     CheckDigitNotUsed,
 }
 impl Finding {
-    pub const ALL: [Self; 16] = [
+    const PLAIN: [Self; 15] = [
         Self::VinMalformed,
         Self::CheckDigitWrong,
         Self::MakeUnknown,
@@ -74,13 +76,16 @@ impl Finding {
         Self::CannotOpen,
         Self::CannotLock,
         Self::PermissionMissing,
-        Self::PlanInactive,
         Self::CountryUnknown,
         Self::OutsideServiceArea,
         Self::NoPosition,
         Self::PinInstead,
         Self::CheckDigitNotUsed,
     ];
+    /// Every finding there is.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::PLAIN.into_iter().chain(Obstacle::ALL.iter().copied().map(Self::Obstacle))
+    }
     /// The stable word.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -95,7 +100,7 @@ impl Finding {
             Self::CannotOpen => "cannot_open",
             Self::CannotLock => "cannot_lock",
             Self::PermissionMissing => "permission_missing",
-            Self::PlanInactive => "plan_inactive",
+            Self::Obstacle(obstacle) => obstacle.code(),
             Self::CountryUnknown => "country_unknown",
             Self::OutsideServiceArea => "outside_service_area",
             Self::NoPosition => "no_position",
@@ -105,7 +110,37 @@ impl Finding {
     }
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|f| f.code() == code)
+        Self::all().find(|f| f.code() == code)
+    }
+    /// For the owner, in plain words: what was found, and what to do.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::VinMalformed | Self::CheckDigitWrong => {
+                "The car's identification number is not a valid one. Ask the maker what it has on file."
+            }
+            Self::MakeUnknown => "Cars of this make cannot take part yet.",
+            Self::MakeMismatch | Self::ModelYearMismatch => {
+                "What the maker says of the car does not fit its identification number. Ask the maker what it has on file."
+            }
+            Self::ModelYearUnknown => "The maker does not say which model year the car is. Ask the maker.",
+            Self::TooOld => "The car is too old to take part: 2015 is the first model year.",
+            Self::CannotOpen => {
+                "Nothing of this car can be opened and watched from afar. Ask the maker whether your plan has it."
+            }
+            Self::CannotLock => "The car cannot be locked from afar. So it is never opened from afar.",
+            Self::PermissionMissing => {
+                "The maker says that something we need was not allowed. Link again and allow everything that is asked for."
+            }
+            Self::Obstacle(obstacle) => words_of(obstacle),
+            Self::CountryUnknown => "We do not know in which country the car is at home. Say so.",
+            Self::OutsideServiceArea => "The maker does not offer this where the car is at home.",
+            Self::NoPosition => {
+                "The maker does not tell us where the car stands. A pin at parking would have to stand in."
+            }
+            Self::PinInstead => "Your own pin at parking stands in for a position of the maker.",
+            Self::CheckDigitNotUsed => "The car's identification number has no check digit. Nothing to do.",
+        }
     }
     /// Whether it keeps the car out.
     #[must_use]
@@ -122,10 +157,69 @@ impl Finding {
             Self::MakeUnknown | Self::TooOld | Self::CannotLock | Self::OutsideServiceArea => Remedy::NotPossible,
             Self::ModelYearUnknown | Self::CannotOpen => Remedy::CheckWithMaker,
             Self::PermissionMissing => Remedy::LinkAgainWithAllPermissions,
-            Self::PlanInactive => Remedy::ActivatePlan,
+            Self::Obstacle(obstacle) => match obstacle {
+                Obstacle::ControlNotGiven | Obstacle::StateNotGiven | Obstacle::PlaceNotGiven => {
+                    Remedy::LinkAgainWithAllPermissions
+                }
+                Obstacle::NotTheHolder => Remedy::LetTheHolderLink,
+                Obstacle::PlanInactive => Remedy::ActivatePlan,
+                Obstacle::AccountNeedsAttention => Remedy::CheckWithMaker,
+                Obstacle::RemoteAccessOff | Obstacle::ValetMode | Obstacle::CarAsleep | Obstacle::KeyNotLetIn => {
+                    Remedy::ActAtTheCar
+                }
+            },
             Self::CountryUnknown => Remedy::SayCountry,
             Self::NoPosition => Remedy::SetPinAtParking,
             Self::PinInstead | Self::CheckDigitNotUsed => Remedy::Nothing,
+        }
+    }
+    /// An obstacle has the reason already: what follows from it is not said as well.
+    const fn follows_from(self, obstacle: Obstacle) -> bool {
+        match obstacle {
+            // It could not be asked, or not for this.
+            Obstacle::StateNotGiven
+            | Obstacle::AccountNeedsAttention
+            | Obstacle::RemoteAccessOff
+            | Obstacle::CarAsleep
+            | Obstacle::PlanInactive => matches!(self, Self::CannotOpen | Self::CannotLock | Self::NoPosition),
+            Obstacle::ControlNotGiven | Obstacle::KeyNotLetIn => matches!(self, Self::CannotOpen | Self::CannotLock),
+            Obstacle::PlaceNotGiven => matches!(self, Self::NoPosition),
+            Obstacle::NotTheHolder | Obstacle::ValetMode => false,
+        }
+    }
+}
+const fn words_of(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::ControlNotGiven => {
+            "You have not allowed us to lock and unlock the car. Link again and allow it: nothing opens without your signature \
+             for that one delivery."
+        }
+        Obstacle::StateNotGiven => {
+            "You have not allowed us to see whether the car is locked and shut. Without that we would not know whether it \
+             was left open, so we do not open it. Link again and allow it."
+        }
+        Obstacle::PlaceNotGiven => {
+            "You have not allowed us to ask where the car stands. A courier could not find it. Link again and allow it: the \
+             place is shown to one courier, for one stop."
+        }
+        Obstacle::NotTheHolder => {
+            "Your account at the maker may use this car, but another account holds it. Whoever holds it can link it. That \
+             you lease the car is no matter if its account is yours."
+        }
+        Obstacle::PlanInactive => "Your plan at the maker is not active. Activate it there, then look again.",
+        Obstacle::AccountNeedsAttention => {
+            "Your account at the maker needs you: a password, a payment, a consent. Look there, then look again."
+        }
+        Obstacle::RemoteAccessOff => {
+            "Remote access is switched off in the car, or its privacy mode is on. Switch it on in the car, then look again."
+        }
+        Obstacle::ValetMode => "The car is in valet mode. Nothing opens while it is. End it, then look again.",
+        Obstacle::CarAsleep => {
+            "The car slept and could not be asked. Unlock and lock it once with your key or app, then look again."
+        }
+        Obstacle::KeyNotLetIn => {
+            "The car takes commands only from keys that you have let in, and ours is not in. Add it with the maker's app, \
+             then look again."
         }
     }
 }
@@ -137,6 +231,9 @@ pub enum Remedy {
     CheckWithMaker,
     LinkAgainWithAllPermissions,
     ActivatePlan,
+    /// Switch something on in the car, wake it, or let a key in; then look again.
+    ActAtTheCar,
+    LetTheHolderLink,
     SayCountry,
     SetPinAtParking,
     NotPossible,
@@ -149,6 +246,8 @@ impl Remedy {
             Self::CheckWithMaker => "check_with_maker",
             Self::LinkAgainWithAllPermissions => "link_again_with_all_permissions",
             Self::ActivatePlan => "activate_plan",
+            Self::ActAtTheCar => "act_at_the_car",
+            Self::LetTheHolderLink => "let_the_holder_link",
             Self::SayCountry => "say_country",
             Self::SetPinAtParking => "set_pin_at_parking",
             Self::NotPossible => "not_possible",
@@ -188,15 +287,18 @@ pub fn judge(car: &CarFacts<'_>) -> Findings {
     let tests = [
         (!car.can_open, Finding::CannotOpen),
         (!car.can_lock, Finding::CannotLock),
-        (car.missing_permissions > 0, Finding::PermissionMissing),
-        (car.plan_active == Some(false), Finding::PlanInactive),
+        // Where it has a name, the name says more.
+        (car.missing_permissions > 0 && car.obstacles.is_empty(), Finding::PermissionMissing),
         (car.country.is_none(), Finding::CountryUnknown),
         (outside_service_area(car), Finding::OutsideServiceArea),
         (!car.publishes_position && !car.pin_instead_of_position, Finding::NoPosition),
         (!car.publishes_position && car.pin_instead_of_position, Finding::PinInstead),
     ];
     found.extend(tests.into_iter().filter(|(is_found, _)| *is_found).map(|(_, finding)| finding));
+    found.retain(|finding| !car.obstacles.iter().any(|obstacle| finding.follows_from(*obstacle)));
+    found.extend(car.obstacles.iter().copied().map(Finding::Obstacle));
     found.sort_unstable();
+    found.dedup();
     Findings(found)
 }
 
@@ -275,10 +377,10 @@ mod tests {
             can_open: true,
             can_lock: true,
             missing_permissions: 0,
+            obstacles: &[],
             country: Some("SE"),
             publishes_position: true,
             pin_instead_of_position: false,
-            plan_active: None,
         }
     }
 
@@ -304,7 +406,7 @@ mod tests {
             (CarFacts { can_open: false, ..car }, Finding::CannotOpen),
             (CarFacts { can_lock: false, ..car }, Finding::CannotLock),
             (CarFacts { missing_permissions: 1, ..car }, Finding::PermissionMissing),
-            (CarFacts { plan_active: Some(false), ..car }, Finding::PlanInactive),
+            (CarFacts { obstacles: &[Obstacle::PlanInactive], ..car }, Finding::Obstacle(Obstacle::PlanInactive)),
             (CarFacts { country: None, ..car }, Finding::CountryUnknown),
             (CarFacts { country: Some("US"), ..car }, Finding::OutsideServiceArea),
             (CarFacts { publishes_position: false, ..car }, Finding::NoPosition),
@@ -315,6 +417,41 @@ mod tests {
             let findings = judge(&car);
             assert_eq!(findings.all(), [finding], "{}", finding.code());
             assert!(!findings.eligible(), "{}", finding.code());
+        }
+    }
+
+    #[test]
+    fn an_obstacle_says_why_and_what_follows_from_it_is_not_said_again() {
+        use Obstacle as O;
+        let v = vin("YV1", 'R');
+        let dumb = CarFacts {
+            can_open: false,
+            can_lock: false,
+            publishes_position: false,
+            missing_permissions: 2,
+            ..good(&v)
+        };
+        let told = |obstacles: &[Obstacle], car: &CarFacts<'_>| {
+            judge(&CarFacts { obstacles, ..*car }).all().iter().map(|f| f.code()).collect::<Vec<_>>()
+        };
+        for (obstacles, expected) in [
+            // Control without reading: what cannot be watched is not opened, and the owner reads why.
+            (vec![O::StateNotGiven], vec!["state_not_given"]),
+            (vec![O::ControlNotGiven], vec!["control_not_given", "no_position"]),
+            (vec![O::ControlNotGiven, O::PlaceNotGiven], vec!["control_not_given", "place_not_given"]),
+            (vec![O::PlaceNotGiven], vec!["cannot_open", "cannot_lock", "place_not_given"]),
+            (vec![O::RemoteAccessOff], vec!["remote_access_off"]),
+            (vec![O::CarAsleep, O::CarAsleep], vec!["car_asleep"]),
+            (vec![O::AccountNeedsAttention], vec!["account_needs_attention"]),
+            (vec![O::KeyNotLetIn], vec!["key_not_let_in", "no_position"]),
+            (vec![], vec!["cannot_open", "cannot_lock", "permission_missing", "no_position"]),
+        ] {
+            assert_eq!(told(&obstacles, &dumb), expected, "{obstacles:?}");
+        }
+        for obstacle in Obstacle::ALL {
+            let findings = judge(&CarFacts { obstacles: &[*obstacle], ..good(&v) });
+            assert!(!findings.eligible(), "a car that could do everything else: {obstacle}");
+            assert_eq!(findings.all(), [Finding::Obstacle(*obstacle)]);
         }
     }
 
@@ -362,8 +499,11 @@ mod tests {
 
     #[test]
     fn codes_are_read_back() {
-        for finding in Finding::ALL {
+        let mut codes = std::collections::BTreeSet::new();
+        for finding in Finding::all() {
             assert_eq!(Finding::parse(finding.code()), Some(finding));
+            assert!(codes.insert(finding.code()), "{} twice", finding.code());
+            assert!(finding.words().ends_with('.'), "{}", finding.code());
         }
         assert_eq!(read_vin("nonsense"), Err(Finding::VinMalformed));
     }

@@ -7,6 +7,10 @@
 //!                                             └────────────────────────┘
 //! ```
 //!
+//! One account's silence is not a cloud that is down, but whoever stands at its car need not wait for the same silence again
+//! and again: the account rests for some seconds, and then its readings are *brief*: they are made, and nobody waits long for
+//! them.
+//!
 //! Laws, tested as properties:
 //! * A lock, and any reading while something is or may be open, is never held back: not by a breaker, a budget, a
 //!   maker's *come later* or a full bulkhead. They are counted, and their answers close the breaker again.
@@ -24,6 +28,10 @@ pub const SILENCES: u8 = 8;
 pub const SILENT_ACCOUNTS: usize = 3;
 /// How long a cloud that is down is left alone first, and at most: milliseconds. It doubles with each probe in vain.
 pub const REST_MS: [i64; 2] = [15_000, 120_000];
+/// How long an account whose reading met silence is left alone first, and at most: milliseconds. It doubles.
+pub const ACCOUNT_REST_MS: [i64; 2] = [5_000, 60_000];
+/// A silence this long ago says nothing of now.
+const SILENCE_KEPT_MS: i64 = 300_000;
 /// A probe without an answer for this long counts as silence; no maker's call lasts as long.
 pub const PROBE_LOST_MS: i64 = 330_000;
 /// Calls to one maker at the same time for couriers, and among them for questions ahead of time.
@@ -129,6 +137,7 @@ pub struct Pass {
     call: Call,
     urgency: Urgency,
     probe: bool,
+    brief: bool,
 }
 
 /// An account or a car, as a name that says nothing.
@@ -217,6 +226,19 @@ pub struct Gate {
     car_commands: Budget,
     wakes: Budget,
     paused: HashMap<Key, Timestamp>,
+    quiet: HashMap<Key, Quiet>,
+}
+
+/// An account whose last reading met silence.
+#[derive(Clone, Copy, Debug)]
+struct Quiet {
+    until: Timestamp,
+    rest_ms: i64,
+}
+impl Quiet {
+    fn is_over(self, now: Timestamp) -> bool {
+        now.millis_since(self.until) > SILENCE_KEPT_MS
+    }
 }
 
 impl Gate {
@@ -231,6 +253,7 @@ impl Gate {
             car_commands: Budget::new(limits.commands_per_minute, MINUTE_MS),
             wakes: Budget::new(WAKES_PER_DAY, DAY_MS),
             paused: HashMap::new(),
+            quiet: HashMap::new(),
         }
     }
 
@@ -259,6 +282,8 @@ impl Gate {
     ) -> Result<Pass, NotNow> {
         let always = call == Call::Lock || urgency == Urgency::Safety && call == Call::Read;
         let probe = if always { false } else { self.held_back(account, car, call, urgency, now)? };
+        let met_silence = self.quiet.get(&account).is_some_and(|quiet| !quiet.is_over(now));
+        let brief = probe || (!always && call == Call::Read && met_silence);
         match call {
             Call::Read => self.reads.take(account, now),
             Call::Wake => self.wakes.take(car, now),
@@ -274,7 +299,7 @@ impl Gate {
         if let (true, Breaker::Open { probe_since, .. }) = (probe, &mut self.breaker) {
             *probe_since = Some(now);
         }
-        Ok(Pass { account, call, urgency, probe })
+        Ok(Pass { account, call, urgency, probe, brief })
     }
 
     /// `Ok(true)`: let through as the probe of a cloud that is down.
@@ -301,7 +326,12 @@ impl Gate {
             return not_now(Held::Budget, short_ms);
         }
         match self.breaker {
-            Breaker::Closed { .. } => Ok(false),
+            Breaker::Closed { .. } => match self.quiet.get(&account) {
+                Some(quiet) if call == Call::Read && quiet.until > now => {
+                    not_now(Held::MakerDown, quiet.until.millis_since(now))
+                }
+                _ => Ok(false),
+            },
             Breaker::Open { until, .. } if now < until => not_now(Held::MakerDown, until.millis_since(now)),
             Breaker::Open { probe_since: Some(since), rest_ms, .. } if now.millis_since(since) < PROBE_LOST_MS => {
                 not_now(Held::MakerDown, rest_ms)
@@ -328,6 +358,7 @@ impl Gate {
             self.paused.retain(|_, until| *until > now);
             self.paused.insert(pass.account, now.plus_millis(pause));
         }
+        self.note_silence(&pass, heard, now);
         self.breaker = match (self.breaker, heard) {
             // A cloud that asks for patience is there.
             (_, Heard::Answer | Heard::ComeLater(_)) => ANSWERED,
@@ -341,6 +372,33 @@ impl Gate {
             }
             (as_before, Heard::Silence | Heard::Nothing) => as_before,
         };
+    }
+}
+
+impl Gate {
+    fn note_silence(&mut self, pass: &Pass, heard: Heard, now: Timestamp) {
+        match heard {
+            Heard::Answer | Heard::ComeLater(_) => {
+                self.quiet.remove(&pass.account);
+            }
+            Heard::Silence if pass.call == Call::Read => {
+                let [first_ms, most_ms] = ACCOUNT_REST_MS;
+                let before = self.quiet.get(&pass.account).copied().filter(|quiet| !quiet.is_over(now));
+                let rest_ms = match before {
+                    // Readings that were under way together met the same silence.
+                    Some(quiet) if quiet.until > now => return,
+                    Some(quiet) => (quiet.rest_ms * 2).min(most_ms),
+                    None => first_ms,
+                };
+                if self.quiet.len() >= REMEMBERED {
+                    self.quiet.retain(|_, quiet| quiet.until > now);
+                }
+                if self.quiet.len() < REMEMBERED {
+                    self.quiet.insert(pass.account, Quiet { until: now.plus_millis(rest_ms), rest_ms });
+                }
+            }
+            Heard::Silence | Heard::Nothing => {}
+        }
     }
 }
 
@@ -362,5 +420,10 @@ impl Pass {
     #[must_use]
     pub const fn call(&self) -> Call {
         self.call
+    }
+    /// The last one met silence: nobody should wait long for this one.
+    #[must_use]
+    pub const fn is_brief(&self) -> bool {
+        self.brief
     }
 }

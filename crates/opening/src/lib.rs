@@ -63,6 +63,7 @@ pub mod conditions;
 pub mod eligibility;
 pub mod gate;
 pub mod grant;
+pub mod hindrance;
 pub mod links;
 pub mod makers_table;
 pub mod occupant;

@@ -39,6 +39,8 @@ pub struct ReadinessFacts {
     pub granted: bool,
     /// The maker's permissions and the plan are in order.
     pub permitted: Fact,
+    /// The maker's cloud answered, or was not asked.
+    pub maker_answers: bool,
     /// The car can be reached from the maker's cloud, asleep or not.
     pub reachable: Fact,
     pub in_area: Fact,
@@ -80,14 +82,23 @@ pub enum Cause {
     NotGranted,
     /// Permission or plan at the maker is missing.
     NotPermitted,
+    /// The maker's cloud itself did not answer.
+    MakerDown,
     NotReachable,
     NotInArea,
     InUse,
     Asleep,
 }
 impl Cause {
-    pub const ALL: [Self; 6] =
-        [Self::NotGranted, Self::NotPermitted, Self::NotReachable, Self::NotInArea, Self::InUse, Self::Asleep];
+    pub const ALL: [Self; 7] = [
+        Self::NotGranted,
+        Self::NotPermitted,
+        Self::MakerDown,
+        Self::NotReachable,
+        Self::NotInArea,
+        Self::InUse,
+        Self::Asleep,
+    ];
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|c| c.code() == code)
@@ -103,6 +114,9 @@ impl Cause {
                 "The car's maker does not let us ask or open. Look into the maker's app: consent, plan, privacy or valet \
                  mode. Then link the car again."
             }
+            Self::MakerDown => {
+                "The cloud of the car's maker did not answer when we asked. It is asked again. You need not do anything."
+            }
             Self::NotReachable => {
                 "The car's maker cannot reach the car: a garage, no signal, or a low battery. Park where there is signal."
             }
@@ -116,6 +130,7 @@ impl Cause {
         match self {
             Self::NotGranted => "not_granted",
             Self::NotPermitted => "not_permitted",
+            Self::MakerDown => "maker_down",
             Self::NotReachable => "not_reachable",
             Self::NotInArea => "not_in_area",
             Self::InUse => "in_use",
@@ -151,6 +166,15 @@ pub fn judge(question: Question, f: &ReadinessFacts) -> Answer {
     if f.permitted != Fact::Yes && (asks_reach || f.permitted == Fact::No) {
         lasting.push(Cause::NotPermitted);
     }
+    if !f.maker_answers {
+        // Nothing else can be said of the car: what follows from the silence is no cause of its own.
+        passing.push(Cause::MakerDown);
+        return Answer {
+            word: word(asks_awake, &lasting, &passing, false),
+            causes: [lasting, passing].concat(),
+            wake: false,
+        };
+    }
     if asks_reach && !holds(f.reachable) {
         passing.push(Cause::NotReachable);
     }
@@ -168,13 +192,16 @@ pub fn judge(question: Question, f: &ReadinessFacts) -> Answer {
     let by_sleep = |c: &Cause| *c == Cause::Asleep || *c == Cause::NotInArea && f.in_area == Fact::Unknown;
     let only_asleep = sleeps && lasting.is_empty() && passing.iter().all(by_sleep);
     let wake = only_asleep && f.can_be_woken && f.awake == Fact::No;
-    let word = match (lasting.is_empty(), passing.is_empty()) {
+    let word = word(asks_awake, &lasting, &passing, wake || only_asleep && f.waking);
+    Answer { word, causes: [lasting, passing].concat(), wake }
+}
+/// What cannot change by itself is no; what can is later, except ten minutes before.
+fn word(last_question: bool, lasting: &[Cause], passing: &[Cause], wakes_up: bool) -> Word {
+    match (lasting.is_empty(), passing.is_empty()) {
         (true, true) => Word::Yes,
-        (true, false) if !asks_awake || wake || only_asleep && f.waking => Word::Later,
+        (true, false) if !last_question || wakes_up => Word::Later,
         _ => Word::No,
-    };
-    lasting.extend(passing);
-    Answer { word, causes: lasting, wake }
+    }
 }
 
 #[cfg(test)]
@@ -184,6 +211,7 @@ mod tests {
     const READY: ReadinessFacts = ReadinessFacts {
         granted: true,
         permitted: Fact::Yes,
+        maker_answers: true,
         reachable: Fact::Yes,
         in_area: Fact::Yes,
         not_in_use: Fact::Inferred,
@@ -221,6 +249,34 @@ mod tests {
         ] {
             let answer = judge(question, &facts);
             assert_eq!((answer.word, answer.causes, answer.wake), (word, causes, false), "{question:?} {facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_cloud_that_does_not_answer_is_the_only_cause_and_no_lasting_one() {
+        let unknown = Fact::Unknown;
+        let silent = ReadinessFacts {
+            maker_answers: false,
+            reachable: unknown,
+            in_area: unknown,
+            not_in_use: unknown,
+            awake: unknown,
+            ..READY
+        };
+        for (question, word) in [
+            (Question::EveningBefore, Word::Later),
+            (Question::StartOfWindow, Word::Later),
+            (Question::TenMinutesBefore, Word::No),
+        ] {
+            let answer = judge(question, &silent);
+            assert_eq!(
+                (answer.word, answer.causes, answer.wake),
+                (word, vec![Cause::MakerDown], false),
+                "{question:?}"
+            );
+            let blocked = ReadinessFacts { granted: false, ..silent };
+            let answer = judge(question, &blocked);
+            assert_eq!((answer.word, answer.causes), (Word::No, vec![Cause::NotGranted, Cause::MakerDown]));
         }
     }
 

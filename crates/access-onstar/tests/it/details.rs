@@ -6,6 +6,7 @@ use parcelshelf_access::conformance::Rig as _;
 use parcelshelf_access::{Access as _, AccessError, Command, Prepared, Reconciled, Sent};
 use parcelshelf_access_onstar::{NO_VEHICLES, PERMISSION_REFUSED};
 use parcelshelf_core::actuation::{AccessClass, Confirmation, Outcome, Refusal};
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_simulator::onstar::{CarFile, DEMO_OWNER, OwnerFile, Running, WorldFile};
 use serde_json::{Value, json};
@@ -234,6 +235,19 @@ async fn what_the_garage_says_is_what_is_found() {
     assert!(car.can_open == [AccessClass::SeparateTrunk] && car.can_lock && !car.can_signal && car.publishes_position);
     assert_eq!(car.missing_permissions, ["alert: NOT_ENTITLED"]);
     assert!(rig.vin.check_digit_holds());
+}
+
+#[tokio::test]
+async fn whose_account_it_is_and_whether_its_plan_lives_is_found_over_http() {
+    for (change, expected) in [
+        ((|_| {}) as fn(&mut CarFile), vec![]),
+        (|car| car.shared = true, vec![Obstacle::NotTheHolder]),
+        (|car| car.plan_ended = true, vec![Obstacle::PlanInactive]),
+    ] {
+        let rig = OnstarRig::with(change).await;
+        let found = rig.onstar.vehicles(&rig.session().await).await.unwrap();
+        assert_eq!(found.iter().find(|f| f.vin == rig.vin).unwrap().obstacles, expected);
+    }
 }
 
 #[tokio::test]

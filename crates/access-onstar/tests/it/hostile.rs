@@ -69,6 +69,7 @@ async fn a_renewed_login_is_not_lost_when_the_exchange_after_it_fails() {
         refresh_token: "first".into(),
         access_expires_at: NOW,
         refresh_expires_at: None,
+        not_given: Vec::new(),
     };
     let kept = onstar.refresh(&first, NOW).await.unwrap();
     assert_eq!((kept.refresh_token.as_str(), kept.access_expires_at), ("second", NOW));

@@ -165,8 +165,15 @@ fn nothing_is_read_out_of_nothing() {
     }
     let many = format!(r#"{{"response":[{}]}}"#, vec![format!(r#"{{"vin":"{TEXT}"}}"#); 65].join(","));
     assert!(vehicles(many.as_bytes()).is_err());
-    let one = format!(r#"{{"response":[{{"vin":"{TEXT}"}}],"pagination":{{"next":2}}}}"#);
-    assert_eq!(vehicles(one.as_bytes()), Ok((vec![vin()], true)));
+    for (access, holds) in [
+        (r#","access_type":"OWNER""#, true),
+        (r#","access_type":"DRIVER""#, false),
+        ("", false),
+        (r#","access_type":"OWNER","access_type":"DRIVER""#, false),
+    ] {
+        let one = format!(r#"{{"response":[{{"vin":"{TEXT}"{access}}}],"pagination":{{"next":2}}}}"#);
+        assert_eq!(vehicles(one.as_bytes()), Ok((vec![Listed { vin: vin(), holds }], true)), "{access}");
+    }
     let state = |text: &str| vehicle(format!(r#"{{"response":{{"vin":"{TEXT}",{text}}}}}"#).as_bytes(), &vin());
     assert_eq!(state(r#""state":"asleep""#), Ok(Reachability::Asleep));
     assert_eq!(state(r#""state":"offline""#), Ok(Reachability::NoConnection));

@@ -6,6 +6,7 @@ use parcelshelf_access::conformance::Rig as _;
 use parcelshelf_access::{Access as _, AccessError, Command, LidState, LockState, Reachability, Sent};
 use parcelshelf_access_tesla::{PERMISSION_REFUSED, REMOTE_ACCESS_OFF};
 use parcelshelf_core::actuation::{AccessClass, Confirmation, Outcome, Refusal};
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_simulator::tesla::{CarFile, DEMO_OWNER, OwnerFile, Running, WorldFile};
 use serde_json::json;
 
@@ -46,12 +47,13 @@ async fn a_sleeping_car_is_called_once_and_watched_until_it_wakes() {
 async fn reading_and_looking_wake_nobody() {
     let rig = TeslaRig::with(|car| car.asleep = true).await;
     let session = rig.session().await;
-    assert_eq!(rig.tesla.closures(&session, &rig.vin).await, Err(AccessError::Unreachable));
-    assert_eq!(rig.tesla.locate(&session, &rig.vin).await, Err(AccessError::Unreachable));
+    assert_eq!(rig.tesla.closures(&session, &rig.vin).await, Err(AccessError::CarSilent));
+    assert_eq!(rig.tesla.locate(&session, &rig.vin).await, Err(AccessError::CarSilent));
     let found = rig.tesla.vehicles(&session).await.unwrap();
     let car = found.iter().find(|f| f.vin == rig.vin).unwrap();
     assert!(car.can_open.is_empty(), "what cannot be read cannot be opened");
     assert!(car.missing_permissions.contains(&"vehicle is offline or asleep".to_owned()));
+    assert_eq!(car.obstacles, [Obstacle::CarAsleep]);
     assert_eq!(rig.car().await["state"], "asleep");
 }
 
@@ -244,6 +246,7 @@ async fn what_the_owner_did_not_give_is_named_and_is_the_owners_business() {
     let found = rig.tesla.vehicles(&session).await.unwrap();
     let car = found.iter().find(|f| f.vin == rig.vin).unwrap();
     assert!(!car.publishes_position && car.missing_permissions == ["vehicle_location"]);
+    assert_eq!(car.obstacles, [Obstacle::PlaceNotGiven]);
     refuse_scopes(&rig, &["vehicle_cmds"]).await;
     assert_eq!(order(&rig, OPEN).await.outcome, Outcome::DidNotHappen(Refusal::OwnerActionNeeded));
     refuse_scopes(&rig, &["vehicle_device_data"]).await;
@@ -265,6 +268,33 @@ async fn remote_access_that_is_switched_off_in_the_car_is_the_owners_business() 
     let found = rig.tesla.vehicles(&session).await.unwrap();
     let car = found.iter().find(|f| f.vin == rig.vin).unwrap();
     assert!(car.can_open.is_empty() && car.missing_permissions == ["mobile_access_disabled"]);
+    assert_eq!(car.obstacles, [Obstacle::RemoteAccessOff]);
+}
+
+#[tokio::test]
+async fn a_consent_without_commands_says_so_in_its_tokens() {
+    let rig = TeslaRig::new().await;
+    refuse_scopes(&rig, &["vehicle_cmds"]).await;
+    let tokens = rig.linked_again().await;
+    assert_eq!(tokens.not_given, [Obstacle::ControlNotGiven]);
+    assert_eq!(rig.tokens.not_given, [], "all that was asked for");
+}
+
+#[tokio::test]
+async fn whose_car_it_is_and_who_drives_it_now_is_found() {
+    for (change, obstacle) in [
+        ((|car| car.shared = true) as fn(&mut CarFile), Obstacle::NotTheHolder),
+        (|car| car.valet_mode = true, Obstacle::ValetMode),
+    ] {
+        let rig = TeslaRig::with(change).await;
+        let session = rig.session().await;
+        let found = rig.tesla.vehicles(&session).await.unwrap();
+        let car = found.iter().find(|f| f.vin == rig.vin).unwrap();
+        assert_eq!(car.obstacles, [obstacle]);
+        let valet = obstacle == Obstacle::ValetMode;
+        let reach = rig.tesla.reachability(&session, &rig.vin).await.unwrap();
+        assert_eq!(reach == Reachability::Busy, valet, "what a valet has is not its owner's to open");
+    }
 }
 
 #[tokio::test]

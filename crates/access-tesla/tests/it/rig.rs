@@ -116,6 +116,11 @@ impl TeslaRig {
         let _ = rig.tesla.closures(&rig.session().await, &rig.vin).await;
         rig
     }
+    /// The owner consents once more.
+    pub async fn linked_again(&self) -> Tokens {
+        let code = consent(&self.hands, &self.tesla.authorize_url("state-1", VERIFIER), DEMO_OWNER).await;
+        self.tesla.exchange_code(&code, VERIFIER, clock(&self.hands, &self.base).await).await.expect("tokens")
+    }
     /// A car that takes signed commands only.
     pub async fn signed() -> Self {
         Self::with(|car| car.signed = true).await

@@ -91,8 +91,32 @@ fn hostile_answers_give_no_token() {
 }
 
 #[test]
-fn fewer_permissions_than_needed_are_no_link() {
-    let given = |scope: &str| kind(read(&GOOD.replace("{", &format!("{{\"scope\":\"{scope}\",")), None));
+fn what_the_owner_left_out_is_said_at_linking_by_what_it_is_for() {
+    use Obstacle::{ControlNotGiven, PlaceNotGiven, StateNotGiven};
+    let given = |scope: &str| {
+        let told = read(&GOOD.replace("{", &format!("{{\"scope\":\"{scope}\",")), None);
+        told.expect("tokens").not_given
+    };
+    for (missing, expected) in [
+        ("conve:unlock", vec![ControlNotGiven]),
+        ("conve:lock", vec![ControlNotGiven]),
+        ("conve:commands", vec![ControlNotGiven]),
+        ("conve:doors_status", vec![StateNotGiven]),
+        ("conve:lock_status", vec![StateNotGiven]),
+        ("location:read", vec![PlaceNotGiven]),
+        ("openid", vec![]),
+    ] {
+        let rest: Vec<&str> = SCOPES.into_iter().filter(|s| *s != missing).collect();
+        assert_eq!(given(&rest.join(" ")), expected, "{missing}");
+    }
+    assert_eq!(given(""), [ControlNotGiven, StateNotGiven, PlaceNotGiven]);
+    assert_eq!(given(&SCOPES.join(" ")), []);
+    assert_eq!(read(GOOD, None).expect("tokens").not_given, [], "all that was asked for (RFC 6749 §5.1)");
+}
+
+#[test]
+fn fewer_permissions_than_needed_end_a_link_that_stands() {
+    let given = |scope: &str| kind(read(&GOOD.replace("{", &format!("{{\"scope\":\"{scope}\",")), Some("kept")));
     assert_eq!(given(&SCOPES.join(" ")), "ok");
     assert_eq!(
         given(&REQUIRED.join(" ")),

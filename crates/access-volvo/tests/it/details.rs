@@ -6,6 +6,7 @@ use parcelshelf_access::conformance::Rig as _;
 use parcelshelf_access::{Access as _, AccessError, Command, Session};
 use parcelshelf_access_volvo::PERMISSION_REFUSED;
 use parcelshelf_core::actuation::{AccessClass, Confirmation, Outcome, Refusal};
+use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::secret::Redacted;
 use parcelshelf_simulator::volvo::{DEMO_OWNER, ReadyAs};
 use serde_json::json;
@@ -85,19 +86,22 @@ async fn permissions_taken_away_later_are_named_in_the_makers_words() {
     let found = rig.volvo.vehicles(&session).await.unwrap();
     assert_eq!(found[0].missing_permissions, ["conve:doors_status", "conve:lock_status", "location:read"]);
     assert!(found[0].can_open.is_empty(), "an opening that cannot be watched is none");
+    assert_eq!(found[0].obstacles, [Obstacle::StateNotGiven, Obstacle::PlaceNotGiven], "and in ours");
     assert_eq!(rig.volvo.closures(&session, &rig.vin).await, Err(AccessError::OwnerActionNeeded(PERMISSION_REFUSED)));
     assert_eq!(open(&rig).await.outcome, Outcome::DidNotHappen(Refusal::OwnerActionNeeded));
     assert_eq!(rig.commands_arrived().await, 0);
 }
 
 #[tokio::test]
-async fn a_consent_without_opening_is_no_link() {
+async fn a_consent_without_opening_says_so_in_its_tokens() {
     let rig = VolvoRig::new().await;
     rig.post(&format!("/__sim/owners/{DEMO_OWNER}/scopes"), json!({"refused": ["conve:unlock"]})).await;
     let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let code = consent(&browser, &rig.volvo.authorize_url("state-1", VERIFIER), DEMO_OWNER).await;
-    let refused = rig.volvo.exchange_code(&code, VERIFIER, rig.session().await.now).await;
-    assert!(matches!(refused, Err(AccessError::OwnerActionNeeded(_))));
+    let tokens = rig.volvo.exchange_code(&code, VERIFIER, rig.session().await.now).await.unwrap();
+    assert_eq!(tokens.not_given, [Obstacle::ControlNotGiven]);
+    let refused = rig.volvo.refresh(&tokens, rig.session().await.now).await;
+    assert!(matches!(refused, Err(AccessError::OwnerActionNeeded(_))), "later it is a permission that is gone");
 }
 
 #[tokio::test]

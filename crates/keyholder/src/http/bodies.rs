@@ -57,6 +57,15 @@ pub(crate) struct ForCarrier {
     pub carrier: String,
 }
 
+/// Which cars of an account take part.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Choice {
+    /// As the list of cars to choose from calls them.
+    #[schema(min_items = 1, max_items = 16)]
+    pub cars: Vec<String>,
+}
+
 /// A wallet that linked the same car later.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -321,4 +330,10 @@ pub(crate) struct ReadyOut {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Done {
     pub done: bool,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Linked {
+    pub done: bool,
+    /// The account has cars of which the owner chooses which take part.
+    pub choose: bool,
 }

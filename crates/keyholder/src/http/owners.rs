@@ -11,8 +11,8 @@ use parcelshelf_protocol::statement::{Covered, Said, VerifiedStatement};
 use serde_json::Value;
 
 use super::bodies::{
-    AcceptedOut, AccessPointOut, Code, Confirmed, Done, EnvelopeOut, ForCarrier, HandedGrant, KeysOut, LaterLink,
-    LinkOut, NonceOut, ScopeWord, Sealed, WalletOut, What,
+    AcceptedOut, AccessPointOut, Choice, Code, Confirmed, Done, EnvelopeOut, ForCarrier, HandedGrant, KeysOut,
+    LaterLink, LinkOut, Linked, NonceOut, ScopeWord, Sealed, WalletOut, What,
 };
 use super::{Answer, Session, State, problem};
 use crate::Keyholder;
@@ -24,6 +24,9 @@ pub(super) fn delivery_of(text: &str) -> Answer<DeliveryId> {
 }
 fn vehicle_of(text: &str) -> Answer<VehicleId> {
     VehicleId::parse(text).map_err(|_| Problem::new(404, "vehicle_unknown", "this wallet has no such car"))
+}
+fn link_of(text: &str) -> Answer<LinkId> {
+    LinkId::parse(text).map_err(|_| Problem::new(404, "link_unknown", "this linking is over or never began"))
 }
 pub(super) fn thumb_of(text: &str) -> Answer<Thumbprint> {
     Thumbprint::parse(text)
@@ -75,18 +78,58 @@ pub(super) async fn begin_link(
 
 /// The code with which the maker sent the owner's browser back.
 #[utoipa::path(post, path = "/v1/links/{state}/code", params(("state" = String, Path)), request_body = Code,
-    responses((status = 200, body = Done)))]
+    responses((status = 200, body = Linked)))]
 pub(super) async fn finish_link(
     axum::extract::State(k): State,
     StrictPath(state): StrictPath<String>,
     StrictJson { value, .. }: StrictJson<Code>,
-) -> Answer<Json<Done>> {
-    let unknown = || Problem::new(404, "link_unknown", "this linking is over or never began");
-    let link = LinkId::parse(&state).map_err(|_| unknown())?;
+) -> Answer<Json<Linked>> {
+    let link = link_of(&state)?;
     if value.code.is_empty() || value.code.len() > 2048 || !value.code.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Problem::new(422, "body_wrong_member", "a code has 1 to 2048 visible characters"));
     }
-    k.finish_link(link, &value.code).await.map_err(problem)?;
+    let choose = k.finish_link(link, &value.code).await.map_err(problem)?;
+    Ok(Json(Linked { done: true, choose }))
+}
+
+/// Cars of a linked account from which the owner chooses, sealed to the account key. Nothing is kept of them.
+#[utoipa::path(get, path = "/v1/wallet/links/{link}/cars", params(("link" = String, Path)), security(("session" = [])),
+    responses((status = 200, body = EnvelopeOut)))]
+pub(super) async fn cars_to_choose(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(link): StrictPath<String>,
+) -> Answer<Json<EnvelopeOut>> {
+    Ok(Json(EnvelopeOut { envelope: k.cars_to_choose(wallet, link_of(&link)?).await.map_err(problem)? }))
+}
+
+/// Which of them take part.
+#[utoipa::path(post, path = "/v1/wallet/links/{link}/choice", params(("link" = String, Path)), request_body = Choice,
+    security(("session" = [])), responses((status = 200, body = Done)))]
+pub(super) async fn choose(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(link): StrictPath<String>,
+    StrictJson { value, .. }: StrictJson<Choice>,
+) -> Answer<Json<Done>> {
+    let link = link_of(&link)?;
+    if !(1..=16).contains(&value.cars.len()) || value.cars.iter().any(|car| car.len() > 64) {
+        return Err(Problem::new(422, "body_wrong_member", "choose 1 to 16 cars"));
+    }
+    again!(k.choose(wallet, link, &value.cars))?;
+    Ok(Json(Done { done: true }))
+}
+
+/// Asks the maker anew what stands against a car.
+#[utoipa::path(post, path = "/v1/wallet/vehicles/{vehicle}/look", params(("vehicle" = String, Path)),
+    request_body = Nothing, security(("session" = [])), responses((status = 200, body = Done)))]
+pub(super) async fn look_again(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(vehicle): StrictPath<String>,
+    _: StrictJson<Nothing>,
+) -> Answer<Json<Done>> {
+    k.look_again(wallet, vehicle_of(&vehicle)?).await.map_err(problem)?;
     Ok(Json(Done { done: true }))
 }
 

@@ -98,6 +98,48 @@ fn a_probe_that_nobody_hears_of_again_does_not_keep_the_gate_shut() {
 }
 
 #[test]
+fn whoever_met_silence_is_told_at_once_how_long_to_wait_and_then_waits_briefly() {
+    let mut gate = Gate::new(LIMITS);
+    // Three readings that were under way together meet one silence.
+    let three = [0; 3].map(|_| gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, T0).unwrap());
+    assert!(three.iter().all(|pass| !pass.is_brief()));
+    for pass in three {
+        gate.heard(pass, Heard::Silence, at(20));
+    }
+    let mut now = at(20);
+    for rest_ms in [5_000, 10_000, 20_000, 40_000, 60_000, 60_000] {
+        let refused = gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, now).unwrap_err();
+        assert_eq!(refused, NotNow { why: Held::MakerDown, retry_after_ms: rest_ms });
+        // Everybody else is asked as ever, and a car that may be open, and what opens and locks.
+        assert!(!gate.ask(key(3), CAR, Call::Read, Urgency::Courier, now).unwrap().is_brief());
+        let look = gate.ask(OWNER, CAR, Call::Read, Urgency::Safety, now).unwrap();
+        assert!(!look.is_brief());
+        gate.heard(look, Heard::Nothing, now);
+        assert!(gate.ask(OWNER, CAR, Call::Lock, Urgency::Courier, now).is_ok());
+        now = now.plus_millis(rest_ms);
+        let pass = gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, now).unwrap();
+        assert!(pass.is_brief());
+        gate.heard(pass, Heard::Silence, now);
+        assert!(!gate.is_down(), "one account says nothing of its cloud");
+    }
+    now = now.plus_seconds(60);
+    let pass = gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, now).unwrap();
+    gate.heard(pass, Heard::Answer, now);
+    assert!(!gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, now).unwrap().is_brief());
+}
+
+#[test]
+fn a_silence_of_long_ago_says_nothing_of_now() {
+    let mut gate = Gate::new(LIMITS);
+    call(&mut gate, OWNER, Call::Read, Urgency::Courier, Heard::Silence, T0).unwrap();
+    assert!(gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, at(200)).unwrap().is_brief());
+    assert!(!gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, at(400)).unwrap().is_brief());
+    call(&mut gate, OWNER, Call::Read, Urgency::Courier, Heard::Silence, at(400)).unwrap();
+    let refused = gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, at(401)).unwrap_err();
+    assert_eq!(refused.retry_after_ms, 4_000, "it begins with five seconds again");
+}
+
+#[test]
 fn the_rest_grows_to_two_minutes_and_no_longer() {
     let mut gate = Gate::new(LIMITS);
     falls_silent(&mut gate, T0);

@@ -71,7 +71,12 @@ mod tests {
     #[test]
     fn what_is_let_through_is_a_gain_and_what_is_refused_is_counted() {
         let mut gain = Gain::default();
-        let refused = Failure::Problem { status: 403, code: String::from("proof_wrong_device"), detail: String::new() };
+        let refused = Failure::Problem {
+            status: 403,
+            code: String::from("proof_wrong_device"),
+            detail: String::new(),
+            retry_after_s: None,
+        };
         gain.refused("a strange device", &Err::<(), _>(refused));
         assert_eq!(gain.to_json("x")["attack_succeeded"], json!(false));
         gain.refused("a strange device", &Ok(()));

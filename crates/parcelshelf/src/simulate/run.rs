@@ -528,7 +528,8 @@ pub(crate) async fn load(day: &Arc<Day>, couriers: &[Arc<Courier>]) -> anyhow::R
         // The carrier hears of the owner's answer a moment after the owner gave it.
         persist(host, "to load", async || match dispatch.load(delivery.id, courier.id, &key).await {
             Err(Failure::Problem { code, .. }) if code == "wrong_state" => {
-                Err(Failure::Problem { status: 503, code, detail: String::from("not accepted yet") })
+                let detail = String::from("not accepted yet");
+                Err(Failure::Problem { status: 503, code, detail, retry_after_s: None })
             }
             done => done,
         })
@@ -680,7 +681,7 @@ async fn bundle(day: &Day, n: usize, granted: bool, sabotage: Option<Sabotage>) 
     let host = &day.scene.host;
     let bytes = persist(host, "the case bundle", async || match owner.wallet.bundle(delivery.id).await {
         Err(Failure::Problem { code, .. }) if code == "bundle_not_ready" => {
-            Err(Failure::Problem { status: 503, code, detail: String::new() })
+            Err(Failure::Problem { status: 503, code, detail: String::new(), retry_after_s: None })
         }
         done => done,
     });

@@ -155,6 +155,11 @@ pub struct CarFile {
     /// The car's contract allows these; others are listed as not eligible.
     #[serde(default = "CarFile::default_commands")]
     pub commands: Vec<String>,
+    /// Another account owns the car and shares it with this one.
+    #[serde(default)]
+    pub shared: bool,
+    #[serde(default)]
+    pub plan_ended: bool,
     #[serde(default)]
     pub asleep: bool,
     #[serde(default)]
@@ -229,6 +234,8 @@ impl CarFile {
             relock_on_close: false,
             speaks_v3: true,
             commands: Self::default_commands(),
+            shared: false,
+            plan_ended: false,
             asleep: false,
             faults: Vec::new(),
         }

@@ -66,13 +66,17 @@ pub fn vehicle(entry: &Entry) -> Value {
         "imageUrl": "https://images.invalid/vehicle.png",
         "onstarCapable": true,
         "vehicleType": "ICE",
-        "roleCode": "OWNER",
-        "onstarStatusCode": "ACTIVE",
+        "roleCode": if entry.file.shared { "DRIVER" } else { "OWNER" },
+        "onstarStatusCode": plan(entry),
         "onstarAccountNumber": "1000000001",
         "preDelivery": false,
         "orderNum": null,
         "orderStatus": null,
     })
+}
+
+const fn plan(entry: &Entry) -> &'static str {
+    if entry.file.plan_ended { "EXPIRED" } else { "ACTIVE" }
 }
 
 #[must_use]
@@ -102,7 +106,9 @@ pub fn details(entry: &Entry, origin: &str) -> Value {
         "permissions": {"userPermissions": ["REMOTE_COMMANDS", "LOCATION"]},
         "vehicleCommands": commands,
         "color": {"exteriorColor": entry.file.colour, "interiorTrimColor": "JET BLACK"},
-        "onstarInfo": {"onStarStatus": "ACTIVE", "ownerAccount": true, "isShared": false},
+        "onstarInfo": {
+            "onStarStatus": plan(entry), "ownerAccount": !entry.file.shared, "isShared": entry.file.shared,
+        },
     })
 }
 

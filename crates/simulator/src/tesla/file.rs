@@ -139,6 +139,11 @@ pub struct CarFile {
     /// The owner has switched remote access off in the car.
     #[serde(default)]
     pub remote_access_off: bool,
+    /// The account drives the car, and somebody else's holds it.
+    #[serde(default)]
+    pub shared: bool,
+    #[serde(default)]
+    pub valet_mode: bool,
     #[serde(default)]
     pub faults: Vec<FaultFile>,
 }
@@ -206,6 +211,8 @@ impl CarFile {
             wake_s: Self::default_wake_s(),
             asleep: false,
             remote_access_off: false,
+            shared: false,
+            valet_mode: false,
             faults: Vec::new(),
         }
     }
