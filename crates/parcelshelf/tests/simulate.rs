@@ -49,6 +49,11 @@ fn on_a_good_day_every_parcel_goes_into_its_car() {
     // One of the makers tells neither lid nor lock.
     assert_eq!((&report["lock_proofs"]["observed"], &report["lock_proofs"]["executed"]), (&9.into(), &3.into()));
     assert_eq!(report["alarms"], 0);
+    assert_eq!(report["unknown_outcomes"]["all"], 0, "{report}");
+    // One maker bills by the call: two commands are a fifth of a cent.
+    let billed = |maker: &str| report["makers"][maker]["per_delivery"]["billed_usd"].as_f64();
+    assert!(billed("tesla").is_some_and(|usd| (0.002..0.03).contains(&usd)) && billed("volvo").is_none(), "{report}");
+    assert!(report["makers"]["tesla"]["attended_s"]["p90"].as_f64().unwrap() > 0.0);
     for hop in ["locate", "open_added", "open_total", "close"] {
         assert!(report["latency_ms"][hop]["p95"].is_number(), "{hop} was not measured");
     }
@@ -73,6 +78,8 @@ fn in_a_hostile_world_and_with_services_killed_nothing_happens_that_must_not() {
         assert_eq!(report["makers"][maker]["deliveries"], 6, "{report}");
     }
     assert!(report["lock_proofs"]["executed"].as_u64().unwrap() > 0, "{report}");
+    let unknown = &report["unknown_outcomes"];
+    assert!(unknown["all"].as_u64().unwrap() > 0 && unknown["neither"] == 0, "{report}");
     assert_eq!((&report["kills"]["carrier"], &report["kills"]["gateway"]), (&Value::from(2), &Value::from(2)));
 }
 
@@ -98,7 +105,7 @@ fn each_violation_is_found_when_it_is_there() {
     for (sabotage, counters) in [
         ("relock-off", vec!["left_open_without_alarm"]),
         ("second-command", vec!["opened_without_chain", "second_opening"]),
-        ("leaf-left-out", vec!["opened_without_chain", "located_without_chain"]),
+        ("leaf-left-out", vec!["opened_without_chain", "located_without_chain", "unknown_left"]),
         ("silent-couriers", vec!["without_end"]),
     ] {
         let dir = tempfile::tempdir().unwrap();

@@ -31,6 +31,8 @@ pub struct Page {
     /// The attempt's end was seen: locked and proved, or an alarm that the owner has acknowledged.
     pub attempt_over: bool,
     pub attempted: bool,
+    /// The stop page said at some time that nobody knows whether it opened.
+    pub saw_unknown: bool,
     /// How long the courier stood at the car.
     pub attended_ms: Option<i64>,
     pub(super) trace: Vec<(Timestamp, String)>,

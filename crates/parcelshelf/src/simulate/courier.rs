@@ -28,6 +28,8 @@ const SOON: Duration = Duration::from_secs(20);
 const TRIES: u32 = 3;
 /// A courier waits this long for anything at one stop, then does the next best thing.
 const PATIENCE: Duration = Duration::from_secs(150);
+/// What a courier waits for a maker's cloud that does not answer, however often the page says *try again*.
+const MAKER_PATIENCE: Duration = Duration::from_secs(60);
 /// The carrier hears of outcomes whenever there is a net again.
 const CARRIER_PATIENCE: Duration = Duration::from_secs(3_600);
 /// From the van to the car.
@@ -88,6 +90,8 @@ struct AtStop<'a> {
 enum Stuck {
     /// Nobody answered for too long.
     NoSignal,
+    /// The page said for too long that the maker's cloud does not answer.
+    MakerDown,
     /// Refused, with this code.
     Refused(String),
 }
@@ -95,6 +99,7 @@ impl Stuck {
     fn code(&self) -> &str {
         match self {
             Self::NoSignal => "no_signal",
+            Self::MakerDown => "maker_down",
             Self::Refused(code) => code,
         }
     }
@@ -120,10 +125,16 @@ impl AtStop<'_> {
             if !failure.is_passing() {
                 return Err(Stuck::Refused(code));
             }
-            if self.host.clock.uptime() - began > patience {
+            let waited = self.host.clock.uptime() - began;
+            // The page says what it is, and for how long to wait.
+            let again = failure.retry_after().map_or(AGAIN, |told| told.max(AGAIN));
+            if code.starts_with("maker_") && waited + again > MAKER_PATIENCE.min(patience) {
+                return Err(Stuck::MakerDown);
+            }
+            if waited > patience {
                 return Err(Stuck::NoSignal);
             }
-            self.host.clock.sleep(AGAIN).await;
+            self.host.clock.sleep(again).await;
         }
     }
 
@@ -470,6 +481,9 @@ impl AtStop<'_> {
         while self.host.clock.uptime() - began < PATIENCE {
             let seen = self.patiently("attempt", PATIENCE, async || page.attempt(attempt, after).await).await.ok()?;
             after = seen["seq"].as_u64().unwrap_or(after);
+            if seen["state"] == "unknown" {
+                self.day.book.page(self.n, |page| page.saw_unknown = true);
+            }
             if enough(&seen) {
                 return Some(seen);
             }
@@ -507,17 +521,14 @@ impl AtStop<'_> {
 
 /// Refusals after which asking again helps, as the page tells couriers.
 fn may_pass(code: &str) -> bool {
-    matches!(
-        code,
-        "conditions_not_met" | "too_slow" | "busy" | "maker_unreachable" | "maker_busy" | "attempt_under_way"
-    ) || code.starts_with("maker_")
-        || code.starts_with("nonce_")
+    matches!(code, "conditions_not_met" | "too_slow" | "busy" | "attempt_under_way") || code.starts_with("nonce_")
 }
 
 /// The reason that the courier's app shows for it.
 fn reason_of(stuck: &Stuck) -> Reason {
     match stuck {
         Stuck::NoSignal => Reason::NoSignal,
+        Stuck::MakerDown => Reason::NotReachable,
         Stuck::Refused(code) => match code.as_str() {
             "delegation_refused" | "wrong_state" => Reason::BlockedByOwner,
             "leg_window" => Reason::CarrierLate,

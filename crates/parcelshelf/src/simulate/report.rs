@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::book::{Page, Times};
 use super::leaks::Leaks;
-use super::verdict::{Finding, Violations};
+use super::verdict::{Finding, Settled, Violations};
 
 /// Processor time and bytes of the three services, in the order of [`NAMES`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,6 +58,8 @@ pub struct OfMaker {
     pub commands: u64,
     pub wakes: u64,
     pub position_reads: u64,
+    /// What its maker bills for a command and for a wake, millionths of a US dollar; `None`: nothing by the call.
+    pub prices_micro_usd: Option<(u64, u64)>,
     /// How long couriers stood at each car.
     pub attended_ms: Vec<i64>,
 }
@@ -67,8 +69,19 @@ impl OfMaker {
     pub fn per_delivery(&self, n: u64) -> f64 {
         round2(n as f64 / self.deliveries.max(1) as f64)
     }
+    /// All requests that neither commanded nor woke.
+    #[must_use]
+    pub const fn reads(&self) -> u64 {
+        self.requests.saturating_sub(self.commands).saturating_sub(self.wakes)
+    }
+    /// What the maker bills for one delivery's commands and wakes, US dollars.
+    #[must_use]
+    pub fn billed_usd(&self) -> Option<f64> {
+        let (command, wake) = self.prices_micro_usd?;
+        let micro = self.commands * command + self.wakes * wake;
+        Some((micro as f64 / self.deliveries.max(1) as f64 / 100.0).round() / 10_000.0)
+    }
     fn to_json(&self) -> Value {
-        let reads = self.requests.saturating_sub(self.commands).saturating_sub(self.wakes);
         let [p50, p90] = at_shares(self.attended_ms.iter().map(|ms| *ms as f64 / 1_000.0), [0.5, 0.9]).map(round2);
         json!({
             "deliveries": self.deliveries,
@@ -76,11 +89,28 @@ impl OfMaker {
             "per_delivery": {
                 "commands": self.per_delivery(self.commands),
                 "wakes": self.per_delivery(self.wakes),
-                "reads": self.per_delivery(reads),
+                "reads": self.per_delivery(self.reads()),
                 "position_reads": self.per_delivery(self.position_reads),
+                "billed_usd": self.billed_usd(),
             },
             "attended_s": {"p50": p50, "p90": p90},
         })
+    }
+}
+
+/// Deliveries whose opening was unknown for a while, or stayed so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UnknownOutcomes {
+    /// It turned out, or the lock was proved whatever had happened.
+    pub resolved: u32,
+    /// A person was called.
+    pub alarmed: u32,
+    pub neither: u32,
+}
+impl UnknownOutcomes {
+    fn to_json(self) -> Value {
+        let all = self.resolved + self.alarmed + self.neither;
+        json!({"all": all, "resolved": self.resolved, "alarmed": self.alarmed, "neither": self.neither})
     }
 }
 
@@ -125,6 +155,19 @@ impl Results {
         }
         proofs
     }
+    /// Openings of which somebody could not say whether they happened, and what became of that.
+    #[must_use]
+    pub fn unknown_outcomes(&self) -> UnknownOutcomes {
+        let mut all = UnknownOutcomes::default();
+        for settled in self.findings.iter().filter_map(|f| f.unknown) {
+            match settled {
+                Settled::Resolved => all.resolved += 1,
+                Settled::Alarmed => all.alarmed += 1,
+                Settled::Neither => all.neither += 1,
+            }
+        }
+        all
+    }
     fn refused_bundles(&self) -> BTreeMap<&'static str, usize> {
         let mut codes = BTreeMap::new();
         for code in self.findings.iter().filter_map(|f| f.refused) {
@@ -165,6 +208,7 @@ impl Results {
             "latency_real_ms": real,
             "attended_s": self.attended_s(),
             "lock_proofs": self.lock_proofs(),
+            "unknown_outcomes": self.unknown_outcomes().to_json(),
             "alarms": self.findings.iter().filter(|f| f.alarmed).count(),
             "bundles_refused": self.refused_bundles(),
             "logs": {
@@ -205,20 +249,30 @@ impl Results {
             ("located without chain", v.located_without_chain),
             ("second opening", v.second_opening),
             ("left open without alarm", v.left_open_without_alarm),
+            ("unknown and left so", v.unknown_left),
             ("without end", v.without_end),
         ] {
             lines.push(format!("{name:<26}{count:>8}  {}", if count == 0 { "" } else { "<- violation" }));
         }
         lines.push(String::new());
+        let unknown = self.unknown_outcomes();
+        lines.push(format!(
+            "{:<26}{:>8}  resolved {}, alarmed {}, neither {}",
+            "unknown outcomes",
+            unknown.resolved + unknown.alarmed + unknown.neither,
+            unknown.resolved,
+            unknown.alarmed,
+            unknown.neither
+        ));
         for (maker, m) in &self.makers {
-            let reads = m.requests.saturating_sub(m.commands).saturating_sub(m.wakes);
+            let billed = m.billed_usd().map_or_else(String::new, |usd| format!(", {usd:.4} USD"));
             lines.push(format!(
-                "{maker:<26}{:>8}  of {} delivered; for each {:.1} commands, {:.2} wakes, {:.1} readings",
+                "{maker:<26}{:>8}  of {} delivered; for each {:.1} commands, {:.2} wakes, {:.1} readings{billed}",
                 m.delivered,
                 m.deliveries,
                 m.per_delivery(m.commands),
                 m.per_delivery(m.wakes),
-                m.per_delivery(reads)
+                m.per_delivery(m.reads())
             ));
         }
         lines.push(String::new());
@@ -273,6 +327,20 @@ fn quantiles(values: impl Iterator<Item = f64>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_maker_bills_is_counted_by_commands_and_wakes() {
+        let metered = OfMaker {
+            deliveries: 4,
+            requests: 60,
+            commands: 10,
+            wakes: 2,
+            prices_micro_usd: Some((1_000, 20_000)),
+            ..OfMaker::default()
+        };
+        assert_eq!((metered.billed_usd(), metered.reads()), (Some(0.0125), 48));
+        assert_eq!(OfMaker { prices_micro_usd: None, ..metered }.billed_usd(), None);
+    }
 
     #[test]
     fn quantiles_are_values_that_occurred() {

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_access_smartcar::MAKER as SMARTCAR;
-use parcelshelf_access_tesla::MAKER as TESLA;
+use parcelshelf_access_tesla::{COMMAND_MICRO_USD, MAKER as TESLA, WAKE_MICRO_USD};
 use parcelshelf_access_volvo::MAKER as VOLVO;
 use parcelshelf_client::Failure;
 use parcelshelf_core::area::Cell;
@@ -418,6 +418,11 @@ async fn play(
     Ok((results, areas))
 }
 
+/// What a maker bills for a command and for a wake.
+fn prices_of(maker: &str) -> Option<(u64, u64)> {
+    (maker == TESLA).then_some((COMMAND_MICRO_USD, WAKE_MICRO_USD))
+}
+
 /// Requests to each maker's cloud so far.
 fn requests(day: &Day) -> BTreeMap<&'static str, u64> {
     day.cars
@@ -439,6 +444,7 @@ fn makers(
     for ((car, before), page) in day.cars.iter().zip(before).zip(day.book.pages()) {
         let (of, after) = (makers.entry(car.maker).or_default(), day.seen(car));
         of.deliveries += 1;
+        of.prices_micro_usd = prices_of(car.maker);
         of.delivered += usize::from(page.end.is_some_and(|(end, _)| end == "delivered"));
         of.commands += after.commands.saturating_sub(before.commands);
         of.wakes += after.wakes.saturating_sub(before.wakes);
@@ -662,6 +668,7 @@ async fn judged(day: &Arc<Day>, args: &Simulate, before: &[Seen]) -> anyhow::Res
             bundle: bundle.as_deref(),
             anchors: &anchors,
             places_shown: page.places_shown,
+            saw_unknown: page.saw_unknown,
             asks_for_a_place_ms: if day.cars[n].maker == ONSTAR { FRESH_PLACE_MS } else { 0 },
             ended: page.end.is_some() && (!page.attempted || page.attempt_over),
         };

@@ -6,7 +6,7 @@
 use parcelshelf_core::actuation::LockProof;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_protocol::bundle::{self, Anchors, Verdict};
-use parcelshelf_protocol::records::Event;
+use parcelshelf_protocol::records::{CommandOutcome, Event};
 use parcelshelf_simulator::garage::Seen;
 use serde_json::{Value, json};
 
@@ -22,6 +22,8 @@ pub struct Violations {
     pub located_without_chain: u32,
     pub second_opening: u32,
     pub left_open_without_alarm: u32,
+    /// Nobody knew whether it opened, and neither a proof nor an alarm came of it.
+    pub unknown_left: u32,
     pub without_end: u32,
 }
 impl Violations {
@@ -31,6 +33,7 @@ impl Violations {
             + self.located_without_chain
             + self.second_opening
             + self.left_open_without_alarm
+            + self.unknown_left
             + self.without_end
     }
     #[must_use]
@@ -40,6 +43,7 @@ impl Violations {
             "located_without_chain": self.located_without_chain,
             "second_opening": self.second_opening,
             "left_open_without_alarm": self.left_open_without_alarm,
+            "unknown_left": self.unknown_left,
             "without_end": self.without_end,
         })
     }
@@ -48,6 +52,7 @@ impl Violations {
         self.located_without_chain += other.located_without_chain;
         self.second_opening += other.second_opening;
         self.left_open_without_alarm += other.left_open_without_alarm;
+        self.unknown_left += other.unknown_left;
         self.without_end += other.without_end;
     }
 }
@@ -63,6 +68,8 @@ pub struct Case<'a> {
     pub anchors: &'a Anchors,
     /// Places that reached the courier's phone.
     pub places_shown: u32,
+    /// The courier's page said at some time that nobody knows.
+    pub saw_unknown: bool,
     /// For how long one wish for a place goes on asking the maker: what began before a block may be answered after it.
     pub asks_for_a_place_ms: i64,
     /// The carrier says that it has ended, and everything at the car is over.
@@ -75,8 +82,20 @@ pub struct Finding {
     pub violations: Violations,
     pub lock_proof: Option<LockProof>,
     pub alarmed: bool,
+    /// There was an opening of which somebody could not say whether it happened: what became of that.
+    pub unknown: Option<Settled>,
     /// Why the bundle does not hold, if it does not.
     pub refused: Option<&'static str>,
+}
+
+/// What became of an opening that was unknown for a while, or stayed so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It turned out what had happened, or the lock was proved whatever had.
+    Resolved,
+    /// A person was called.
+    Alarmed,
+    Neither,
 }
 
 /// Judges one delivery.
@@ -102,15 +121,24 @@ pub fn judge(case: &Case<'_>) -> Finding {
     let touched = openings > 0 || commands > 0;
     let left_open = touched && !case.after.shut_and_locked && !proved.alarmed;
     let untrue = touched && !case.after.shut_and_locked && proved.lock_proof == Some(LockProof::Observed);
+    // By the car's record and by the bundle: commands of which no record says what became of them.
+    let sent = commands.max(proved.intended_at.len() as u64);
+    let undecided = sent > u64::from(proved.decided);
+    let unknown = (undecided || case.saw_unknown).then_some(match (undecided, proved.lock_proof, proved.alarmed) {
+        (false, ..) | (true, Some(_), _) => Settled::Resolved,
+        (true, None, true) => Settled::Alarmed,
+        (true, None, false) => Settled::Neither,
+    });
     let unproved = openings > 0 && proved.lock_proof.is_none() && !proved.alarmed;
     let violations = Violations {
         opened_without_chain: u32::from(opened),
         located_without_chain: u32::from(located),
         second_opening: u32::from(openings > 1 || commands > 1),
         left_open_without_alarm: u32::from(left_open || untrue || unproved),
+        unknown_left: u32::from(unknown == Some(Settled::Neither)),
         without_end: u32::from(!case.ended),
     };
-    Finding { violations, lock_proof: proved.lock_proof, alarmed: proved.alarmed, refused }
+    Finding { violations, lock_proof: proved.lock_proof, alarmed: proved.alarmed, unknown, refused }
 }
 
 /// What a bundle proves, as far as it matters here. Without a bundle that holds: nothing.
@@ -120,6 +148,8 @@ struct Proved {
     dead_from: Option<Timestamp>,
     intended_at: Vec<Timestamp>,
     openings: u32,
+    /// Commands that opened, or definitely did not.
+    decided: u32,
     disclosed: u32,
     lock_proof: Option<LockProof>,
     alarmed: bool,
@@ -134,6 +164,10 @@ impl Proved {
             dead_from: Some(blocked.map_or(verdict.window.end(), |b| b.min(verdict.window.end()))),
             intended_at: at(|e| matches!(e, Event::OpenIntended { .. })).collect(),
             openings: verdict.openings + verdict.unknown,
+            decided: u32::try_from(
+                at(|e| matches!(e, Event::Outcome { outcome, .. } if *outcome != CommandOutcome::Unknown)).count(),
+            )
+            .unwrap_or(0),
             disclosed: u32::try_from(at(|e| matches!(e, Event::PlaceDisclosed { .. })).count()).unwrap_or(0),
             lock_proof: verdict.lock_proof,
             alarmed: at(|e| matches!(e, Event::Alarm { .. })).next().is_some(),
