@@ -26,7 +26,7 @@ use parcelshelf_core::id::AttemptId;
 use parcelshelf_core::reason::Reason;
 use parcelshelf_protocol::bundle::Anchors;
 use play::LABEL;
-use second::{Theatre, place};
+use second::Theatre;
 use serde_json::{Value, json};
 
 /// A courier looks at the page this often, and so many times at most: five minutes.
@@ -50,7 +50,7 @@ async fn deliver(t: &Theatre) -> anyhow::Result<Played> {
     carrier_says(&dispatch, id, &["accepted"]).await?;
     persist(&scene.host, "the load", async || dispatch.load(id, courier.id, "load-0001").await).await?;
     let url = persist(&scene.host, "the leg", async || courier.shipping.start_leg(id, "leg-00001").await).await?;
-    let at = AtStop::open(scene, courier, &t.owner, &url, place().moved(45.0, 20.0)).await?;
+    let at = AtStop::open(scene, courier, &t.owner, &url, t.owner.place.moved(45.0, 20.0)).await?;
     at.locate().await?;
     at.describe().await?;
     let step = async |name: &str, key: &str, body: Value| {

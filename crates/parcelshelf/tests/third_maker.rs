@@ -2,17 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/case.rs"]
+mod case;
 #[path = "support/play.rs"]
 mod play;
 
 use std::path::Path;
 
-use parcelshelf::judge::{self, Seen, judge};
-use parcelshelf::people::{Courier, Hands, Owner, until};
+use case::{case, seen};
+use parcelshelf::people::{Courier, Hands, Owner};
 use parcelshelf::stage::{Setting, Stage, Worlds};
 use parcelshelf_core::actuation::LockProof;
 use parcelshelf_core::area::Position;
-use parcelshelf_protocol::bundle::Anchors;
 use parcelshelf_simulator::{tesla, volvo};
 use serde_json::{Value, json};
 
@@ -37,28 +38,6 @@ async fn begin(dir: &Path, change: impl FnOnce(&mut tesla::CarFile)) -> (Stage, 
     let courier = Courier::hire(&stage.scene, "Sam Rivera", "hire-0001").await.unwrap();
     (stage, owner, courier)
 }
-async fn seen(stage: &Stage, owner: &Owner) -> Seen {
-    Seen::of(&stage.scene.seen_of(&owner.hands.vin).await.unwrap())
-}
-/// The case as the owner exports it, against what the car itself recorded.
-async fn case(stage: &Stage, owner: &Owner, before: Seen, played: &play::Played) -> judge::Finding {
-    let bytes = until(&stage.scene.host, "the case bundle", async || {
-        match owner.wallet.bundle(played.granted.delivery).await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
-            Err(other) => Err(other),
-        }
-    });
-    let keys = owner.wallet.pinned().claims();
-    let anchors = Anchors {
-        aud: keys.iss.clone(),
-        log: keys.log.clone(),
-        operator: stage.scene.operator.clone(),
-        rp_id: keys.rp_id.clone(),
-        wallet_origin: keys.wallet_origin.clone(),
-    };
-    judge(seen(stage, owner).await.since(before), &bytes.await.unwrap(), &anchors)
-}
 /// How the commands arrived that opened or locked.
 async fn styles(stage: &Stage) -> Vec<String> {
     let record = stage.scene.sim_of(MAKER).unwrap().get("/__sim/record", &[]).await.unwrap();
@@ -75,7 +54,7 @@ async fn a_parcel_is_delivered_by_plain_and_by_signed_commands_and_the_lock_is_o
         let before = seen(&stage, &owner).await;
         let played = play::play(&stage.scene, &owner, &courier).await.unwrap();
         assert_eq!((played.end.as_str(), played.placed), ("delivered", true), "{style}");
-        let finding = case(&stage, &owner, before, &played).await;
+        let finding = case(&stage, &owner, before, played.granted.delivery).await;
         assert_eq!((finding.openings, &finding.violations[..]), (1, &[][..]), "{style}");
         assert_eq!(finding.lock_proof, Some(LockProof::Observed), "{style}");
         let styles = styles(&stage).await;
@@ -94,7 +73,7 @@ async fn an_answer_that_is_lost_after_it_opened_opens_once_and_ends_locked() {
         // The courier waits until the page says that it is open, though it stands open before their eyes.
         let played = play::play_once_told(&stage.scene, &owner, &courier, &["open"]).await.unwrap();
         assert!(played.placed, "what was unknown was seen");
-        let finding = case(&stage, &owner, before, &played).await;
+        let finding = case(&stage, &owner, before, played.granted.delivery).await;
         assert_eq!((finding.openings, &finding.violations[..]), (1, &[][..]));
         let seen = seen(&stage, &owner).await.since(before);
         assert!(seen.unlock_commands == 1 && seen.shut_and_locked, "a second command would have shut it");
@@ -122,6 +101,6 @@ async fn a_lid_that_was_opened_and_shut_between_two_looks_is_not_taken_for_untou
     owner.hands.plan_fault("actuate_trunk", "connection_drop_acted").await.unwrap();
     let before = seen(&stage, &owner).await;
     let played = play::play(&stage.scene, &owner, &courier).await.unwrap();
-    assert_eq!(case(&stage, &owner, before, &played).await.violations, &[] as &[&str]);
+    assert_eq!(case(&stage, &owner, before, played.granted.delivery).await.violations, &[] as &[&str]);
     stage.stop().await.unwrap();
 }
