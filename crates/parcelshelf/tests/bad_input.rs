@@ -246,6 +246,7 @@ async fn nothing_bad_gets_in_and_nothing_is_half_written() {
         ("vehicle", owner.vehicle.to_string()),
         ("attempt", "AAAAAAAAAAAAAAAAAAAAAA".to_owned()),
         ("state", "AAAAAAAAAAAAAAAAAAAAAA".to_owned()),
+        ("link", "AAAAAAAAAAAAAAAAAAAAAA".to_owned()),
         ("hash", "A".repeat(43)),
         ("courier", courier.id.to_string()),
         ("shipment", "AAAAAAAAAAAAAAAAAAAAAA".to_owned()),

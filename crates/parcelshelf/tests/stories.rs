@@ -328,6 +328,92 @@ async fn a_permission_that_is_lost_is_asked_of_the_owner_and_not_of_the_maker_ag
 }
 
 #[tokio::test]
+async fn a_car_that_is_taken_back_under_way_sends_its_delivery_to_the_fallback_at_once() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    t.owner.wallet.unlink(t.owner.vehicle).await.unwrap();
+    // The courier hears that nothing will come of it, and not why; the carrier has a next step for the parcel.
+    let label = at.scan(LABEL).unwrap();
+    assert_eq!(code(at.page.ask_to_open(&t.courier.device, &at.stop, at.phone, &[label]).await), "conditions_not_met");
+    assert_eq!(code(at.page.locate(&t.courier.device, &at.stop, at.phone).await), "conditions_not_met");
+    let dispatch = t.stage.scene.dispatch();
+    let stopped = carrier_says(&dispatch, granted.delivery, &["falling_back"]).await.unwrap();
+    assert_eq!(stopped["parcels"][0]["reason"], "blocked_by_owner");
+    assert!(!stopped.to_string().contains("taken_back"), "that a car was taken back is its owner's: {stopped}");
+    let told = t.owner.wallet.timeline(granted.delivery).await.unwrap();
+    let words = told["refused"].as_array().unwrap().iter().find(|d| d["code"] == "car_taken_back").unwrap();
+    assert!(words["text"].as_str().unwrap().contains("fallback"), "{told}");
+    assert_eq!(t.seen().await.unlock_commands, 0);
+    // Nothing brings it back, not even the owner's unblocking.
+    t.owner.wallet.unblock(granted.delivery).await.unwrap();
+    assert_eq!(code(at.page.locate(&t.courier.device, &at.stop, at.phone).await), "conditions_not_met");
+}
+
+#[tokio::test]
+async fn a_courier_reads_that_the_makers_cloud_is_down_and_when_to_try_again() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let sim = t.stage.scene.sim();
+    sim.post("/__sim/outage", &[], &json!({"seconds": 4})).await.unwrap();
+    let locate = async || at.page.locate(&t.courier.device, &at.stop, at.phone).await;
+    let first = locate().await.unwrap_err();
+    assert_eq!((first.code(), first.is_passing()), (Some("maker_unreachable"), true));
+    // From here on the cloud is not asked again at once, and nobody waits to hear that.
+    let requests = async || sim.get("/__sim/summary", &[]).await.unwrap()["requests"].as_u64().unwrap();
+    let before = requests().await;
+    let label = at.scan(LABEL).unwrap();
+    let second = at.page.ask_to_open(&t.courier.device, &at.stop, at.phone, &[label]).await.unwrap_err();
+    let Failure::Problem { status, code, detail, retry_after_s } = &second else { panic!("{second}") };
+    assert_eq!((*status, code.as_str()), (503, "maker_down"));
+    assert!(retry_after_s.is_some_and(|s| (1..=5).contains(&s)), "{second:?}");
+    assert!(detail.starts_with("try again in "), "{detail}");
+    assert_eq!(requests().await, before);
+    // The owner reads it as well; the carrier and the shop read nothing of it.
+    let told = t.owner.wallet.timeline(granted.delivery).await.unwrap();
+    assert!(told["refused"].as_array().unwrap().iter().any(|d| d["code"] == "maker_down"), "{told}");
+    let carrier = t.stage.scene.dispatch().delivery(granted.delivery).await.unwrap();
+    assert!(!carrier.to_string().contains("maker"), "{carrier}");
+    // It comes back by itself: people keep trying as long as the page says.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    at.locate().await.unwrap();
+    assert_eq!(t.seen().await.unlock_commands, 0, "what was held back is not sent later");
+}
+
+#[tokio::test]
+async fn a_command_that_only_the_owner_can_unlock_is_not_sent_again() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    t.owner.hands.act(&json!({"action": "privacy_on"})).await.unwrap();
+    let label = at.scan(LABEL).unwrap();
+    let attempt = at.ask_to_open(&[label]).await.unwrap();
+    let refused = at.follow(attempt, |s| s["state"] == "did_not_happen").await.unwrap();
+    assert_eq!(refused["reason"], "owner_action_needed");
+    let ask = async || code(at.page.ask_to_open(&t.courier.device, &at.stop, at.phone, &[label]).await);
+    for _ in 0..3 {
+        assert_eq!(ask().await, "owner_action_needed");
+    }
+    assert_eq!(t.seen().await.unlock_commands, 1, "the maker was asked again");
+    let car = t.owner.wallet.vehicles().await.unwrap().remove(0);
+    assert_eq!(car["owner_must_act"], json!(true));
+    assert!(car["owner_must_act_text"].as_str().unwrap().contains("privacy"), "{car}");
+    let told = t.owner.wallet.timeline(granted.delivery).await.unwrap();
+    assert!(told["refused"].as_array().unwrap().iter().any(|d| d["code"] == "owner_action_needed"), "{told}");
+
+    // The owner switches it off and says so.
+    t.owner.hands.act(&json!({"action": "privacy_off"})).await.unwrap();
+    t.owner.wallet.look_again(t.owner.vehicle).await.unwrap();
+    assert_eq!(t.owner.wallet.vehicles().await.unwrap()[0]["owner_must_act"], json!(false));
+    let attempt = at.ask_to_open(&[label]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+}
+
+#[tokio::test]
 async fn after_a_block_nothing_is_shown_and_nothing_opens_and_the_carrier_learns_only_that() {
     let t = theatre().await;
     let (granted, url) = t.under_way().await;
