@@ -312,10 +312,8 @@ mod tests {
         wait.await.unwrap();
         assert_eq!(board.wish(2).unwrap(), None);
         // A wait that is given up stays on the board until the process is woken for it.
-        drop(
-            parcelshelf_core::time::within(&clock, Duration::from_secs(5), async { tokio::task::yield_now().await })
-                .await,
-        );
+        let given_up = parcelshelf_core::time::within(&clock, Duration::from_secs(5), tokio::task::yield_now()).await;
+        assert_eq!(given_up, Some(()));
         let stale = board.wish(2).unwrap().unwrap();
         board.set_now(stale).unwrap();
         clock.wake();

@@ -287,6 +287,12 @@ impl<'a> Change<'a> {
         self.keep(&built, kind.code(), sealed_for, None, index).await
     }
 
+    /// A leaf of no record: 32 random bytes, like those of any other.
+    pub fn pad(&mut self) {
+        let bytes: [u8; 32] = self.host.random();
+        self.batch.appends.push(Append { stream: LEAVES.to_owned(), bytes: bytes.to_vec() });
+    }
+
     async fn write_record(
         &mut self,
         event: Event,

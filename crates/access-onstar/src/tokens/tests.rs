@@ -18,6 +18,8 @@ fn kind<T>(result: &Result<T, AccessError>) -> &'static str {
         Err(AccessError::RateLimited { .. }) => "rate",
         Err(AccessError::Credentials) => "credentials",
         Err(AccessError::Unreachable) => "unreachable",
+        Err(AccessError::CarSilent) => "car silent",
+        Err(AccessError::Down { .. }) => "down",
         Err(AccessError::Malformed(_)) => "malformed",
         Err(AccessError::NotSupported) => "not supported",
     }

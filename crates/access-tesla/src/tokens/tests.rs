@@ -46,6 +46,8 @@ fn refusals_tell_who_must_act() {
         Err(AccessError::RateLimited { .. }) => "rate",
         Err(AccessError::Credentials) => "credentials",
         Err(AccessError::Unreachable) => "unreachable",
+        Err(AccessError::CarSilent) => "car silent",
+        Err(AccessError::Down { .. }) => "down",
         Err(AccessError::Malformed(_)) => "malformed",
         Err(AccessError::NotSupported) => "not supported",
     };
