@@ -128,7 +128,6 @@ pub(crate) async fn callback(
     let answer = relay::ask(&front, &format!("/v1/links/{state}/code"), body).await?;
     let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if !answer.status.is_success() {
-<<<<<<< HEAD
         return failed(StatusCode::CONFLICT, not_linked(said["code"].as_str().unwrap_or_default()));
     }
     let choose = if said["choose"] == json!(true) { format!("?choose={state}") } else { String::new() };
@@ -147,35 +146,6 @@ fn not_linked(code: &str) -> &'static str {
 
 /// `next` is an address of our own, without characters that mean anything in HTML.
 fn page(status: StatusCode, title: &str, next: &str) -> Response {
-=======
-        return Ok(page(StatusCode::CONFLICT, "Not linked", not_linked(said["code"].as_str().unwrap_or_default())));
-    }
-    Ok(if said["choose"] == json!(true) {
-        page(StatusCode::OK, "Almost linked", "This account has several cars. Go back to your wallet and choose.")
-    } else {
-        page(StatusCode::OK, "Linked", "Your car is linked. Go back to your wallet.")
-    })
-}
-
-/// What the keyholder's refusal means to whoever stands at the maker's door.
-fn not_linked(code: &str) -> &'static str {
-    match code {
-        "account_of_a_fleet" => {
-            "This account has more cars than one person's. Link with an account of your own, also if you lease the car."
-        }
-        "owner_action_needed" => {
-            "The maker does not let us see the car. Allow everything that is asked for, and look whether your account there \
-             needs you. Then start linking again."
-        }
-        code if code.starts_with("maker_") => {
-            "The maker's cloud does not answer as it should. Start linking again in a minute."
-        }
-        _ => "This login is over, or was used. Start linking again.",
-    }
-}
-
-fn page(status: StatusCode, title: &str, text: &str) -> Response {
->>>>>>> h-makers
     let html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width\"><meta http-equiv=\"refresh\" content=\"0;url={next}\">\

@@ -12,11 +12,7 @@ use serde_json::Value;
 
 use super::bodies::{
     AcceptedOut, AccessPointOut, Choice, Code, Confirmed, Done, EnvelopeOut, ForCarrier, HandedGrant, KeysOut,
-<<<<<<< HEAD
     LaterLink, LinkOut, Linked, MakersOut, NonceOut, ScopeWord, Sealed, WalletOut, What,
-=======
-    LaterLink, LinkOut, Linked, NonceOut, ScopeWord, Sealed, WalletOut, What,
->>>>>>> h-makers
 };
 use super::{Answer, Session, State, problem};
 use crate::Keyholder;
