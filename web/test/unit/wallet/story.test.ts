@@ -16,7 +16,8 @@ const attempt = (state: string, change: Partial<Attempt> = {}): Attempt => ({
   attempt: 'a', state, reason: null, ready_until: null, may_act_until: null, released: false, recalled: false, alarm: null,
   lock_proof: null, check_handle: false, ended: false, ...change,
 });
-const told = (change: Partial<Timeline> = {}): Timeline => ({ entries: [], readiness: [], refused: [], ...change });
+const told = (change: { [K in keyof Timeline]?: object[] } = {}): Timeline =>
+  ({ entries: [], readiness: [], refused: [], ...change }) as Timeline;
 const ready = (slot: string, answer: string, code?: string) => ({
   readiness: [{ slot, answer, reasons: code ? [{ code, text: '' }] : [] }],
 });

@@ -69,9 +69,9 @@ export async function signUp(): Promise<void> {
   const bytes = statementBytes({ aud: iss, nonce, said });
   const confirmed = await confirm(rpId, statementChallenge(bytes), PRF_SALT, [passkey.credentialId]);
   const body = { statement: b64(bytes), assertion: wire(confirmed.assertion) };
-  const { wallet, token } = answered(await api.POST('/v1/wallets', { body }));
+  const { wallet } = answered(await api.POST('/v1/wallets', { body }));
   const { credentialId } = passkey;
-  const fresh = { wallet, token, credentialId, seed, pinned: { log, iss }, keys: published.jws, backedUp: false };
+  const fresh = { wallet, credentialId, seed, pinned: { log, iss }, keys: published.jws, backedUp: false };
   await enter(fresh);
   const backedUp = await backUp(seed, confirmed.prf ?? passkey.prf, wallet);
   await enter({ ...fresh, backedUp });
@@ -84,11 +84,11 @@ export async function logIn(): Promise<void> {
   const { rpId, iss, log } = published.claims;
   const { nonce } = answered(await api.POST('/v1/sessions/challenges', { body: {} }));
   const { assertion, prf } = await confirm(rpId, sessionChallenge(iss, nonce), PRF_SALT);
-  const { wallet, token } = answered(await api.POST('/v1/sessions', { body: { nonce, assertion: wire(assertion) } }));
+  const { wallet } = answered(await api.POST('/v1/sessions', { body: { nonce, assertion: wire(assertion) } }));
   const own = before?.wallet === wallet ? before : null;
   const { credentialId } = assertion;
   const keys = published.jws;
-  await enter({ wallet, token, credentialId, seed: own?.seed ?? null, pinned: { log, iss }, keys, backedUp: false });
+  await enter({ wallet, credentialId, seed: own?.seed ?? null, pinned: { log, iss }, keys, backedUp: false });
   await restore(prf);
 }
 

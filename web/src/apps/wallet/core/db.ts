@@ -6,8 +6,6 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface Account {
   wallet: string;
-  /** Of a session: it reads and stops, and opens nothing. */
-  token: string;
   credentialId: Bytes;
   /** Opens what is sealed to this wallet; null on a device that was not given it yet. */
   seed: Bytes | null;

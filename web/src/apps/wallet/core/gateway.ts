@@ -1,4 +1,4 @@
-// The wire: typed calls with the session's token, the keyholder's keys, statements that a passkey confirms, and envelopes
+// The wire: typed calls, the keyholder's keys, statements that a passkey confirms, and envelopes
 // that only this wallet opens.
 
 import { answered, createApi, Problem, type GatewayPaths } from '$lib/api';
@@ -16,7 +16,14 @@ import { b64 } from '$lib/protocol/bytes';
 import { keep, type Account } from './db';
 import { session } from './session.svelte';
 
-export const api = createApi<GatewayPaths>({ token: () => session.account?.token });
+/** The session is a cookie that no script here can read. */
+export const api = createApi<GatewayPaths>({
+  fetch: (input, init) => {
+    const request = new Request(input, init);
+    request.headers.set('parcelshelf-session', 'cookie');
+    return fetch(request);
+  },
+});
 
 /** This device has no seed yet: it can stop everything, and read nothing. */
 export class SeedMissing extends Error {

@@ -7,7 +7,9 @@ import { seal } from '$lib/protocol/seal';
 import { freshKeys } from './gateway';
 
 /** Without the session of whoever is logged in here: this has nothing to do with their wallet. */
-const api = createApi<GatewayPaths>();
+const api = createApi<GatewayPaths>({
+  fetch: (input, init) => fetch(new Request(input, { ...init, credentials: 'omit' })),
+});
 
 export interface Seen {
   proved: boolean;

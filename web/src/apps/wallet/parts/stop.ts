@@ -1,7 +1,5 @@
 // Stopping needs next to nothing: a session and one request. It must work when the rest of the app has not loaded.
 
-import { session } from '../core/session.svelte';
-
 export type StopScope = { scope: 'delivery' | 'carrier'; id: string } | { scope: 'all' };
 
 export interface Stopped {
@@ -17,7 +15,7 @@ export async function stop(what: StopScope): Promise<Stopped> {
     try {
       const answer = await fetch('/v1/wallet/blocks', {
         method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${session.account?.token ?? ''}` },
+        headers: { 'content-type': 'application/json', 'parcelshelf-session': 'cookie' },
         body: JSON.stringify(what),
         cache: 'no-store',
       });
