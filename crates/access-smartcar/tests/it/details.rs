@@ -5,7 +5,7 @@ use std::time::Duration;
 use parcelshelf_access::conformance::Rig as _;
 use parcelshelf_access::{Access as _, AccessError, Command, LidState, LockState, Prepared, Reconciled, Sent};
 use parcelshelf_access::{VehicleFindings, conformance};
-use parcelshelf_access_smartcar::{ApiVersion, PERMISSION_REFUSED};
+use parcelshelf_access_smartcar::{ApiVersion, TOKEN_REFUSED};
 use parcelshelf_core::actuation::{AccessClass, Confirmation, Outcome, Refusal};
 use parcelshelf_core::reason::Obstacle;
 use parcelshelf_simulator::smartcar::{CarFile, DEMO_OWNER, StorageTold};
@@ -194,10 +194,12 @@ async fn disconnecting_takes_every_car_of_the_grant_away() {
     let rig = SmartcarRig::new().await;
     assert_eq!(rig.smartcar.revoke(&rig.tokens).await, Ok(true));
     let read = rig.smartcar.closures(&rig.session().await, &rig.vin).await;
-    assert_eq!(read.map(drop), Err(AccessError::OwnerActionNeeded(PERMISSION_REFUSED)));
+    // With its last car the grant ends, and its token with it.
+    assert_eq!(read.map(drop), Err(AccessError::OwnerActionNeeded(TOKEN_REFUSED)));
     let sent = order(&rig, Command::Lock).await.1;
     assert_eq!(sent.outcome, Outcome::DidNotHappen(Refusal::OwnerActionNeeded));
-    assert_eq!(rig.smartcar.vehicles(&rig.session().await).await, Ok(Vec::new()));
+    let cars = rig.smartcar.vehicles(&rig.session().await).await;
+    assert_eq!(cars, Err(AccessError::OwnerActionNeeded(TOKEN_REFUSED)));
     // Connected anew the car is found again, whatever was remembered of it.
     let code = consent(&rig.hands, &rig.smartcar.authorize_url("state-1", VERIFIER), DEMO_OWNER).await;
     let mut rig = rig;
