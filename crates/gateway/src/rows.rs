@@ -45,7 +45,7 @@ rows! {
     /// The id is the hash of the token: whoever reads the store cannot log in.
     SessionRow in "session" { wallet: String, expires_ms: i64 }
     /// The wallet's seed, wrapped by its passkey's secret; the id is the wallet's.
-    SeedBoxRow in "seed_box" { r#box: String }
+    SeedBoxRow in "seed_box" { wrapped: String }
     /// A photo, sealed to the owner's key of this grant; the id is the delivery's and the hash of the box.
     PhotoRow in "photo" { photo: String, day_ms: i64 }
 }

@@ -177,7 +177,7 @@ pub(crate) async fn keep_seed_box(
         return Err(Problem::new(422, "body_wrong_member", "the box is not base64url, or too long"));
     }
     let known = front.engine.get(SEED_BOXES, wallet.as_bytes()).await.map_err(|e| Problem::store(&e))?;
-    let row = SeedBoxRow { v: 1, r#box: value.r#box };
+    let row = SeedBoxRow { v: 1, wrapped: value.r#box };
     let index = rows::of_wallet(wallet);
     let mut put = front.sealed(&wallet_owner(wallet), SEED_BOXES, wallet.as_bytes(), &row, index).await?;
     put.expected = known.map_or(Version::Absent, |row| row.expected());
@@ -193,7 +193,7 @@ pub(crate) async fn seed_box(State(front): State<Arc<Front>>, headers: HeaderMap
     let wallet = of(&front, &headers).await?;
     let row: Option<SeedBoxRow> = front.opened(SEED_BOXES, wallet.as_bytes()).await?;
     let row = row.ok_or_else(|| Problem::new(404, "seed_box_unknown", "no wrapped seed is kept here"))?;
-    Ok(Json(SeedBox { r#box: row.r#box }))
+    Ok(Json(SeedBox { r#box: row.wrapped }))
 }
 
 /// A statement and the passkey's assertion over it.

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, bail};
 use parcelshelf_access_onstar::MAKER as ONSTAR;
@@ -337,12 +338,19 @@ fn address(ready: &str) -> anyhow::Result<String> {
     line["address"].as_str().map(str::to_owned).context("the ready line has no address")
 }
 
-/// Two free ports side by side. Another process could take them before we do; then the start says so.
+/// Two free ports side by side, below those from which the system gives outgoing connections theirs (32768 on Linux): a
+/// service that is killed finds its port free when it comes back.
 fn free_ports() -> anyhow::Result<u16> {
-    for _ in 0..64 {
-        let one = TcpListener::bind("127.0.0.1:0")?;
-        let port = one.local_addr()?.port();
-        if port < u16::MAX - 1 && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+    const FIRST: u16 = 15_000;
+    const PAIRS: u32 = 8_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Processes that start at the same time begin far from each other.
+    let begin = std::process::id().wrapping_mul(2_654_435_761);
+    for _ in 0..256 {
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let pair = u16::try_from(begin.wrapping_add(n) % PAIRS).unwrap_or(0);
+        let port = FIRST + 2 * pair;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
             return Ok(port);
         }
     }

@@ -58,6 +58,13 @@ describe('codes of the services', () => {
     expect(all.length).toBeGreaterThan(1);
     expect(all.filter((code) => !Object.hasOwn(messages, code))).toEqual([]);
   });
+  it('obstacles all have words', () => {
+    const text = readFileSync(new URL('../../../../crates/core/src/reason.rs', import.meta.url), 'utf8');
+    const part = text.slice(text.indexOf('Obstacle {'), text.indexOf('Fallback {'));
+    const all = [...part.matchAll(/ = "([a-z_]+)"/g)].map((m) => m[1]!);
+    expect(all.length).toBeGreaterThan(5);
+    expect(all.filter((code) => !Object.hasOwn(moreEn.car.findings, code))).toEqual([]);
+  });
   it('records all have words', () => {
     const kinds = [...source('protocol/src/records.rs').matchAll(/^ {4}\w+ = "([a-z_]+)" \{/gm)].map((m) => m[1]!);
     expect(kinds.length).toBeGreaterThan(10);

@@ -27,6 +27,26 @@ export async function vehicles(): Promise<Vehicle[]> {
   return (await openedJson<{ vehicles: Vehicle[] }>(envelope, account().wallet)).vehicles;
 }
 
+/** One car of an account that has several, as it is offered once; nothing is kept of it. */
+export interface Offered {
+  car: string;
+  make: string | null;
+  model: string | null;
+  model_year: number | null;
+  colour: string | null;
+  vin_ends_in: string | null;
+  eligible: boolean;
+}
+export async function offered(link: string): Promise<Offered[]> {
+  const params = { path: { link } };
+  const { envelope } = answered(await api.GET('/v1/wallet/links/{link}/cars', { params }));
+  return (await openedJson<{ cars: Offered[] }>(envelope, account().wallet)).cars;
+}
+export async function choose(link: string, cars: string[]): Promise<void> {
+  const params = { path: { link } };
+  answered(await api.POST('/v1/wallet/links/{link}/choice', { params, body: { cars } }));
+}
+
 export interface Agreed {
   nobodyInside: boolean;
   parkedInferred: boolean;
