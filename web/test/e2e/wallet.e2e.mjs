@@ -96,6 +96,8 @@ export default (test) => {
     await page.getByText('Done. Your car is locked').waitFor({ timeout: 60_000 });
     await page.getByText('The car itself reported that it is locked.').first().waitFor();
     await press(page, 'Show photos');
+    // Asked for too early, the case is not ready; the page asks again.
+    owner.expect(/\/bundle\)/);
     await press(page, 'Check now');
     await page.getByText(/In order: \d+ records, signed and in the log\./).waitFor({ timeout: 20_000 });
     await check.screen(page, 'a delivery that is done');
