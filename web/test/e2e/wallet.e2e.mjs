@@ -92,9 +92,12 @@ export default (test) => {
     await stage.delivery(shipped.delivery, 'accepted');
     await stage.play(shipped.delivery);
     await page.getByText('The courier now knows where your car stands').waitFor({ timeout: 40_000 });
+    await check.screen(page, 'a delivery whose place is known');
     await page.getByText('Done. Your car is locked').waitFor({ timeout: 60_000 });
     await page.getByText('The car itself reported that it is locked.').first().waitFor();
     await press(page, 'Show photos');
+    // Asked for too early, the case is not ready; the page asks again.
+    owner.expect(/\/bundle\)/);
     await press(page, 'Check now');
     await page.getByText(/In order: \d+ records, signed and in the log\./).waitFor({ timeout: 20_000 });
     await check.screen(page, 'a delivery that is done');

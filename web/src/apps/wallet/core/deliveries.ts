@@ -109,8 +109,20 @@ function pictureType(bytes: Uint8Array): string {
   return 'application/octet-stream';
 }
 
-/** The case bundle's bytes: one file that anybody verifies offline. */
+const BUNDLE_TRIES = 6;
+const BUNDLE_PAUSE_MS = 1_500;
+/**
+ * The case bundle's bytes: one file that anybody verifies offline. Right after the last event the log still signs for it;
+ * that is waited for, within reason.
+ */
 export async function bundle(delivery: string): Promise<Uint8Array<ArrayBuffer>> {
-  const { envelope } = answered(await api.GET('/v1/wallet/deliveries/{delivery}/bundle', at(delivery)));
-  return opened(envelope, 'bundle', delivery);
+  for (let tried = 1; ; tried += 1) {
+    try {
+      const { envelope } = answered(await api.GET('/v1/wallet/deliveries/{delivery}/bundle', at(delivery)));
+      return await opened(envelope, 'bundle', delivery);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'bundle_not_ready' || tried >= BUNDLE_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, BUNDLE_PAUSE_MS));
+    }
+  }
 }
