@@ -115,7 +115,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where a maker sends the owner's browser back to. */
+        /**
+         * Where a maker sends the owner's browser back to. Hands the code on; the page that is shown leads at once to the
+         *     wallet, which says how it went: `/linked`, or `/linked?failed=WHY`.
+         */
         get: {
             parameters: {
                 query?: {
@@ -692,6 +695,41 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/makers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Makers whose cars can be linked here, and the operator's key, by which a wallet checks who asks. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MakersOut"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1474,6 +1512,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/wallet/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest deliveries of the wallet and what is blocked, sealed to its account key. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["EnvelopeOut"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/wallet/deliveries/{delivery}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One delivery with the very bytes that were asked for and signed, sealed to the account key. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    delivery: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["EnvelopeOut"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/wallet/deliveries/{delivery}/acknowledge": {
         parameters: {
             query?: never;
@@ -1587,6 +1697,43 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/wallet/deliveries/{delivery}/photos": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which sealed photos there are of a delivery. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    delivery: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PhotosOut"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1707,6 +1854,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/wallet/seed-box": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The wrapped seed of this wallet. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SeedBox"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Keeps the wrapped seed of this wallet; the newest one counts. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["SeedBox"];
+                };
+            };
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/wallet/unblocks": {
         parameters: {
             query?: never;
@@ -1775,6 +1978,47 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/wallet/vehicles/{vehicle}/area": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The whole cells around where the car stands now, sealed to the wallet's account key: an area to allow. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    vehicle: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["EnvelopeOut"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -2159,6 +2403,17 @@ export interface components {
             /** @description Its cloud is taken for down: nothing but locks and looks at open cars is asked of it. */
             down: boolean;
         };
+        MakerOut: {
+            /** @description What a statement to link calls it. */
+            maker: string;
+            /** @description As owners know it. */
+            makes: string[];
+        };
+        MakersOut: {
+            makers: components["schemas"]["MakerOut"][];
+            /** @description The public key, a JWK, that admits carriers. */
+            operator: unknown;
+        };
         NewDelegation: {
             delegation: string;
             /** @description The certificate of the key that signed it; the same as in the header. */
@@ -2191,6 +2446,10 @@ export interface components {
         PhotoOut: {
             photo: string;
         };
+        PhotosOut: {
+            /** @description SHA-256 of each box. */
+            photos: string[];
+        };
         /** @description The members of a problem, for the OpenAPI documents. */
         Problem: {
             /**
@@ -2220,6 +2479,14 @@ export interface components {
         /** @description Something sealed to the keyholder. */
         Sealed: {
             /** @description base64url of the box. */
+            box: string;
+        };
+        /**
+         * @description What opens everything that was sealed to the owner, itself wrapped by a passkey's PRF output: ciphertext, kept so that
+         *     a new device of the same owner needs the passkey only.
+         */
+        SeedBox: {
+            /** @description base64url. */
             box: string;
         };
         SessionOut: {
