@@ -125,7 +125,7 @@ export type Effect =
   | { readonly do: 'buzz'; readonly kind: 'good' | 'bad' | 'act' }
   /** Everything of this stop goes from memory. */
   | { readonly do: 'wipe' }
-  /** Somebody must go back if the car is not locked after all. */
+  /** Its id is kept on the device: for a page that is loaded anew, and for a courier who must go back. */
   | { readonly do: 'watch'; readonly attempt: string };
 
 export type Step = readonly [State, readonly Effect[]];
@@ -319,7 +319,8 @@ function opening(s: State, e: Event, nowMs: number): Step {
         id: e.attempt, seq: 0, state: 'intended', reason: null, readyUntilMs: null, mayActUntilMs: null, released: false,
         recalled: false, alarm: null, lockProof: null, checkHandle: false, ended: false,
       };
-      return [{ ...answered(s), attempt }, [{ do: 'follow', attempt: e.attempt, after: 0, inMs: 0 }]];
+      const seek: Effect = { do: 'follow', attempt: e.attempt, after: 0, inMs: 0 };
+      return [{ ...answered(s), attempt }, [{ do: 'watch', attempt: e.attempt }, seek]];
     }
     case 'news':
       return news(s, e.attempt);
@@ -386,9 +387,8 @@ function close(s: State, handleChecked: boolean, nowMs: number): Step {
 }
 function leave(s: State): Step {
   if (!s.attempt || !mayLeave(s)) return [s, []];
-  const behind: Effect[] = s.attempt.ended ? [] : [{ do: 'watch', attempt: s.attempt.id }];
   const opened = s.attempt.state !== 'did_not_happen';
-  return [emptied(s, opened ? 'done' : 'failed', opened ? null : 'did_not_open'), [...behind, { do: 'wipe' }]];
+  return [emptied(s, opened ? 'done' : 'failed', opened ? null : 'did_not_open'), [{ do: 'wipe' }]];
 }
 /** Nothing of where and what stays. */
 function emptied(s: State, outcome: 'done' | 'failed', reason: Reason | null): State {

@@ -52,7 +52,7 @@ export class StopPage {
   }
   private async begin(fragment: Fragment): Promise<void> {
     const { start, lookBehind } = await import('./core/run');
-    const look = async (): Promise<void> => void (this.behind = await lookBehind());
+    const look = async (): Promise<void> => void (this.behind = await lookBehind(this.state?.over ? '' : this.delivery));
     const looking = setInterval(() => void look(), 15_000);
     this.stops.push(() => clearInterval(looking));
     void look();
@@ -65,6 +65,7 @@ export class StopPage {
       this.state = begin(fragment.parcels, begun.put, begun.take, begun.windowEndMs, navigator.onLine);
       this.senseWhere();
       void this.stayAwake();
+      if (begun.attempt) this.dispatch({ is: 'named', attempt: begun.attempt });
     }
     this.begun = begun.is;
   }

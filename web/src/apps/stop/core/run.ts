@@ -27,7 +27,7 @@ const TAIL_CHARS = 4;
 const BUZZ = { good: [80], act: [200, 100, 200], bad: [400, 100, 400, 100, 400] } as const;
 
 export type Start =
-  | { readonly is: 'ready'; readonly runner: Runner; readonly put: readonly Hash[]; readonly take: readonly Hash[]; readonly windowEndMs: number; readonly lengthMs: number }
+  | { readonly is: 'ready'; readonly runner: Runner; readonly put: readonly Hash[]; readonly take: readonly Hash[]; readonly windowEndMs: number; readonly lengthMs: number; readonly attempt: string | null }
   | { readonly is: 'not_enrolled' }
   | { readonly is: 'other_device' }
   | { readonly is: 'failed'; readonly code: string };
@@ -59,7 +59,7 @@ export async function start(
     if (claims.cnf !== device.thumbprint) return { is: 'other_device' };
     const salt = fromB64(fragment.salt) ?? new Uint8Array();
     const runner = new Runner(device, session, salt, dispatch, stateOf);
-    return { is: 'ready', runner, put: claims.put, take: claims.take, windowEndMs: claims.window.endMs, lengthMs: claims.window.endMs - claims.window.startMs };
+    return { is: 'ready', runner, put: claims.put, take: claims.take, windowEndMs: claims.window.endMs, lengthMs: claims.window.endMs - claims.window.startMs, attempt: await livingAttempt(delivery) };
   } catch (error) {
     return { is: 'failed', code: failureOf(error).code };
   }
@@ -237,11 +237,24 @@ export class Runner {
   }
 }
 
-/** Attempts that were left while they were still being locked: which of them call the courier back. */
-export async function lookBehind(): Promise<{ delivery: string; sinceMs: number }[]> {
+/** The attempt of this stop, if the page was loaded anew while something is open. */
+async function livingAttempt(delivery: string): Promise<string | null> {
+  const kept = (await (await database()).getAll('watched')).filter((w) => w.delivery === delivery);
+  for (const { attempt } of kept.sort((a, b) => b.sinceMs - a.sinceMs)) {
+    const response = await fetch(`/v1/attempts/${attempt}`, { cache: 'no-store', redirect: 'error' }).catch(() => null);
+    if (!response?.ok) continue;
+    const now = attemptOf((await response.json()) as Record<string, unknown>);
+    if (!now.ended && now.state !== 'did_not_happen') return attempt;
+  }
+  return null;
+}
+
+/** Attempts of other stops that were left while they were still being locked: which of them call the courier back. */
+export async function lookBehind(here: string): Promise<{ delivery: string; sinceMs: number }[]> {
   const db = await database();
   const called = [];
   for (const watched of await db.getAll('watched')) {
+    if (watched.delivery === here) continue;
     let now: Attempt;
     try {
       const response = await fetch(`/v1/attempts/${watched.attempt}`, { cache: 'no-store', redirect: 'error' });
