@@ -12,7 +12,7 @@ const program = process.env.PARCELSHELF_BIN ?? join(target, 'debug/parcelshelf')
 const START_MS = 60_000;
 
 /** Starts everybody; `cars` of each maker wait to be linked. */
-export async function startStage(cars = 12) {
+export async function startStage(cars = 40) {
   const dir = mkdtempSync(join(tmpdir(), 'parcelshelf-e2e-'));
   const child = spawn(program, ['demo', '--stage', String(cars), '--out', dir], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
