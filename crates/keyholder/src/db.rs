@@ -186,8 +186,10 @@ struct Draft {
     /// With the content in the open.
     put: Put,
     owner: Option<String>,
-    remember: Box<dyn FnOnce(&KnownRows, &[u8]) + Send>,
+    remember: Remember,
 }
+/// Keeps the value beside the state that it is stored as.
+type Remember = Box<dyn FnOnce(&KnownRows, &[u8]) + Send>;
 impl Draft {
     fn of<T: RowType>(id: &[u8], expected: Version, value: &T, index: Index) -> Self {
         // Row types hold texts, numbers and lists of them: all of which JSON can write.

@@ -13,13 +13,16 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
 
+use parcelshelf::init::signing_key;
 use parcelshelf::people::{Courier, Owner, order, until};
 use parcelshelf::stage::{Setting, Stage};
-use parcelshelf_client::Failure;
+use parcelshelf_client::{Failure, people};
 use parcelshelf_core::area::Position;
 use parcelshelf_edge::Host;
 use parcelshelf_keyholder::keys::read_key;
 use parcelshelf_protocol::encoding::{b64, from_b64};
+use parcelshelf_protocol::jws::VerifyingKey;
+use parcelshelf_protocol::order::Ordered;
 use parcelshelf_protocol::statement::ToErase;
 use parcelshelf_simulator::canary::{Canary, Needles};
 use parcelshelf_simulator::volvo::{CarFile, WorldFile};
@@ -286,6 +289,18 @@ async fn what_was_erased_is_readable_in_no_backup() {
     assert!(wallet.timeline(delivery).await.unwrap()["hold"]["by"] == "owner");
     assert_eq!(code(wallet.erase(ToErase::Delivery(delivery)).await), "held");
     wallet.lift_hold(delivery).await.unwrap();
+    // A hold that somebody at the gateway ordered: the owner sees it, and cannot lift it.
+    let person = signing_key(&parties.join("operator/operator.key")).unwrap();
+    let root = VerifyingKey::parse_jwk(&fs::read(parties.join("carrier/root.jwk")).unwrap()).unwrap().thumb();
+    let ordered = async |on| {
+        let (http, aud) = (scene.gateway_http(), scene.layout.gateway_origin.clone());
+        people::order(&http, &aud, &person, root, Ordered::Hold { delivery, on }, &scene.host).await.unwrap();
+    };
+    ordered(true).await;
+    assert!(wallet.timeline(delivery).await.unwrap()["hold"]["by"] == "order");
+    assert_eq!(code(wallet.lift_hold(delivery).await), "held_by_order");
+    assert_eq!(code(wallet.erase(ToErase::Delivery(delivery)).await), "held");
+    ordered(false).await;
     for _ in 0..2 {
         let said = wallet.erase(ToErase::Delivery(delivery)).await.unwrap();
         assert_eq!(said["deliveries"][0], delivery.to_string());
