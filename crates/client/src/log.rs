@@ -82,7 +82,7 @@ impl LogReader {
         if index >= checkpoint.size {
             return Err(Trouble::NotIncluded { index });
         }
-        let inclusion = self.from_tiles(checkpoint.size, |t| inclusion_proof(t, index, checkpoint.size)).await?;
+        let inclusion = self.with_tiles(checkpoint.size, |t| inclusion_proof(t, index, checkpoint.size)).await?;
         if !verify_inclusion(&leaf, index, checkpoint.size, &inclusion, &checkpoint.root) {
             return Err(Trouble::NotIncluded { index });
         }
@@ -98,7 +98,7 @@ impl LogReader {
         let proof = if old.size == 0 || old.size == new.size {
             Vec::new()
         } else {
-            self.from_tiles(new.size, |t| consistency_proof(t, old.size, new.size)).await?
+            self.with_tiles(new.size, |t| consistency_proof(t, old.size, new.size)).await?
         };
         if verify_consistency(old.size, new.size, &proof, &old.root, &new.root) {
             Ok(())
@@ -108,7 +108,7 @@ impl LogReader {
     }
 
     /// Fetches the tiles that a proof asks for until it can be made.
-    async fn from_tiles(
+    async fn with_tiles(
         &self,
         size: u64,
         make: impl Fn(&FromTiles<'_, Fetched>) -> Result<Vec<Hash>, MissingHash>,

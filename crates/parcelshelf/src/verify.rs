@@ -28,7 +28,7 @@ pub fn run(args: &Verify) -> anyhow::Result<()> {
     }
     if bytes.starts_with(b"{\"v\":1,\"record\":") {
         let record = ShownRecord::parse(&bytes).map_err(|e| anyhow::anyhow!("refused: {e}"))?;
-        let shown = twice(|| proof_of(args, |log, w, q| Ok(record.verify(log, w, q)?)))?;
+        let shown = twice(|| proof_of(args, |log, w, q| record.verify(log, w, q)))?;
         return tell_shown(args, &shown, Some(&record));
     }
     ensure!(args.witness.is_empty() && args.quorum.is_none(), "a bundle carries no cosignatures; make a proof of it");

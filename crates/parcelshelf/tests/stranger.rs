@@ -2,6 +2,7 @@
 //! ours. `scripts/setup-stranger.sh` makes its interpreter.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::type_complexity, reason = "a table of names and changes")]
 #![allow(clippy::print_stdout, reason = "what was counted is printed")]
 
 use std::path::{Path, PathBuf};

@@ -62,7 +62,7 @@ pub async fn two_carriers(world: &mut World) -> anyhow::Result<Gain> {
     let (mut of_first, mut of_second, mut areas) = (Vec::new(), Vec::new(), BTreeMap::new());
     for n in &mine {
         let delivery = world.delivery(*n)?;
-        let mut text = delivery.consent_url.clone() + &world.granted(*n)?.accepted.jws();
+        let mut text = delivery.consent_url.clone() + world.granted(*n)?.accepted.jws();
         text.push_str(&heard(world, &first, delivery.id).await);
         let journal = answered(world, async || world.scene().dispatch().journal(delivery.id).await).await?;
         text.push_str(&journal.to_string());
