@@ -131,9 +131,12 @@ async fn what_the_vendor_kept_is_as_old_as_it_says_and_then_tells_nothing() {
     assert_eq!(read().await.central_lock.value, LockState::Unlocked);
 }
 
+/// What a car is made like.
+type Change = fn(&mut CarFile);
+
 #[tokio::test]
 async fn a_car_that_cannot_be_watched_is_not_opened() {
-    let cases: [(&str, fn(&mut CarFile)); 3] = [
+    let cases: [(&str, Change); 3] = [
         ("no times", |car| car.without_data_age = true),
         ("no tailgate", |car| car.storage = StorageTold::Empty),
         ("a tailgate that is unknown", |car| car.storage = StorageTold::Unknown),

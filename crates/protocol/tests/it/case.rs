@@ -372,6 +372,9 @@ pub fn bad_stories() -> Vec<BadBundle> {
     ]
 }
 
+/// What is changed, the code that it is refused with, and the change.
+type Changed = (&'static str, &'static str, Box<dyn Fn(&mut Bundle)>);
+
 #[test]
 fn nothing_can_be_left_out_or_put_in_its_place() {
     for (what, expect, bundle) in changed() {
@@ -383,7 +386,7 @@ fn nothing_can_be_left_out_or_put_in_its_place() {
 pub fn changed() -> Vec<BadBundle> {
     let good = delivered();
     let other = World::new();
-    let changed: Vec<(&'static str, &'static str, Box<dyn Fn(&mut Bundle)>)> = vec![
+    let changed: Vec<Changed> = vec![
         ("a record of the chain", "bundle_chain_broken", Box::new(|b| drop(b.records.remove(8)))),
         ("a record of a key", "bundle_record_missing", Box::new(|b| drop(b.records.remove(1)))),
         ("the last proof", "bundle_record_mismatch", Box::new(|b| drop(b.proofs.pop()))),
@@ -419,7 +422,7 @@ pub fn changed() -> Vec<BadBundle> {
             }),
         ),
     ];
-    let make = |(what, expect, change): (&'static str, &'static str, Box<dyn Fn(&mut Bundle)>)| {
+    let make = |(what, expect, change): Changed| {
         let mut bundle = good.clone();
         change(&mut bundle);
         (what, expect, bundle)
