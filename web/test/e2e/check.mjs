@@ -21,6 +21,9 @@ export async function screen(page, name) {
   await page.emulateMedia({ reducedMotion: 'reduce' });
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    // The browser repaints in its own time; half of each theme is no theme.
+    await page.waitForFunction((scheme) => matchMedia(`(prefers-color-scheme: ${scheme})`).matches, colorScheme);
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     for (const finding of await findings(page)) wrong.push(`${colorScheme}: ${finding}`);
   }
   await page.setViewportSize({ width: 320, height: 640 });
