@@ -12,7 +12,7 @@ pre,code{background:#eee;padding:.1em .3em;overflow-x:auto}button{font:inherit;p
 
 fn page(title: &str, body: &str) -> String {
     format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><link rel=\"icon\" href=\"data:,\">\
          <title>{title}</title><style>{STYLE}</style><h1>{title}</h1>{body}</html>"
     )
 }
