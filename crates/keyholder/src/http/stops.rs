@@ -41,7 +41,8 @@ impl Dpop {
     }
 }
 
-/// A nonce for one action, good for twenty seconds.
+/// A nonce for one action, good for twenty seconds. Without this question: a request to any route of a stop with the header
+/// `parcelshelf-next: ACT.DEVICE.ATH` is answered with the next nonce in `dpop-nonce`.
 #[utoipa::path(post, path = "/v1/stops/{delivery}/nonces", params(("delivery" = String, Path)), request_body = ForNonce,
     responses((status = 200, body = NonceOut)))]
 pub(super) async fn nonce(

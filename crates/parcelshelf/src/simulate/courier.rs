@@ -197,7 +197,7 @@ impl AtStop<'_> {
         let keys = day.keys();
         let page = book.timed(&self.host, "stop_page", async {
             self.patiently("stop page", PATIENCE, async || {
-                StopPage::open(&day.scene.layout.stop_origin, &keys, &self.host).await
+                StopPage::open_for(&day.scene.layout.stop_origin, &keys, &self.host, &self.courier.device, &stop).await
             })
             .await
         });
