@@ -239,6 +239,8 @@ struct Driver {
     lock: Asked,
     /// A handle is in the row that is not on the disk yet.
     handle_is_new: bool,
+    /// The page asks for a hand at the handle, as it was told last.
+    wants_hand: bool,
 }
 
 impl Driver {
@@ -253,6 +255,7 @@ impl Driver {
         let (own, inbox) = mpsc::unbounded_channel();
         Self {
             k: Arc::clone(k),
+            wants_hand: attempt.wants_handle_check(),
             attempt: Some(attempt),
             row,
             ids,
@@ -550,7 +553,8 @@ impl Driver {
         let mut change = Change::new(&k.db, &k.host);
         let mut row = self.row.clone();
         // Whoever follows it is answered when there is something to see.
-        row.value.seq += u64::from(row.value.state.shown() != state.shown());
+        let wants_hand = self.attempt().wants_handle_check();
+        row.value.seq += u64::from(row.value.state.shown() != state.shown() || wants_hand != self.wants_hand);
         row.value.state = state;
         self.record(&mut change, &mut row.value, effects).await?;
         if effects.contains(&Effect::SendLock) {
@@ -576,7 +580,7 @@ impl Driver {
             row.version = Version::Is(version + 1);
         }
         self.row = row;
-        self.handle_is_new = false;
+        (self.handle_is_new, self.wants_hand) = (false, wants_hand);
         Ok(())
     }
 

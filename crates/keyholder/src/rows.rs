@@ -369,12 +369,12 @@ macro_rules! of_wallet {
 of_wallet!(AccountRow, VehicleRow);
 
 impl AttemptPart {
-    /// What the stop page sees of it; [`AttemptRow::seq`] grows when this changes.
+    /// What the stop page sees of it, besides whether it asks for a hand at the handle; [`AttemptRow::seq`] grows when either
+    /// changes.
     pub fn shown(&self) -> impl PartialEq + '_ {
         let alarm = self.alarm.as_ref().map(|a| (&a.cause, a.acknowledged_ms.is_some()));
         // Written or on its way is one to whoever waits at the lid.
         let phase = if self.phase == "intended" { "sent" } else { self.phase.as_str() };
-        let lock = (self.lock.done_ms.is_some(), self.close_report);
-        (phase, &self.phase_detail, self.phase_until_ms, self.released, self.recalled, alarm, self.ended, lock)
+        (phase, &self.phase_detail, self.phase_until_ms, self.released, self.recalled, alarm, self.ended)
     }
 }

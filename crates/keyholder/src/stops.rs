@@ -378,7 +378,7 @@ impl Keyholder {
             return self.open_again(held, &facts, &living, proof).await;
         }
         let begun = again!(self.intend(held, &facts, &proof))?;
-        let answer = json!({"attempt": begun.ids.attempt.to_string(), "state": "intended"});
+        let answer = accepted_attempt(&begun.row);
         self.log.ring();
         self.tell_carrier(&held.grant.value, held.delivery);
         attempts::begin(self, begun);
@@ -860,16 +860,17 @@ fn not_reserved(refused: GrantRefused) -> Failure {
     }
 }
 
+/// The answer to *open*. With the number of the newest news: whoever follows the attempt begins there.
 fn accepted_attempt(row: &Stored<AttemptRow>) -> Value {
-    json!({"attempt": b64(&row.id), "state": row.value.state.phase})
+    json!({"attempt": b64(&row.id), "state": stop_page_word(&row.value.state.phase), "seq": row.value.seq})
 }
 
 /// The word for the stop page: a car that waits for a hand is *ready*.
 fn word(attempt: &Attempt) -> &'static str {
-    match attempt.code() {
-        "armed" => "ready",
-        other => other,
-    }
+    stop_page_word(attempt.code())
+}
+fn stop_page_word(code: &str) -> &str {
+    if code == "armed" { "ready" } else { code }
 }
 
 const fn outcome_word(outcome: parcelshelf_core::actuation::Outcome) -> &'static str {
