@@ -19,11 +19,12 @@ use parcelshelf_store::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::erasure::OWNER;
 use crate::failure::Failure;
 use crate::known_rows::KnownRows;
-use crate::rows::{HeadRow, RecordRow};
+use crate::rows::{HeadRow, PapersRow, RecordRow};
 use crate::vault::{Row, Vault};
 
 /// The stream of log entries.
@@ -35,10 +36,14 @@ const JOURNAL_MINUTES: i64 = 15;
 /// A type of row.
 pub(crate) trait RowType: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     const TABLE: &'static str;
+    /// Whether papers belong to it: a row of the same id that is read with it and written by whoever changes them.
+    const HAS_PAPERS: bool = false;
     /// Whose data key seals the row; `None`: nothing in it is about a person.
     fn owner(&self, _id: &[u8]) -> Option<String> {
         None
     }
+    /// They were read.
+    fn set_papers(&mut self, _papers: PapersRow) {}
 }
 
 /// A row that was read, with the version to expect when it is written.
@@ -85,29 +90,47 @@ impl Db {
     }
 
     async fn read<T: RowType>(&self, id: &[u8], state: &[u8]) -> Result<Option<T>, StoreError> {
-        let Some((mac, content)) = state.split_at_checked(MAC_BYTES) else { return Ok(None) };
+        let Some(mac) = state.get(..MAC_BYTES) else { return Ok(None) };
         if let Some(known) = self.known.get(id, mac) {
             return Ok(Some(known));
         }
-        if !self.vault.row_is_ours(T::TABLE, id, content, mac) {
-            tracing::error!(table = T::TABLE, "a row does not carry our proof and is passed over");
+        let content = self.content(T::TABLE, id, state).await?;
+        let Some(mut value) = content.and_then(|c| parsed::<T>(&c)) else { return Ok(None) };
+        if T::HAS_PAPERS {
+            // After the row: whoever changes them writes it as well, so that deciding on newer ones ends in a conflict.
+            let Some(papers) = self.papers(id).await? else { return Ok(None) };
+            value.set_papers(papers);
+        }
+        self.known.put(id, state, &value);
+        Ok(Some(value))
+    }
+
+    async fn papers(&self, id: &[u8]) -> Result<Option<PapersRow>, StoreError> {
+        let Some(row) = self.engine.get(PapersRow::TABLE, id).await? else {
+            tracing::error!(table = PapersRow::TABLE, "a row is missing");
+            return Ok(None);
+        };
+        let content = self.content(PapersRow::TABLE, id, &row.state).await?;
+        Ok(content.and_then(|c| parsed(&c)))
+    }
+
+    /// What a row holds, if it is ours and its key is there.
+    async fn content(
+        &self,
+        table: &'static str,
+        id: &[u8],
+        state: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let Some((mac, content)) = state.split_at_checked(MAC_BYTES) else { return Ok(None) };
+        if !self.vault.row_is_ours(table, id, content, mac) {
+            tracing::error!(table, "a row does not carry our proof and is passed over");
             return Ok(None);
         }
-        let content = match self.vault.open_row(T::TABLE, id, content).await? {
-            Row::Open(content) => content,
-            Row::Erased => return Ok(None),
+        match self.vault.open_row(table, id, content).await? {
+            Row::Open(content) => Ok(Some(content)),
+            Row::Erased => Ok(None),
             Row::Broken => {
-                tracing::error!(table = T::TABLE, "a row cannot be opened");
-                return Ok(None);
-            }
-        };
-        match serde_json::from_slice(&content) {
-            Ok(value) => {
-                self.known.put(id, state, &value);
-                Ok(Some(value))
-            }
-            Err(_) => {
-                tracing::error!(table = T::TABLE, "a row is not what this version writes");
+                tracing::error!(table, "a row cannot be opened");
                 Ok(None)
             }
         }
@@ -179,6 +202,14 @@ impl Db {
         put.state = state;
         Ok(put)
     }
+}
+
+fn parsed<T: RowType>(content: &[u8]) -> Option<T> {
+    let value = serde_json::from_slice(content);
+    if value.is_err() {
+        tracing::error!(table = T::TABLE, "a row is not what this version writes");
+    }
+    value.ok()
 }
 
 /// A row that is going to be written: sealed when everything about it is decided, for that may wait for a new key's flush.

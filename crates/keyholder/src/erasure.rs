@@ -112,7 +112,7 @@ impl Keyholder {
         self.remove_of_delivery(delivery.as_bytes()).await
     }
     async fn remove_of_delivery(&self, id: &[u8]) -> Result<(), Failure> {
-        for (table, index) in [("record", "delivery"), ("attempt", "delivery"), ("grant", "")] {
+        for (table, index) in [("record", "delivery"), ("attempt", "delivery"), ("papers", ""), ("grant", "")] {
             self.remove_rows(table, index, id).await?;
         }
         Ok(())
@@ -369,11 +369,11 @@ impl Keyholder {
         let content = json!({
             "format": "psh-delivery-export-v1",
             "delivery": delivery.to_string(),
-            "request": row.request,
-            "grant": row.grant,
-            "assertion": row.assertion,
-            "accepted": row.accepted,
-            "delegations": row.delegations.iter().map(|d| &d.jws).collect::<Vec<_>>(),
+            "request": row.papers.request,
+            "grant": row.papers.grant,
+            "assertion": row.papers.assertion,
+            "accepted": row.papers.accepted,
+            "delegations": row.papers.delegations.iter().map(|d| &d.jws).collect::<Vec<_>>(),
             "status": {"state": row.status.state, "reason": row.status.reason},
             "hold": hold_told(row),
             "records": self.records_told("delivery", delivery.as_bytes()).await?,

@@ -149,7 +149,7 @@ impl Keyholder {
             colour: facts.reached.about.colour.clone(),
             model: facts.reached.about.model.clone(),
             class: class_of(&held, &facts.vehicle.value)?,
-            seal: SealPublicKey::parse(&held.grant.value.seal_key).ok_or_else(|| broken("a sealing key is none"))?,
+            seal: SealPublicKey::parse(&held.grant.value.papers.seal_key).ok_or_else(|| broken("a sealing key is none"))?,
         };
         self.to_device(&held, Purpose::Place, &place.to_bytes())
     }
@@ -677,7 +677,7 @@ impl Keyholder {
         }
         // The car's place may be asked for: as for locating itself.
         self.log_is_confirmed()?;
-        self.not_void(parcelshelf_protocol::grant::Grant::verify(&grant.value.grant)?.claims().iat)?;
+        self.not_void(parcelshelf_protocol::grant::Grant::verify(&grant.value.papers.grant)?.claims().iat)?;
         let said = asked(&grant.value, question);
         match said {
             // A car that was woken for this question may be awake by now.
@@ -749,7 +749,7 @@ impl Keyholder {
         wakes: bool,
     ) -> Result<ReadinessFacts, Failure> {
         use parcelshelf_access::Reachability as R;
-        let claims = parcelshelf_protocol::grant::Grant::verify(&grant.value.grant)?;
+        let claims = parcelshelf_protocol::grant::Grant::verify(&grant.value.papers.grant)?;
         let car = known.and_then(|k| k.as_ref().ok());
         let in_area = car.and_then(|c| c.located.as_ref()).map(|l| claims.claims().area.contains(&l.position));
         let reach = car.map_or(R::Unknown, |c| c.reachability);
