@@ -6,7 +6,6 @@ use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::cert::VerifiedCert;
 use parcelshelf_protocol::content::Phone;
 use parcelshelf_protocol::encoding::{Thumbprint, from_b64};
-use parcelshelf_protocol::grant::Grant;
 use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::proof::HttpRequest;
 use parcelshelf_protocol::seal::{self, Context, Purpose, SealPublicKey};
@@ -69,9 +68,9 @@ impl Keyholder {
         let grant = self.grant(delivery).await?;
         let (row, papers) = (&grant.value, &grant.value.papers);
         // Locking and closing wait for nobody.
-        if !matches!(moment, Moment::Any) {
+        let waits = !matches!(moment, Moment::Any);
+        if waits {
             self.log_is_confirmed()?;
-            self.not_void(Grant::verify(&papers.grant)?.claims().iat)?;
         }
         let owner = self.wallet(wallet_of(row)?).await?;
         let assertion = Assertion::parse(papers.assertion.as_bytes())?;
@@ -111,6 +110,9 @@ impl Keyholder {
             }),
         };
         let chain = verify::chain(&input, &facts, moment)?;
+        if waits {
+            self.not_void(chain.grant().claims().iat)?;
+        }
         if chain.delivery() != Some(delivery) {
             return Err(parcelshelf_protocol::Refused::DelegationWrongDelivery.into());
         }
