@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::Carrier;
 use crate::db::{Change, Failure, Index, KeysRow};
 
-/// Long polls wait 20 s.
+/// Long polls wait 25 s.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(35);
 const ANSWER_MAX: usize = 1 << 20;
 const KEYS: &str = "keys";
@@ -113,9 +113,9 @@ impl Carrier {
         self.call(Method::GET, "/v1/makers/health", None).await.ok()
     }
 
-    /// Which of our deliveries have changed after this position; waits up to 20 s.
+    /// Which of our deliveries have changed after this position; waits as long as the gateway lets us.
     pub(crate) async fn ask_changes(&self, after: &str) -> Result<Value, NotDone> {
-        self.call(Method::GET, &format!("/v1/changes?after={after}&wait=20"), None).await
+        self.call(Method::GET, &format!("/v1/changes?after={after}&wait=25"), None).await
     }
 
     /// Hands in a delegation. The same bytes again change nothing there.
