@@ -280,6 +280,14 @@ impl<'a> Change<'a> {
     pub fn update<T: RowType>(&mut self, stored: &Stored<T>, index: Index) {
         self.put(&stored.id, stored.version, &stored.value, index);
     }
+    /// Writes a row that is another than it was; of one that is not, the version must hold all the same.
+    pub fn update_from<T: RowType + PartialEq>(&mut self, before: &T, stored: &Stored<T>, index: Index) {
+        if stored.value == *before && stored.version != Version::Absent {
+            self.check(stored);
+        } else {
+            self.update(stored, index);
+        }
+    }
     pub fn delete<T: RowType>(&mut self, stored: &Stored<T>) {
         self.batch.deletes.push(stored.check());
     }

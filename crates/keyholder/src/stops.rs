@@ -173,9 +173,10 @@ impl Keyholder {
         }
         let mut change = Change::new(&self.db, &self.host);
         let mut car = self.car_of(&f.vehicle).await?;
+        let before = car.value.clone();
         self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
         self.car_located(&mut car.value, held.delivery, change.now()).map_err(denied)?;
-        change.update(&car, car.value.index());
+        change.update_from(&before, &car, car.value.index());
         change.batch.checks.extend(self.carrier_stands(held).await?);
         let legs = self.leg_locates(&mut change, held, &b64(&car.id)).await?;
         change.check(&owner);
@@ -441,11 +442,12 @@ impl Keyholder {
         let mut change = Change::new(&self.db, &self.host);
         let now = change.now();
         let mut car = self.car_of(&f.vehicle).await?;
+        let before = car.value.clone();
         self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
         if conditions::needs_locate(held.chain.scope().purpose) {
             self.car_located(&mut car.value, held.delivery, now).map_err(denied)?;
         }
-        change.update(&car, car.value.index());
+        change.update_from(&before, &car, car.value.index());
         change.batch.checks.extend(self.carrier_stands(held).await?);
         let legs = self.leg_arrives(&mut change, held).await?;
         let (state, licence) = state.reserve(permit, attempt_id, now, state.epoch()).map_err(not_reserved)?;
