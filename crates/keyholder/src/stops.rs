@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::area::Area;
 use parcelshelf_core::id::{AttemptId, DeliveryId, GrantId};
 use parcelshelf_core::reason::Action;
 use parcelshelf_core::time::{Timestamp, Window};
@@ -679,7 +680,8 @@ impl Keyholder {
         }
         // The car's place may be asked for: as for locating itself.
         self.log_is_confirmed()?;
-        self.not_void(parcelshelf_protocol::grant::Grant::verify(&grant.value.papers.grant)?.claims().iat)?;
+        let signed = parcelshelf_protocol::grant::Grant::verify(&grant.value.papers.grant)?;
+        self.not_void(signed.claims().iat)?;
         let said = asked(&grant.value, question);
         match said {
             // A car that was woken for this question may be awake by now.
@@ -717,7 +719,7 @@ impl Keyholder {
         let silent = matches!(&known, Some(Err(Failure::Problem(problem))) if problem.status() == 503);
         let known = if silent { reached.as_ref().map(|r| Ok(Self::silent(r))) } else { known };
         let wakes = reached.as_ref().is_some_and(|r| r.line.facts().can_wake);
-        let mut facts = self.readiness_facts(&grant, live, known.as_ref(), wakes)?;
+        let mut facts = self.readiness_facts(&grant, &signed.claims().area, live, known.as_ref(), wakes);
         facts.maker_answers = !silent;
         drop(known);
         let answer = readiness::judge(question, &facts);
@@ -746,17 +748,17 @@ impl Keyholder {
     fn readiness_facts(
         &self,
         grant: &Stored<GrantRow>,
+        area: &Area,
         live: bool,
         known: Option<&Result<CarNow, Failure>>,
         wakes: bool,
-    ) -> Result<ReadinessFacts, Failure> {
+    ) -> ReadinessFacts {
         use parcelshelf_access::Reachability as R;
-        let claims = parcelshelf_protocol::grant::Grant::verify(&grant.value.papers.grant)?;
         let car = known.and_then(|k| k.as_ref().ok());
-        let in_area = car.and_then(|c| c.located.as_ref()).map(|l| claims.claims().area.contains(&l.position));
+        let in_area = car.and_then(|c| c.located.as_ref()).map(|l| area.contains(&l.position));
         let reach = car.map_or(R::Unknown, |c| c.reachability);
         let spoke = car.is_some_and(CarNow::place_is_fresh);
-        Ok(ReadinessFacts {
+        ReadinessFacts {
             granted: live,
             permitted: Fact::observed(known.map(Result::is_ok)),
             maker_answers: true,
@@ -776,7 +778,7 @@ impl Keyholder {
             }),
             can_be_woken: wakes && grant.value.woken_ms.is_none(),
             waking: grant.value.woken_ms.is_some_and(|at| self.host.now().unix_millis() - at < readiness::WAKING_MS),
-        })
+        }
     }
 
     async fn keep_asked(
