@@ -112,7 +112,8 @@ impl Keyholder {
         delivery: DeliveryId,
     ) -> Result<Bundle, Failure> {
         let row = &grant.value;
-        let (Some(request), Some(delegation_cert)) = (row.papers.request.clone(), row.papers.delegation_cert.clone()) else {
+        let (Some(request), Some(delegation_cert)) = (row.papers.request.clone(), row.papers.delegation_cert.clone())
+        else {
             return Err(Problem::new(409, "no_bundle", "a rehearsal has no case: no carrier took part").into());
         };
         let chain = self.chain_since_grant(grant, delivery).await?;

@@ -150,7 +150,8 @@ impl Keyholder {
             colour: facts.reached.about.colour.clone(),
             model: facts.reached.about.model.clone(),
             class: class_of(&held, &facts.vehicle.value)?,
-            seal: SealPublicKey::parse(&held.grant.value.papers.seal_key).ok_or_else(|| broken("a sealing key is none"))?,
+            seal: SealPublicKey::parse(&held.grant.value.papers.seal_key)
+                .ok_or_else(|| broken("a sealing key is none"))?,
         };
         self.to_device(&held, Purpose::Place, &place.to_bytes())
     }

@@ -98,7 +98,9 @@ impl Keyholder {
 
     async fn vehicles_granted(&self, delivery: DeliveryId, row: &GrantRow) -> Result<Vec<String>, Failure> {
         let key = crate::db::delivery_key(delivery);
-        let Some(sealed) = self.db.vault.open(&key, "rule", &row.papers.rule_sealed).await? else { return Ok(Vec::new()) };
+        let Some(sealed) = self.db.vault.open(&key, "rule", &row.papers.rule_sealed).await? else {
+            return Ok(Vec::new());
+        };
         let rule = parcelshelf_protocol::content::Rule::parse(&sealed)?;
         Ok(rule.vehicles.iter().map(VehicleId::to_string).collect())
     }
