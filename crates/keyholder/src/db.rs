@@ -441,3 +441,93 @@ pub(crate) fn openings_of(json: &[u8]) -> Option<Vec<Opening>> {
         .map(|(name, salt, value)| Some(Opening { name, salt: from_b64(&salt)?.try_into().ok()?, value }))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use parcelshelf_store::keys::MemoryKeys;
+    use parcelshelf_store::memory::MemoryEngine;
+    use parcelshelf_vault::Epochs;
+
+    use super::*;
+    use crate::rows::{GrantRow, StatusPart, UsePart};
+
+    const ID: [u8; 16] = [7; 16];
+
+    fn grant(papers: &PapersRow) -> GrantRow {
+        let use_state =
+            UsePart { grant_id: String::from("g"), nbf_ms: 1, exp_ms: 2, epoch: 0, blocked_ms: None, uses: Vec::new() };
+        GrantRow {
+            v: 2,
+            wallet: String::from("w"),
+            cnf: String::from("c"),
+            access_point: String::from("a"),
+            use_state,
+            parkings: Vec::new(),
+            located: Vec::new(),
+            attempts: 0,
+            proofs: 0,
+            ready_asked: Vec::new(),
+            woken_ms: None,
+            status: StatusPart { seq: 1, state: String::from("granted"), reason: None },
+            denied: Vec::new(),
+            hold: None,
+            erasing: false,
+            papers: Arc::new(papers.clone()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_grant_is_read_with_its_papers_which_are_not_written_with_it() {
+        let host = Host::system();
+        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::default());
+        let kms = Arc::new(Epochs::derived(&[1; 32], Arc::clone(&host.entropy)));
+        let vault = Arc::new(Vault::new(&[1; 32], kms, Arc::new(MemoryKeys::default()), Arc::clone(&host.entropy)));
+        // Each remembers nothing of what the one before has read.
+        let db = || Db::new(Arc::clone(&engine), Arc::clone(&vault));
+
+        let papers = PapersRow { v: 1, grant: "signed".repeat(1_000), ..PapersRow::default() };
+        let first = db();
+        let mut change = Change::new(&first, &host);
+        change.put(&ID, Version::Absent, &papers, Index::new());
+        change.put(&ID, Version::Absent, &grant(&papers), Index::new());
+        change.commit().await.unwrap();
+        assert!(first.get::<GrantRow>(&ID).await.unwrap().is_some(), "as it is remembered");
+        let second = db();
+        let mut stored = second.get::<GrantRow>(&ID).await.unwrap().unwrap();
+        assert_eq!(stored.value, grant(&papers));
+
+        stored.value.attempts = 1;
+        let mut change = Change::new(&second, &host);
+        change.update(&stored, Index::new());
+        change.commit().await.unwrap();
+        assert_eq!(db().get::<GrantRow>(&ID).await.unwrap().unwrap().value, stored.value);
+        let written = engine.get("grant", &ID).await.unwrap().unwrap();
+        assert!(written.state.len() < 1_000, "{} bytes", written.state.len());
+        let kept = engine.get("papers", &ID).await.unwrap().unwrap();
+        assert_eq!((written.version, kept.version), (2, 1));
+
+        // With somebody else's papers, or with none, there is no grant.
+        let put = |state: Vec<u8>, expected| Put {
+            table: String::from("papers"),
+            id: ID.to_vec(),
+            expected,
+            state,
+            index: Index::new(),
+        };
+        let mut bent = kept.state.clone();
+        *bent.last_mut().unwrap() ^= 1;
+        for (state, expected) in [(bent, Version::Is(1)), (written.state.clone(), Version::Is(2))] {
+            engine.commit(Batch { puts: vec![put(state, expected)], ..Batch::default() }).await.unwrap();
+            assert!(db().get::<GrantRow>(&ID).await.unwrap().is_none());
+        }
+        let gone = Check { table: String::from("papers"), id: ID.to_vec(), version: Version::Is(3) };
+        engine.commit(Batch { deletes: vec![gone], ..Batch::default() }).await.unwrap();
+        assert!(db().get::<GrantRow>(&ID).await.unwrap().is_none());
+        // And with the key both go.
+        engine.commit(Batch { puts: vec![put(kept.state, Version::Absent)], ..Batch::default() }).await.unwrap();
+        assert!(db().get::<GrantRow>(&ID).await.unwrap().is_some());
+        vault.erase(&delivery_key(DeliveryId::from_bytes(ID)), host.now()).await.unwrap();
+        assert!(db().get::<GrantRow>(&ID).await.unwrap().is_none());
+        assert!(db().get::<PapersRow>(&ID).await.unwrap().is_none());
+    }
+}
