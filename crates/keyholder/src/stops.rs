@@ -713,7 +713,7 @@ impl Keyholder {
         };
         let known = match &reached {
             Some(reached) if self.car_answers(&car).is_err() => Some(Ok(Self::silent(reached))),
-            Some(reached) => Some(self.look(reached, with_place).await),
+            Some(reached) => Some(self.look_for(question, reached, with_place).await),
             None => None,
         };
         // A cloud that does not answer has not taken a permission back.
