@@ -579,6 +579,7 @@ impl Driver {
             && effects.iter().any(word)
             && effects.iter().all(quiet)
             && !self.handle_is_new
+            && !state.ended
             && self.row.value.state.shown() == state.shown()
     }
 
