@@ -654,13 +654,13 @@ async fn evening(day: &Arc<Day>, real_log: bool) -> anyhow::Result<()> {
     let (dispatch, host) = (day.scene.dispatch(), &day.scene.host);
     for n in (0..day.cars.len()).filter(|n| day.is_played(*n)) {
         let Some(delivery) = day.delivery(n) else { continue };
-        let seen = persist(host, "a delivery", async || dispatch.delivery(delivery.id).await).await?;
+        let mut seen = persist(host, "a delivery", async || dispatch.delivery(delivery.id).await).await?;
         if seen["state"] == "falling_back" {
             let (key, body) = (format!("sim-{n}-fallback"), json!({"parcel": delivery.parcel}));
             persist(host, "the fallback", async || dispatch.step(delivery.id, "fallback-done", &key, &body).await)
                 .await?;
+            seen = persist(host, "a delivery", async || dispatch.delivery(delivery.id).await).await?;
         }
-        let seen = persist(host, "a delivery", async || dispatch.delivery(delivery.id).await).await?;
         let reason = seen["parcels"][0]["reason"].as_str().map(str::to_owned);
         let end = seen["end"].as_str().map(|end| (end.to_owned(), reason));
         day.note(n, || format!("the carrier says {} {}", seen["state"], seen["end"]));
