@@ -14,7 +14,7 @@ use parcelshelf_log::record::Kind;
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64, from_b64, sha256};
 use parcelshelf_protocol::seal::Purpose;
 use parcelshelf_protocol::statement::{Covered, Said, ToErase, VerifiedStatement};
-use parcelshelf_store::{Check, Version};
+use parcelshelf_store::{Check, PAGE_ROWS_MAX, Version};
 use serde_json::{Value, json};
 
 use crate::Keyholder;
@@ -22,7 +22,7 @@ use crate::db::{COMMON_KEY, Change, Index, Stored, delivery_key, wallet_key};
 use crate::failure::{Failure, again, broken};
 use crate::grants::{grant_row_index, wallet_of};
 use crate::housekeeping::EXPIRES;
-use crate::rows::{AttemptRow, GrantRow, HoldPart, WalletRow};
+use crate::rows::{AccountRow, AttemptRow, GrantRow, HoldPart, WalletRow};
 use crate::wallets::wrong_statement;
 
 /// Which rows are being erased; they carry it in the index of this name until they are gone.
@@ -134,6 +134,10 @@ impl Keyholder {
             let said = self.unlink(wallet, id.map_err(|_| broken("a car's id has not 16 bytes"))?).await?;
             permissions.push(said["permission"].clone());
         }
+        // A linking that never came to a car has left an account.
+        for account in self.db.list::<AccountRow>("", wallet.as_bytes()).await? {
+            permissions.extend(self.give_up_account(wallet, &account.value.maker).await?.map(Value::from));
+        }
         let mut deliveries = Vec::new();
         // Anew: something may have been granted before the block.
         for grant in self.grants_of(wallet).await? {
@@ -238,18 +242,30 @@ impl Keyholder {
         if oldest.first().is_some_and(|grant| grant.value.use_state.exp_ms >= before) {
             return Ok(());
         }
-        for grant in self.db.first::<GrantRow>(EXPIRES, &[], OVERDUE_AT_ONCE).await? {
-            if grant.value.use_state.exp_ms >= before {
-                return Ok(());
+        let (mut erased, mut not_over, mut failed) = (0, 0, 0);
+        // All that may be overdue, in the order of their ends: some that cannot go yet do not keep the later ones.
+        for grant in self.db.first::<GrantRow>(EXPIRES, &[], PAGE_ROWS_MAX).await? {
+            if grant.value.use_state.exp_ms >= before || erased == OVERDUE_AT_ONCE {
+                break;
             }
-            let (wallet, delivery) = (wallet_of(&grant.value)?, delivery_of(&grant.id)?);
-            match self.erase_delivery(wallet, delivery, By::Deadline).await {
+            match self.erase_in_time(&grant).await {
+                Ok(()) => erased += 1,
                 // An alarm that nobody has acknowledged keeps it: the next sweep looks again.
-                Err(Failure::Problem(p)) if p.code() == "not_over" => tracing::warn!("an overdue delivery is not over"),
-                done => done?,
+                Err(Failure::Problem(p)) if p.code() == "not_over" => not_over += 1,
+                Err(failure) => {
+                    failed += 1;
+                    tracing::debug!(error = %failure, "an overdue delivery cannot be erased now");
+                }
             }
         }
+        if not_over + failed > 0 {
+            tracing::warn!(erased, not_over, failed, "overdue deliveries stay: see to their alarms");
+        }
         Ok(())
+    }
+    async fn erase_in_time(&self, grant: &Stored<GrantRow>) -> Result<(), Failure> {
+        let (wallet, delivery) = (wallet_of(&grant.value)?, delivery_of(&grant.id)?);
+        self.erase_delivery(wallet, delivery, By::Deadline).await.map(drop)
     }
 
     /// The owner's own hold: a session is enough to keep something.

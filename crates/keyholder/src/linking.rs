@@ -29,6 +29,8 @@ use crate::wallets::wallet_index;
 pub(crate) const LINK_MINUTES: i64 = 15;
 /// A token that dies sooner than this is refreshed first: a command may take half a minute.
 const TOKEN_LEFT_MS: i64 = 60_000;
+/// Tries to keep tokens that were rotated.
+const KEEP_TRIES: u32 = 12;
 
 /// One refresh at a time per account: two would use the same refresh token, and the second kills the account.
 #[derive(Debug, Default)]
@@ -109,6 +111,8 @@ impl Keyholder {
         let access = Arc::clone(self.access(&maker).ok_or_else(gone)?);
         // A code serves once: whoever comes second finds the linking done.
         row.value.done = true;
+        // Until a car is taken over nothing says that our permission is wanted: it is given back when the time is over.
+        row.value.choosing = true;
         let mut change = Change::new(&self.db, &self.host);
         change.update(&row, expires_at(row.value.expires_ms));
         change.journal("link", link.as_bytes(), "link_code_taken", &json!({}));
@@ -125,6 +129,24 @@ impl Keyholder {
         let session = Session { access_token: tokens.access_token, now };
         let cars = self.makers.vehicles(&maker, wallet, &session, &self.host).await?;
         Ok(again!(self.take_over_or_offer(wallet, &maker, link, &cars))?)
+    }
+
+    /// What a maker has rotated is the only way back to it: whoever else writes the account meanwhile, it is kept. Under the
+    /// account's lock.
+    async fn keep_rotated(
+        &self,
+        wallet: WalletId,
+        maker: &str,
+        mut version: Version,
+        tokens: &Tokens,
+    ) -> Result<(), Failure> {
+        for _ in 0..KEEP_TRIES {
+            match self.keep_tokens(wallet, maker, version, tokens).await {
+                Err(Failure::Conflict) => version = self.tokens_of(wallet, maker).await?.1,
+                done => return done,
+            }
+        }
+        Err(Failure::Conflict)
     }
 
     async fn keep_tokens(
@@ -202,7 +224,7 @@ impl Keyholder {
         if fresh.not_given.is_empty() {
             fresh.not_given = tokens.not_given;
         }
-        self.keep_tokens(wallet, maker, version, &fresh).await?;
+        self.keep_rotated(wallet, maker, version, &fresh).await?;
         Ok(Session { access_token: fresh.access_token, now: self.host.now() })
     }
 
