@@ -256,6 +256,7 @@ mod tests {
     #[test]
     fn the_host_stands_beside_the_path() {
         let local = local(question()).unwrap();
-        assert_eq!((local.uri().to_string().as_str(), &local.headers()[HOST]), ("/path?q=1", "neighbour"));
+        assert_eq!(local.uri().to_string(), "/path?q=1");
+        assert_eq!(local.headers()[HOST], "neighbour");
     }
 }
