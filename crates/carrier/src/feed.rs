@@ -125,9 +125,10 @@ impl Carrier {
 
     async fn take_change(&self, change: &Value) -> Result<(), parcelshelf_edge::problem::Problem> {
         let Some(id) = change["delivery"].as_str().and_then(|d| DeliveryId::parse(d).ok()) else { return Ok(()) };
+        let mut accepted = None;
         if let Some(jws) = change["accepted"].as_str() {
             match self.verified(id, jws).await {
-                Ok(accepted) => again!(self.take_acceptance(id, accepted.jws(), accepted.claims().window))?,
+                Ok(verified) => accepted = Some(verified),
                 // The keyholder's keys could not be had or kept now: the same change is asked for again. The job that asks
                 // besides would do so in an hour.
                 Err(NotDone::Later) => {
@@ -137,7 +138,8 @@ impl Carrier {
                 Err(NotDone::Refused(code)) => tracing::warn!(code, "an acceptance does not hold"),
             }
         }
-        match again!(self.take_status(id, change)) {
+        let answer = accepted.as_ref().map(|a| (a.jws(), a.claims().window));
+        match again!(self.take_news(id, answer, change)) {
             // Not ours, or of a store that was lost: nothing to keep it in.
             Err(problem) if problem.code() == "delivery_unknown" => Ok(()),
             done => done,

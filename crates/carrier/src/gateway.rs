@@ -1,10 +1,12 @@
 //! Calls to the gateway: signed for this very request, for sixty seconds, by the delegation key.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
 use parcelshelf_core::id::DeliveryId;
+use parcelshelf_core::time::Timestamp;
 use parcelshelf_delivery::readiness::Slot;
 use parcelshelf_exchange::Answer;
 use parcelshelf_protocol::accepted::{Accepted, VerifiedAccepted};
@@ -19,10 +21,23 @@ use serde_json::{Value, json};
 use crate::Carrier;
 use crate::db::{Change, Failure, Index, KeysRow};
 
-/// Long polls wait 20 s.
+/// Long polls wait 25 s.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(35);
 const ANSWER_MAX: usize = 1 << 20;
 const KEYS: &str = "keys";
+
+/// The keyholder's keys, once they were verified: they stand until they end.
+#[derive(Debug, Default)]
+pub(crate) struct KnownKeys(Mutex<Option<VerifiedKeys>>);
+impl KnownKeys {
+    fn at(&self, now: Timestamp) -> Option<VerifiedKeys> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|keys| (keys.claims().iat..keys.claims().exp).contains(&now)).cloned()
+    }
+    fn keep(&self, keys: &VerifiedKeys) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(keys.clone());
+    }
+}
 
 /// Why the gateway did not do it.
 #[derive(Debug)]
@@ -113,9 +128,9 @@ impl Carrier {
         self.call(Method::GET, "/v1/makers/health", None).await.ok()
     }
 
-    /// Which of our deliveries have changed after this position; waits up to 20 s.
+    /// Which of our deliveries have changed after this position; waits as long as the gateway lets us.
     pub(crate) async fn ask_changes(&self, after: &str) -> Result<Value, NotDone> {
-        self.call(Method::GET, &format!("/v1/changes?after={after}&wait=20"), None).await
+        self.call(Method::GET, &format!("/v1/changes?after={after}&wait=25"), None).await
     }
 
     /// Hands in a delegation. The same bytes again change nothing there.
@@ -126,8 +141,17 @@ impl Carrier {
 
     /// The keyholder's published keys: the log key is pinned when it is first seen, the others must be signed by it.
     async fn keyholder_keys(&self) -> Result<VerifiedKeys, Failure> {
-        let stored = self.row::<KeysRow>(KEYS, b"keyholder").await?;
         let now = self.host.now();
+        if let Some(keys) = self.keyholder.at(now) {
+            return Ok(keys);
+        }
+        let keys = self.verified_keys(now).await?;
+        self.keyholder.keep(&keys);
+        Ok(keys)
+    }
+
+    async fn verified_keys(&self, now: Timestamp) -> Result<VerifiedKeys, Failure> {
+        let stored = self.row::<KeysRow>(KEYS, b"keyholder").await?;
         if let Some(row) = &stored
             && let Ok(keys) = Keys::verify(&row.value.jws, &row.value.log, &self.config.aud, Moment::Used(now))
         {

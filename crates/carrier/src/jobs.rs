@@ -16,7 +16,9 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::board::may_be_open;
-use crate::db::{ACCEPT, Change, DELIVERIES, ERASE, Failure, READY, ReadyPart, WATCH, WINDOW, again, apply};
+use crate::db::{
+    ACCEPT, Change, DELIVERIES, DeliveryRow, ERASE, Failure, READY, ReadyPart, Stored, WATCH, WINDOW, again, apply,
+};
 use crate::gateway::NotDone;
 use crate::model::rounded_up;
 use crate::{Carrier, feed, retention};
@@ -169,26 +171,39 @@ impl Carrier {
     }
 
     /// Keeps the owner's answer.
-    pub(crate) async fn take_acceptance(&self, id: DeliveryId, jws: &str, window: Window) -> Result<(), Failure> {
+    async fn take_acceptance(&self, id: DeliveryId, jws: &str, window: Window) -> Result<(), Failure> {
         let mut stored = self.delivery(id).await?;
         let mut change = Change::new(self);
-        change.job_done(ACCEPT, id.as_bytes());
+        if self.note_acceptance(&mut change, &mut stored, jws, window)? {
+            change.delivery(&stored);
+        }
+        change.commit().await
+    }
+
+    /// Adds the owner's answer; true if the delivery's row has changed.
+    fn note_acceptance(
+        &self,
+        change: &mut Change<'_>,
+        stored: &mut Stored<DeliveryRow>,
+        jws: &str,
+        window: Window,
+    ) -> Result<bool, Failure> {
+        change.job_done(ACCEPT, &stored.id);
         // The feed and the job may bring the same answer.
         if stored.value.state.phase != "requested" {
-            return change.commit().await;
+            return Ok(false);
         }
-        match apply(&mut change, &mut stored, Event::Accepted { window }, self.host.now()) {
+        match apply(change, stored, Event::Accepted { window }, self.host.now()) {
             Ok(_) => {
                 stored.value.accepted = Some(jws.to_owned());
                 let (_, at) = Slot::first(window, self.kept_now());
-                change.job(READY, id.as_bytes(), at);
-                change.delivery(&stored);
+                change.job(READY, &stored.id, at);
+                Ok(true)
             }
             // Cancelled, or its window is over.
-            Err(Failure::Problem(p)) if p.code() == "wrong_state" => {}
-            Err(other) => return Err(other),
+            Err(Failure::Problem(p)) if p.code() == "wrong_state" => Ok(false),
+            Err(other) => Err(other),
         }
-        change.commit().await
     }
 
     /// Follows one leg: hands its delegation in if need be, and asks how it stands now and then, in case the feed has
@@ -217,7 +232,7 @@ impl Carrier {
         }
         match self.ask_status(id).await {
             Ok(said) => {
-                again!(self.take_status(id, &said))?;
+                again!(self.take_news(id, None, &said))?;
                 again!(self.poll_again(WATCH, id, leg_ends.filter(|_| !passed).map(|end| end.plus_millis(1))))
             }
             Err(NotDone::Later) => again!(self.soon_again(WATCH, id)),
@@ -228,30 +243,56 @@ impl Carrier {
         }
     }
 
-    /// Keeps what the gateway says of a delivery, if it is news.
-    pub(crate) async fn take_status(&self, id: DeliveryId, said: &Value) -> Result<(), Failure> {
-        let (seq, state) = (said["seq"].as_u64().unwrap_or(0), said["state"].as_str().unwrap_or_default());
-        let reason = said["reason"].as_str();
+    /// Keeps what the gateway says of a delivery, if it is news: the owner's answer, where it comes with one, and how it stands,
+    /// together.
+    pub(crate) async fn take_news(
+        &self,
+        id: DeliveryId,
+        accepted: Option<(&str, Window)>,
+        said: &Value,
+    ) -> Result<(), Failure> {
         let mut stored = self.delivery(id).await?;
-        if seq <= stored.value.access.seq {
+        let mut change = Change::new(self);
+        let mut news = false;
+        if let Some((jws, window)) = accepted {
+            news |= self.note_acceptance(&mut change, &mut stored, jws, window)?;
+        }
+        news |= self.note_status(id, &mut change, &mut stored, said)?;
+        if news {
+            change.delivery(&stored);
+        } else if accepted.is_none() {
             return Ok(());
         }
+        change.commit().await
+    }
+
+    /// Adds how a delivery stands at the gateway; true if that is news.
+    fn note_status(
+        &self,
+        id: DeliveryId,
+        change: &mut Change<'_>,
+        stored: &mut Stored<DeliveryRow>,
+        said: &Value,
+    ) -> Result<bool, Failure> {
+        let (seq, state) = (said["seq"].as_u64().unwrap_or(0), said["state"].as_str().unwrap_or_default());
+        let reason = said["reason"].as_str();
+        if seq <= stored.value.access.seq {
+            return Ok(false);
+        }
         self.live.access(id, seq, self.host.now());
-        let mut change = Change::new(self);
         stored.value.access.seq = seq;
         stored.value.access.state = state.to_owned();
         stored.value.access.reason = reason.map(str::to_owned);
         change.journal(DELIVERIES, &stored.id, &format!("access_{state}"), &json!({}));
         if state == "blocked" {
             let stopped = Event::Stopped { reason: Reason::BlockedByOwner };
-            match apply(&mut change, &mut stored, stopped, self.host.now()) {
+            match apply(change, stored, stopped, self.host.now()) {
                 Ok(_) => {}
                 Err(Failure::Problem(p)) if p.code() == "wrong_state" => {}
                 Err(other) => return Err(other),
             }
         }
-        change.delivery(&stored);
-        change.commit().await
+        Ok(true)
     }
 
     /// Asks what is due, keeps the word, and plans the next question.

@@ -170,6 +170,7 @@ pub(crate) struct Carrier {
     pub bells: jobs::Bells,
     pub posting: feed::Posting,
     pub live: live::Live,
+    pub keyholder: gateway::KnownKeys,
     pub sites: http::sites::Sites,
     /// Challenges for staff who log in; made at start, for they last five minutes.
     pub nonces: NonceKey,
@@ -200,6 +201,7 @@ impl Carrier {
             bells: jobs::Bells::new(),
             posting: feed::Posting::default(),
             live: live::Live::default(),
+            keyholder: gateway::KnownKeys::default(),
             sites: http::sites::Sites::new(config.pages.as_ref(), shell).map_err(Broken::Config)?,
             nonces: NonceKey::from_bytes(shell.host.random()),
             gateway: shell.gateway.clone(),

@@ -10,7 +10,7 @@ use parcelshelf_core::id::{CourierId, DeliveryId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::from_b64;
-use parcelshelf_store::{Check, StoreError};
+use parcelshelf_store::{Check, JOURNAL_FORGOTTEN_MAX, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -24,7 +24,7 @@ use crate::db::{
 use crate::model::rounded_up;
 
 const DAY_S: i64 = 86_400;
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// A held delivery is looked at again after this.
 const HELD_AGAIN_S: i64 = DAY_S;
 
@@ -103,7 +103,9 @@ impl Carrier {
         let (now, r) = (self.kept_now(), &self.config.retention);
         let ago = |seconds: i64| now.plus_seconds(-seconds);
         self.engine.forget_answers(ago(i64::from(r.answers_hours) * 3_600)).await?;
-        self.engine.forget_journal(ago(i64::from(r.journal_days) * DAY_S)).await?;
+        let journal = ago(i64::from(r.journal_days) * DAY_S);
+        // A busy hour writes more than goes at once.
+        while self.engine.forget_journal(journal).await? >= u64::from(JOURNAL_FORGOTTEN_MAX) {}
         self.vault.keys().forget_destroyed(ago(i64::from(r.backups_days) * DAY_S)).await?;
         Ok(())
     }

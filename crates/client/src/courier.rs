@@ -1,5 +1,8 @@
 //! A courier's phone on the stop page: two keys, proofs over the keyholder's nonces, and the place of one stop.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
 use http::Method;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::id::{AttemptId, DeliveryId, GrantId};
@@ -60,12 +63,40 @@ impl Device {
     }
 }
 
+/// The header that says for which proof the answer is to bring the next nonce.
+const NEXT: &str = "parcelshelf-next";
+/// A nonce that came with an answer is used while it is younger than this: far less than the twenty seconds that it lives.
+const KEPT_MAX: Duration = Duration::from_secs(8);
+
+/// A nonce that came with an answer.
+#[derive(Debug)]
+struct KeptNonce {
+    wish: String,
+    nonce: String,
+    came: Duration,
+}
+
+/// For which proof a nonce is wanted.
+fn wish(act: Action, device: &Device, stop: &Stop) -> String {
+    format!("{}.{}.{}", act.code(), device.thumbprint(), sha256(&stop.last_link))
+}
+/// What a courier does next, mostly. Whoever does something else asks for a nonce.
+const fn after(act: Action) -> Action {
+    match act {
+        Action::Locate => Action::Describe,
+        Action::Describe | Action::Signal => Action::Open,
+        Action::Open | Action::Close => Action::Close,
+        Action::Lock => Action::Lock,
+    }
+}
+
 /// The stop page of one gateway on one device.
 #[derive(Debug, Clone)]
 pub struct StopPage {
     http: Http,
     host: Host,
     pinned: VerifiedKeys,
+    kept: Arc<Mutex<Option<KeptNonce>>>,
 }
 
 /// One stop: the delivery, and the last link (link 1, or the owner's own link 0 in a rehearsal).
@@ -112,11 +143,46 @@ impl StopPage {
     /// # Errors
     /// [`Failure`].
     pub async fn open(origin: &str, pinned: &VerifiedKeys, host: &Host) -> Result<Self, Failure> {
+        Self::opened(origin, pinned, host, None).await
+    }
+
+    /// The same, where device and stop are known: the answer brings the first nonce.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn open_for(
+        origin: &str,
+        pinned: &VerifiedKeys,
+        host: &Host,
+        device: &Device,
+        stop: &Stop,
+    ) -> Result<Self, Failure> {
+        Self::opened(origin, pinned, host, Some(wish(Action::Locate, device, stop))).await
+    }
+
+    async fn opened(origin: &str, pinned: &VerifiedKeys, host: &Host, next: Option<String>) -> Result<Self, Failure> {
         let http = Http::new(origin, &host.client);
-        let answer = http.get("/v1/keys", &[]).await?;
+        let headers: Vec<(&str, &str)> = next.iter().map(|next| (NEXT, next.as_str())).collect();
+        let (answer, nonce) = http.exchange(Method::GET, "/v1/keys", &headers, None).await?;
         let claims = pinned.claims();
         let pinned = Keys::verify(&text(&answer, "keys")?, &claims.log, &claims.iss, Moment::Used(host.now()))?;
-        Ok(Self { http, host: host.clone(), pinned })
+        let page = Self { http, host: host.clone(), pinned, kept: Arc::default() };
+        page.keep(next.as_deref().unwrap_or_default(), nonce);
+        Ok(page)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<KeptNonce>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn keep(&self, wish: &str, nonce: Option<String>) {
+        let came = self.host.clock.uptime();
+        *self.kept() = nonce.map(|nonce| KeptNonce { wish: wish.to_owned(), nonce, came });
+    }
+    /// The nonce that the last answer brought, if it is for this and young. Nobody gets it twice.
+    fn take(&self, wish: &str) -> Option<String> {
+        let kept = self.kept().take()?;
+        let young = self.host.clock.uptime().saturating_sub(kept.came) < KEPT_MAX;
+        (young && kept.wish == wish).then_some(kept.nonce)
     }
 
     #[must_use]
@@ -162,7 +228,12 @@ impl StopPage {
         position: Position,
         mut body: Value,
     ) -> Result<Prepared, Failure> {
-        let nonce = self.nonce(device, stop, act).await?;
+        let kept = self.take(&wish(act, device, stop));
+        let was_kept = kept.is_some();
+        let nonce = match kept {
+            Some(nonce) => nonce,
+            None => self.nonce(device, stop, act).await?,
+        };
         body["phone"] = json!(self.phone(device, stop, position, &nonce)?);
         let body = body.to_string().into_bytes();
         let path = format!("/v1/stops/{}/{}", stop.delivery, act.code());
@@ -171,7 +242,8 @@ impl StopPage {
         let jti = TokenId::from_bytes(self.host.random());
         let claims = ProofClaims::new(jti, &request, &nonce, &stop.last_link, act, self.host.now());
         let proof = Proof::sign(&claims, &device.key)?;
-        Ok(Prepared { path, link: format!("DPoP {}", stop.last_link), proof, body })
+        let next = wish(after(act), device, stop);
+        Ok(Prepared { path, link: format!("DPoP {}", stop.last_link), proof, body, next, was_kept })
     }
 
     /// Sends what was prepared. Sending it again is safe: the keyholder answers a proof that it has seen with the same
@@ -180,8 +252,15 @@ impl StopPage {
     /// # Errors
     /// [`Failure`].
     pub async fn send(&self, prepared: &Prepared) -> Result<Value, Failure> {
-        let headers = [("authorization", prepared.link.as_str()), ("dpop", prepared.proof.as_str())];
-        self.http.send(Method::POST, &prepared.path, &headers, Some(prepared.body.clone())).await
+        let headers = [
+            ("authorization", prepared.link.as_str()),
+            ("dpop", prepared.proof.as_str()),
+            (NEXT, prepared.next.as_str()),
+        ];
+        let sent = self.http.exchange(Method::POST, &prepared.path, &headers, Some(prepared.body.clone())).await;
+        let (answer, nonce) = sent?;
+        self.keep(&prepared.next, nonce);
+        Ok(answer)
     }
 
     async fn act(
@@ -192,8 +271,15 @@ impl StopPage {
         at: Position,
         body: Value,
     ) -> Result<Value, Failure> {
-        let prepared = self.prepare(device, stop, act, at, body).await?;
-        self.send(&prepared).await
+        let prepared = self.prepare(device, stop, act, at, body.clone()).await?;
+        match self.send(&prepared).await {
+            // It had been kept for too long after all: one that is asked for now.
+            Err(failure) if prepared.was_kept && failure.code().is_some_and(|code| code.starts_with("nonce_")) => {
+                let prepared = self.prepare(device, stop, act, at, body).await?;
+                self.send(&prepared).await
+            }
+            answer => answer,
+        }
     }
 
     fn unseal(&self, device: &Device, stop: &Stop, purpose: Sealed, answer: &Value) -> Result<Vec<u8>, Failure> {
@@ -233,8 +319,8 @@ impl StopPage {
         labels: &[Hash],
     ) -> Result<AttemptId, Failure> {
         let labels: Vec<String> = labels.iter().map(Hash::to_string).collect();
-        let prepared = self.prepare(device, stop, Action::Open, at, json!({"labels": labels})).await?;
-        Self::attempt_of(&self.send(&prepared).await?)
+        let answer = self.act(device, stop, Action::Open, at, json!({"labels": labels})).await?;
+        Self::attempt_of(&answer)
     }
 
     /// The attempt that an answer to *open* names.
@@ -305,7 +391,10 @@ impl StopPage {
         let context = Context { sender: &sender, recipient: &to, delivery: &about, seq: 0 };
         let sealed = seal::seal(&*self.host.entropy, owner, Sealed::Photo, &context, picture)?;
         let body = json!({"attempt": attempt.to_string(), "photo": b64(&sealed)});
-        self.http.post(&format!("/v1/stops/{}/photos", stop.delivery), &[], &body).await?;
+        let (path, next) = (format!("/v1/stops/{}/photos", stop.delivery), wish(Action::Close, device, stop));
+        let body = body.to_string().into_bytes();
+        let (_, nonce) = self.http.exchange(Method::POST, &path, &[(NEXT, next.as_str())], Some(body)).await?;
+        self.keep(&next, nonce);
         Ok((sha256(&sealed), sealed))
     }
 }
@@ -317,6 +406,10 @@ pub struct Prepared {
     link: String,
     proof: String,
     body: Vec<u8>,
+    /// For what the answer is to bring the next nonce.
+    next: String,
+    /// Its nonce came with an answer and was not asked for.
+    was_kept: bool,
 }
 impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

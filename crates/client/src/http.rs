@@ -106,6 +106,17 @@ impl Http {
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> Result<Value, Failure> {
+        self.exchange(method, path, headers, body).await.map(|(answer, _)| answer)
+    }
+
+    /// The same, with the next nonce, if the answer brings one.
+    pub(crate) async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Result<(Value, Option<String>), Failure> {
         let mut request = Request::builder().method(method).uri(self.url(path));
         for (name, value) in headers {
             let name: HeaderName = name.parse().map_err(|_| Failure::Unexpected("a header has no such name"))?;
@@ -117,8 +128,9 @@ impl Http {
         }
         let request = request.body(body.unwrap_or_default().into()).map_err(|_| Failure::Unexpected("not a URL"))?;
         let answer = self.answer(request).await?;
+        let nonce = answer.headers.get("dpop-nonce").and_then(|n| n.to_str().ok()).map(str::to_owned);
         let bytes = answer.body.ok_or(Failure::Unexpected("an answer is too long or broke off"))?;
-        read(answer.status, &bytes)
+        read(answer.status, &bytes).map(|said| (said, nonce))
     }
 
     /// # Errors

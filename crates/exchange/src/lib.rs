@@ -18,6 +18,7 @@
 //! ```
 
 mod network;
+mod socket;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -84,14 +85,12 @@ impl Client {
     /// # Errors
     /// [`BadSetUp`] when TLS cannot be set up.
     pub fn network(timer: Arc<dyn Timer>) -> Result<Self, BadSetUp> {
-        Ok(Self { way: Arc::new(network::Net::new(None)?), timer })
+        Ok(Self { way: Arc::new(network::Net::new()?), timer })
     }
     /// Every request goes to one Unix socket, whatever host its address names.
-    ///
-    /// # Errors
-    /// [`BadSetUp`].
-    pub fn unix(socket: &Path, timer: Arc<dyn Timer>) -> Result<Self, BadSetUp> {
-        Ok(Self { way: Arc::new(network::Net::new(Some(socket))?), timer })
+    #[must_use]
+    pub fn unix(socket: &Path, timer: Arc<dyn Timer>) -> Self {
+        Self { way: Arc::new(socket::Socket::new(socket)), timer }
     }
     /// Over a way of one's own.
     #[must_use]

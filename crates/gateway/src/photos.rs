@@ -61,9 +61,10 @@ fn id_of(delivery: DeliveryId, hash: Hash) -> Vec<u8> {
     responses((status = 201, body = Kept)))]
 pub(crate) async fn leave(
     State(front): State<Arc<Front>>,
+    headers: HeaderMap,
     StrictPath(delivery): StrictPath<String>,
     StrictJson { value, .. }: StrictJson<Photo, BODY_MAX>,
-) -> Result<(StatusCode, Json<Kept>), Problem> {
+) -> Result<(StatusCode, HeaderMap, Json<Kept>), Problem> {
     let delivery = delivery_of(&delivery)?;
     let wrong = |what: &'static str| Problem::new(422, "body_wrong_member", what);
     let attempt = AttemptId::parse(&value.attempt).map_err(|_| wrong("an attempt has 22 characters"))?;
@@ -72,18 +73,21 @@ pub(crate) async fn leave(
     // Only whoever took part knows an attempt that exists.
     let path = format!("/v1/attempts/{attempt}");
     let url = format!("{}{path}", front.config.stop_origin);
-    let known = relay::send(&front, Method::GET, &path, HeaderMap::new(), &url, None, Bytes::new()).await?;
+    let wanted = relay::next_wanted(&headers);
+    let known = relay::send(&front, Method::GET, &path, wanted, &url, None, Bytes::new()).await?;
     let said: serde_json::Value = serde_json::from_slice(&known.body).unwrap_or_default();
     // An attempt at another door is no reason to keep something here.
     if !known.status.is_success() || said["delivery"] != delivery.to_string() {
         return Err(Problem::new(404, "attempt_unknown", "there is no such attempt"));
     }
+    // The close that follows needs no question for its nonce.
+    let nonce = relay::next_nonce(&known.headers);
     let there = of_delivery(&front, delivery).await?;
     let hash = sha256(&sealed);
     let id = id_of(delivery, hash);
     let out = Json(Kept { hash: hash.to_string() });
     if there.iter().any(|row| row.id == id) {
-        return Ok((StatusCode::CREATED, out));
+        return Ok((StatusCode::CREATED, nonce, out));
     }
     if there.len() >= PER_DELIVERY as usize {
         return Err(Problem::new(409, "too_many_photos", "this delivery has enough photos"));
@@ -94,7 +98,7 @@ pub(crate) async fn leave(
     let kept = rows::entry(PHOTOS, &id, "photo_kept");
     let batch = Batch { at: Some(front.host.now()), puts: vec![put], journal: vec![kept], ..Batch::default() };
     match front.commit(batch).await {
-        Ok(()) | Err(CommitError::Conflict(_)) => Ok((StatusCode::CREATED, out)),
+        Ok(()) | Err(CommitError::Conflict(_)) => Ok((StatusCode::CREATED, nonce, out)),
         Err(other) => Err(store_problem(other)),
     }
 }

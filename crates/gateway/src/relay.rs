@@ -27,14 +27,19 @@ const ANSWER_MAX: usize = 1 << 20;
 const WALLET: HeaderName = HeaderName::from_static("parcelshelf-wallet");
 const PUBLIC_URL: HeaderName = HeaderName::from_static("parcelshelf-forwarded-url");
 /// What goes on from the client, besides the body.
-const PASSED: [HeaderName; 4] = [
+const PASSED: [HeaderName; 5] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     HeaderName::from_static("dpop"),
     HeaderName::from_static("parcelshelf-certificate"),
+    NEXT,
 ];
+/// For which proof a client wants its next nonce.
+const NEXT: HeaderName = HeaderName::from_static("parcelshelf-next");
+/// The next nonce.
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// What comes back.
-const RETURNED: [HeaderName; 3] = [header::CONTENT_TYPE, header::CACHE_CONTROL, header::RETRY_AFTER];
+const RETURNED: [HeaderName; 4] = [header::CONTENT_TYPE, header::CACHE_CONTROL, header::RETRY_AFTER, DPOP_NONCE];
 
 /// The relay for one path of the keyholder's document.
 pub(crate) fn route(item: &PathItem) -> MethodRouter<Arc<Front>> {
@@ -114,6 +119,15 @@ async fn strict(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let bytes = axum::body::to_bytes(body, BODY_MAX).await.map_err(too_large)?;
     json::check(&bytes)?;
     Ok(bytes)
+}
+
+/// The wish for a nonce alone, for a question of the front's own on a client's behalf.
+pub(crate) fn next_wanted(from: &HeaderMap) -> HeaderMap {
+    from.get(NEXT).map(|wish| (NEXT, wish.clone())).into_iter().collect()
+}
+/// The nonce alone, for an answer of the front's own.
+pub(crate) fn next_nonce(from: &HeaderMap) -> HeaderMap {
+    from.get(DPOP_NONCE).map(|nonce| (DPOP_NONCE, nonce.clone())).into_iter().collect()
 }
 
 /// What the keyholder answered.

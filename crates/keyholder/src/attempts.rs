@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use parcelshelf_access::{AccessError, Command, Prepared, Reconciled, Sent};
-use parcelshelf_core::actuation::{Confirmation, Outcome, Refusal};
+use parcelshelf_access::{Command, Prepared, Sent};
+use parcelshelf_core::actuation::{Confirmation, Outcome, Refusal, Source};
 use parcelshelf_core::id::{AccessPointId, AttemptId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
@@ -28,10 +28,11 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Keyholder;
+use crate::asking::{Asked, Which, ask, nothing_more};
 use crate::db::{ChainOf, Change, Index, Stored, delivery_key};
 use crate::failure::{Failure, broken};
 use crate::makers::Line;
-use crate::rows::{AttemptRow, GrantRow, NonceRow};
+use crate::rows::{AttemptPart, AttemptRow, GrantRow, NonceRow};
 use crate::{car, convert, housekeeping};
 
 /// A stop waits at most this long for open trunks; then the next start takes them over.
@@ -68,24 +69,6 @@ enum Message {
     Read(Event),
     /// The same device asks once more. Answers whether a new command is intended.
     Again(OpenPermit, FreshProof, oneshot::Sender<bool>),
-}
-
-/// Which of an attempt's two kinds of commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
-    Open,
-    Lock,
-}
-
-/// A command whose result the maker gives later.
-#[derive(Debug, Default)]
-struct Asked {
-    /// Of the newest command.
-    number: u32,
-    /// The next question is due then.
-    at: Option<Timestamp>,
-    /// No more questions after that: a maker that still has no answer will have none.
-    until: Option<Timestamp>,
 }
 
 struct Live {
@@ -239,6 +222,8 @@ struct Driver {
     lock: Asked,
     /// A handle is in the row that is not on the disk yet.
     handle_is_new: bool,
+    /// The page asks for a hand at the handle, as it was told last.
+    wants_hand: bool,
 }
 
 impl Driver {
@@ -253,6 +238,7 @@ impl Driver {
         let (own, inbox) = mpsc::unbounded_channel();
         Self {
             k: Arc::clone(k),
+            wants_hand: attempt.wants_handle_check(),
             attempt: Some(attempt),
             row,
             ids,
@@ -410,14 +396,14 @@ impl Driver {
     async fn answered(&mut self, which: Which, sent: Sent) {
         let last_word =
             !matches!(sent.outcome, Outcome::Unknown | Outcome::Done(Confirmation::Accepted | Confirmation::Delivered));
-        if let (false, Some(handle)) = (last_word, &sent.handle)
-            && self.keep_handle(which, handle).await
-            && self.ask_later(which, sent.retry_after)
-        {
-            if which == Which::Open {
-                self.step(Event::CommandUnderWay { may_act_until: sent.may_act_until }).await;
+        if let (false, Some(handle)) = (last_word, &sent.handle) {
+            let asks = self.ask_later(which, sent.retry_after);
+            let under_way = Event::CommandUnderWay { may_act_until: sent.may_act_until };
+            let under_way = (asks && which == Which::Open).then_some(under_way);
+            if self.keep_handle(which, handle, under_way).await && asks {
+                return;
             }
-            return;
+            self.asked(which).at = None;
         }
         let Sent { outcome, may_act_until, ready_until, .. } = sent;
         if (which, outcome) == (Which::Open, Outcome::DidNotHappen(Refusal::OwnerActionNeeded)) {
@@ -431,20 +417,20 @@ impl Driver {
         }
     }
 
-    /// Stores the handle of a command. False when it cannot be stored: then nobody waits for it.
-    async fn keep_handle(&mut self, which: Which, handle: &[u8]) -> bool {
+    /// Stores the handle of a command together with what it tells. False when it cannot be stored: then nobody waits for it.
+    async fn keep_handle(&mut self, which: Which, handle: &[u8], told: Option<Event>) -> bool {
+        // Another question to the same address: what was stored before serves.
+        if self.row_handle(which).is_some() {
+            self.step_through(told).await;
+            return true;
+        }
         let name = which.handle_name();
         let Ok(sealed) = self.k.db.vault.seal(&delivery_key(self.ids.delivery), name, handle).await else {
             return false;
         };
-        let same = self.row_handle(which).is_some();
-        if same {
-            // Another question to the same address; what was stored before serves.
-            return true;
-        }
         *self.row_handle(which) = Some(sealed);
         self.handle_is_new = true;
-        self.step_through([]).await;
+        self.step_through(told).await;
         self.k.step(which.kept());
         true
     }
@@ -546,11 +532,15 @@ impl Driver {
         if state == self.row.value.state && !says_something && !self.handle_is_new {
             return Ok(());
         }
+        if self.is_a_locks_word_alone(&state, effects) {
+            return Ok(());
+        }
         let k = Arc::clone(&self.k);
         let mut change = Change::new(&k.db, &k.host);
         let mut row = self.row.clone();
         // Whoever follows it is answered when there is something to see.
-        row.value.seq += u64::from(row.value.state.shown() != state.shown());
+        let wants_hand = self.attempt().wants_handle_check();
+        row.value.seq += u64::from(row.value.state.shown() != state.shown() || wants_hand != self.wants_hand);
         row.value.state = state;
         self.record(&mut change, &mut row.value, effects).await?;
         if effects.contains(&Effect::SendLock) {
@@ -576,8 +566,21 @@ impl Driver {
             row.version = Version::Is(version + 1);
         }
         self.row = row;
-        self.handle_is_new = false;
+        (self.handle_is_new, self.wants_hand) = (false, wants_hand);
         Ok(())
+    }
+
+    /// A maker's word on a lock that can be seen proves nothing: it is written with the reading that follows at once, or with the
+    /// next try. Lost in a crash it is not missed, for locking may be repeated.
+    fn is_a_locks_word_alone(&self, state: &AttemptPart, effects: &[Effect]) -> bool {
+        let word = |e: &Effect| matches!(e, Effect::Record(RecordKind::LockAnswered(_)));
+        let quiet = |e: &Effect| word(e) || matches!(e, Effect::ReadCar { .. } | Effect::SetTimer { .. });
+        self.line.facts().lock_state == Source::Observed
+            && effects.iter().any(word)
+            && effects.iter().all(quiet)
+            && !self.handle_is_new
+            && !state.ended
+            && self.row.value.state.shown() == state.shown()
     }
 
     /// The last look before a command leaves: under another block epoch it does not.
@@ -796,65 +799,6 @@ impl Driver {
             let asked = ask(&k, &line, &ids, which, &prepared, handle.as_deref()).await;
             let _ = own.send(Message::Answered(which, number, asked));
         });
-    }
-}
-
-impl Which {
-    /// Under which name its handle is sealed.
-    const fn handle_name(self) -> &'static str {
-        match self {
-            Self::Open => "handle",
-            Self::Lock => "lock_handle",
-        }
-    }
-    /// Under which name its bytes are sealed.
-    const fn prepared_name(self) -> &'static str {
-        match self {
-            Self::Open => "prepared",
-            Self::Lock => "lock",
-        }
-    }
-    const fn before_ask(self) -> &'static str {
-        match self {
-            Self::Open => "before:ask_open",
-            Self::Lock => "before:ask_lock",
-        }
-    }
-    const fn kept(self) -> &'static str {
-        match self {
-            Self::Open => "after:keep_open_handle",
-            Self::Lock => "after:keep_lock_handle",
-        }
-    }
-}
-
-const fn nothing_more(outcome: Outcome) -> Sent {
-    Sent { outcome, may_act_until: None, ready_until: None, handle: None, retry_after: None }
-}
-
-/// What the maker says became of a command. Silence and a quota tell nothing of the car: with the handle it is asked again.
-async fn ask(k: &Arc<Keyholder>, line: &Line, ids: &Ids, which: Which, prepared: &str, handle: Option<&str>) -> Sent {
-    let key = delivery_key(ids.delivery);
-    let handle = match handle {
-        Some(sealed) => k.db.vault.open(&key, which.handle_name(), sealed).await.ok().flatten(),
-        None => None,
-    };
-    let prepared = k.db.vault.open(&key, which.prepared_name(), prepared).await.ok().flatten();
-    let later = |retry_after: Option<Duration>| Sent {
-        handle: handle.as_ref().map(|h| h.to_vec()),
-        retry_after,
-        ..nothing_more(Outcome::Unknown)
-    };
-    let Some(prepared) = prepared.map(|bytes| Prepared::from_bytes(bytes.to_vec())) else {
-        return nothing_more(Outcome::Unknown);
-    };
-    let Ok(session) = k.session(ids.wallet, line.facts().maker).await else { return later(None) };
-    match line.reconcile(&session, &prepared, handle.as_ref().map(|h| h.as_slice())).await {
-        Ok(Reconciled::Outcome(sent)) => sent,
-        // Only the car tells.
-        Ok(Reconciled::AskTheCar) => nothing_more(Outcome::Unknown),
-        Err(AccessError::RateLimited { retry_after }) => later(retry_after),
-        Err(_) => later(None),
     }
 }
 

@@ -112,7 +112,8 @@ impl Keyholder {
         delivery: DeliveryId,
     ) -> Result<Bundle, Failure> {
         let row = &grant.value;
-        let (Some(request), Some(delegation_cert)) = (row.request.clone(), row.delegation_cert.clone()) else {
+        let (Some(request), Some(delegation_cert)) = (row.papers.request.clone(), row.papers.delegation_cert.clone())
+        else {
             return Err(Problem::new(409, "no_bundle", "a rehearsal has no case: no carrier took part").into());
         };
         let chain = self.chain_since_grant(grant, delivery).await?;
@@ -121,15 +122,15 @@ impl Keyholder {
         if undecided {
             return Err(not_ready("something may still open"));
         }
-        let assertion = Assertion::parse(row.assertion.as_bytes())?;
-        let keys = self.keys_row(&row.keys_entry).await?;
+        let assertion = Assertion::parse(row.papers.assertion.as_bytes())?;
+        let keys = self.keys_row(&row.papers.keys_entry).await?;
         let carrier = self.db.get::<CarrierRow>(carrier_of(row)?.as_bytes()).await?;
         let carrier = carrier.ok_or_else(|| broken("a carrier is missing"))?.value;
         let (devices, device_records) = self.devices_of(row, &chain).await?;
         let (passkeys, passkey_records) = self.passkeys_of(owner, &assertion).await?;
 
         let mut registry =
-            vec![self.record_by_entry(&row.keys_entry).await?, self.record_by_entry(&carrier.entry).await?];
+            vec![self.record_by_entry(&row.papers.keys_entry).await?, self.record_by_entry(&carrier.entry).await?];
         registry.extend(device_records);
         registry.extend(passkey_records);
         let (records, checkpoint) = self.evidence(&registry, &chain).await?;
@@ -155,9 +156,9 @@ impl Keyholder {
             devices,
             passkeys,
             request,
-            grant: row.grant.clone(),
+            grant: row.papers.grant.clone(),
             assertion,
-            accepted: row.accepted.clone(),
+            accepted: row.papers.accepted.clone(),
             delegations: named("delegation_accepted").collect(),
             proofs,
             records,
@@ -222,7 +223,7 @@ impl Keyholder {
             records.push(self.record_by_entry(&known.entry).await?);
             evidence.push(DeviceEvidence { depot_cert: known.depot_cert, device_cert: known.device_cert });
         }
-        debug_assert!(seen.len() <= row.delegations.len());
+        debug_assert!(seen.len() <= row.papers.delegations.len());
         Ok((evidence, records))
     }
 

@@ -4,6 +4,7 @@ use parcelshelf_access::{AccessError, Closures, Facts, LidState, Located, LockSt
 use parcelshelf_core::actuation::{Outcome, Source};
 use parcelshelf_opening::attempt::{CarReading, Lid, Lock};
 use parcelshelf_opening::conditions::{Consents, Fact};
+use parcelshelf_opening::readiness::Question;
 
 use crate::Keyholder;
 use crate::failure::Failure;
@@ -100,6 +101,31 @@ impl Keyholder {
             located: unless_fatal(located)?,
             sources: Sources::of(car.line.facts()),
         })
+    }
+
+    /// Asks the maker for what a question of readiness is judged on, and for nothing else: makers count, and some bill.
+    pub(crate) async fn look_for(
+        &self,
+        question: Question,
+        car: &Reached,
+        with_place: bool,
+    ) -> Result<CarNow, Failure> {
+        match question {
+            Question::EveningBefore => self.look_whether_reachable(car).await,
+            Question::StartOfWindow if with_place => self.look_where(car).await,
+            Question::StartOfWindow => Ok(Self::silent(car)),
+            Question::TenMinutesBefore => self.look(car, with_place).await,
+        }
+    }
+
+    /// Whether the car can be reached. Where the maker does not say, its lids are read: then at least the permission is tried.
+    async fn look_whether_reachable(&self, car: &Reached) -> Result<CarNow, Failure> {
+        let reach = car.line.reachability(&car.session).await;
+        self.heed(car, reach.as_ref().err()).await;
+        match unless_fatal(reach)? {
+            Some(Reachability::Unknown) | None => self.look(car, false).await,
+            Some(reachability) => Ok(CarNow { reachability, ..Self::silent(car) }),
+        }
     }
 
     /// What is known of a car that does not answer.

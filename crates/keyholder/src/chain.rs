@@ -6,7 +6,6 @@ use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::cert::VerifiedCert;
 use parcelshelf_protocol::content::Phone;
 use parcelshelf_protocol::encoding::{Thumbprint, from_b64};
-use parcelshelf_protocol::grant::Grant;
 use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::proof::HttpRequest;
 use parcelshelf_protocol::seal::{self, Context, Purpose, SealPublicKey};
@@ -67,31 +66,31 @@ impl Keyholder {
         moment: Moment,
     ) -> Result<Held, Failure> {
         let grant = self.grant(delivery).await?;
-        let row = &grant.value;
+        let (row, papers) = (&grant.value, &grant.value.papers);
         // Locking and closing wait for nobody.
-        if !matches!(moment, Moment::Any) {
+        let waits = !matches!(moment, Moment::Any);
+        if waits {
             self.log_is_confirmed()?;
-            self.not_void(Grant::verify(&row.grant)?.claims().iat)?;
         }
         let owner = self.wallet(wallet_of(row)?).await?;
-        let assertion = Assertion::parse(row.assertion.as_bytes())?;
+        let assertion = Assertion::parse(papers.assertion.as_bytes())?;
         let passkeys = owner.value.keys();
-        let (delegation, path) = if row.request.is_some() {
-            let at = row.delegations.iter().position(|d| d.jws == shown.link);
+        let (delegation, path) = if papers.request.is_some() {
+            let at = papers.delegations.iter().position(|d| d.jws == shown.link);
             let at = at.ok_or_else(|| Problem::new(403, "delegation_unknown", "this delegation was never accepted"))?;
             // After a reassignment the first courier can still shut and lock, nothing else.
-            let superseded = at + 1 < row.delegations.len() && !matches!(act, Action::Lock | Action::Close);
+            let superseded = at + 1 < papers.delegations.len() && !matches!(act, Action::Lock | Action::Close);
             if superseded {
                 return Err(Problem::new(403, "delegation_superseded", "this stop was given to another courier").into());
             }
             (Some(shown.link.as_str()), Some(self.path(row, at).await?))
-        } else if row.grant == shown.link {
+        } else if papers.grant == shown.link {
             (None, None)
         } else {
             return Err(Problem::new(403, "delegation_unknown", "this is not the grant of this delivery").into());
         };
         let input = ChainInput {
-            grant: &row.grant,
+            grant: &papers.grant,
             assertion: &assertion,
             delegation,
             proof: &shown.proof,
@@ -111,6 +110,9 @@ impl Keyholder {
             }),
         };
         let chain = verify::chain(&input, &facts, moment)?;
+        if waits {
+            self.not_void(chain.grant().claims().iat)?;
+        }
         if chain.delivery() != Some(delivery) {
             return Err(parcelshelf_protocol::Refused::DelegationWrongDelivery.into());
         }
@@ -119,7 +121,7 @@ impl Keyholder {
                 parcelshelf_protocol::cert::Subject::Device { seal } => seal.clone(),
                 _ => return Err(parcelshelf_protocol::Refused::CertWrongRole.into()),
             },
-            None => SealPublicKey::parse(&row.seal_key).ok_or_else(|| broken("a sealing key is none"))?,
+            None => SealPublicKey::parse(&papers.seal_key).ok_or_else(|| broken("a sealing key is none"))?,
         };
         let authority = path.as_ref().map(|p| Authority {
             root: p.carrier.claims().key.thumb(),
@@ -134,7 +136,7 @@ impl Keyholder {
     }
 
     async fn path(&self, row: &GrantRow, at: usize) -> Result<Path, Failure> {
-        let part = row.delegations.get(at).ok_or_else(|| broken("a delegation vanished"))?;
+        let part = row.papers.delegations.get(at).ok_or_else(|| broken("a delegation vanished"))?;
         let device = Thumbprint::parse(&part.device).ok_or_else(|| broken("a device's thumbprint is none"))?;
         let (_, carrier) = self.carrier(carrier_of(row)?, Moment::Any).await?;
         let delegation = self.delegation_cert(&part.cert, &carrier, Moment::Any)?;

@@ -19,11 +19,12 @@ use parcelshelf_store::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::erasure::OWNER;
 use crate::failure::Failure;
 use crate::known_rows::KnownRows;
-use crate::rows::{HeadRow, RecordRow};
+use crate::rows::{HeadRow, PapersRow, RecordRow};
 use crate::vault::{Row, Vault};
 
 /// The stream of log entries.
@@ -35,10 +36,14 @@ const JOURNAL_MINUTES: i64 = 15;
 /// A type of row.
 pub(crate) trait RowType: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     const TABLE: &'static str;
+    /// Whether papers belong to it: a row of the same id that is read with it and written by whoever changes them.
+    const HAS_PAPERS: bool = false;
     /// Whose data key seals the row; `None`: nothing in it is about a person.
     fn owner(&self, _id: &[u8]) -> Option<String> {
         None
     }
+    /// They were read.
+    fn set_papers(&mut self, _papers: PapersRow) {}
 }
 
 /// A row that was read, with the version to expect when it is written.
@@ -85,29 +90,47 @@ impl Db {
     }
 
     async fn read<T: RowType>(&self, id: &[u8], state: &[u8]) -> Result<Option<T>, StoreError> {
-        let Some((mac, content)) = state.split_at_checked(MAC_BYTES) else { return Ok(None) };
+        let Some(mac) = state.get(..MAC_BYTES) else { return Ok(None) };
         if let Some(known) = self.known.get(id, mac) {
             return Ok(Some(known));
         }
-        if !self.vault.row_is_ours(T::TABLE, id, content, mac) {
-            tracing::error!(table = T::TABLE, "a row does not carry our proof and is passed over");
+        let content = self.content(T::TABLE, id, state).await?;
+        let Some(mut value) = content.and_then(|c| parsed::<T>(&c)) else { return Ok(None) };
+        if T::HAS_PAPERS {
+            // After the row: whoever changes them writes it as well, so that deciding on newer ones ends in a conflict.
+            let Some(papers) = self.papers(id).await? else { return Ok(None) };
+            value.set_papers(papers);
+        }
+        self.known.put(id, state, &value);
+        Ok(Some(value))
+    }
+
+    async fn papers(&self, id: &[u8]) -> Result<Option<PapersRow>, StoreError> {
+        let Some(row) = self.engine.get(PapersRow::TABLE, id).await? else {
+            tracing::error!(table = PapersRow::TABLE, "a row is missing");
+            return Ok(None);
+        };
+        let content = self.content(PapersRow::TABLE, id, &row.state).await?;
+        Ok(content.and_then(|c| parsed(&c)))
+    }
+
+    /// What a row holds, if it is ours and its key is there.
+    async fn content(
+        &self,
+        table: &'static str,
+        id: &[u8],
+        state: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let Some((mac, content)) = state.split_at_checked(MAC_BYTES) else { return Ok(None) };
+        if !self.vault.row_is_ours(table, id, content, mac) {
+            tracing::error!(table, "a row does not carry our proof and is passed over");
             return Ok(None);
         }
-        let content = match self.vault.open_row(T::TABLE, id, content).await? {
-            Row::Open(content) => content,
-            Row::Erased => return Ok(None),
+        match self.vault.open_row(table, id, content).await? {
+            Row::Open(content) => Ok(Some(content)),
+            Row::Erased => Ok(None),
             Row::Broken => {
-                tracing::error!(table = T::TABLE, "a row cannot be opened");
-                return Ok(None);
-            }
-        };
-        match serde_json::from_slice(&content) {
-            Ok(value) => {
-                self.known.put(id, state, &value);
-                Ok(Some(value))
-            }
-            Err(_) => {
-                tracing::error!(table = T::TABLE, "a row is not what this version writes");
+                tracing::error!(table, "a row cannot be opened");
                 Ok(None)
             }
         }
@@ -181,6 +204,14 @@ impl Db {
     }
 }
 
+fn parsed<T: RowType>(content: &[u8]) -> Option<T> {
+    let value = serde_json::from_slice(content);
+    if value.is_err() {
+        tracing::error!(table = T::TABLE, "a row is not what this version writes");
+    }
+    value.ok()
+}
+
 /// A row that is going to be written: sealed when everything about it is decided, for that may wait for a new key's flush.
 struct Draft {
     /// With the content in the open.
@@ -248,6 +279,14 @@ impl<'a> Change<'a> {
     }
     pub fn update<T: RowType>(&mut self, stored: &Stored<T>, index: Index) {
         self.put(&stored.id, stored.version, &stored.value, index);
+    }
+    /// Writes a row that is another than it was; of one that is not, the version must hold all the same.
+    pub fn update_from<T: RowType + PartialEq>(&mut self, before: &T, stored: &Stored<T>, index: Index) {
+        if stored.value == *before && stored.version != Version::Absent {
+            self.check(stored);
+        } else {
+            self.update(stored, index);
+        }
     }
     pub fn delete<T: RowType>(&mut self, stored: &Stored<T>) {
         self.batch.deletes.push(stored.check());
@@ -401,4 +440,94 @@ pub(crate) fn openings_of(json: &[u8]) -> Option<Vec<Opening>> {
     all.into_iter()
         .map(|(name, salt, value)| Some(Opening { name, salt: from_b64(&salt)?.try_into().ok()?, value }))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use parcelshelf_store::keys::MemoryKeys;
+    use parcelshelf_store::memory::MemoryEngine;
+    use parcelshelf_vault::Epochs;
+
+    use super::*;
+    use crate::rows::{GrantRow, StatusPart, UsePart};
+
+    const ID: [u8; 16] = [7; 16];
+
+    fn grant(papers: &PapersRow) -> GrantRow {
+        let use_state =
+            UsePart { grant_id: String::from("g"), nbf_ms: 1, exp_ms: 2, epoch: 0, blocked_ms: None, uses: Vec::new() };
+        GrantRow {
+            v: 2,
+            wallet: String::from("w"),
+            cnf: String::from("c"),
+            access_point: String::from("a"),
+            use_state,
+            parkings: Vec::new(),
+            located: Vec::new(),
+            attempts: 0,
+            proofs: 0,
+            ready_asked: Vec::new(),
+            woken_ms: None,
+            status: StatusPart { seq: 1, state: String::from("granted"), reason: None },
+            denied: Vec::new(),
+            hold: None,
+            erasing: false,
+            papers: Arc::new(papers.clone()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_grant_is_read_with_its_papers_which_are_not_written_with_it() {
+        let host = Host::system();
+        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::default());
+        let kms = Arc::new(Epochs::derived(&[1; 32], Arc::clone(&host.entropy)));
+        let vault = Arc::new(Vault::new(&[1; 32], kms, Arc::new(MemoryKeys::default()), Arc::clone(&host.entropy)));
+        // Each remembers nothing of what the one before has read.
+        let db = || Db::new(Arc::clone(&engine), Arc::clone(&vault));
+
+        let papers = PapersRow { v: 1, grant: "signed".repeat(1_000), ..PapersRow::default() };
+        let first = db();
+        let mut change = Change::new(&first, &host);
+        change.put(&ID, Version::Absent, &papers, Index::new());
+        change.put(&ID, Version::Absent, &grant(&papers), Index::new());
+        change.commit().await.unwrap();
+        assert!(first.get::<GrantRow>(&ID).await.unwrap().is_some(), "as it is remembered");
+        let second = db();
+        let mut stored = second.get::<GrantRow>(&ID).await.unwrap().unwrap();
+        assert_eq!(stored.value, grant(&papers));
+
+        stored.value.attempts = 1;
+        let mut change = Change::new(&second, &host);
+        change.update(&stored, Index::new());
+        change.commit().await.unwrap();
+        assert_eq!(db().get::<GrantRow>(&ID).await.unwrap().unwrap().value, stored.value);
+        let written = engine.get("grant", &ID).await.unwrap().unwrap();
+        assert!(written.state.len() < 1_000, "{} bytes", written.state.len());
+        let kept = engine.get("papers", &ID).await.unwrap().unwrap();
+        assert_eq!((written.version, kept.version), (2, 1));
+
+        // With somebody else's papers, or with none, there is no grant.
+        let put = |state: Vec<u8>, expected| Put {
+            table: String::from("papers"),
+            id: ID.to_vec(),
+            expected,
+            state,
+            index: Index::new(),
+        };
+        let mut bent = kept.state.clone();
+        *bent.last_mut().unwrap() ^= 1;
+        for (state, expected) in [(bent, Version::Is(1)), (written.state.clone(), Version::Is(2))] {
+            engine.commit(Batch { puts: vec![put(state, expected)], ..Batch::default() }).await.unwrap();
+            assert!(db().get::<GrantRow>(&ID).await.unwrap().is_none());
+        }
+        let gone = Check { table: String::from("papers"), id: ID.to_vec(), version: Version::Is(3) };
+        engine.commit(Batch { deletes: vec![gone], ..Batch::default() }).await.unwrap();
+        assert!(db().get::<GrantRow>(&ID).await.unwrap().is_none());
+        // And with the key both go.
+        engine.commit(Batch { puts: vec![put(kept.state, Version::Absent)], ..Batch::default() }).await.unwrap();
+        assert!(db().get::<GrantRow>(&ID).await.unwrap().is_some());
+        vault.erase(&delivery_key(DeliveryId::from_bytes(ID)), host.now()).await.unwrap();
+        assert!(db().get::<GrantRow>(&ID).await.unwrap().is_none());
+        assert!(db().get::<PapersRow>(&ID).await.unwrap().is_none());
+    }
 }

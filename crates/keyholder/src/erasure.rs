@@ -143,7 +143,7 @@ impl Keyholder {
         self.remove_of_delivery(delivery.as_bytes()).await
     }
     async fn remove_of_delivery(&self, id: &[u8]) -> Result<(), Failure> {
-        for (table, index) in [("record", "delivery"), ("attempt", "delivery"), ("grant", "")] {
+        for (table, index) in [("record", "delivery"), ("attempt", "delivery"), ("papers", ""), ("grant", "")] {
             self.remove_rows(table, index, id).await?;
         }
         Ok(())
@@ -268,6 +268,11 @@ impl Keyholder {
     /// Erases deliveries whose deadline has come.
     pub(crate) async fn erase_overdue(&self) -> Result<(), Failure> {
         let before = self.host.now().unix_millis() - i64::from(self.config.retention.deliveries_days) * DAY_MS;
+        // Most times not even the very first is over.
+        let oldest = self.db.first::<GrantRow>(EXPIRES, &[], 1).await?;
+        if oldest.first().is_some_and(|grant| grant.value.use_state.exp_ms >= before) {
+            return Ok(());
+        }
         let (mut erased, mut not_over, mut failed) = (0, 0, 0);
         // All that may be overdue, in the order of their ends: some that cannot go yet do not keep the later ones.
         for grant in self.db.first::<GrantRow>(EXPIRES, &[], PAGE_ROWS_MAX).await? {
@@ -415,11 +420,11 @@ impl Keyholder {
         let content = json!({
             "format": "psh-delivery-export-v1",
             "delivery": delivery.to_string(),
-            "request": row.request,
-            "grant": row.grant,
-            "assertion": row.assertion,
-            "accepted": row.accepted,
-            "delegations": row.delegations.iter().map(|d| &d.jws).collect::<Vec<_>>(),
+            "request": row.papers.request,
+            "grant": row.papers.grant,
+            "assertion": row.papers.assertion,
+            "accepted": row.papers.accepted,
+            "delegations": row.papers.delegations.iter().map(|d| &d.jws).collect::<Vec<_>>(),
             "status": {"state": row.status.state, "reason": row.status.reason},
             "hold": hold_told(row),
             "records": self.records_told("delivery", delivery.as_bytes()).await?,

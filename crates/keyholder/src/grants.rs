@@ -1,5 +1,6 @@
 //! Grants and delegations as the keyholder accepts them, and what a carrier may know of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use parcelshelf_core::actuation::AccessClass;
@@ -29,7 +30,7 @@ use crate::erasure::ERASING;
 use crate::failure::{Failure, broken};
 use crate::feeds::Position;
 use crate::housekeeping::expires_at;
-use crate::rows::{DelegationPart, GrantRow, LegRow, StatusPart, VehicleRow};
+use crate::rows::{DelegationPart, GrantRow, LegRow, PapersRow, StatusPart, VehicleRow};
 use crate::wallets::wallet_index;
 
 /// Delegations of one delivery: the first courier, and a few reassignments.
@@ -83,9 +84,9 @@ impl Keyholder {
     /// Verifies what was stored as grant once more: rows prove themselves.
     pub(crate) async fn verified_grant(&self, row: &GrantRow, moment: Moment) -> Result<VerifiedGrant, Failure> {
         let owner = self.wallet(wallet_of(row)?).await?;
-        let assertion = Assertion::parse(row.assertion.as_bytes())?;
+        let assertion = Assertion::parse(row.papers.assertion.as_bytes())?;
         let keys = owner.value.keys();
-        Ok(Grant::verify(&row.grant)?.confirm(&assertion, &keys, &self.rp, &self.config.aud, moment)?)
+        Ok(Grant::verify(&row.papers.grant)?.confirm(&assertion, &keys, &self.rp, &self.config.aud, moment)?)
     }
 
     /// Accepts a grant with its leaf; the answer is what the carrier relies on. Handing in the same one again gets the
@@ -97,8 +98,9 @@ impl Keyholder {
             Problem::new(409, "standing_rules_not_offered", "this gateway accepts grants for single deliveries only")
         })?;
         if let Some(known) = self.db.get::<GrantRow>(delivery.as_bytes()).await? {
-            let same = known.value.grant == handed.grant && known.value.wallet == wallet.to_string();
-            return if same { Ok(known.value.accepted) } else { Err(granted_already().into()) };
+            let papers = &known.value.papers;
+            let same = papers.grant == handed.grant && known.value.wallet == wallet.to_string();
+            return if same { Ok(papers.accepted.clone()) } else { Err(granted_already().into()) };
         }
         self.not_void(signed.claims().iat)?;
         let now = self.host.now();
@@ -132,11 +134,8 @@ impl Keyholder {
         let answer = AcceptedClaims::answer(&grant, delivery, claims.window, entry.to_vec(), change.now());
         let accepted = Accepted::sign(&answer, &self.keys.message)?;
         let state = GrantState::accepted(claims.jti, claims.window, Allowance::Once, BlockEpoch::default());
-        let row = GrantRow {
+        let papers = PapersRow {
             v: 1,
-            wallet: wallet.to_string(),
-            cnf: claims.cnf.to_string(),
-            access_point: claims.access_point.to_string(),
             grant: handed.grant.to_owned(),
             assertion: handed.assertion.to_json(),
             request,
@@ -145,8 +144,15 @@ impl Keyholder {
             keys_entry: self.published_keys().await?.entry,
             seal_key: seal_key.to_string(),
             rule_sealed: self.db.vault.seal(&delivery_key(delivery), "rule", &rule.to_bytes()).await?,
-            use_state: convert::use_part(state),
             delegations: Vec::new(),
+        };
+        change.put(delivery.as_bytes(), Version::Absent, &papers, Index::new());
+        let row = GrantRow {
+            v: 2,
+            wallet: wallet.to_string(),
+            cnf: claims.cnf.to_string(),
+            access_point: claims.access_point.to_string(),
+            use_state: convert::use_part(state),
             parkings: Vec::new(),
             located: Vec::new(),
             attempts: 0,
@@ -157,6 +163,7 @@ impl Keyholder {
             denied: Vec::new(),
             hold: None,
             erasing: false,
+            papers: Arc::new(papers),
         };
         change.check(&owner);
         change.check(&vehicle);
@@ -165,7 +172,7 @@ impl Keyholder {
         change.commit().await?;
         self.log.ring();
         self.tell_carrier(&row, delivery);
-        Ok(row.accepted)
+        Ok(row.papers.accepted.clone())
     }
 
     fn rule_of(
@@ -255,7 +262,7 @@ impl Keyholder {
     /// Whether and how a delivery was granted, for the carrier it was granted to.
     pub(crate) async fn accepted(&self, caller: &Caller, delivery: DeliveryId) -> Result<Option<String>, Failure> {
         let row = self.db.get::<GrantRow>(delivery.as_bytes()).await?;
-        Ok(row.filter(|r| r.value.cnf == caller.root.to_string()).map(|r| r.value.accepted))
+        Ok(row.filter(|r| r.value.cnf == caller.root.to_string()).map(|r| r.value.papers.accepted.clone()))
     }
 
     /// What a carrier may know of a delivery.
@@ -278,7 +285,7 @@ impl Keyholder {
         for delivery in news.changed {
             let Some(row) = self.db.get::<GrantRow>(delivery.as_bytes()).await? else { continue };
             let status = row.value.status;
-            let accepted = (status.state == "granted").then_some(row.value.accepted);
+            let accepted = (status.state == "granted").then(|| row.value.papers.accepted.clone());
             changes.push(json!({
                 "delivery": delivery.to_string(), "accepted": accepted,
                 "seq": status.seq, "state": status.state, "reason": status.reason,
@@ -289,7 +296,7 @@ impl Keyholder {
 
     /// A grant's status has changed, durably. Rehearsals concern no carrier.
     pub(crate) fn tell_carrier(&self, grant: &GrantRow, delivery: DeliveryId) {
-        if grant.delegation_cert.is_some()
+        if grant.papers.delegation_cert.is_some()
             && let Some(carrier) = Thumbprint::parse(&grant.cnf)
         {
             self.feeds.changed(carrier, delivery);
@@ -309,16 +316,16 @@ impl Keyholder {
         let grant = self.verified_grant(&row.value, Moment::Posted(now)).await?;
         self.not_void(grant.claims().iat)?;
         let verified = Delegation::verify(jws, &caller.delegation_cert, &grant, Moment::Posted(now))?;
-        if row.value.delegations.iter().any(|d| d.jws == jws) {
+        if row.value.papers.delegations.iter().any(|d| d.jws == jws) {
             return Ok(());
         }
         // The key that signs may be replaced between request and delegation; what a case shows is one path.
-        if row.value.delegation_cert.as_deref() != Some(caller.delegation_cert.jws()) {
+        if row.value.papers.delegation_cert.as_deref() != Some(caller.delegation_cert.jws()) {
             return Err(
                 Problem::new(409, "delegation_key_replaced", "delegate with the key that signed the request").into()
             );
         }
-        let request = row.value.request.as_deref().ok_or_else(|| broken("a delegated grant has no request"))?;
+        let request = row.value.papers.request.as_deref().ok_or_else(|| broken("a delegated grant has no request"))?;
         let request = Request::verify(request, &caller.delegation_cert, &self.config.aud, Moment::Any)?;
         verified.claims().check_announced(request.claims())?;
         let (_, root) = self.carrier(caller.root, Moment::Used(now)).await?;
@@ -326,7 +333,7 @@ impl Keyholder {
         device.check(Moment::Used(now))?;
         let depot = Some(depot.claims().key.thumb());
         self.not_revoked(&Authority { root: caller.root, delegation: None, depot }).await?;
-        if row.value.delegations.len() >= DELEGATIONS_MAX {
+        if row.value.papers.delegations.len() >= DELEGATIONS_MAX {
             return Err(Problem::new(409, "too_many_delegations", "this delivery was passed on too often").into());
         }
         if row.value.use_state.blocked_ms.is_some() {
@@ -352,13 +359,17 @@ impl Keyholder {
             let_go_ms: None,
             by_area: grant.claims().disclose == Disclose::Area,
         };
-        let before = row.value.delegations.last().map(|d| sha256(&d.jws));
+        let before = row.value.papers.delegations.last().map(|d| sha256(&d.jws));
         let legs = self.leg_begins(&mut change, verified.hash(), leg, before).await?;
-        row.value.delegations.push(DelegationPart {
+        // With the grant's own row, always: who read either of them before has to decide again.
+        let mut papers = self.db.get::<PapersRow>(&row.id).await?.ok_or_else(no_grant)?;
+        papers.value.delegations.push(DelegationPart {
             jws: jws.to_owned(),
             cert: caller.delegation_cert.jws().to_owned(),
             device: verified.claims().cnf.to_string(),
         });
+        change.update(&papers, Index::new());
+        row.value.papers = Arc::new(papers.value);
         if row.value.status.state == "granted" {
             row.value.status.say("delegated", None);
         }
@@ -375,7 +386,7 @@ impl Keyholder {
     pub(crate) async fn granted_vehicle(&self, row: &Stored<GrantRow>) -> Result<Stored<VehicleRow>, Failure> {
         let delivery = DeliveryId::parse(&b64(&row.id)).map_err(|_| broken("a delivery's id is none"))?;
         let erased = || broken("the rule of a grant cannot be read");
-        let bytes = self.db.vault.open(&delivery_key(delivery), "rule", &row.value.rule_sealed).await?;
+        let bytes = self.db.vault.open(&delivery_key(delivery), "rule", &row.value.papers.rule_sealed).await?;
         let rule = Rule::parse(&bytes.ok_or_else(erased)?)?;
         let vehicle: VehicleId = *rule.vehicles.first().ok_or_else(erased)?;
         self.vehicle(wallet_of(&row.value)?, vehicle).await.map_err(|failure| match failure {

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parcelshelf_core::time::Timestamp;
 use parcelshelf_protocol::nonce::FreshNonce;
-use parcelshelf_store::PAGE_ROWS_MAX;
+use parcelshelf_store::{JOURNAL_FORGOTTEN_MAX, PAGE_ROWS_MAX};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -15,6 +16,8 @@ use crate::failure::Failure;
 use crate::rows::{CarRow, LegRow, LinkRow, NonceRow, OccupantRow};
 
 const EVERY: Duration = Duration::from_secs(60);
+/// Codes and names are kept for days: each look at them is a transaction in both files.
+const CODES_EVERY_S: i64 = 3_600;
 /// Rows removed in one transaction.
 const AT_ONCE: usize = 200;
 pub(crate) const EXPIRES: &str = "expires";
@@ -30,7 +33,7 @@ pub(crate) fn expires_at(ms: i64) -> Index {
 
 /// Runs until `stop`.
 pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
-    let mut tidied = false;
+    let (mut tidied, mut codes_due) = (false, Timestamp::EPOCH);
     loop {
         for done in [
             k.give_up_links().await,
@@ -50,9 +53,13 @@ pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
                 Err(failure) => tracing::warn!(error = %failure, "what was erased is not tidied up yet"),
             }
         }
-        for done in [k.erase_overdue().await, k.forget_codes().await] {
-            if let Err(failure) = done {
-                tracing::warn!(error = %failure, "what is past its deadline could not be removed now");
+        if let Err(failure) = k.erase_overdue().await {
+            tracing::warn!(error = %failure, "what is past its deadline could not be removed now");
+        }
+        if k.host.now() >= codes_due {
+            match k.forget_codes().await {
+                Ok(()) => codes_due = k.host.now().plus_seconds(CODES_EVERY_S),
+                Err(failure) => tracing::warn!(error = %failure, "codes past their time could not be removed now"),
             }
         }
         k.weigh_all().await;
@@ -72,7 +79,8 @@ impl Keyholder {
     async fn forget_codes(&self) -> Result<(), Failure> {
         let (now, r) = (self.host.now(), &self.config.retention);
         let ago = |days: u32| now.plus_seconds(-i64::from(days) * 86_400);
-        self.db.engine().forget_journal(ago(r.journal_days)).await?;
+        // A busy hour writes more than goes at once.
+        while self.db.engine().forget_journal(ago(r.journal_days)).await? >= u64::from(JOURNAL_FORGOTTEN_MAX) {}
         self.db.vault.keys().forget_destroyed(ago(r.backups_days)).await?;
         Ok(())
     }

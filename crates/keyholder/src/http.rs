@@ -13,11 +13,17 @@ mod stops;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use parcelshelf_core::id::WalletId;
+use parcelshelf_core::reason::Action;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_edge::serve::with_basics;
+use parcelshelf_protocol::encoding::{Hash, Thumbprint};
+use parcelshelf_protocol::nonce::Bound;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -108,7 +114,31 @@ pub(crate) fn router(keyholder: Arc<Keyholder>) -> Router {
     let host = keyholder.host.clone();
     let text = document.to_json().unwrap_or_default();
     let router = router.route("/readyz", axum::routing::get(ready));
+    let router = router.layer(middleware::from_fn_with_state(Arc::clone(&keyholder), with_next_nonce));
     with_basics(router, &host, text).with_state(keyholder)
+}
+
+/// For which proof a client wants its next nonce: `ACT.DEVICE.ATH`, as [`stops::nonce`] is asked.
+const NEXT: HeaderName = HeaderName::from_static("parcelshelf-next");
+/// The next nonce (RFC 9449, 8.2).
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// Any answer brings the next nonce, made when it leaves, for whoever says what it will be for: a question less at every
+/// step of a stop. A wish that cannot be read brings none; nobody is refused a lock because of it.
+async fn with_next_nonce(axum::extract::State(k): State, request: Request, next: Next) -> Response {
+    let wish = request.headers().get(NEXT).and_then(|w| w.to_str().ok()).and_then(wished);
+    let mut response = next.run(request).await;
+    if let Some(Bound { device, ath, act }) = wish
+        && let Ok(nonce) = HeaderValue::from_str(&k.nonce_for(device, ath, act))
+    {
+        response.headers_mut().insert(DPOP_NONCE, nonce);
+    }
+    response
+}
+fn wished(text: &str) -> Option<Bound> {
+    let mut parts = text.splitn(3, '.');
+    let (act, device, ath) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(Bound { device: Thumbprint::parse(device)?, ath: Hash::parse(ath)?, act: Action::parse(act)? })
 }
 
 /// Ready when the store answers.
@@ -148,4 +178,20 @@ impl<S: Send + Sync> FromRequestParts<S> for PublicUrl {
 
 fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     parts.headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_for_a_nonce_has_one_form() {
+        let (device, ath) = (Thumbprint::from_bytes([1; 32]), Hash::from_bytes([2; 32]));
+        let good = format!("open.{device}.{ath}");
+        assert_eq!(wished(&good), Some(Bound { device, ath, act: Action::Open }));
+        let bad = ["", "open", &good[1..]].map(str::to_owned).into_iter();
+        for bad in bad.chain([format!("{good}."), format!("{good}.open"), good.replace('.', " ")]) {
+            assert_eq!(wished(&bad), None, "{bad}");
+        }
+    }
 }

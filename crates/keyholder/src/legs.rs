@@ -288,8 +288,13 @@ impl Keyholder {
     pub(crate) async fn leg_arrives(&self, change: &mut Change<'_>, held: &Held) -> Result<Written, Failure> {
         let Some(mut own) = self.leg_of(held).await? else { return Ok(Vec::new()) };
         self.holds(&own.value)?;
-        own.value.arrived = true;
-        change.update(&own, own.value.index());
+        // Said at the description and again at the opening.
+        if own.value.arrived {
+            change.check(&own);
+        } else {
+            own.value.arrived = true;
+            change.update(&own, own.value.index());
+        }
         Ok(vec![(own.id, own.value.leg())])
     }
 

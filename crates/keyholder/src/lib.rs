@@ -8,6 +8,7 @@
 //! Three things to know: [`Config`](config::Config), `Keyholder` (everything a request needs), and the module `attempts`
 //! (the running attempts, each driven by one task).
 
+mod asking;
 mod attempts;
 mod bells;
 mod bundle;

@@ -232,7 +232,7 @@ impl Keyholder {
 
     async fn grant_for_occupant(&self, grant: &GrantRow) -> Result<Value, Failure> {
         let at = |ms| Timestamp::from_unix_millis(ms).to_rfc3339();
-        let carrier = match grant.request {
+        let carrier = match grant.papers.request {
             Some(_) => self.carrier_json(carrier_of(grant)?).await?["name"].clone(),
             None => Value::Null,
         };

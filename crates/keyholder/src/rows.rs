@@ -4,6 +4,8 @@
 //! Fields named `…sealed` hold base64url of AES-256-GCM boxes of the [`vault`](crate::vault) besides, so that reading a row
 //! does not open them. No place is ever stored. docs/retention.md says how long each kind stays; a test compares the two.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use parcelshelf_protocol::encoding::b64;
@@ -12,14 +14,26 @@ use crate::db::{COMMON_KEY, RowType};
 
 macro_rules! rows {
     ($($(#[$doc:meta])+ $name:ident in $table:literal $(of $owner:path)?
-        { $($(#[$fdoc:meta])* $field:ident: $ty:ty),+ $(,)? })+) => {$(
+        { $($(#[$fdoc:meta])* $field:ident: $ty:ty),+ $(,)? } $(with $papers:ident)?)+) => {$(
         $(#[$doc])+
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
-        pub(crate) struct $name { pub v: u8, $($(#[$fdoc])* pub $field: $ty),+ }
+        pub(crate) struct $name {
+            pub v: u8,
+            $($(#[$fdoc])* pub $field: $ty,)+
+            $(
+                /// A row of their own.
+                #[serde(skip)]
+                pub $papers: Arc<PapersRow>,
+            )?
+        }
         impl RowType for $name {
             const TABLE: &'static str = $table;
             $(fn owner(&self, id: &[u8]) -> Option<String> { $owner(self, id) })?
+            $(
+                const HAS_PAPERS: bool = true;
+                fn set_papers(&mut self, papers: PapersRow) { self.$papers = Arc::new(papers); }
+            )?
         }
     )+
     /// Every table with its fields, and whether its rows are sealed: what docs/retention.md must explain.
@@ -158,12 +172,10 @@ rows! {
     }
     /// A courier's device; the id is its thumbprint.
     DeviceRow in "device" { carrier: String, depot_cert: String, device_cert: String, entry: String }
-    /// A grant; the id is the delivery's.
-    GrantRow in "grant" of GrantRow::own_delivery {
-        wallet: String,
-        /// Who may use it: a carrier's root, or the owner's own device.
-        cnf: String,
-        access_point: String,
+    /// What was signed for a grant; the id is the delivery's. Written when the grant is accepted and when it is passed on,
+    /// both times together with the grant's own row, by which a change shows.
+    #[derive(Default)]
+    PapersRow in "papers" of PapersRow::own_delivery {
         grant: String,
         assertion: String,
         request: Option<String>,
@@ -175,9 +187,17 @@ rows! {
         /// The wallet's sealing key for this grant.
         seal_key: String,
         rule_sealed: String,
-        use_state: UsePart,
         /// Delegations in the order of their acceptance; the last one is in force.
         delegations: Vec<DelegationPart>,
+    }
+    /// A grant, and what becomes of it; the id is the delivery's. It is written at every step: what is large and stays lies
+    /// in its papers.
+    GrantRow in "grant" of GrantRow::own_delivery {
+        wallet: String,
+        /// Who may use it: a carrier's root, or the owner's own device.
+        cnf: String,
+        access_point: String,
+        use_state: UsePart,
         /// Pseudonyms of parkings shown.
         parkings: Vec<String>,
         located: Vec<LocatedPart>,
@@ -198,7 +218,7 @@ rows! {
         /// Its record is written, its key is going.
         #[serde(default)]
         erasing: bool,
-    }
+    } with papers
     /// An attempt to open.
     AttemptRow in "attempt" of AttemptRow::of_delivery {
         delivery: String,
@@ -355,11 +375,14 @@ impl WalletRow {
         Some(format!("wallet/{}", b64(id)))
     }
 }
-impl GrantRow {
-    fn own_delivery(&self, id: &[u8]) -> Option<String> {
-        Some(format!("delivery/{}", b64(id)))
-    }
+macro_rules! own_delivery {
+    ($($name:ident),+) => {$(impl $name {
+        fn own_delivery(&self, id: &[u8]) -> Option<String> {
+            Some(format!("delivery/{}", b64(id)))
+        }
+    })+};
 }
+own_delivery!(GrantRow, PapersRow);
 impl AttemptRow {
     fn of_delivery(&self, _: &[u8]) -> Option<String> {
         Some(format!("delivery/{}", self.delivery))
@@ -375,12 +398,12 @@ macro_rules! of_wallet {
 of_wallet!(AccountRow, VehicleRow);
 
 impl AttemptPart {
-    /// What the stop page sees of it; [`AttemptRow::seq`] grows when this changes.
+    /// What the stop page sees of it, besides whether it asks for a hand at the handle; [`AttemptRow::seq`] grows when either
+    /// changes.
     pub fn shown(&self) -> impl PartialEq + '_ {
         let alarm = self.alarm.as_ref().map(|a| (&a.cause, a.acknowledged_ms.is_some()));
         // Written or on its way is one to whoever waits at the lid.
         let phase = if self.phase == "intended" { "sent" } else { self.phase.as_str() };
-        let lock = (self.lock.done_ms.is_some(), self.close_report);
-        (phase, &self.phase_detail, self.phase_until_ms, self.released, self.recalled, alarm, self.ended, lock)
+        (phase, &self.phase_detail, self.phase_until_ms, self.released, self.recalled, alarm, self.ended)
     }
 }

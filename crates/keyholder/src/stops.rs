@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::area::Area;
 use parcelshelf_core::id::{AttemptId, DeliveryId, GrantId};
 use parcelshelf_core::reason::Action;
 use parcelshelf_core::time::{Timestamp, Window};
@@ -149,7 +150,8 @@ impl Keyholder {
             colour: facts.reached.about.colour.clone(),
             model: facts.reached.about.model.clone(),
             class: class_of(&held, &facts.vehicle.value)?,
-            seal: SealPublicKey::parse(&held.grant.value.seal_key).ok_or_else(|| broken("a sealing key is none"))?,
+            seal: SealPublicKey::parse(&held.grant.value.papers.seal_key)
+                .ok_or_else(|| broken("a sealing key is none"))?,
         };
         self.to_device(&held, Purpose::Place, &place.to_bytes())
     }
@@ -173,9 +175,10 @@ impl Keyholder {
         }
         let mut change = Change::new(&self.db, &self.host);
         let mut car = self.car_of(&f.vehicle).await?;
+        let before = car.value.clone();
         self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
         self.car_located(&mut car.value, held.delivery, change.now()).map_err(denied)?;
-        change.update(&car, car.value.index());
+        change.update_from(&before, &car, car.value.index());
         change.batch.checks.extend(self.carrier_stands(held).await?);
         let legs = self.leg_locates(&mut change, held, &b64(&car.id)).await?;
         change.check(&owner);
@@ -378,7 +381,7 @@ impl Keyholder {
             return self.open_again(held, &facts, &living, proof).await;
         }
         let begun = self.or_kept_away(held, again!(self.intend(held, &facts, &proof)))?;
-        let answer = json!({"attempt": begun.ids.attempt.to_string(), "state": "intended"});
+        let answer = accepted_attempt(&begun.row);
         self.log.ring();
         self.tell_carrier(&held.grant.value, held.delivery);
         attempts::begin(self, begun);
@@ -441,11 +444,12 @@ impl Keyholder {
         let mut change = Change::new(&self.db, &self.host);
         let now = change.now();
         let mut car = self.car_of(&f.vehicle).await?;
+        let before = car.value.clone();
         self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
         if conditions::needs_locate(held.chain.scope().purpose) {
             self.car_located(&mut car.value, held.delivery, now).map_err(denied)?;
         }
-        change.update(&car, car.value.index());
+        change.update_from(&before, &car, car.value.index());
         change.batch.checks.extend(self.carrier_stands(held).await?);
         let legs = self.leg_arrives(&mut change, held).await?;
         let (state, licence) = state.reserve(permit, attempt_id, now, state.epoch()).map_err(not_reserved)?;
@@ -678,7 +682,8 @@ impl Keyholder {
         }
         // The car's place may be asked for: as for locating itself.
         self.log_is_confirmed()?;
-        self.not_void(parcelshelf_protocol::grant::Grant::verify(&grant.value.grant)?.claims().iat)?;
+        let signed = parcelshelf_protocol::grant::Grant::verify(&grant.value.papers.grant)?;
+        self.not_void(signed.claims().iat)?;
         let said = asked(&grant.value, question);
         match said {
             // A car that was woken for this question may be awake by now.
@@ -709,14 +714,14 @@ impl Keyholder {
         };
         let known = match &reached {
             Some(reached) if self.car_answers(&car).is_err() => Some(Ok(Self::silent(reached))),
-            Some(reached) => Some(self.look(reached, with_place).await),
+            Some(reached) => Some(self.look_for(question, reached, with_place).await),
             None => None,
         };
         // A cloud that does not answer has not taken a permission back.
         let silent = matches!(&known, Some(Err(Failure::Problem(problem))) if problem.status() == 503);
         let known = if silent { reached.as_ref().map(|r| Ok(Self::silent(r))) } else { known };
         let wakes = reached.as_ref().is_some_and(|r| r.line.facts().can_wake);
-        let mut facts = self.readiness_facts(&grant, live, known.as_ref(), wakes)?;
+        let mut facts = self.readiness_facts(&grant, &signed.claims().area, live, known.as_ref(), wakes);
         facts.maker_answers = !silent;
         drop(known);
         let answer = readiness::judge(question, &facts);
@@ -745,17 +750,17 @@ impl Keyholder {
     fn readiness_facts(
         &self,
         grant: &Stored<GrantRow>,
+        area: &Area,
         live: bool,
         known: Option<&Result<CarNow, Failure>>,
         wakes: bool,
-    ) -> Result<ReadinessFacts, Failure> {
+    ) -> ReadinessFacts {
         use parcelshelf_access::Reachability as R;
-        let claims = parcelshelf_protocol::grant::Grant::verify(&grant.value.grant)?;
         let car = known.and_then(|k| k.as_ref().ok());
-        let in_area = car.and_then(|c| c.located.as_ref()).map(|l| claims.claims().area.contains(&l.position));
+        let in_area = car.and_then(|c| c.located.as_ref()).map(|l| area.contains(&l.position));
         let reach = car.map_or(R::Unknown, |c| c.reachability);
         let spoke = car.is_some_and(CarNow::place_is_fresh);
-        Ok(ReadinessFacts {
+        ReadinessFacts {
             granted: live,
             permitted: Fact::observed(known.map(Result::is_ok)),
             maker_answers: true,
@@ -775,7 +780,7 @@ impl Keyholder {
             }),
             can_be_woken: wakes && grant.value.woken_ms.is_none(),
             waking: grant.value.woken_ms.is_some_and(|at| self.host.now().unix_millis() - at < readiness::WAKING_MS),
-        })
+        }
     }
 
     async fn keep_asked(
@@ -861,16 +866,17 @@ fn not_reserved(refused: GrantRefused) -> Failure {
     }
 }
 
+/// The answer to *open*. With the number of the newest news: whoever follows the attempt begins there.
 fn accepted_attempt(row: &Stored<AttemptRow>) -> Value {
-    json!({"attempt": b64(&row.id), "state": row.value.state.phase})
+    json!({"attempt": b64(&row.id), "state": stop_page_word(&row.value.state.phase), "seq": row.value.seq})
 }
 
 /// The word for the stop page: a car that waits for a hand is *ready*.
 fn word(attempt: &Attempt) -> &'static str {
-    match attempt.code() {
-        "armed" => "ready",
-        other => other,
-    }
+    stop_page_word(attempt.code())
+}
+fn stop_page_word(code: &str) -> &str {
+    if code == "armed" { "ready" } else { code }
 }
 
 const fn outcome_word(outcome: parcelshelf_core::actuation::Outcome) -> &'static str {

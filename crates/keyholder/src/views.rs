@@ -38,7 +38,7 @@ impl Keyholder {
         let owner = self.wallet(wallet).await?;
         let mut all = Vec::new();
         for grant in self.grants_of(wallet).await? {
-            let signed = Grant::verify(&grant.value.grant)?;
+            let signed = Grant::verify(&grant.value.papers.grant)?;
             all.push((signed.claims().iat, signed.claims().clone(), grant));
         }
         all.sort_by_key(|(at, _, _)| std::cmp::Reverse(at.unix_millis()));
@@ -59,7 +59,7 @@ impl Keyholder {
     async fn delivery_told(&self, claims: &GrantClaims, grant: &Stored<GrantRow>) -> Result<Value, Failure> {
         let row = &grant.value;
         let delivery = DeliveryId::parse(&b64(&grant.id)).map_err(|_| broken("a delivery's id is none"))?;
-        let request = row.request.as_deref().map(payload_of).unwrap_or_default();
+        let request = row.papers.request.as_deref().map(payload_of).unwrap_or_default();
         Ok(json!({
             "delivery": delivery.to_string(),
             "purpose": claims.purpose.code(),
@@ -86,19 +86,21 @@ impl Keyholder {
     pub(crate) async fn delivery_envelope(&self, wallet: WalletId, delivery: DeliveryId) -> Result<String, Failure> {
         let owner = self.wallet(wallet).await?;
         let grant = self.own_grant(wallet, delivery).await?;
-        let claims = Grant::verify(&grant.value.grant)?.claims().clone();
+        let claims = Grant::verify(&grant.value.papers.grant)?.claims().clone();
         let mut told = self.delivery_told(&claims, &grant).await?;
         let row = &grant.value;
-        told["grant"] = json!(row.grant);
-        told["request"] = json!(row.request);
-        told["accepted"] = json!(row.accepted);
+        told["grant"] = json!(row.papers.grant);
+        told["request"] = json!(row.papers.request);
+        told["accepted"] = json!(row.papers.accepted);
         told["vehicles"] = json!(self.vehicles_granted(delivery, row).await?);
         self.to_owner(&owner.value, wallet, Purpose::Account, &delivery.to_string(), told.to_string().as_bytes())
     }
 
     async fn vehicles_granted(&self, delivery: DeliveryId, row: &GrantRow) -> Result<Vec<String>, Failure> {
         let key = crate::db::delivery_key(delivery);
-        let Some(sealed) = self.db.vault.open(&key, "rule", &row.rule_sealed).await? else { return Ok(Vec::new()) };
+        let Some(sealed) = self.db.vault.open(&key, "rule", &row.papers.rule_sealed).await? else {
+            return Ok(Vec::new());
+        };
         let rule = parcelshelf_protocol::content::Rule::parse(&sealed)?;
         Ok(rule.vehicles.iter().map(VehicleId::to_string).collect())
     }

@@ -335,7 +335,8 @@ impl<'a> AtStop<'a> {
     ) -> anyhow::Result<Self> {
         let stop = Stop::parse(stop_url)?;
         let page = persist(&scene.host, "the stop page", async || {
-            StopPage::open(&scene.layout.stop_origin, owner.wallet.pinned(), &scene.host).await
+            let (origin, pinned) = (&scene.layout.stop_origin, owner.wallet.pinned());
+            StopPage::open_for(origin, pinned, &scene.host, &courier.device, &stop).await
         });
         Ok(Self { page: page.await?, stop, courier, phone })
     }

@@ -427,7 +427,7 @@ pub async fn gateway(args: &Serve) -> anyhow::Result<()> {
     logging::init(&config.log_level);
     let host = host(args)?;
     let shell = gateway::Shell {
-        keyholder: Client::unix(&config.keyholder, Arc::clone(&host.clock))?,
+        keyholder: Client::unix(&config.keyholder, Arc::clone(&host.clock)),
         storage: Storage::Disk,
         host,
         steps: steps(args),

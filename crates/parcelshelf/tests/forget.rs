@@ -371,9 +371,13 @@ async fn what_was_erased_is_readable_in_no_backup() {
     // Tidying is the first that each does beside serving.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     stage.stop().await.unwrap();
-    for (party, table) in
-        [("carrier", "delivery"), ("carrier", "courier"), ("keyholder", "grant"), ("keyholder", "wallet")]
-    {
+    for (party, table) in [
+        ("carrier", "delivery"),
+        ("carrier", "courier"),
+        ("keyholder", "grant"),
+        ("keyholder", "papers"),
+        ("keyholder", "wallet"),
+    ] {
         let store = Storage::Disk.engine(&parties.join(format!("{party}/data")), party, Options::default()).unwrap();
         let query = ListQuery { table: table.into(), index: "".into(), prefix: vec![], cursor: None, limit: 10 };
         let left = store.list(query).await.unwrap().rows.len();

@@ -561,3 +561,42 @@ async fn the_log_is_served_and_holds_what_its_checkpoint_says() {
     let path = tree::inclusion_proof(&FromTiles(&tiles), index, checkpoint.size).unwrap();
     assert!(tree::verify_inclusion(&tree::leaf_hash(&accepted), index, checkpoint.size, &path, &checkpoint.root));
 }
+
+#[tokio::test]
+async fn answers_bring_the_next_nonce_so_that_a_stop_asks_for_none() {
+    let t = theatre().await;
+    let (_, url) = t.under_way().await;
+    let net = parcelshelf_exchange::bare(None).unwrap();
+    let front = t.stage.scene.layout.stop_origin.clone();
+    let asked = async || {
+        let metrics = net.get(format!("{front}/metrics")).send().await.unwrap().text().await.unwrap();
+        let counts = metrics.lines().filter(|l| l.starts_with("http_requests_total") && l.contains("/nonces\""));
+        counts.map(|l| l.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>()
+    };
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    at.describe().await.unwrap();
+    let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
+    assert_eq!(asked().await, 0, "the page, the place and the description brought what came next");
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    // Something else than what was expected: asked for, as ever.
+    at.page.lock(&t.courier.device, &at.stop, at.phone).await.unwrap();
+    assert_eq!(asked().await, 1);
+
+    // Whoever says what it is for gets one, with a refusal, too; whoever does not, or says it badly, gets none.
+    let wish = format!("locate.{}.{}", t.courier.device.thumbprint(), "A".repeat(43));
+    for (path, wish, comes) in [
+        ("/v1/keys", Some(wish.as_str()), true),
+        ("/v1/attempts/none", Some(wish.as_str()), true),
+        ("/v1/keys", Some("locate"), false),
+        ("/v1/keys", None, false),
+    ] {
+        let mut request = net.get(format!("{front}{path}"));
+        if let Some(wish) = wish {
+            request = request.header("parcelshelf-next", wish);
+        }
+        let answer = request.send().await.unwrap();
+        let nonce = answer.headers().get("dpop-nonce").map(|n| n.to_str().unwrap().len());
+        assert_eq!(nonce, comes.then_some(54), "{path} {wish:?}");
+    }
+}

@@ -3,17 +3,70 @@
 //! A certificate or a link comes with every request of a stop, and checking it again costs fifty times what telling costs
 //! that it is the same. Whether a signature holds is a fact that does not change: only good ones are remembered, under a
 //! hash of key, message and signature. Everything that can change (time, blocks, uses, rows) is judged anew each time.
+//! The same goes for whole certificates: reading one is checking a point to be on its curve, and a device's sealing key besides.
 //! Off unless a process asks for it.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use parcelshelf_log::suite;
 use sha2::{Digest as _, Sha256};
 
-use crate::jws::VerifyingKey;
+use crate::cert::CertClaims;
+use crate::jws::{JWS_MAX, VerifyingKey};
 
 static MEMORY: OnceLock<Mutex<Generations>> = OnceLock::new();
+static CERTS: OnceLock<Mutex<Certs>> = OnceLock::new();
+
+/// Certificates in one generation: the carriers and couriers of a city. One takes some ten kilobytes at most.
+const CERTS_EACH: usize = 1_024;
+
+/// A certificate that was read, and the key by which its signature held.
+pub(crate) struct KnownCert {
+    pub issuer: VerifyingKey,
+    pub claims: CertClaims,
+}
+
+/// Certificates by the hash of their characters, in two generations as well.
+#[derive(Default)]
+struct Certs {
+    young: HashMap<[u8; 32], Arc<KnownCert>>,
+    old: HashMap<[u8; 32], Arc<KnownCert>>,
+}
+impl Certs {
+    fn get(&mut self, name: &[u8; 32]) -> Option<Arc<KnownCert>> {
+        if let Some(known) = self.young.get(name) {
+            return Some(Arc::clone(known));
+        }
+        // What is still asked for stays.
+        let known = self.old.remove(name)?;
+        self.keep(*name, Arc::clone(&known));
+        Some(known)
+    }
+    fn keep(&mut self, name: [u8; 32], known: Arc<KnownCert>) {
+        if self.young.len() >= CERTS_EACH {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(name, known);
+    }
+}
+
+/// A certificate that held before, in the very same characters.
+pub(crate) fn cert(jws: &str) -> Option<Arc<KnownCert>> {
+    let memory = certs().filter(|_| jws.len() <= JWS_MAX)?;
+    memory.lock().unwrap_or_else(PoisonError::into_inner).get(&Sha256::digest(jws).into())
+}
+/// Its signature has held by this key.
+pub(crate) fn keep_cert(jws: &str, issuer: &VerifyingKey, claims: &CertClaims) {
+    if let Some(memory) = certs() {
+        let known = Arc::new(KnownCert { issuer: issuer.clone(), claims: claims.clone() });
+        memory.lock().unwrap_or_else(PoisonError::into_inner).keep(Sha256::digest(jws).into(), known);
+    }
+}
+/// None where nothing is remembered, or a second library is to say what it thinks.
+fn certs() -> Option<&'static Mutex<Certs>> {
+    CERTS.get().filter(|_| suite::chosen().is_none())
+}
 
 /// Two generations: when the younger one is full the older one goes.
 struct Generations {
@@ -33,8 +86,10 @@ impl Generations {
     }
 }
 
-/// From now on this process remembers at least the last `count` signatures that held. 32 bytes each, and as many again.
+/// From now on this process remembers at least the last `count` signatures that held, 32 bytes each, and as many again; and the
+/// certificates that are in use.
 pub fn remember(count: usize) {
+    CERTS.get_or_init(Mutex::default);
     MEMORY
         .get_or_init(|| Mutex::new(Generations { each_max: count.max(1), young: HashSet::new(), old: HashSet::new() }));
 }
@@ -67,8 +122,12 @@ fn remembered(memory: &Mutex<Generations>, key: &VerifyingKey, message: &[u8], s
 
 #[cfg(test)]
 mod tests {
+    use parcelshelf_core::time::{Timestamp, Window};
+
     use super::*;
-    use crate::jws::{Sign as _, SigningKey};
+    use crate::cert::{Cert, Role, Subject};
+    use crate::encoding::TokenId;
+    use crate::jws::{Moment, Sign as _, SigningKey};
 
     fn key(n: u8) -> SigningKey {
         SigningKey::from_scalar(&[n; 32]).unwrap()
@@ -93,6 +152,65 @@ mod tests {
         assert!(!remembered(&memory, key.verifying_key(), b"massage", &signature));
         assert!(!remembered(&memory, self::key(8).verifying_key(), b"message", &signature));
         assert_eq!(memory.lock().unwrap().young.len(), 1, "what does not hold is not remembered");
+    }
+
+    #[test]
+    fn a_known_certificate_holds_for_what_it_says_alone() {
+        let (issuer, other) = (key(7), key(8));
+        let at = Timestamp::from_unix_seconds(1_800_000_000);
+        let claims = CertClaims {
+            issuer: issuer.verifying_key().thumb(),
+            aud: String::from("keyholder"),
+            jti: TokenId::from_bytes([1; 16]),
+            iat: at,
+            window: Window::new(at, at.plus_seconds(600)).unwrap(),
+            key: other.verifying_key().clone(),
+            subject: Subject::Delegation,
+        };
+        remember(8);
+        let cert = Cert::sign(&claims, &issuer).unwrap();
+        assert!(super::cert(cert.jws()).is_some(), "signing looks at what it made");
+        let (by, role) = (issuer.verifying_key(), Role::Delegation);
+        let used = |seconds| Moment::Used(at.plus_seconds(seconds));
+        for _ in 0..2 {
+            let again = Cert::verify(cert.jws(), by, role, "keyholder", used(5)).unwrap();
+            assert_eq!(again, cert);
+            assert!(Cert::verify(cert.jws(), other.verifying_key(), role, "keyholder", used(5)).is_err());
+            assert!(Cert::verify(cert.jws(), by, Role::Depot, "keyholder", used(5)).is_err());
+            assert!(Cert::verify(cert.jws(), by, role, "another", used(5)).is_err());
+            assert!(Cert::verify(cert.jws(), by, role, "keyholder", used(700)).is_err());
+            let bent = format!("{}A", &cert.jws()[..cert.jws().len() - 1]);
+            assert!(bent == cert.jws() || Cert::verify(&bent, by, role, "keyholder", used(5)).is_err());
+            assert!(Cert::verify(&format!("{} ", cert.jws()), by, role, "keyholder", used(5)).is_err());
+        }
+    }
+
+    #[test]
+    fn certificates_are_bounded_and_those_in_use_stay() {
+        fn name(n: u64) -> [u8; 32] {
+            Sha256::digest(n.to_be_bytes()).into()
+        }
+        let mut certs = Certs::default();
+        let known = |n: u8| {
+            let claims = CertClaims {
+                issuer: key(7).verifying_key().thumb(),
+                aud: String::new(),
+                jti: TokenId::from_bytes([n; 16]),
+                iat: Timestamp::EPOCH,
+                window: Window::new(Timestamp::EPOCH, Timestamp::EPOCH.plus_seconds(1)).unwrap(),
+                key: key(8).verifying_key().clone(),
+                subject: Subject::Depot,
+            };
+            Arc::new(KnownCert { issuer: key(7).verifying_key().clone(), claims })
+        };
+        let one = known(1);
+        certs.keep(name(0), Arc::clone(&one));
+        for n in 1..3 * CERTS_EACH as u64 {
+            certs.keep(name(n), Arc::clone(&one));
+            assert!(certs.get(&name(0)).is_some(), "in use: {n}");
+            assert!(certs.young.len() + certs.old.len() <= 2 * CERTS_EACH);
+        }
+        assert!(certs.get(&name(1)).is_none());
     }
 
     #[test]

@@ -87,6 +87,11 @@ impl From<rusqlite::Error> for Failed {
     }
 }
 
+/// Bytes of the rows that a batch has written.
+fn state_bytes(batch: &Batch) -> u64 {
+    batch.puts.iter().map(|put| put.state.len() as u64).sum()
+}
+
 /// Runs a statement that is parsed once: these words come with every piece of work.
 fn say(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
@@ -174,7 +179,10 @@ impl Writer {
                 if let Some(whole) = &self.whole {
                     whole.committed();
                 }
-                self.held.committed(group.iter_mut().filter_map(|piece| piece.take_applied()));
+                let mut bytes = 0;
+                let applied = group.iter_mut().filter_map(|piece| piece.take_applied());
+                self.held.committed(applied.inspect(|batch| bytes += state_bytes(batch)));
+                metrics::counter!("store_state_bytes_total").increment(bytes);
                 for piece in group {
                     piece.answer(None);
                 }
@@ -223,6 +231,7 @@ impl Writer {
             return Err(Failed::from(rusqlite::Error::SqliteFailure(full, None)));
         }
         open.commit().map_err(|error| Failed { fatal: !harmless(&error), error })?;
+        metrics::counter!("store_commits_total").increment(1);
         if let Some(on_step) = &self.on_step {
             on_step(Step::AfterCommit { journal_kinds: &kinds });
         }

@@ -42,6 +42,9 @@ impl Dpop {
 }
 
 /// A nonce for one action, good for twenty seconds.
+///
+/// It need not be asked for: a request with the header `parcelshelf-next: ACT.DEVICE.ATH` has the next nonce in `dpop-nonce` of
+/// its answer, whatever that is.
 #[utoipa::path(post, path = "/v1/stops/{delivery}/nonces", params(("delivery" = String, Path)), request_body = ForNonce,
     responses((status = 200, body = NonceOut)))]
 pub(super) async fn nonce(

@@ -43,7 +43,7 @@ impl Front {
     fn taken_over(world: &World) -> anyhow::Result<Self> {
         let scene = world.scene();
         let socket = scene.layout.dir.join("keyholder/keyholder.sock");
-        let client = Client::unix(&socket, Arc::clone(&scene.host.clock))?;
+        let client = Client::unix(&socket, Arc::clone(&scene.host.clock));
         let keys = world.day.keys();
         Ok(Self {
             http: Http::new("http://keyholder", &client),

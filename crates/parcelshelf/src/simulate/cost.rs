@@ -39,6 +39,48 @@ pub fn cpu_ms_by_thread(pid: u32) -> BTreeMap<String, u64> {
     by_name
 }
 
+/// What one service has counted of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Answered, by route.
+    pub requests: BTreeMap<String, u64>,
+    pub commits: u64,
+    /// Of rows, sealed as they are stored.
+    pub state_bytes: u64,
+}
+
+impl Counted {
+    /// Reads what a service shows as metrics.
+    #[must_use]
+    pub fn read(metrics: &str) -> Self {
+        let mut all = Self::default();
+        for (name, value) in metrics.lines().filter_map(|line| line.rsplit_once(' ')) {
+            let Ok(value) = value.parse::<u64>() else { continue };
+            match (name, name.strip_prefix("http_requests_total{").and_then(|n| n.split_once("route=\""))) {
+                ("store_commits_total", _) => all.commits = value,
+                ("store_state_bytes_total", _) => all.state_bytes = value,
+                (_, Some((_, route))) => {
+                    let route = route.split('"').next().unwrap_or_default();
+                    *all.requests.entry(route.to_owned()).or_default() += value;
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+    /// What has come since then. A service that was started anew has begun to count anew.
+    #[must_use]
+    pub fn since(mut self, before: &Self) -> Self {
+        for (route, count) in &mut self.requests {
+            *count = count.saturating_sub(before.requests.get(route).copied().unwrap_or(0));
+        }
+        self.requests.retain(|_, count| *count > 0);
+        self.commits = self.commits.saturating_sub(before.commits);
+        self.state_bytes = self.state_bytes.saturating_sub(before.state_bytes);
+        self
+    }
+}
+
 /// Bytes in the files below a folder.
 #[must_use]
 pub fn bytes_below(dir: &Path) -> u64 {
@@ -96,4 +138,25 @@ pub fn crypto_floor(entropy: &dyn Entropy) -> anyhow::Result<Duration> {
     }
     let opening = per_round(watch);
     Ok(signing * SIGNED + checking * CHECKED + sealing * SEALED + opening * OPENED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_counts_is_read_and_taken_off() {
+        let shown = |a: u64, b: u64| {
+            format!(
+                "# TYPE http_requests_total counter\nhttp_requests_total{{route=\"/v1/keys\",status=\"200\"}} {a}\n\
+                 http_requests_total{{route=\"/v1/keys\",status=\"503\"}} 1\n\nstore_commits_total {b}\n\
+                 store_state_bytes_total 900\npanics_total 0\n"
+            )
+        };
+        let (before, after) = (Counted::read(&shown(4, 7)), Counted::read(&shown(9, 8)));
+        assert_eq!(after.requests, BTreeMap::from([(String::from("/v1/keys"), 10)]));
+        let since = after.since(&before);
+        assert_eq!((since.requests["/v1/keys"], since.commits, since.state_bytes), (5, 1, 0));
+        assert_eq!(before.clone().since(&before), Counted::default());
+    }
 }

@@ -1,5 +1,6 @@
 //! A courier's day, with hands, a phone in the rain, and no knowledge but what the phone shows.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ async fn visit(day: &Arc<Day>, courier: &Arc<Courier>, n: usize, drive_s: i64) {
     if let Some(errand) = day.city.errands.get(n) {
         day.sleep_until(errand.window.start()).await;
     }
-    let stop = AtStop { day, courier, n, delivery: &delivery, host: phone(day, n) };
+    let stop = AtStop { day, courier, n, delivery: &delivery, host: phone(day, n), seen: RefCell::default() };
     let done = stop.serve(drive_s).await;
     day.note(n, || format!("courier leaves: {done:?}"));
     day.book.page(n, |p| {
@@ -84,6 +85,8 @@ struct AtStop<'a> {
     n: usize,
     delivery: &'a Delivery,
     host: Host,
+    /// How the attempt stood when the page last heard of it.
+    seen: RefCell<Value>,
 }
 
 /// Why a step did not come about.
@@ -197,7 +200,7 @@ impl AtStop<'_> {
         let keys = day.keys();
         let page = book.timed(&self.host, "stop_page", async {
             self.patiently("stop page", PATIENCE, async || {
-                StopPage::open(&day.scene.layout.stop_origin, &keys, &self.host).await
+                StopPage::open_for(&day.scene.layout.stop_origin, &keys, &self.host, &self.courier.device, &stop).await
             })
             .await
         });
@@ -298,7 +301,10 @@ impl AtStop<'_> {
             let prepared = page.prepare(&self.courier.device, stop, Action::Open, phone, labels.clone()).await?;
             for _ in 0..8 {
                 match page.send(&prepared).await {
-                    Ok(answer) => return StopPage::attempt_of(&answer),
+                    Ok(answer) => {
+                        self.saw(&answer);
+                        return StopPage::attempt_of(&answer);
+                    }
                     Err(failure) if failure.is_passing() => self.host.clock.sleep(AGAIN).await,
                     Err(failure) if failure.code().is_some_and(|c| c.starts_with("nonce_")) => break,
                     Err(other) => return Err(other),
@@ -407,9 +413,18 @@ impl AtStop<'_> {
         let closed = self.day.book.timed(&self.host, "close", async {
             self.patiently("close", PATIENCE, async || page.shut(&self.courier.device, stop, phone, said).await).await
         });
-        if let Err(stuck) = closed.await {
-            self.day.note(self.n, || format!("cannot say that it is shut: {}", stuck.code()));
+        match closed.await {
+            Ok(seen) => self.saw(&seen),
+            Err(stuck) => self.day.note(self.n, || format!("cannot say that it is shut: {}", stuck.code())),
         }
+    }
+
+    /// The page has heard how the attempt stands.
+    fn saw(&self, seen: &Value) {
+        if seen["state"] == "unknown" {
+            self.day.book.page(self.n, |page| page.saw_unknown = true);
+        }
+        self.seen.replace(seen.clone());
     }
 
     /// Pulls at the lid for a while: the window may open a moment after the page last spoke.
@@ -477,18 +492,18 @@ impl AtStop<'_> {
 
     /// News of the attempt until `enough`; `None` when none comes for too long.
     async fn follow(&self, page: &StopPage, attempt: AttemptId, enough: impl Fn(&Value) -> bool) -> Option<Value> {
-        let (began, mut after) = (self.host.clock.uptime(), 0);
-        while self.host.clock.uptime() - began < PATIENCE {
-            let seen = self.patiently("attempt", PATIENCE, async || page.attempt(attempt, after).await).await.ok()?;
-            after = seen["seq"].as_u64().unwrap_or(after);
-            if seen["state"] == "unknown" {
-                self.day.book.page(self.n, |page| page.saw_unknown = true);
+        let began = self.host.clock.uptime();
+        // An answer to something else may have told it: what was heard is not asked for again.
+        let mut seen = self.seen.borrow().clone();
+        while !enough(&seen) {
+            if self.host.clock.uptime() - began >= PATIENCE {
+                return None;
             }
-            if enough(&seen) {
-                return Some(seen);
-            }
+            let after = seen["seq"].as_u64().unwrap_or(0);
+            seen = self.patiently("attempt", PATIENCE, async || page.attempt(attempt, after).await).await.ok()?;
+            self.saw(&seen);
         }
-        None
+        Some(seen)
     }
 
     /// What became of the parcel, and the way to its fallback.

@@ -120,6 +120,7 @@ mod tests {
             odd: BTreeMap::new(),
             costs: Costs::default(),
             cpu_by_thread_ms: BTreeMap::new(),
+            counted: BTreeMap::new(),
             crypto_floor_ms: 2.0,
             ticks: 0,
             kills: Value::Null,

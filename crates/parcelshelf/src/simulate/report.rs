@@ -6,6 +6,7 @@ use parcelshelf_core::actuation::LockProof;
 use serde_json::{Value, json};
 
 use super::book::{Page, Times};
+use super::cost::Counted;
 use super::leaks::Leaks;
 use super::operators::STOPPED;
 use super::verdict::{Finding, Settled, Violations};
@@ -40,6 +41,8 @@ pub struct Results {
     pub odd: BTreeMap<String, u64>,
     pub costs: Costs,
     pub cpu_by_thread_ms: BTreeMap<&'static str, BTreeMap<String, u64>>,
+    /// What the services counted of themselves.
+    pub counted: BTreeMap<&'static str, Counted>,
     pub crypto_floor_ms: f64,
     pub ticks: u64,
     pub kills: Value,
@@ -203,6 +206,12 @@ impl Results {
                 let threads: BTreeMap<&String, f64> = threads.iter().map(|(t, ms)| (t, round2(per(*ms)))).collect();
                 (*name, threads)
             }).collect::<BTreeMap<_, _>>(),
+            "counted_per_delivery": self.counted.iter().map(|(name, c)| (*name, json!({
+                "requests": round2(per(c.requests.values().sum())),
+                "by_route": c.requests.iter().map(|(r, n)| (r, round2(per(*n)))).collect::<BTreeMap<_, _>>(),
+                "commits": round2(per(c.commits)),
+                "state_bytes": per(c.state_bytes).round(),
+            }))).collect::<BTreeMap<_, _>>(),
             "crypto_floor_ms": round2(self.crypto_floor_ms),
             "bytes_per_delivery": by_service(self.costs.bytes, f64::round),
             "latency_ms": domain,

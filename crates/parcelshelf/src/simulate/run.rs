@@ -19,6 +19,7 @@ use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::Host;
 use parcelshelf_edge::clock::{Stopwatch, SystemEntropy};
 use parcelshelf_edge::driven::Driven;
+use parcelshelf_exchange::{self as exchange, Client};
 use parcelshelf_protocol::bundle::Anchors;
 use parcelshelf_simulator::garage::Seen;
 use parcelshelf_simulator::sabotage::Tampering;
@@ -30,7 +31,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use super::city::City;
 use super::conductor::Conductor;
-use super::cost;
+use super::cost::{self, Counted};
 use super::courier;
 use super::day::{Car, Day, Plan, SICK_S};
 use super::dice::Dice;
@@ -63,6 +64,9 @@ const LATENCY: Latency = Latency { read_ms: 300, command_ms: 3_000 };
 const SECOND_LATENCY: onstar::Latency = onstar::Latency { read_ms: 300, command_ms: 600 };
 /// Every record is covered by a checkpoint after this much real time.
 const CHECKPOINT_AFTER: Duration = Duration::from_millis(2_500);
+/// A service shows its counters within this.
+const METRICS_WITHIN: Duration = Duration::from_secs(30);
+const METRICS_BYTES_MAX: usize = 1 << 20;
 /// So many people do the same thing at once.
 const AT_ONCE: usize = 48;
 /// After the last van is back everything at the cars must come to its end within this.
@@ -366,6 +370,11 @@ async fn play(
     let requests_before = requests(&day);
     let costs_before = costs().await;
     let threads_before = by_thread().await;
+    let counted = async || match &ground.stage {
+        Some(_) => counted(&ground.scene).await,
+        None => Ok(Counts::new()),
+    };
+    let counted_before = counted().await?;
     all(&day, "merchants ship", owner::order).await?;
     lap("orders", &mut phases);
 
@@ -375,6 +384,8 @@ async fn play(
     evening(&day, ground.stage.is_some()).await?;
     let costs = costs().await.since(costs_before);
     let cpu_by_thread_ms = since(by_thread().await, &threads_before);
+    let counted = counted().await?;
+    let counted = counted.into_iter().map(|(name, c)| (name, c.since(&counted_before[name]))).collect();
     lap("evening", &mut phases);
 
     let findings = judged(&day, args, &before).await?;
@@ -394,6 +405,7 @@ async fn play(
         odd: day.book.oddities(),
         costs,
         cpu_by_thread_ms,
+        counted,
         crypto_floor_ms: floor.as_secs_f64() * 1_000.0,
         ticks: (ground.ticks)(),
         kills: day.kills.counted(),
@@ -463,6 +475,26 @@ fn makers(
 
 fn pids(stage: &Stage) -> [Option<u32>; 3] {
     [stage.carrier.pid(), stage.gateway.pid(), stage.keyholder.pid()]
+}
+
+type Counts = BTreeMap<&'static str, Counted>;
+
+/// What each service shows to whoever watches it.
+async fn counted(scene: &Scene) -> anyhow::Result<Counts> {
+    let socket = Client::unix(&scene.layout.dir.join("keyholder/keyholder.sock"), Arc::clone(&scene.host.clock));
+    let net = &scene.host.client;
+    let mut all = Counts::new();
+    for (name, client, origin) in [
+        ("carrier", net, scene.layout.carrier_origin.as_str()),
+        ("gateway", net, scene.layout.gateway_origin.as_str()),
+        ("keyholder", &socket, "http://keyholder"),
+    ] {
+        let answer =
+            client.send(exchange::get(&format!("{origin}/metrics"))?, METRICS_WITHIN, METRICS_BYTES_MAX).await?;
+        let text = answer.body.context("metrics without an end")?;
+        all.insert(name, Counted::read(&String::from_utf8_lossy(&text)));
+    }
+    Ok(all)
 }
 
 type ByThread = BTreeMap<&'static str, BTreeMap<String, u64>>;
@@ -625,13 +657,13 @@ async fn evening(day: &Arc<Day>, real_log: bool) -> anyhow::Result<()> {
     let (dispatch, host) = (day.scene.dispatch(), &day.scene.host);
     for n in (0..day.cars.len()).filter(|n| day.is_played(*n)) {
         let Some(delivery) = day.delivery(n) else { continue };
-        let seen = persist(host, "a delivery", async || dispatch.delivery(delivery.id).await).await?;
+        let mut seen = persist(host, "a delivery", async || dispatch.delivery(delivery.id).await).await?;
         if seen["state"] == "falling_back" {
             let (key, body) = (format!("sim-{n}-fallback"), json!({"parcel": delivery.parcel}));
             persist(host, "the fallback", async || dispatch.step(delivery.id, "fallback-done", &key, &body).await)
                 .await?;
+            seen = persist(host, "a delivery", async || dispatch.delivery(delivery.id).await).await?;
         }
-        let seen = persist(host, "a delivery", async || dispatch.delivery(delivery.id).await).await?;
         let reason = seen["parcels"][0]["reason"].as_str().map(str::to_owned);
         let end = seen["end"].as_str().map(|end| (end.to_owned(), reason));
         day.note(n, || format!("the carrier says {} {}", seen["state"], seen["end"]));
