@@ -263,6 +263,12 @@ impl Keyholder {
         self.erase_delivery(wallet, delivery, By::Deadline).await.map(drop)
     }
 
+    /// Whether a hold keeps it; nothing is left to hold of a delivery that is gone.
+    pub(crate) async fn is_held(&self, delivery: DeliveryId) -> Result<bool, Failure> {
+        let grant = self.db.get::<GrantRow>(delivery.as_bytes()).await?;
+        Ok(grant.is_some_and(|grant| grant.value.hold.is_some()))
+    }
+
     /// The owner's own hold: a session is enough to keep something.
     pub(crate) async fn hold(&self, wallet: WalletId, delivery: DeliveryId) -> Result<(), Failure> {
         let grant = self.own_grant(wallet, delivery).await?;
@@ -298,6 +304,9 @@ impl Keyholder {
         by: Option<&str>,
         ordered: Option<Thumbprint>,
     ) -> Result<(), Failure> {
+        if grant.value.erasing {
+            return Err(crate::grants::no_grant().into());
+        }
         let before = grant.value.hold.as_ref().map(|h| h.by.clone());
         // An order outranks the owner's own wish and is not replaced by it.
         if before.as_deref() == by || (before.as_deref() == Some("order") && ordered.is_none()) {
