@@ -84,6 +84,9 @@ rows! {
         /// Nothing of it is erased while this stands.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hold: Option<HoldPart>,
+        /// It is being erased: what comes now comes too late.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        erasing: bool,
         /// Who has its parcels in the van, also after they had to go elsewhere.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         carried_by: Option<String>,

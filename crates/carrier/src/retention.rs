@@ -1,7 +1,8 @@
 //! How long what is kept, and how it goes: by its deadline, or because somebody asks.
 //!
-//! Erasing destroys the data key first, durably; from then on the row is bytes without meaning, here and in every backup.
-//! Removing the row is tidying up, and is done again at the next start if it was cut off, or if an old copy was restored.
+//! A delivery is marked first, in a transaction that reads its hold: whoever puts a hold on afterwards is told that nothing is
+//! left to hold. Then the data key is destroyed, durably; from then on the row is bytes without meaning, here and in every
+//! backup. Removing the row is tidying up, and is done again at the next start if it was cut off, or if an old copy was restored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::Carrier;
 use crate::board::may_be_open;
 use crate::db::{
     ACCEPT, COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, ERASE, Failure, HoldPart, READY, Stored, WATCH,
-    WINDOW, again, erased, owner,
+    WINDOW, again, erased, no_delivery, owner,
 };
 use crate::model::rounded_up;
 
@@ -151,9 +152,6 @@ impl Carrier {
 
     /// Erases a delivery that has ended, because somebody asks.
     pub(crate) async fn erase_delivery(&self, stored: &Stored<DeliveryRow>) -> Result<(), Problem> {
-        if stored.value.hold.is_some() {
-            return Err(held());
-        }
         if !ended(&stored.value) {
             return Err(Problem::new(409, "not_ended", "this delivery is under way").detail("cancel it first"));
         }
@@ -162,7 +160,27 @@ impl Carrier {
             let open = Problem::new(409, "maybe_open", "what was opened for this delivery is not known to be locked");
             return Err(open.detail("see to it first; then it can be erased"));
         }
+        if !again!(self.mark(&stored.id))? {
+            return Err(held());
+        }
         self.destroy(DELIVERIES, &stored.id, "asked").await
+    }
+
+    /// Decides that a delivery is erased, against whoever puts a hold on at this very moment. False: it is held.
+    async fn mark(&self, id: &[u8]) -> Result<bool, Failure> {
+        // A key that nobody has: there is no row that could be read by it.
+        let Some(mut stored) = self.row::<DeliveryRow>(DELIVERIES, id).await? else { return Ok(true) };
+        if stored.value.hold.is_some() || stored.value.erasing {
+            return Ok(stored.value.erasing);
+        }
+        stored.value.erasing = true;
+        let mut change = Change::new(self);
+        change.delivery(&stored);
+        // Cut off after this, it is finished by its job.
+        change.job(ERASE, id, self.kept_now());
+        change.journal(DELIVERIES, id, "erasing", &json!({}));
+        change.commit().await?;
+        Ok(true)
     }
 
     /// Whether it was erased, as far as the key store remembers.
@@ -178,11 +196,14 @@ impl Carrier {
 
     /// A deadline has come.
     pub(crate) async fn erase_in_time(&self, id: DeliveryId) -> Result<(), Problem> {
-        match again!(self.wait_for_hold(id))? {
-            true => Ok(()),
-            // A key that nobody has: there is no row that could be read by it.
-            false => self.destroy(DELIVERIES, id.as_bytes(), "deadline").await,
+        if again!(self.wait_for_hold(id))? {
+            return Ok(());
         }
+        if again!(self.mark(id.as_bytes()))? {
+            return self.destroy(DELIVERIES, id.as_bytes(), "deadline").await;
+        }
+        // A hold has come in between.
+        again!(self.wait_for_hold(id)).map(drop)
     }
     /// Whether a hold keeps it; it is looked at again later then. Written together with the delivery's version: a hold
     /// that is lifted at this moment has planned its own look, which must not be put off by a day.
@@ -200,6 +221,9 @@ impl Carrier {
     pub(crate) async fn hold(&self, id: DeliveryId, by: &str, on: bool) -> Result<Value, Failure> {
         let mut stored = self.delivery(id).await?;
         let answer = json!({"delivery": id.to_string(), "held": on});
+        if stored.value.erasing {
+            return Err(no_delivery().into());
+        }
         if stored.value.hold.is_some() == on {
             return Ok(answer);
         }

@@ -80,6 +80,7 @@ impl Carrier {
             access: AccessPart::default(),
             ready: None,
             hold: None,
+            erasing: false,
             carried_by: None,
         };
         let answer = json!({

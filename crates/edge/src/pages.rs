@@ -1,7 +1,8 @@
 //! A host's pages: files with their headers, a policy that lets in nothing from elsewhere, compressed forms, hashes.
 //!
 //! Everything is read and hashed once, at start. What the hashes are good for: `/.well-known/parcelshelf-files.json` names
-//! them, so that somebody outside can compare what a browser gets with what a release says.
+//! them, compressed forms too, so that somebody outside can compare what a browser gets with what a release says. The hash
+//! of that list itself stands in the gateway's log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -104,15 +105,20 @@ pub struct Pages {
 impl Pages {
     #[must_use]
     pub fn new(files: impl IntoIterator<Item = File>, rights: Rights) -> Arc<Self> {
-        let mut hashes = BTreeMap::new();
+        let (mut plain, mut brotli, mut gzip) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut served = BTreeMap::new();
         for file in files {
-            let hash = hex(&Sha256::digest(&file.body));
-            let path = file.path.clone();
+            let (hash, path) = (hex(&Sha256::digest(&file.body)), file.path.clone());
+            for (form, hashes) in [(&file.brotli, &mut brotli), (&file.gzip, &mut gzip)] {
+                hashes.extend(form.as_ref().map(|bytes| (path.clone(), hex(&Sha256::digest(bytes)))));
+            }
             served.insert(path.clone(), Served::of(file, &hash[..32]));
-            hashes.insert(path, hash);
+            plain.insert(path, hash);
         }
-        let list = serde_json::json!({ "v": 1, "files": hashes }).to_string();
+        // What the pages may do is as much of them as what is in them.
+        let policy = [rights.content_policy(), rights.permissions()];
+        let list =
+            serde_json::json!({ "v": 1, "files": plain, "br": brotli, "gzip": gzip, "policy": policy }).to_string();
         let hash = Sha256::digest(list.as_bytes()).into();
         Arc::new(Self { files: served, headers: rights.headers(), list: list.into(), hash })
     }
@@ -326,6 +332,9 @@ mod tests {
         let list = pages();
         let told: serde_json::Value = serde_json::from_slice(&list.list).unwrap();
         assert_eq!(told["files"]["/assets/a-1.js"], hex(&Sha256::digest(b"let x = 1;")));
+        assert_eq!(told["br"]["/assets/a-1.js"], hex(&Sha256::digest(b"br")));
+        assert_eq!(told["gzip"], serde_json::json!({}));
+        assert!(told["policy"][0].as_str().unwrap().contains("default-src 'none'"));
         assert_eq!(hex(list.hash()), hex(&Sha256::digest(&list.list)));
     }
 }

@@ -1,12 +1,13 @@
-//! What the front forgets: sessions that are over, photos past their deadline, journal entries; and at once what an owner has
+//! What the front forgets: sessions that are over, photos past their deadline unless a hold keeps them, journal entries; and at once what an owner has
 //! erased at the keyholder.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use parcelshelf_core::id::{DeliveryId, WalletId};
 use parcelshelf_edge::json::StrictJson;
@@ -144,11 +145,52 @@ impl Front {
         let (now, r) = (self.host.now(), &self.config.retention);
         let ago_ms = |days: u32| now.unix_millis() - i64::from(days) * DAY_MS;
         self.remove_older::<SessionRow>(SESSIONS, EXPIRES, |s| s.expires_ms, now.unix_millis()).await?;
-        self.remove_older::<PhotoRow>(PHOTOS, SINCE, |p| p.day_ms, ago_ms(r.photos_days)).await?;
+        self.forget_photos(ago_ms(r.photos_days)).await?;
         let ago = |days: u32| parcelshelf_core::time::Timestamp::from_unix_millis(ago_ms(days));
         let journal = self.engine.forget_journal(ago(r.journal_days)).await.map(drop);
         let names = self.vault.keys().forget_destroyed(ago(r.backups_days)).await.map(drop);
         journal.and(names).map_err(|e| Problem::store(&e))
+    }
+
+    /// Photos past their deadline go, except those of a delivery that a hold keeps. While the keyholder does not say they stay.
+    async fn forget_photos(&self, before_ms: i64) -> Result<(), Problem> {
+        let mut cursor = None;
+        loop {
+            let (table, index) = (PHOTOS.to_owned(), SINCE.to_owned());
+            let query = ListQuery { table, index, prefix: Vec::new(), cursor, limit: PAGE_ROWS };
+            let page = self.engine.list(query).await.map_err(|e| Problem::store(&e))?;
+            let (mut over, mut done) = (Vec::new(), page.next.is_none());
+            for row in page.rows {
+                // One that cannot be read any more was erased.
+                match self.opened::<PhotoRow>(PHOTOS, &row.id).await? {
+                    Some(photo) if photo.day_ms >= before_ms => {
+                        done = true;
+                        break;
+                    }
+                    Some(_) if self.is_held(&row.id).await? => {}
+                    _ => over.push(row),
+                }
+            }
+            if !over.is_empty() {
+                self.remove(PHOTOS, &over).await?;
+            }
+            if done {
+                return Ok(());
+            }
+            cursor = page.next;
+        }
+    }
+    /// `photo`: its row's id, which begins with its delivery's.
+    async fn is_held(&self, photo: &[u8]) -> Result<bool, Problem> {
+        let Some(delivery) = photo.first_chunk::<16>().map(|id| DeliveryId::from_bytes(*id)) else { return Ok(false) };
+        let path = format!("/held/{delivery}");
+        let url = format!("{}{path}", self.config.origin);
+        let answer = relay::send(self, Method::GET, &path, HeaderMap::new(), &url, None, Bytes::new()).await?;
+        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        match said["held"].as_bool().filter(|_| answer.status.is_success()) {
+            Some(held) => Ok(held),
+            None => Err(Problem::unavailable("keyholder_unavailable", "the keyholder does not say what is held", 2)),
+        }
     }
 
     /// Removes rows from the oldest on whose time, as the row itself says, lies before.

@@ -23,6 +23,9 @@ pub struct Config {
     pub rp_id: String,
     /// The wallet's origin.
     pub wallet_origin: String,
+    /// The stop page's origin. Without it nothing is logged of what that host shows, and an audit complains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_origin: Option<String>,
     /// The log's name, such as `gateway.example/log`.
     pub log_origin: String,
     /// The operator's public key, which admits carriers.

@@ -299,6 +299,12 @@ impl Keyholder {
         self.erase_delivery(wallet, delivery, By::Deadline).await.map(drop)
     }
 
+    /// Whether a hold keeps it; nothing is left to hold of a delivery that is gone.
+    pub(crate) async fn is_held(&self, delivery: DeliveryId) -> Result<bool, Failure> {
+        let grant = self.db.get::<GrantRow>(delivery.as_bytes()).await?;
+        Ok(grant.is_some_and(|grant| grant.value.hold.is_some()))
+    }
+
     /// The owner's own hold: a session is enough to keep something.
     pub(crate) async fn hold(&self, wallet: WalletId, delivery: DeliveryId) -> Result<(), Failure> {
         let grant = self.own_grant(wallet, delivery).await?;
@@ -334,6 +340,9 @@ impl Keyholder {
         wish: Wish,
         ordered: Option<Thumbprint>,
     ) -> Result<(), Failure> {
+        if grant.value.erasing {
+            return Err(crate::grants::no_grant().into());
+        }
         let mut change = Change::new(&self.db, &self.host);
         let held = held_after(grant.value.hold.as_ref(), wish, change.now().unix_millis());
         if held == grant.value.hold {

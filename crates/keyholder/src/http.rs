@@ -101,6 +101,7 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(occupants::lift))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::tile))
+        .routes(routes!(log::pages))
 }
 
 /// The interface as a document.
@@ -113,7 +114,7 @@ pub(crate) fn router(keyholder: Arc<Keyholder>) -> Router {
     let (router, document) = routes().split_for_parts();
     let host = keyholder.host.clone();
     let text = document.to_json().unwrap_or_default();
-    let router = router.route("/readyz", axum::routing::get(ready));
+    let router = router.route("/readyz", axum::routing::get(ready)).route("/held/{delivery}", axum::routing::get(held));
     let router = router.layer(middleware::from_fn_with_state(Arc::clone(&keyholder), with_next_nonce));
     with_basics(router, &host, text).with_state(keyholder)
 }
@@ -145,6 +146,16 @@ fn wished(text: &str) -> Option<Bound> {
 async fn ready(axum::extract::State(k): State) -> Answer<&'static str> {
     k.published_keys().await.map_err(problem)?;
     Ok("ready\n")
+}
+
+/// For the front, which forgets photos by a deadline of its own; not in the document, so that nobody is let through to it.
+async fn held(
+    axum::extract::State(k): State,
+    axum::extract::Path(delivery): axum::extract::Path<String>,
+) -> Answer<axum::Json<serde_json::Value>> {
+    let delivery = parcelshelf_core::id::DeliveryId::parse(&delivery);
+    let delivery = delivery.map_err(|_| Problem::new(404, "delivery_unknown", "there is no such delivery"))?;
+    Ok(axum::Json(serde_json::json!({"held": k.is_held(delivery).await.map_err(problem)?})))
 }
 
 /// Conflicts that reach here were between two requests of the same person: trying again is right.

@@ -34,6 +34,7 @@ mod logbook;
 mod makers;
 mod occupants;
 mod orders;
+mod pages;
 mod rows;
 mod stops;
 mod unlinking;
@@ -84,6 +85,8 @@ pub struct Shell {
     pub witnesses: parcelshelf_exchange::Client,
     pub storage: Storage,
     pub steps: Steps,
+    /// What the front shows to browsers, by this release: its hashes go into the log.
+    pub pages: Vec<SitePages>,
     /// An operator has looked at a store that somebody else has written to, and takes it as it is.
     pub accept_altered_store: bool,
 }
@@ -91,6 +94,16 @@ impl std::fmt::Debug for Shell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Shell")
     }
+}
+
+/// A page host of the front. What it must show the keyholder knows from its own release, never from the front.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SitePages {
+    /// A code: `wallet` or `stop`.
+    pub site: &'static str,
+    pub origin: String,
+    /// SHA-256 of the list of its files.
+    pub files: [u8; 32],
 }
 
 /// An operator looks at an altered store within hours, not seconds.
@@ -188,10 +201,12 @@ pub async fn run(
 type Assembled = (Arc<Keyholder>, [tokio::task::JoinHandle<()>; 3], axum::Router);
 
 async fn assemble(config: Config, shell: Shell, stop: &watch::Receiver<bool>) -> Result<Assembled, Broken> {
+    let pages = shell.pages.clone();
     let keyholder = open(config, shell)?;
     keyholder.remember_rollback().await.map_err(|e| Broken::Start(e.to_string()))?;
     keyholder.finish_erasing().await.map_err(|e| Broken::Start(e.to_string()))?;
     keyholder.begin().await.map_err(|e| Broken::Start(e.to_string()))?;
+    keyholder.show_pages(&pages).await.map_err(|e| Broken::Start(e.to_string()))?;
     keyholder.recount().await.map_err(|e| Broken::Start(e.to_string()))?;
     attempts::recover_all(&keyholder).await.map_err(|e| Broken::Start(e.to_string()))?;
     let sequencer = tokio::spawn(logbook::sequence(Arc::clone(&keyholder), stop.clone()));

@@ -77,6 +77,8 @@ rows! {
     RollbackRow in "rollback" { at_ms: i64, size: u64, root: String }
     /// The keyholder's published keys; the id is the log entry of their record, or `current`.
     KeysRow in "keys" { jws: String, entry: String, exp_ms: i64 }
+    /// What a page host shows, as the log says it; the id is the host's site.
+    PagesRow in "pages" { origin: String, files: String, entry: String }
     /// A wallet.
     WalletRow in "wallet" of WalletRow::own_wallet {
         /// X-Wing public key.

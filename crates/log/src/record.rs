@@ -87,6 +87,8 @@ kinds! {
     AlarmAcknowledged = "alarm_acknowledged",
     StaffAccess = "staff_access",
     Erased = "erased",
+    /// Which files a page host shows from here on.
+    PagesServed = "pages_served",
 }
 
 /// Why bytes are not a record, or an opening does not fit.

@@ -1,9 +1,11 @@
 //! `parcelshelf audit`: goes through a log from outside and complains precisely.
 //!
 //! Every entry is fetched and hashed, every tile of hashes compared with what the entries make, the root with the signed
-//! checkpoint, and the checkpoint with what was found the last time.
+//! checkpoint, and the checkpoint with what was found the last time. Then [`pages`].
 
-use std::collections::VecDeque;
+pub mod pages;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -25,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use self::pages::{Compared, OtherPages};
 use crate::cli::Audit;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -44,6 +47,9 @@ struct StateFile {
     size: u64,
     /// Complete subtrees on the right edge, largest first.
     peaks: Vec<String>,
+    /// Which leaf said last what each page host shows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pages: BTreeMap<String, u64>,
 }
 
 /// Why an audit did not end well.
@@ -58,6 +64,8 @@ pub enum Bad {
     Checkpoint(#[from] NotANote),
     #[error("the checkpoint is cosigned by {found} of the witnesses named, not by {wanted}")]
     NotCosigned { found: usize, wanted: usize },
+    #[error(transparent)]
+    Pages(#[from] OtherPages),
     /// Nothing is known about the log: it could not be read, or was asked wrongly.
     #[error("{0:#}")]
     NotDone(anyhow::Error),
@@ -70,6 +78,8 @@ pub struct Audited {
     /// Leaves that were new.
     pub new: u64,
     pub cosigned: Vec<Cosigned>,
+    /// Files that browsers get; `None`: only the log was asked for.
+    pub pages: Option<Compared>,
 }
 
 /// Exit status 0: all is well; 1: a complaint; 2: the audit could not be done.
@@ -86,6 +96,9 @@ pub async fn run(args: &Audit) -> ExitCode {
         match &done {
             Ok(a) => {
                 println!("holds: {} leaves, {} of them new", a.position.size(), a.new);
+                if let Some(pages) = &a.pages {
+                    println!("shows: {} files of wallet and stop page, as logged", pages.files);
+                }
                 for c in &a.cosigned {
                     println!("cosigned by {} at {} (Unix seconds)", c.witness, c.time);
                 }
@@ -99,12 +112,14 @@ pub async fn run(args: &Audit) -> ExitCode {
 
 fn told(a: &Audited) -> serde_json::Value {
     let cosigned: Vec<_> = a.cosigned.iter().map(|c| json!({"witness": c.witness, "time": c.time})).collect();
-    json!({"ok": true, "size": a.position.size(), "new": a.new, "root": b64(a.position.root()), "cosigned": cosigned})
+    let files = a.pages.as_ref().map(|p| p.files);
+    let root = b64(a.position.root());
+    json!({"ok": true, "size": a.position.size(), "new": a.new, "root": root, "cosigned": cosigned, "files": files})
 }
 
 async fn audit(args: &Audit) -> Result<Audited, Bad> {
     let before = args.state.as_deref().map(read_state).transpose().map_err(Bad::NotDone)?.flatten();
-    let known = before.as_ref().map(|(log, _)| log);
+    let known = before.as_ref().map(|b| &b.log);
     let log = match (&args.key, known) {
         (Some(key), Some(known)) if key != known => {
             return Err(Bad::NotDone(anyhow!("the state file is of another log key than --key")));
@@ -119,14 +134,21 @@ async fn audit(args: &Audit) -> Result<Audited, Bad> {
         .iter()
         .map(|w| WitnessVerifier::parse(w).map_err(|_| usage("--witness is not a witness's verifier key")))
         .collect::<Result<_, _>>()?;
-    let from = before.as_ref().map(|(_, at)| at.clone()).unwrap_or_default();
+    let from = before.as_ref().map(|b| b.position.clone()).unwrap_or_default();
     let client = Client::network(Host::system().clock).map_err(|e| Bad::NotDone(e.into()))?;
     let bar = if args.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
     let audited = go(&client, &args.url, &verifier, &witnesses, args.quorum, &from, &bar).await;
     bar.finish_and_clear();
-    let audited = audited?;
+    let mut audited = audited?;
+    let mut leaves = before.as_ref().map(|b| b.pages.clone()).unwrap_or_default();
+    if !args.log_only {
+        let quorum = args.quorum.unwrap_or_else(|| witnesses.len().min(1));
+        let compared = pages::compare(&client, &args.url, &verifier, (&witnesses[..], quorum), &leaves).await?;
+        leaves = compared.leaves.clone();
+        audited.pages = Some(compared);
+    }
     if let Some(path) = &args.state {
-        write_state(path, log, &audited.position).map_err(Bad::NotDone)?;
+        write_state(path, log, &audited.position, leaves).map_err(Bad::NotDone)?;
     }
     Ok(audited)
 }
@@ -176,7 +198,7 @@ pub async fn go(
         check_first(&mut tiles).await?;
     }
     let position = walk.finish(&checkpoint.root, from)?;
-    Ok(Audited { position, new, cosigned })
+    Ok(Audited { position, new, cosigned, pages: None })
 }
 
 type Fetch = JoinHandle<Result<Bytes, Bad>>;
@@ -216,7 +238,14 @@ impl Served {
     }
 }
 
-fn read_state(path: &Path) -> anyhow::Result<Option<(String, Position)>> {
+/// What the last audit left.
+struct Before {
+    log: String,
+    position: Position,
+    pages: BTreeMap<String, u64>,
+}
+
+fn read_state(path: &Path) -> anyhow::Result<Option<Before>> {
     let Ok(about) = fs::metadata(path) else { return Ok(None) };
     let wrong = || anyhow!("{} is not what an audit writes", path.display());
     if about.len() > STATE_BYTES_MAX {
@@ -226,12 +255,12 @@ fn read_state(path: &Path) -> anyhow::Result<Option<(String, Position)>> {
     let hash = |text: &String| from_b64(text)?.try_into().ok();
     let peaks = file.peaks.iter().map(hash).collect::<Option<_>>().ok_or_else(wrong)?;
     let position = Position::from_parts(file.size, peaks).filter(|_| file.v == 1).ok_or_else(wrong)?;
-    Ok(Some((file.log, position)))
+    Ok(Some(Before { log: file.log, position, pages: file.pages }))
 }
 
-fn write_state(path: &Path, log: &str, at: &Position) -> anyhow::Result<()> {
+fn write_state(path: &Path, log: &str, at: &Position, pages: BTreeMap<String, u64>) -> anyhow::Result<()> {
     let peaks = at.peaks().iter().map(b64).collect();
-    let text = serde_json::to_vec(&StateFile { v: 1, log: log.to_owned(), size: at.size(), peaks })?;
+    let text = serde_json::to_vec(&StateFile { v: 1, log: log.to_owned(), size: at.size(), peaks, pages })?;
     let beside = path.with_extension("new");
     let write = || -> std::io::Result<()> {
         let mut file = fs::File::create(&beside)?;

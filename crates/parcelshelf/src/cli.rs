@@ -66,8 +66,9 @@ pub enum Command {
     Plan(Plan),
     /// Goes through a gateway's log from outside. Exit status 0: all holds, 1: a complaint, 2: it could not be read
     ///
-    /// Fetches every entry and tile, computes the root anew, and checks signature and cosignatures of the checkpoint. With
-    /// --state it goes on where it was, and notices when what was there before has changed.
+    /// Fetches every entry and tile, computes the root anew, and checks signature and cosignatures of the checkpoint; then
+    /// every file of the wallet and the stop page, which must be the ones whose hashes stand in the log. With --state it goes
+    /// on where it was, and notices when what was there before has changed.
     /// Example:  parcelshelf audit https://gateway.example/log --key KEY --state gateway.audit
     Audit(Audit),
     /// Checks a case bundle, a shown record or a public proof offline, by two libraries. Exit status 0 only if all of it holds
@@ -322,6 +323,9 @@ pub struct Drill {
     pub couriers: usize,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Of revoked-race, in memory, beside the races over HTTP
+    #[arg(long, default_value_t = 10_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    pub schedules: usize,
     /// Write the report as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -402,6 +406,9 @@ pub struct Serve {
     /// Take the time from a board that somebody else moves (file and slot), with wake-ups on standard input
     #[arg(long, hide = true, num_args = 2, value_names = ["BOARD", "SLOT"])]
     pub driven: Option<Vec<String>>,
+    /// Show pages in a simulation too, which mostly nobody looks at
+    #[arg(long, hide = true)]
+    pub with_pages: bool,
 }
 
 #[derive(Args, Debug)]
@@ -586,6 +593,9 @@ pub struct Audit {
     /// How many of them must have; one, unless said otherwise
     #[arg(long, value_name = "N")]
     pub quorum: Option<usize>,
+    /// Only the log: the files that the gateway's page hosts show are not compared with their logged hashes
+    #[arg(long)]
+    pub log_only: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,

@@ -1,14 +1,17 @@
 //! Looks at configurations before anybody depends on them.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use parcelshelf_client::Http;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::Host;
-use parcelshelf_keyholder::keys::{KeyRing, read_key};
+use parcelshelf_keyholder::keys::{EPOCHS, KeyRing, read_key};
 use parcelshelf_protocol::cert::{Cert, Role, VerifiedCert};
 use parcelshelf_protocol::jws::{Moment, VerifyingKey};
+use parcelshelf_store::keys::is_key_store;
+use parcelshelf_vault::{Epochs, Kms as _};
 
 use crate::cli::Doctor;
 use crate::services::{KeyholderFile, read};
@@ -108,6 +111,7 @@ fn look_at_keyholder(file: &KeyholderFile, f: &mut Findings) {
     for name in parcelshelf_keyholder::keys::FILES {
         private(&k.key_dir.join(name), "keyholder", f);
     }
+    look_at_data_keys("keyholder", &k.key_dir.join(EPOCHS), &k.key_dir.join("storage.key"), &k.data_dir, f);
     f.check(
         k.operator.key().is_ok(),
         "keyholder: the operator's key is a key",
@@ -166,6 +170,7 @@ fn look_at_gateway(c: &parcelshelf_gateway::Config, aud: Option<&str>, f: &mut F
         );
     }
     private(&c.nonce_key, "gateway", f);
+    look_at_data_keys("gateway", &c.epochs_dir(), &c.nonce_key, &c.data_dir, f);
     if let Err(e) = read_key(&c.nonce_key) {
         f.bad(format!("gateway: {e}"));
     }
@@ -184,6 +189,7 @@ fn look_at_carrier(
             f.bad(format!("carrier: {e}"));
         }
     }
+    look_at_data_keys("carrier", &c.epochs_dir(), &c.storage_key, &c.data_dir, f);
     if let Some(aud) = aud {
         f.check(
             c.aud == aud,
@@ -241,6 +247,77 @@ fn private(path: &Path, party: &str, f: &mut Findings) {
         Ok(_) => f.bad(format!("{party}: others can read {}; chmod 600 it", path.display())),
         Err(e) => f.bad(format!("{party}: {}: {e}", path.display())),
     }
+}
+
+/// The keys under which everything personal lies: epoch keys in their folder, wrapped data keys in their file.
+fn look_at_data_keys(party: &str, epochs: &Path, storage_key: &Path, data_dir: &Path, f: &mut Findings) {
+    look_at_epochs(party, epochs, storage_key, f);
+    let (store, keys) = (data_dir.join(format!("{party}.db")), data_dir.join(format!("{party}-keys.db")));
+    match is_key_store(&keys) {
+        Ok(true) => {
+            private(&keys, party, f);
+            f.good(format!("{party}: the data keys are where they belong"));
+        }
+        Ok(false) => f.bad(format!(
+            "{party}: {} is no key store. Put the right file there; with another one everything personal is lost",
+            keys.display()
+        )),
+        Err(e) if e.kind() == ErrorKind::NotFound && !store.exists() => {
+            f.good(format!("{party}: no store yet; the first start makes it"));
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => f.bad(format!(
+            "{party}: {} is missing and {} is there. Do not start the service: it would make new keys, and nothing \
+             personal in that store could be read. Find the file; it is in no backup of the data",
+            keys.display(),
+            store.display()
+        )),
+        Err(e) => f.bad(format!(
+            "{party}: {}: {e}; let the service's user read and write it, and nobody else",
+            keys.display()
+        )),
+    }
+}
+
+fn look_at_epochs(party: &str, dir: &Path, storage_key: &Path, f: &mut Findings) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let about = match std::fs::metadata(dir) {
+        Ok(about) if about.is_dir() => about,
+        Ok(_) => return f.bad(format!("{party}: {} must be a folder of epoch keys, and is a file", dir.display())),
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            return f.bad(format!(
+                "{party}: the epoch keys' folder {} is missing. Put it back from where you keep keys: without it nothing \
+                 personal can be read. Where there never was one, stop the service and say `parcelshelf keys rotate`",
+                dir.display()
+            ));
+        }
+        Err(e) => return f.bad(format!("{party}: {}: {e}; let the service's user read it", dir.display())),
+    };
+    if about.permissions().mode() & 0o022 != 0 {
+        f.bad(format!("{party}: others can put keys into {}; chmod 700 it", dir.display()));
+    }
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) => return f.bad(format!("{party}: {}: {e}; chmod 700 it for the service's user", dir.display())),
+    };
+    let mut keys = 0;
+    for entry in entries.flatten() {
+        private(&entry.path(), party, f);
+        keys += 1;
+    }
+    let Ok(storage) = read_key(storage_key) else { return };
+    match Epochs::open(dir, &storage, Host::system().entropy) {
+        Ok(_) if keys == 0 => f.bad(format!(
+            "{party}: {} is empty. Put the epoch keys back; where there never were any, stop the service and say \
+             `parcelshelf keys rotate`",
+            dir.display()
+        )),
+        Ok(epochs) => f.good(format!("{party}: {keys} epoch {}, the newest is {}", words(keys), epochs.current())),
+        Err(e) => f.bad(format!("{party}: {e}. Put the right file back, or move away what does not belong there")),
+    }
+}
+
+const fn words(keys: usize) -> &'static str {
+    if keys == 1 { "key" } else { "keys" }
 }
 
 fn host_of(origin: &str) -> Option<String> {

@@ -226,6 +226,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             key_dir: dir.join("keyholder/keys"),
             rp_id: wallet_host.clone(),
             wallet_origin: layout.wallet_origin.clone(),
+            stop_origin: Some(layout.stop_origin.clone()),
             log_origin: format!("{}/log", args.host),
             operator: Jwk::of(keys.operator.verifying_key()),
             people: vec![Jwk::of(keys.second_person.verifying_key())],

@@ -377,9 +377,13 @@ pub(crate) fn ready(name: &str, address: impl std::fmt::Display) {
 
 /// What a host shows. A simulation shows nothing to nobody.
 fn pages(app: App, args: &Serve) -> anyhow::Result<Option<Arc<Pages>>> {
-    if args.driven.is_some() {
+    if args.driven.is_some() && !args.with_pages {
         return Ok(None);
     }
+    built_pages(app).map(Some)
+}
+
+fn built_pages(app: App) -> anyhow::Result<Arc<Pages>> {
     let files = parcelshelf_web_assets::files(app).map_err(anyhow::Error::msg)?;
     let bytes = |content: Cow<'static, [u8]>| match content {
         Cow::Borrowed(content) => Bytes::from_static(content),
@@ -396,7 +400,24 @@ fn pages(app: App, args: &Serve) -> anyhow::Result<Option<Arc<Pages>>> {
         App::Stop => Rights { camera: true, place: true, passkeys: true, wasm: true },
         App::Courier => Rights::default(),
     };
-    Ok(Some(Pages::new(files.into_iter().map(file), rights)))
+    Ok(Pages::new(files.into_iter().map(file), rights))
+}
+
+/// What the front must show, by this very program. A keyholder without pages locks and opens as well as any; what it does not
+/// say an audit complains of.
+fn site_pages(config: &keyholder::config::Config, args: &Serve) -> Vec<keyholder::SitePages> {
+    let stop = config.stop_origin.as_ref().map(|origin| (App::Stop, origin));
+    let mut all = Vec::new();
+    for (app, origin) in [(App::Wallet, &config.wallet_origin)].into_iter().chain(stop) {
+        match pages(app, args) {
+            Ok(Some(pages)) => {
+                all.push(keyholder::SitePages { site: app.name(), origin: origin.clone(), files: *pages.hash() });
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(site = app.name(), %error, "what this host must show is not known here"),
+        }
+    }
+    all
 }
 
 /// # Errors
@@ -413,6 +434,7 @@ pub async fn keyholder(args: &Serve) -> anyhow::Result<()> {
         log_timer: Host::system().clock,
         storage: Storage::Disk,
         steps: steps(args),
+        pages: site_pages(&file.keyholder, args),
         accept_altered_store: args.accept_altered_store,
     };
     let stop = serve::stop_signal()?;

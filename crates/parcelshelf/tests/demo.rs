@@ -123,3 +123,66 @@ fn what_init_writes_satisfies_doctor_and_what_is_broken_does_not() {
     let bad = parcelshelf(&["doctor", at]);
     assert!(!bad.status.success() && said(&bad).contains("three different hosts"), "{}", said(&bad));
 }
+
+#[test]
+fn doctor_says_what_is_wrong_with_keys_of_data_and_what_to_do() {
+    use std::fs::{Permissions, create_dir, metadata, read, remove_file, rename, set_permissions, write};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let parties = dir.path().join("parties");
+    let at = parties.to_str().unwrap();
+    assert!(parcelshelf(&["init", at]).status.success());
+    let wrong = |what: &str, words: &[&str]| {
+        let bad = parcelshelf(&["doctor", at]);
+        let told = said(&bad);
+        assert!(!bad.status.success() && words.iter().all(|w| told.contains(w)), "{what}: {told}");
+    };
+    let fine = |what: &str| {
+        let good = parcelshelf(&["doctor", at]);
+        assert!(good.status.success(), "{what}: {}", said(&good));
+    };
+    for (party, epochs) in
+        [("keyholder", "keyholder/keys/epochs"), ("gateway", "gateway/epochs"), ("carrier", "carrier/epochs")]
+    {
+        let (epochs, aside) = (parties.join(epochs), dir.path().join("aside"));
+        rename(&epochs, &aside).unwrap();
+        wrong("no folder", &[party, "epoch keys' folder", "is missing", "Put it back"]);
+        create_dir(&epochs).unwrap();
+        wrong("an empty folder", &[party, "is empty"]);
+        std::fs::remove_dir(&epochs).unwrap();
+        rename(&aside, &epochs).unwrap();
+        let first = epochs.join("1.key");
+        let key = read(&first).unwrap();
+        write(&first, "no key").unwrap();
+        wrong("a key that is none", &[party, "1.key", "32 bytes", "Put the right file back"]);
+        write(&first, key).unwrap();
+        write(epochs.join("notes.txt"), "").unwrap();
+        wrong("a stranger's file", &[party, "notes.txt", "move away"]);
+        remove_file(epochs.join("notes.txt")).unwrap();
+        for (path, mode, word) in [(&epochs, 0o777, "chmod 700"), (&first, 0o644, "chmod 600")] {
+            let before = metadata(path).unwrap().permissions();
+            set_permissions(path, Permissions::from_mode(mode)).unwrap();
+            wrong("open to others", &[party, word]);
+            set_permissions(path, before).unwrap();
+        }
+        fine("all is back");
+        // A store whose keys are gone.
+        let data = parties.join(party).join("data");
+        std::fs::create_dir_all(&data).unwrap();
+        let (store, keys) = (data.join(format!("{party}.db")), data.join(format!("{party}-keys.db")));
+        write(&store, "").unwrap();
+        wrong("no data keys", &[party, "keys.db is missing", "Do not start the service"]);
+        write(&keys, "something else entirely, and long enough to be looked at as far as its seventy-second byte")
+            .unwrap();
+        wrong("another file", &[party, "is no key store"]);
+        remove_file(&keys).unwrap();
+        drop(parcelshelf_store::keys::KeyFile::open(&keys).unwrap());
+        fine("a key store");
+        set_permissions(&keys, Permissions::from_mode(0o640)).unwrap();
+        wrong("data keys open to others", &[party, "chmod 600"]);
+        remove_file(&keys).unwrap();
+        remove_file(&store).unwrap();
+        fine("as it was");
+    }
+}

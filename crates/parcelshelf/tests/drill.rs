@@ -11,6 +11,7 @@ fn drill(arguments: &[&str]) -> (Output, Value) {
     let report = dir.path().join("report.json");
     let output = Command::new(env!("CARGO_BIN_EXE_parcelshelf"))
         .args(["drill", "--report", report.to_str().unwrap(), "--deliveries", "320", "--couriers", "8"])
+        .args(["--schedules", "200"])
         .args(arguments)
         .output()
         .unwrap();
@@ -30,6 +31,8 @@ fn no_attack_gains_what_the_design_denies() {
         assert_eq!(entry["attack_succeeded"], Value::Bool(false), "{entry}");
         assert!(!entry["figures"].as_object().unwrap().is_empty(), "{entry}");
     }
+    let race = drills.iter().find(|entry| entry["name"] == "revoked-race").unwrap();
+    assert_eq!(race["figures"]["in_memory"]["schedules"], 200, "{race}");
 }
 
 #[test]

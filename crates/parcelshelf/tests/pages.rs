@@ -128,3 +128,74 @@ async fn each_host_shows_its_own_app_and_a_session_counts_for_its_own_page() {
     assert_eq!(robin.ask(Method::GET, "/v1/courier/route", None).await.status(), StatusCode::UNAUTHORIZED);
     stage.stop().await.unwrap();
 }
+
+/// The audit as a process: exit status and what it says.
+async fn audited(stage: &Stage, more: &[&str]) -> (i32, Value) {
+    let l = &stage.scene.layout;
+    let seed = parcelshelf_keyholder::keys::read_key(&l.dir.join("keyholder/keys/log.key")).unwrap();
+    let key = parcelshelf_log::note::LogSigner::from_seed("localhost/log", &seed).unwrap().verifier().line();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_parcelshelf"));
+    command.args(["audit", &format!("{}/log", l.gateway_origin), "--json", "--key", &key]).args(more);
+    let done = command.output().await.unwrap();
+    (done.status.code().unwrap(), serde_json::from_slice(&done.stdout).unwrap())
+}
+/// Checkpoints come a second or two after what they cover.
+async fn audited_at_last(stage: &Stage, more: &[&str]) -> (i32, Value) {
+    for _ in 0..60 {
+        let (code, report) = audited(stage, more).await;
+        if code != 2 {
+            return (code, report);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    }
+    panic!("nothing can be audited: {:?}", audited(stage, more).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_hosts_show_is_what_the_log_says_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut stage = Stage::start(dir.path(), &WorldFile::demo(), Setting::default()).await.unwrap();
+    let l = stage.scene.layout.clone();
+    let state = dir.path().join("state").to_string_lossy().into_owned();
+    let (code, report) = audited_at_last(&stage, &["--state", &state]).await;
+    assert!(code == 0 && report["files"].as_u64().unwrap() > 6, "{report}");
+    let said = Browser::at(&l.gateway_origin).page("/log/pages").await.text().await.unwrap();
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["pages"][0]["site"], "wallet");
+    let values: Vec<&str> =
+        said["pages"][1]["openings"].as_array().unwrap().iter().map(|o| o["value"].as_str().unwrap()).collect();
+    assert!(values.contains(&"pages_served") && values.contains(&l.stop_origin.as_str()), "{values:?}");
+
+    // The keyholder says the same once, however often it starts.
+    let leaves =
+        |said: &Value| said["pages"].as_array().unwrap().iter().map(|p| p["index"].clone()).collect::<Vec<_>>();
+    let before = leaves(&said);
+    stage.keyholder.stop().await.unwrap();
+    stage.keyholder.restart(&[]).await.unwrap();
+    assert_eq!(audited_at_last(&stage, &["--state", &state]).await.0, 0);
+    let again = Browser::at(&l.gateway_origin).page("/log/pages").await.text().await.unwrap();
+    assert_eq!(leaves(&serde_json::from_str(&again).unwrap()), before);
+
+    // It says that another host shows the stop page: what that one shows is something else.
+    let config = l.dir.join("keyholder/keyholder.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let (own, other) =
+        (format!("stop_origin = \"{}\"", l.stop_origin), format!("stop_origin = \"{}\"", l.courier_origin));
+    assert!(text.contains(&own), "init says where the stop page is");
+    let restarted = async |stage: &mut Stage, text: &str| {
+        stage.keyholder.stop().await.unwrap();
+        std::fs::write(&config, text).unwrap();
+        stage.keyholder.restart(&[]).await.unwrap();
+    };
+    restarted(&mut stage, &text.replace(&own, &other)).await;
+    let (code, report) = audited_at_last(&stage, &["--state", &state]).await;
+    let complaint = report["complaint"].as_str().unwrap_or_default();
+    assert!(code == 1 && complaint.contains(&l.courier_origin) && complaint.contains("other files"), "{report}");
+    // The log by itself is as good as ever.
+    assert_eq!(audited(&stage, &["--log-only"]).await.0, 0);
+
+    // One that says nothing of a host is found out, too: nothing new is said, and what was said is of another host.
+    restarted(&mut stage, &text).await;
+    assert_eq!(audited_at_last(&stage, &["--state", &state]).await.0, 0, "the newest word counts");
+    stage.stop().await.unwrap();
+}

@@ -352,6 +352,21 @@ impl KeyStore for KeyFile {
     }
 }
 
+/// Whether a file is a key store, by its first bytes alone: a running service has it, and shares it with nobody.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn is_key_store(path: &Path) -> std::io::Result<bool> {
+    use std::io::Read as _;
+    // Of SQLite's header: its name, and at 68 the application's number.
+    let mut header = [0; 72];
+    match std::fs::File::open(path)?.read_exact(&mut header) {
+        Ok(()) => Ok(header.starts_with(b"SQLite format 3\0") && header.ends_with(&APPLICATION_ID.to_be_bytes())),
+        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
 /// Keys in memory, for tests.
 #[derive(Default)]
 pub struct MemoryKeys(Mutex<Memory>);

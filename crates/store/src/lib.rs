@@ -58,6 +58,7 @@ pub mod memory;
 mod migrate;
 pub mod sqlite;
 pub mod storage;
+pub mod unhurried;
 pub mod whole;
 mod writer;
 

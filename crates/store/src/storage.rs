@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::keys::{KeyFile, KeyStore, MemoryKeys};
 use crate::memory::MemoryEngine;
 use crate::sqlite::{Options, SqliteEngine};
+use crate::unhurried::Unhurried;
 use crate::{Engine, StoreError};
 
 /// A choice of storage.
@@ -16,6 +17,8 @@ pub enum Storage {
     Disk,
     /// Nothing outlives the process.
     Memory,
+    /// The same, and others get their turns in between, in an order that this seed decides.
+    Unhurried(u64),
 }
 
 impl Storage {
@@ -27,6 +30,7 @@ impl Storage {
         Ok(match self {
             Self::Disk => Arc::new(SqliteEngine::open(&made(dir)?.join(format!("{name}.db")), options)?),
             Self::Memory => Arc::new(MemoryEngine::default()),
+            Self::Unhurried(seed) => Arc::new(Unhurried::new(seed)),
         })
     }
     /// The store of wrapped data keys in `dir/NAME-keys.db`, made if need be.
@@ -36,7 +40,7 @@ impl Storage {
     pub fn keys(self, dir: &Path, name: &str) -> Result<Arc<dyn KeyStore>, StoreError> {
         Ok(match self {
             Self::Disk => Arc::new(KeyFile::open(&made(dir)?.join(format!("{name}-keys.db")))?),
-            Self::Memory => Arc::new(MemoryKeys::default()),
+            Self::Memory | Self::Unhurried(_) => Arc::new(MemoryKeys::default()),
         })
     }
 }

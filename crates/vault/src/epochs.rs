@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ fn write(dir: &Path, epoch: u32, entropy: &dyn Entropy) -> Result<(), KmsError> 
     let path = dir.join(format!("{epoch}.key"));
     let fresh = Zeroizing::new(random::<32>(entropy));
     let written = (|| {
-        fs::create_dir_all(dir)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(Zeroizing::new(URL_SAFE_NO_PAD.encode(*fresh)).as_bytes())?;
         file.sync_all()?;

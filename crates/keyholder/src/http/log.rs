@@ -1,10 +1,12 @@
 //! The log, as C2SP tlog-tiles serves one.
 
+use axum::Json;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use parcelshelf_edge::json::StrictPath;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::tile::TileId;
+use serde_json::Value;
 
 use super::{Answer, State, problem};
 
@@ -25,4 +27,11 @@ pub(super) async fn tile(axum::extract::State(k): State, StrictPath(path): Stric
     let bytes = k.tile(id).await.map_err(problem)?.ok_or_else(none)?;
     let cache = if id.width == 256 { "public, max-age=31536000, immutable" } else { "no-store" };
     Ok(([(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, cache)], bytes).into_response())
+}
+
+/// What the front's page hosts show: for each the newest record `pages_served` with the openings of all its fields, and its
+/// leaf's number.
+#[utoipa::path(get, path = "/log/pages", responses((status = 200, body = Value)))]
+pub(super) async fn pages(axum::extract::State(k): State) -> Answer<Json<Value>> {
+    Ok(Json(k.shown_pages().await.map_err(problem)?))
 }

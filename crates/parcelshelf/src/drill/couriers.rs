@@ -13,6 +13,12 @@ use super::gain::Gain;
 use super::stop::{Visit, answered};
 use super::world::World;
 
+/// Visits that are recorded: their links live for an hour, and everything is to be sent again within it.
+const REPLAYED_MAX: usize = 6;
+/// Groups of five stops: of most of them a courier goes away without having come near, and a carrier with more than ten such
+/// in an hour is stopped, which is another drill.
+const GROUPS_MAX: usize = 2;
+
 /// The same bytes as they were overheard, to any address.
 async fn send_again(visit: &Visit, prepared: &Prepared, path: &str) -> Result<Value, Failure> {
     let (link, proof, body) = prepared.parts();
@@ -27,7 +33,7 @@ async fn send_again(visit: &Visit, prepared: &Prepared, path: &str) -> Result<Va
 /// When an honest step does not come about.
 pub async fn replay(world: &mut World) -> anyhow::Result<Gain> {
     let mut gain = Gain::default();
-    let count = world.share(60);
+    let count = world.share(60).min(REPLAYED_MAX);
     let played = world.take(count).await?;
     let others = world.take(1).await?;
     let mut visits = Vec::new();
@@ -77,6 +83,9 @@ pub async fn replay(world: &mut World) -> anyhow::Result<Gain> {
         }
     }
     world.back_to(&spent).await?;
+    for kept in [&unspent, &spent] {
+        world.drop_kept(kept)?;
+    }
     world.day.sleep_s(600).await;
     for (n, before) in honest {
         let after = world.seen(n);
@@ -101,7 +110,7 @@ fn word<T>(answer: &Result<T, Failure>) -> &str {
 /// When an honest step does not come about.
 pub async fn malicious_courier(world: &mut World) -> anyhow::Result<Gain> {
     let mut gain = Gain::default();
-    let each = world.share(100);
+    let each = world.share(100).min(GROUPS_MAX);
     let mine = world.take(5 * each).await?;
     let late = world.take(each).await?;
     let before = world.all_seen(&mine);

@@ -239,6 +239,9 @@ impl Backup {
         self.watcher.beyond(world, 0, &self.signer).await?;
         world.wait_outside(Duration::from_secs(3)).await;
         self.size = self.watcher.newest(&self.signer).await?.size;
+        if self.kept.exists() {
+            world.drop_kept(&self.kept)?;
+        }
         self.kept = world.keep(name).await?;
         Ok(())
     }
@@ -251,6 +254,9 @@ impl Backup {
     }
     async fn end(self, world: &World, now: &Path) -> anyhow::Result<()> {
         world.back_to(now).await?;
+        for kept in [now, &self.kept] {
+            world.drop_kept(kept)?;
+        }
         self.watcher.detach(world).await
     }
 }

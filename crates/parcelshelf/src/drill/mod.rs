@@ -4,16 +4,19 @@
 //! and with what that attacker has; it is judged by what it holds afterwards and by the cars' own records, never by what
 //! the services say of themselves.
 
+mod app;
 mod carriers;
 mod couriers;
 mod depot;
 mod forged;
+mod front;
 mod gain;
 mod history;
 mod inference;
 mod keepers;
 mod needles;
 mod pooled;
+mod schedules;
 mod stop;
 mod strangers;
 mod tracker;
@@ -67,8 +70,12 @@ drills! {
         "somebody in dispatch with a phone of their own";
     "gateway-front" keepers::gateway_front:
         "the front's files and its place before the keyholder";
+    "gateway-pages" front::gateway_pages:
+        "files of wallet and stop page replaced on a running gateway, and owners who confirm what they are shown";
     "keyholder-store" keepers::keyholder_store:
         "the keyholder's store without its keys, read and written";
+    "hostile-courier-app" app::hostile_courier_app:
+        "the carrier's web files replaced, for a place, a key or an opening";
     "replay" couriers::replay:
         "every request that phones sent, sent again: at once, elsewhere, later, to restored stores";
     "malicious-courier" couriers::malicious_courier:
@@ -116,8 +123,14 @@ async fn run_here(args: cli::Drill) -> anyhow::Result<()> {
         Some(path) => path.clone(),
         None => invented(&folder.path, args.seed)?,
     };
-    let size =
-        Size { stops, deliveries: args.deliveries, couriers: args.couriers, seed: args.seed, gullible: args.gullible };
+    let size = Size {
+        stops,
+        deliveries: args.deliveries,
+        couriers: args.couriers,
+        seed: args.seed,
+        schedules: args.schedules,
+        gullible: args.gullible,
+    };
     ensure!(
         size.deliveries.div_ceil(size.couriers.max(1)) <= 150,
         "a courier serves at most 150 stops; name more couriers"

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::gain::Gain;
 use super::needles;
+use super::schedules::{self, Races};
 use super::stop::{Visit, answered};
 use super::world::World;
 use crate::simulate::owner::plate;
@@ -110,15 +111,20 @@ async fn ask(http: &Http, session: Option<&str>, method: &Method, path: &str, kn
 }
 
 /// How an owner's block and an opening met.
-#[derive(Default)]
-struct Race {
-    block_first: u64,
-    open_first: u64,
-    in_flight: u64,
+#[derive(Clone)]
+struct Met {
+    n: usize,
+    /// The code of the refusal, if it was refused.
+    opened: Result<(), String>,
+    /// Nothing was under way any more, said the answer.
+    settled: bool,
+    before: u64,
+    /// What had reached the maker when the owner heard it.
+    at_the_answer: u64,
 }
 
-/// An owner blocks in the very moment in which the courier opens, over and over, at every distance in time. After the answer
-/// *blocked, nothing is under way* no command reaches the maker any more.
+/// An owner blocks in the very moment in which the courier opens, over and over, at every distance in time: over HTTP, and
+/// in many more schedules in memory. After the answer *blocked, nothing is under way* no command reaches the maker any more.
 ///
 /// # Errors
 /// When an honest step does not come about.
@@ -126,65 +132,84 @@ pub async fn revoked_race(world: &mut World) -> anyhow::Result<Gain> {
     let mut gain = Gain::default();
     let count = world.share(5).min(500);
     let mine = world.take(count).await?;
-    let mut race = Race::default();
-    let mut settled = Vec::new();
-    for (i, n) in mine.iter().enumerate() {
-        let device = &world.courier(*n)?.device;
-        let mut visit = Visit::begin(world, *n).await?;
-        visit.locate(world, device).await??;
-        let (at, labels) = (visit.beside(world)?, visit.labels(world)?);
-        let prepared =
-            answered(world, async || visit.page.prepare(device, &visit.stop, Action::Open, at, labels.clone()).await)
-                .await?;
-        let (owner, id) = (world.owner(*n)?, world.delivery(*n)?.id);
-        let clock = &world.scene().host.clock;
-        // From both at once to half a minute apart; the opening has questions to ask first, so it is given a start.
-        let apart = std::time::Duration::from_millis(world.dice.between("apart", i as u64, 0, 120) * 250);
-        let opener_waits = world.dice.hit("who waits", i as u64, 0.2);
-        let before = world.seen(*n).open_commands;
-        let open = async {
-            if opener_waits {
-                clock.sleep(apart).await;
-            }
-            answered(world, async || visit.page.send(&prepared).await).await
-        };
-        let block = async {
-            if !opener_waits {
-                clock.sleep(apart).await;
-            }
-            let answer = answered(world, async || owner.wallet.block(id).await).await;
-            // What has reached the maker by the time at which the owner hears it.
-            (answer, world.seen(*n).open_commands)
-        };
-        let (opened, (blocked, at_the_answer)) = tokio::join!(open, block);
-        let is_settled = blocked.context("a block is never refused")?;
-        gain.count(
-            "to open while the owner blocks",
-            opened.as_ref().map_or_else(|f| f.code().unwrap_or("none"), |_| "taken"),
-        );
-        match (&opened, is_settled) {
-            (Ok(_), false) => race.in_flight += 1,
-            (Ok(_), true) => race.open_first += 1,
-            (Err(_), _) => race.block_first += 1,
-        }
-        if is_settled {
-            settled.push((*n, at_the_answer));
-        }
-        let commands = world.seen(*n).open_commands - before;
-        gain.must(commands <= 1, || format!("delivery {n}: {commands} commands"));
-        if let Ok(answer) = &opened {
-            let _ = StopPage::attempt_of(answer)?;
-        }
+    // One courier after another would take longer than the windows are open: all set out at once.
+    let mut of_couriers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for n in &mine {
+        of_couriers.entry(world.day.city.errands[*n].courier).or_default().push(*n);
     }
+    let here = &*world;
+    let lanes = of_couriers.into_values().map(|mine| async move {
+        let mut met = Vec::with_capacity(mine.len());
+        for n in mine {
+            met.push(race(here, n).await.with_context(|| format!("delivery {n}"))?);
+        }
+        anyhow::Ok(met)
+    });
+    let met = futures_util::future::try_join_all(lanes).await?.concat();
     world.day.sleep_s(1_200).await;
-    for (n, at_the_answer) in &settled {
-        let after = world.seen(*n).open_commands;
-        gain.must(after == *at_the_answer, || format!("delivery {n}: a command left after the block was acknowledged"));
+    let (mut block_first, mut open_first, mut in_flight) = (0_u64, 0_u64, 0_u64);
+    for one in &met {
+        let (n, after) = (one.n, world.seen(one.n).open_commands);
+        match (&one.opened, one.settled) {
+            (Ok(()), false) => in_flight += 1,
+            (Ok(()), true) => open_first += 1,
+            (Err(_), _) => block_first += 1,
+        }
+        gain.count("to open while the owner blocks", one.opened.as_ref().map_or_else(String::as_str, |()| "taken"));
+        gain.must(after - one.before <= 1, || format!("delivery {n}: {} commands", after - one.before));
+        gain.must(!one.settled || after == one.at_the_answer, || {
+            format!("delivery {n}: a command left after the block was acknowledged")
+        });
     }
-    gain.figure("races_over_http", mine.len());
-    gain.figure("block_was_first", race.block_first);
-    gain.figure("opening_was_first", race.open_first);
-    gain.figure("command_was_under_way", race.in_flight);
-    gain.figure("acknowledged_as_settled", settled.len());
+    gain.figure("races_over_http", met.len());
+    gain.figure("block_was_first", block_first);
+    gain.figure("opening_was_first", open_first);
+    gain.figure("command_was_under_way", in_flight);
+    gain.figure("acknowledged_as_settled", met.iter().filter(|m| m.settled).count());
+    let size = world.size.clone();
+    let dir = schedules::folder(&world.folder("revoked-race")?);
+    let races = Races { dir, stops: size.stops, seed: size.seed, schedules: size.schedules, empty_words: false };
+    let tally = world.outside(schedules::raced(races)).await.context("in memory")?;
+    gain.figure("in_memory", tally.to_json());
+    gain.won.extend(tally.won);
     Ok(gain)
+}
+
+async fn race(world: &World, n: usize) -> anyhow::Result<Met> {
+    let device = &world.courier(n)?.device;
+    let mut visit = Visit::begin(world, n).await?;
+    visit.locate(world, device).await??;
+    let (at, labels) = (visit.beside(world)?, visit.labels(world)?);
+    // Carriers whose couriers go away from many cars without having come near are stopped.
+    visit.act(world, device, Action::Describe, at, json!({})).await.context("the description")?;
+    let prepare = async || visit.page.prepare(device, &visit.stop, Action::Open, at, labels.clone()).await;
+    let prepared = answered(world, prepare).await?;
+    let (owner, id) = (world.owner(n)?, world.delivery(n)?.id);
+    let (clock, dice) = (&world.scene().host.clock, world.dice);
+    // From both at once to half a minute apart; the opening has questions to ask first, so it is given a start.
+    let apart = std::time::Duration::from_millis(dice.between("apart", n as u64, 0, 120) * 250);
+    let opener_waits = dice.hit("who waits", n as u64, 0.2);
+    let before = world.seen(n).open_commands;
+    let wait = async |waits: bool| {
+        if waits {
+            clock.sleep(apart).await;
+        }
+    };
+    let open = async {
+        wait(opener_waits).await;
+        answered(world, async || visit.page.send(&prepared).await).await
+    };
+    let block = async {
+        wait(!opener_waits).await;
+        let answer = answered(world, async || owner.wallet.block(id).await).await;
+        // What has reached the maker by the time at which the owner hears it.
+        (answer, world.seen(n).open_commands)
+    };
+    let (opened, (blocked, at_the_answer)) = tokio::join!(open, block);
+    let settled = blocked.context("a block is never refused")?;
+    if let Ok(answer) = &opened {
+        let _ = StopPage::attempt_of(answer)?;
+    }
+    let opened = opened.map(drop).map_err(|f| f.code().unwrap_or("none").to_owned());
+    Ok(Met { n, opened, settled, before, at_the_answer })
 }

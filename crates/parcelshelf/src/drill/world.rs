@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use parcelshelf_client::courier::{Stop, StopPage};
@@ -57,6 +58,8 @@ pub struct Size {
     pub deliveries: usize,
     pub couriers: usize,
     pub seed: u64,
+    /// Of the race between a block and an opening, in memory.
+    pub schedules: usize,
     /// For tests: the keyholder believes its store whoever wrote to it.
     pub gullible: bool,
 }
@@ -66,9 +69,11 @@ pub struct World {
     pub day: Arc<Day>,
     pub couriers: Vec<Arc<Courier>>,
     pub dice: Dice,
+    pub size: Size,
+    /// Keyholder and front are started with pages, which mostly nobody looks at.
+    pages: AtomicBool,
     stage: Mutex<Stage>,
     dir: PathBuf,
-    gullible: bool,
     /// Those that no drill has taken yet.
     kept: Vec<usize>,
     at_first: usize,
@@ -88,7 +93,7 @@ impl World {
     /// # Errors
     /// When a party does not start, or a step that must work is refused.
     pub async fn prepare(dir: &Path, size: &Size) -> anyhow::Result<Self> {
-        let args = simulated(size);
+        let args = simulated(&size.stops, size.deliveries, size.couriers, size.seed);
         let mut plan = run::plan(&args)?;
         let kept: Vec<usize> = (0..size.deliveries).filter(|n| n % KEPT_EVERY == 0).collect();
         let last = plan.city.errands.iter().map(|e| e.planned).max();
@@ -123,7 +128,8 @@ impl World {
         let at_first = kept.len();
         let mut world = Self {
             at_first,
-            gullible: size.gullible,
+            size: size.clone(),
+            pages: AtomicBool::new(false),
             day,
             couriers,
             dice,
@@ -142,6 +148,16 @@ impl World {
     pub async fn wait_outside(&self, span: std::time::Duration) {
         let _hold = self.conductor.hold();
         tokio::time::sleep(span).await;
+    }
+
+    /// From the next start on the front shows pages, and the keyholder says in its log which.
+    pub fn show_pages(&self, on: bool) {
+        self.pages.store(on, Ordering::Release);
+    }
+    /// Something that has a time of its own; this world's stands still meanwhile.
+    pub async fn outside<T>(&self, work: impl Future<Output = T>) -> T {
+        let _hold = self.conductor.hold();
+        work.await
     }
 
     async fn half_a_day(&self) {
@@ -170,10 +186,11 @@ impl World {
     /// The services are killed as they stand, and everything below their folders is copied.
     async fn keep_a_copy(&mut self) -> anyhow::Result<()> {
         let (parties, prepared) = (self.parties(), self.prepared());
+        let gullible = self.size.gullible;
         let stage = self.stage.get_mut();
         kill(stage).await?;
         copy(&parties, &prepared)?;
-        start(stage, self.gullible).await
+        start(stage, gullible, false).await
     }
 
     /// What every party has stored by noon; nobody writes there.
@@ -229,7 +246,7 @@ impl World {
         let mut stage = self.stage.lock().await;
         kill(&mut stage).await?;
         by(&self.parties()).await?;
-        start(&mut stage, self.gullible).await
+        start(&mut stage, self.size.gullible, self.pages.load(Ordering::Acquire)).await
     }
 
     /// The keyholder is started as by an operator who takes an altered store as it is.
@@ -252,8 +269,9 @@ impl World {
             let now = self.day.now();
             let window = |n: &usize| self.day.city.errands[*n].window;
             let open = |n: &&usize| window(n).start() <= now && now.plus_seconds(LEFT_S) <= window(n).end();
-            let taken: Vec<usize> = self.kept.iter().filter(open).take(count).copied().collect();
-            if taken.len() == count {
+            let open: Vec<usize> = self.kept.iter().filter(open).copied().collect();
+            if open.len() >= count {
+                let taken = self.spread(open, count);
                 self.kept.retain(|n| !taken.contains(n));
                 return Ok(taken);
             }
@@ -261,6 +279,27 @@ impl World {
             let next = next.with_context(|| format!("the world is too small: {count} more deliveries are needed"))?;
             self.day.sleep_until(next.plus_seconds(5)).await;
         }
+    }
+    /// So many of them, of as many couriers as there are: a courier's phone holds one place at a time.
+    fn spread(&self, of: Vec<usize>, count: usize) -> Vec<usize> {
+        let mut by_courier: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut rounds: Vec<(usize, usize)> = of
+            .into_iter()
+            .map(|n| {
+                let round = by_courier.entry(self.day.city.errands[n].courier).or_default();
+                *round += 1;
+                (*round, n)
+            })
+            .collect();
+        rounds.sort_unstable();
+        rounds.into_iter().take(count).map(|(_, n)| n).collect()
+    }
+    /// What was kept by [`World::keep`] is not needed any more: of a large world it has a gigabyte.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn drop_kept(&self, kept: &Path) -> anyhow::Result<()> {
+        fs::remove_dir_all(kept).with_context(|| format!("failed to remove {}", kept.display()))
     }
     /// A share of what was kept, so that small worlds are drilled with less: at least one.
     #[must_use]
@@ -327,14 +366,16 @@ impl World {
     }
 }
 
-fn simulated(size: &Size) -> Simulate {
+/// A day's arguments, as `simulate` takes them.
+#[must_use]
+pub fn simulated(stops: &Path, deliveries: usize, couriers: usize, seed: u64) -> Simulate {
     Simulate {
-        stops: size.stops.clone(),
-        deliveries: size.deliveries,
-        couriers: size.couriers,
+        stops: stops.to_owned(),
+        deliveries,
+        couriers,
         faults: Faults::Ordinary,
         makers: Vec::new(),
-        seed: size.seed,
+        seed,
         report: None,
         page: None,
         trace: None,
@@ -355,10 +396,11 @@ async fn kill(stage: &mut Stage) -> anyhow::Result<()> {
     }
     Ok(())
 }
-async fn start(stage: &mut Stage, gullible: bool) -> anyhow::Result<()> {
-    let believe = if gullible { vec![String::from(ACCEPT)] } else { Vec::new() };
+async fn start(stage: &mut Stage, gullible: bool, pages: bool) -> anyhow::Result<()> {
+    let show = pages.then(|| String::from("--with-pages"));
+    let believe: Vec<String> = gullible.then(|| String::from(ACCEPT)).into_iter().chain(show.clone()).collect();
     stage.keyholder.restart(&believe).await?;
-    stage.gateway.restart(&[]).await?;
+    stage.gateway.restart(&show.into_iter().collect::<Vec<_>>()).await?;
     stage.carrier.restart(&[]).await
 }
 

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::ConnectInfo;
 use http::{HeaderValue, Request, header};
-use parcelshelf_core::time::{Clock as _, Entropy, Timestamp};
+use parcelshelf_core::time::{Clock as _, Entropy, Timer as _, Timestamp};
 use parcelshelf_edge::Host;
 use parcelshelf_edge::driven::Driven;
 use parcelshelf_exchange::{Answer, Client, Silence, Way};
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 use url::Url;
 
+use super::dice::Dice;
 use super::garages::Garages;
 use crate::cli::Init;
 use crate::init;
@@ -36,6 +38,8 @@ pub const SECOND_CLOUD: &str = "http://second-cloud.localhost";
 pub const THIRD_CLOUD: &str = "http://third-cloud.localhost";
 /// Where the aggregator does.
 pub const FOURTH_CLOUD: &str = "http://fourth-cloud.localhost";
+/// How the front calls the keyholder.
+pub const KEYHOLDER: &str = "keyholder";
 /// The gateway's port in names; nothing listens there.
 const PORT: u16 = 8470;
 
@@ -93,23 +97,93 @@ impl Stepper {
     }
 }
 
+/// Who answers at one authority.
+#[derive(Clone)]
+struct Server {
+    router: Router,
+    /// A maker's: what leaves for it has left, and arrives at once. Only its answers take their time.
+    cloud: bool,
+}
+
+/// How long messages are on their way: each another time, as the seed says.
+#[derive(Debug, Clone)]
+pub struct Unrest {
+    pub clock: Driven,
+    pub dice: Dice,
+    pub most_ms: u64,
+}
+
+/// Hears every answer at the moment at which it leaves whoever gives it: authority and path.
+pub type Ear = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
 /// The net of one process: authority (`host:port`) → who answers there.
 #[derive(Default)]
-pub struct Net(Mutex<HashMap<String, Router>>);
+pub struct Net {
+    hosts: Mutex<HashMap<String, Server>>,
+    unrest: Mutex<Option<Unrest>>,
+    ear: Mutex<Option<Ear>>,
+    drawn: AtomicU64,
+    /// A keyholder's word that is none: this path is answered with these bytes, and the keyholder never hears of it.
+    lie: Mutex<Option<(&'static str, &'static str)>>,
+}
 impl std::fmt::Debug for Net {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Net")
     }
 }
+
+fn held<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Net {
     fn put(&self, origin: &str, router: &Router) -> anyhow::Result<()> {
+        self.put_as(origin, router, false)
+    }
+    fn put_as(&self, origin: &str, router: &Router, cloud: bool) -> anyhow::Result<()> {
         let url = Url::parse(origin)?;
-        let authority = url.authority().to_owned();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(authority, router.clone());
+        held(&self.hosts).insert(url.authority().to_owned(), Server { router: router.clone(), cloud });
         Ok(())
     }
-    fn at(&self, authority: &str) -> Option<Router> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(authority).cloned()
+    fn at(&self, authority: &str) -> Option<Server> {
+        held(&self.hosts).get(authority).cloned()
+    }
+    /// From now on messages take their time, or none.
+    pub fn unrest(&self, unrest: Option<Unrest>) {
+        *held(&self.unrest) = unrest;
+    }
+    /// Somebody hears answers leave, or nobody.
+    pub fn listen(&self, ear: Option<Ear>) {
+        *held(&self.ear) = ear;
+    }
+    /// For tests of whoever judges: see the field.
+    pub fn lie(&self, path: &'static str, answer: &'static str) {
+        *held(&self.lie) = Some((path, answer));
+    }
+
+    async fn way(&self) {
+        let Some(Unrest { clock, dice, most_ms }) = held(&self.unrest).clone() else { return };
+        let n = self.drawn.fetch_add(1, Ordering::Relaxed);
+        // Half of all messages arrive at once, so that what happens at one moment is tried as well.
+        let ms = dice.between("way", n, 0, 2 * most_ms).saturating_sub(most_ms);
+        if ms > 0 {
+            clock.sleep(Duration::from_millis(ms)).await;
+        }
+    }
+    fn lied(&self, authority: &str, path: &str) -> Option<Answer> {
+        let (_, answer) = (*held(&self.lie)).filter(|(lie, _)| authority == KEYHOLDER && *lie == path)?;
+        let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        Some(Answer {
+            status: http::StatusCode::OK,
+            headers: headers.into_iter().collect(),
+            body: Some(Bytes::from_static(answer.as_bytes())),
+        })
+    }
+    fn heard(&self, authority: &str, path: &str) {
+        let ear = held(&self.ear).clone();
+        if let Some(ear) = ear {
+            ear(authority, path);
+        }
     }
 }
 
@@ -118,7 +192,15 @@ impl Way for Net {
     async fn carry(&self, request: Request<Bytes>, max_bytes: usize) -> Result<Answer, Silence> {
         let (mut parts, body) = request.into_parts();
         let authority = parts.uri.authority().map(ToString::to_string).ok_or(Silence::NeverSent)?;
-        let router = self.at(&authority).ok_or(Silence::NeverSent)?;
+        let Server { router, cloud } = self.at(&authority).ok_or(Silence::NeverSent)?;
+        let asked = parts.uri.path().to_owned();
+        if !cloud {
+            self.way().await;
+        }
+        if let Some(answer) = self.lied(&authority, &asked) {
+            self.heard(&authority, &asked);
+            return Ok(answer);
+        }
         let host = HeaderValue::from_str(&authority).map_err(|_| Silence::NeverSent)?;
         parts.headers.entry(header::HOST).or_insert(host);
         let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
@@ -131,6 +213,8 @@ impl Way for Net {
         }
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, max_bytes).await.ok();
+        self.heard(&authority, &asked);
+        self.way().await;
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }
@@ -139,6 +223,7 @@ impl Way for Net {
 #[derive(Debug)]
 pub struct Inside {
     pub scene: Arc<Scene>,
+    pub net: Arc<Net>,
     /// The services work as long as this lives.
     _working: watch::Sender<bool>,
 }
@@ -147,7 +232,7 @@ pub struct Inside {
 ///
 /// # Errors
 /// When one of them cannot start.
-pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result<Inside> {
+pub async fn start(dir: &Path, garages: &Garages, host: &Host, storage: Storage) -> anyhow::Result<Inside> {
     let args = Init {
         dir: dir.join("parties"),
         host: String::from("localhost"),
@@ -166,15 +251,15 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
     let net = Arc::new(Net::default());
     let client = Client::over(Arc::<Net>::clone(&net), Arc::clone(&host.clock));
     let (working, stop) = watch::channel(false);
-    net.put(CLOUD, &garages.volvo.router())?;
+    net.put_as(CLOUD, &garages.volvo.router(), true)?;
     if let Some(onstar) = &garages.onstar {
-        net.put(SECOND_CLOUD, &onstar.router())?;
+        net.put_as(SECOND_CLOUD, &onstar.router(), true)?;
     }
     if let Some(tesla) = &garages.tesla {
-        net.put(THIRD_CLOUD, &tesla.router())?;
+        net.put_as(THIRD_CLOUD, &tesla.router(), true)?;
     }
     if let Some(smartcar) = &garages.smartcar {
-        net.put(FOURTH_CLOUD, &smartcar.router())?;
+        net.put_as(FOURTH_CLOUD, &smartcar.router(), true)?;
     }
 
     let file: KeyholderFile = read(&layout.dir.join("keyholder/keyholder.toml"))?;
@@ -183,8 +268,9 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
         witnesses: client.clone(),
         host: host.clone(),
         log_timer: Arc::clone(&host.clock),
-        storage: Storage::Memory,
+        storage,
         steps: None,
+        pages: Vec::new(),
         accept_altered_store: false,
     };
     net.put("http://keyholder", &parcelshelf_keyholder::inside(file.keyholder, shell, &stop).await?)?;
@@ -194,7 +280,7 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
         stop: None,
         host: host.clone(),
         keyholder: client.clone(),
-        storage: Storage::Memory,
+        storage,
         steps: None,
         relayed: parcelshelf_keyholder::openapi(),
     };
@@ -208,7 +294,7 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
         ops: None,
         host: host.clone(),
         gateway: client.clone(),
-        storage: Storage::Memory,
+        storage,
         steps: None,
     };
     let carrier = parcelshelf_carrier::inside(read(&layout.dir.join("carrier/carrier.toml"))?, &shell, &stop)?;
@@ -224,5 +310,5 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host) -> anyhow::Result
     };
     let scene = Scene::at(layout, people, clouds).context("failed to set the scene")?;
     scene.admit_carrier().await?;
-    Ok(Inside { scene: Arc::new(scene), _working: working })
+    Ok(Inside { scene: Arc::new(scene), net, _working: working })
 }

@@ -25,6 +25,7 @@ use parcelshelf_simulator::garage::Seen;
 use parcelshelf_simulator::sabotage::Tampering;
 use parcelshelf_simulator::volvo::{self, CarFile, Latency, WorldFile};
 use parcelshelf_simulator::{onstar, smartcar, tesla};
+use parcelshelf_store::storage::Storage;
 use serde_json::json;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::{LocalSet, spawn_local};
@@ -289,7 +290,7 @@ async fn inside_one_thread(
         smartcar: Some(inside::FOURTH_CLOUD.to_owned()),
     };
     let garages = Garages::new(worlds(plan, args.seed), &host, &clouds)?;
-    let started = inside::start(dir, &garages, &host).await?;
+    let started = inside::start(dir, &garages, &host, Storage::Memory).await?;
     Ok(Ground {
         scene: Arc::clone(&started.scene),
         garages,
@@ -551,30 +552,32 @@ pub(crate) async fn hire(day: &Arc<Day>, count: usize) -> anyhow::Result<Vec<Arc
 
 /// In the morning the vans are loaded; what no owner has allowed goes elsewhere.
 pub(crate) async fn load(day: &Arc<Day>, couriers: &[Arc<Courier>]) -> anyhow::Result<()> {
+    let couriers: Arc<[Arc<Courier>]> = couriers.into();
+    all(day, "vans are loaded", move |day, n| load_one(day, n, Arc::clone(&couriers))).await
+}
+
+async fn load_one(day: Arc<Day>, n: usize, couriers: Arc<[Arc<Courier>]>) -> anyhow::Result<()> {
     let (dispatch, host) = (day.scene.dispatch(), &day.scene.host);
-    for n in 0..day.cars.len() {
-        let (Some(delivery), Some(errand)) = (day.delivery(n), day.city.errands.get(n)) else { continue };
-        if day.fate(n).owner == OwnerFate::Silent {
-            let body = json!({"reason": "not_confirmed"});
-            persist(host, "to cancel", async || {
-                dispatch.step(delivery.id, "cancel", &format!("sim-{n}-cancel"), &body).await
-            })
-            .await?;
-            continue;
-        }
-        let courier = couriers.get(errand.courier).context("no such courier")?;
-        let key = format!("sim-{n}-load");
-        // The carrier hears of the owner's answer a moment after the owner gave it.
-        persist(host, "to load", async || match dispatch.load(delivery.id, courier.id, &key).await {
-            Err(Failure::Problem { code, .. }) if code == "wrong_state" => {
-                let detail = String::from("not accepted yet");
-                Err(Failure::Problem { status: 503, code, detail, retry_after_s: None })
-            }
-            done => done,
-        })
-        .await?;
+    let (Some(delivery), Some(errand)) = (day.delivery(n), day.city.errands.get(n)) else { return Ok(()) };
+    if day.fate(n).owner == OwnerFate::Silent {
+        let body = json!({"reason": "not_confirmed"});
+        let key = format!("sim-{n}-cancel");
+        return persist(host, "to cancel", async || dispatch.step(delivery.id, "cancel", &key, &body).await)
+            .await
+            .map(drop);
     }
-    Ok(())
+    let courier = couriers.get(errand.courier).context("no such courier")?;
+    let key = format!("sim-{n}-load");
+    // The carrier hears of the owner's answer a moment after the owner gave it.
+    persist(host, "to load", async || match dispatch.load(delivery.id, courier.id, &key).await {
+        Err(Failure::Problem { code, .. }) if code == "wrong_state" => {
+            let detail = String::from("not accepted yet");
+            Err(Failure::Problem { status: 503, code, detail, retry_after_s: None })
+        }
+        done => done,
+    })
+    .await
+    .map(drop)
 }
 
 /// Everybody works until the last van is back.

@@ -4,6 +4,7 @@ use parcelshelf_store::Engine as _;
 use parcelshelf_store::conformance;
 use parcelshelf_store::memory::MemoryEngine;
 use parcelshelf_store::sqlite::{Options, SqliteEngine};
+use parcelshelf_store::unhurried::Unhurried;
 
 #[tokio::test]
 async fn the_embedded_engine_conforms() {
@@ -16,4 +17,9 @@ async fn the_embedded_engine_conforms() {
 #[tokio::test]
 async fn the_memory_engine_conforms() {
     conformance::all(&MemoryEngine::default()).await;
+}
+
+#[tokio::test]
+async fn the_unhurried_engine_conforms() {
+    conformance::all(&Unhurried::new(7)).await;
 }
