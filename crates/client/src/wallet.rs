@@ -567,6 +567,24 @@ impl Wallet {
         answer["settled"].as_bool().ok_or(Failure::Unexpected("whether it is settled is missing"))
     }
 
+    /// Stops one courier at once, by the device; others may go on. `true`: no command is in flight any more.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn block_courier(&self, device: Thumbprint) -> Result<bool, Failure> {
+        let body = json!({"scope": "courier", "id": device.to_string()});
+        let answer = self.post("/v1/wallet/blocks", &body).await?;
+        answer["settled"].as_bool().ok_or(Failure::Unexpected("whether it is settled is missing"))
+    }
+
+    /// Pauses everything until then, or ends an earlier pause: a passkey's word, for it ends by itself.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn pause(&self, until: Option<Timestamp>) -> Result<(), Failure> {
+        self.say("/v1/wallet/pauses", Said::Pause { wallet: self.id, until }).await.map(drop)
+    }
+
     /// Lifts the block of one delivery: a passkey's word.
     ///
     /// # Errors

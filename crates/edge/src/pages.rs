@@ -34,8 +34,10 @@ pub struct File {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rights {
     pub camera: bool,
-    /// Where the phone is, and which way it points.
+    /// Where the phone is.
     pub place: bool,
+    /// Which way it points and moves.
+    pub motion: bool,
     pub passkeys: bool,
     /// Compile WebAssembly.
     pub wasm: bool,
@@ -54,13 +56,13 @@ impl Rights {
     fn permissions(self) -> String {
         let own = |may: bool| if may { "(self)" } else { "()" };
         let all = [
-            ("accelerometer", self.place),
+            ("accelerometer", self.motion),
             ("camera", self.camera),
             ("display-capture", false),
             ("geolocation", self.place),
-            ("gyroscope", self.place),
+            ("gyroscope", self.motion),
             ("hid", false),
-            ("magnetometer", self.place),
+            ("magnetometer", self.motion),
             ("microphone", false),
             ("midi", false),
             ("payment", false),
@@ -325,6 +327,12 @@ mod tests {
         assert!(!policy.contains("unsafe"), "{policy}");
         let rights = of(&page, HeaderName::from_static("permissions-policy"));
         assert!(rights.contains("camera=(self)") && rights.contains("geolocation=()"), "{rights}");
+    }
+
+    #[test]
+    fn to_know_the_place_is_not_to_know_which_way_it_points() {
+        let rights = Rights { place: true, ..Rights::default() }.permissions();
+        assert!(rights.contains("geolocation=(self)") && rights.contains("gyroscope=()"), "{rights}");
     }
 
     #[test]

@@ -7,9 +7,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use parcelshelf_core::id::{DeliveryId, WalletId};
+use parcelshelf_edge::cookie;
 use parcelshelf_edge::json::StrictJson;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::from_b64;
@@ -255,9 +256,14 @@ pub(crate) async fn erase(
     if erased == ToErase::Wallet {
         front.erase_wallet(wallet).await?;
     }
-    Ok(if gone {
+    let mut response = if gone {
         Json(serde_json::json!({"erased": "wallet", "deliveries": []})).into_response()
     } else {
         answer.into_response()
-    })
+    };
+    if erased == ToErase::Wallet {
+        // The session is gone; its page keeps no name of it either.
+        response.headers_mut().append(header::SET_COOKIE, cookie::cleared(sessions::COOKIE));
+    }
+    Ok(response)
 }

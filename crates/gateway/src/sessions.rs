@@ -28,7 +28,7 @@ use crate::{Front, relay, store_problem};
 
 /// A session that is not used again ends after this many days.
 const SESSION_DAYS: i64 = 30;
-const COOKIE: &str = "__Host-psh";
+pub(crate) const COOKIE: &str = "__Host-psh";
 
 async fn fresh_session(front: &Front, wallet: WalletId) -> Result<(String, Put, JournalWrite), Problem> {
     let token = b64(front.host.random::<32>());

@@ -111,7 +111,8 @@ impl Keyholder {
         if claims.access_point != self.access_point(wallet, claims.cnf)? {
             return Err(parcelshelf_protocol::Refused::GrantWrongAccessPoint.into());
         }
-        if owner.value.blocked_all || owner.value.blocked_carriers.contains(&claims.cnf.to_string()) {
+        let paused = owner.value.paused_until(now).is_some_and(|until| claims.window.end() <= until);
+        if paused || owner.value.blocked_all || owner.value.blocked_carriers.contains(&claims.cnf.to_string()) {
             return Err(Problem::new(409, "blocked", "the owner has blocked this").detail("unblock it first").into());
         }
         let seal_key = SealPublicKey::parse(handed.seal_key)
@@ -338,6 +339,10 @@ impl Keyholder {
         }
         if row.value.use_state.blocked_ms.is_some() {
             return Err(Problem::new(409, "blocked", "the owner has blocked this delivery").into());
+        }
+        let owner = self.wallet(wallet_of(&row.value)?).await?;
+        if owner.value.blocked_couriers.contains(&verified.claims().cnf.to_string()) {
+            return Err(Problem::new(409, "courier_blocked", "the owner has blocked this courier: send another").into());
         }
         let mut change = Change::new(&self.db, &self.host);
         let event = Event::DelegationAccepted {

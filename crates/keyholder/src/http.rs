@@ -66,6 +66,7 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::grant))
         .routes(routes!(owners::block))
         .routes(routes!(owners::unblock))
+        .routes(routes!(owners::pause))
         .routes(routes!(owners::deliveries))
         .routes(routes!(owners::delivery))
         .routes(routes!(owners::timeline))

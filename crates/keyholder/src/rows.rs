@@ -86,7 +86,13 @@ rows! {
         passkeys: Vec<PasskeyPart>,
         /// Thumbprints of carriers that the owner has blocked.
         blocked_carriers: Vec<String>,
+        /// Thumbprints of couriers' devices that the owner has blocked.
+        #[serde(default)]
+        blocked_couriers: Vec<String>,
         blocked_all: bool,
+        /// Nothing opens before; confirmed by a passkey together with its end.
+        #[serde(default)]
+        paused_until_ms: Option<i64>,
     }
     /// A linking in progress; the id is the OAuth state.
     LinkRow in "link" {

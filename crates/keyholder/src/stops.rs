@@ -87,7 +87,7 @@ impl Keyholder {
         self.believes_its_store()?;
         let phone = self.phone(held, sealed_phone)?;
         let owner = self.wallet(wallet_of(&held.grant.value)?).await?;
-        self.not_blocked(&owner.value, &held.grant.value)?;
+        self.not_blocked(&owner.value, &held.grant.value, Some(held.chain.device()))?;
         if held.grant.value.proofs >= PROOFS_MAX {
             return Err(too_many_proofs().into());
         }
@@ -159,7 +159,7 @@ impl Keyholder {
     async fn keep_located(&self, held: &Held, f: &Facts) -> Result<(), Failure> {
         let mut grant = self.grant(held.delivery).await?;
         let owner = self.wallet(wallet_of(&grant.value)?).await?;
-        self.not_blocked(&owner.value, &grant.value)?;
+        self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
         let facts = self.locate_facts(held, &grant.value, f)?;
         let permit = conditions::locate(&facts, &car::consents(&f.vehicle.value, &f.car)).map_err(denied)?;
         let parking = f.parking.clone().ok_or_else(|| denied(Denial::CarPositionUnusable))?;
@@ -207,9 +207,19 @@ impl Keyholder {
         Ok(())
     }
 
-    fn not_blocked(&self, owner: &crate::rows::WalletRow, grant: &GrantRow) -> Result<(), Failure> {
-        let blocked =
-            owner.blocked_all || owner.blocked_carriers.contains(&grant.cnf) || grant.use_state.blocked_ms.is_some();
+    /// Neither is anything blocked that concerns this grant and device, nor does a pause run. Every transaction that reserves
+    /// or discloses asks this of the rows that it checks, so that who stops and who opens cannot both win.
+    fn not_blocked(
+        &self,
+        owner: &crate::rows::WalletRow,
+        grant: &GrantRow,
+        device: Option<Thumbprint>,
+    ) -> Result<(), Failure> {
+        let blocked = owner.blocked_all
+            || owner.blocked_carriers.contains(&grant.cnf)
+            || grant.use_state.blocked_ms.is_some()
+            || device.is_some_and(|d| owner.blocked_couriers.contains(&d.to_string()))
+            || owner.paused_until(self.host.now()).is_some();
         if blocked { Err(denied(Denial::Blocked)) } else { Ok(()) }
     }
 
@@ -251,7 +261,7 @@ impl Keyholder {
     async fn keep_described(&self, held: &Held, f: &Facts) -> Result<(), Failure> {
         let mut grant = self.grant(held.delivery).await?;
         let owner = self.wallet(wallet_of(&grant.value)?).await?;
-        self.not_blocked(&owner.value, &grant.value)?;
+        self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
         let scope = held.chain.scope();
         conditions::describe(&DescribeFacts {
             now: f.now,
@@ -433,7 +443,7 @@ impl Keyholder {
         let mut grant = self.grant(held.delivery).await?;
         let wallet = wallet_of(&grant.value)?;
         let owner = self.wallet(wallet).await?;
-        self.not_blocked(&owner.value, &grant.value)?;
+        self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
         if self.db.get::<NonceRow>(&proof.nonce.id).await?.is_some() {
             return Err(Refused::NonceReplayed.into());
         }
@@ -518,7 +528,7 @@ impl Keyholder {
         if shut {
             let grant = self.grant(held.delivery).await?;
             let owner = self.wallet(wallet_of(&grant.value)?).await?;
-            self.not_blocked(&owner.value, &grant.value)?;
+            self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
             let permit = self.judge_open(held, &grant.value, f)?;
             if attempts::again(self, id, permit, proof.clone()).await? {
                 return Ok(json!({"attempt": id.to_string(), "state": "intended"}));
@@ -705,7 +715,7 @@ impl Keyholder {
         let car = self.car_of(&vehicle).await?.value;
         let stands = self.car_stands(&vehicle, &car).is_ok();
         let stopped = self.carrier_is_stopped(caller.root).await?;
-        let live = stands && !stopped && self.not_blocked(&owner.value, &grant.value).is_ok() && !state.is_used_up(now);
+        let live = stands && !stopped && self.not_blocked(&owner.value, &grant.value, None).is_ok() && !state.is_used_up(now);
         let with_place = question != Question::EveningBefore && state.window().contains(now);
         let reached = match self.reach(wallet_of(&grant.value)?, &vehicle).await {
             Ok(reached) if live => Some(reached.asked_ahead()),

@@ -2,6 +2,7 @@
 
 use parcelshelf_core::area::{Area, Cell};
 use parcelshelf_core::id::{AttemptId, DeliveryId, VehicleId, WalletId};
+use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
 use parcelshelf_protocol::encoding::{b64, from_b64};
@@ -52,6 +53,8 @@ impl Keyholder {
             "more": more,
             "blocked_all": owner.value.blocked_all,
             "blocked_carriers": owner.value.blocked_carriers,
+            "blocked_couriers": owner.value.blocked_couriers,
+            "paused_until": owner.value.paused_until(self.host.now()).map(Timestamp::to_rfc3339),
         });
         self.to_owner(&owner.value, wallet, Purpose::Account, &wallet.to_string(), content.to_string().as_bytes())
     }

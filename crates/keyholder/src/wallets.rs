@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parcelshelf_access::{Closures, LidState};
-use parcelshelf_core::id::{AccessPointId, DeliveryId, VehicleId, WalletId};
+use parcelshelf_core::id::{AccessPointId, AttemptId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
@@ -31,6 +31,8 @@ use crate::rows::{AttemptRow, ConsentsPart, GrantRow, PasskeyPart, PossessionPar
 
 /// Doors asked for in one proof of possession.
 const PROMPTS: usize = 3;
+/// As long as a standing rule at most: whoever pauses for longer unlinks.
+const PAUSE_MAX_SECONDS: i64 = 90 * 86_400;
 
 pub(crate) fn no_wallet() -> Problem {
     Problem::new(404, "wallet_unknown", "there is no such wallet")
@@ -46,6 +48,10 @@ impl WalletRow {
             })
         };
         self.passkeys.iter().filter_map(key).collect()
+    }
+    /// Until when nothing opens, if a pause runs.
+    pub(crate) fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.paused_until_ms.map(Timestamp::from_unix_millis).filter(|until| now < *until)
     }
 }
 
@@ -100,7 +106,9 @@ impl Keyholder {
             account_key: account_key.to_string(),
             passkeys: vec![part],
             blocked_carriers: Vec::new(),
+            blocked_couriers: Vec::new(),
             blocked_all: false,
+            paused_until_ms: None,
         };
         change.put(id.as_bytes(), Version::Absent, &row, Index::new());
         match change.commit().await {
@@ -338,22 +346,29 @@ impl Keyholder {
         Ok(answer)
     }
 
-    /// Stops one delivery, everything of a carrier, or everything. Nothing opens from here on; `settled` says whether
+    /// Stops one delivery, one courier, everything of a carrier, or everything. Nothing opens from here on; `settled` says whether
     /// a command may still act that had left before.
     pub(crate) async fn block(self: &Arc<Self>, wallet: WalletId, scope: &Scope) -> Result<Value, Failure> {
         if let Scope::Delivery(delivery) = scope {
             let grant = self.own_grant(wallet, *delivery).await?;
             drop(grant);
         } else {
+            if let Scope::Courier(device) = scope {
+                self.has_met(wallet, *device).await?;
+            }
             again!(self.block_wallet(wallet, scope))?;
         }
+        if let Scope::Courier(device) = scope {
+            let until = self.interrupt(wallet, Some(*device)).await?;
+            return Ok(stopped(until));
+        }
         let mut until: Option<Timestamp> = None;
-        let mut settled = true;
         for grant in self.grants_of(wallet).await? {
             let Ok(delivery) = DeliveryId::parse(&b64(&grant.id)) else { continue };
             let covered = match scope {
                 Scope::Delivery(d) => *d == delivery,
                 Scope::Carrier(c) => grant.value.cnf == c.to_string(),
+                Scope::Courier(_) => false,
                 Scope::All => true,
             };
             if !covered || self.host.now().unix_millis() > grant.value.use_state.exp_ms + 3_600_000 {
@@ -361,16 +376,102 @@ impl Keyholder {
             }
             let reserved = again!(self.block_grant(wallet, delivery, scope))?;
             self.tell_carrier(&grant.value, delivery);
-            for attempt in reserved {
-                let Told { may_act_until } = attempts::tell(self, attempt, AttemptEvent::Blocked).await?;
-                if may_act_until.is_some() {
-                    settled = false;
-                    until = until.max(may_act_until);
-                }
-            }
+            until = until.max(self.withdraw(reserved).await?);
         }
         self.log.ring();
-        Ok(json!({"blocked": true, "settled": settled, "may_act_until": until.map(Timestamp::to_rfc3339)}))
+        Ok(stopped(until))
+    }
+
+    /// Takes the right to open from attempts. Until when a command may still act that had left before.
+    async fn withdraw(self: &Arc<Self>, reserved: Vec<AttemptId>) -> Result<Option<Timestamp>, Failure> {
+        let mut until = None;
+        for attempt in reserved {
+            let Told { may_act_until } = attempts::tell(self, attempt, AttemptEvent::Blocked).await?;
+            until = until.max(may_act_until);
+        }
+        Ok(until)
+    }
+
+    /// Only a courier who was sent to this wallet can be blocked: the row does not grow by invented names.
+    async fn has_met(&self, wallet: WalletId, device: Thumbprint) -> Result<(), Failure> {
+        let name = device.to_string();
+        let met = self.grants_of(wallet).await?.iter().any(|g| g.value.delegations.iter().any(|d| d.device == name));
+        if met { Ok(()) } else { Err(Problem::new(404, "courier_unknown", "no such courier was sent to you").into()) }
+    }
+
+    /// Stops what runs, of one device or of all, without blocking what was granted: a use that did not happen is free again.
+    async fn interrupt(
+        self: &Arc<Self>,
+        wallet: WalletId,
+        device: Option<Thumbprint>,
+    ) -> Result<Option<Timestamp>, Failure> {
+        let mut until = None;
+        for grant in self.grants_of(wallet).await? {
+            let Ok(delivery) = DeliveryId::parse(&b64(&grant.id)) else { continue };
+            let running = again!(self.interrupt_grant(wallet, delivery, device))?;
+            until = until.max(self.withdraw(running).await?);
+        }
+        self.log.ring();
+        Ok(until)
+    }
+
+    /// A newer epoch, and no block: commands of the older one do not leave any more.
+    async fn interrupt_grant(
+        &self,
+        wallet: WalletId,
+        delivery: DeliveryId,
+        device: Option<Thumbprint>,
+    ) -> Result<Vec<AttemptId>, Failure> {
+        let mut grant = self.own_grant(wallet, delivery).await?;
+        let state = self.grant_state(&grant)?;
+        let mut running = Vec::new();
+        for id in state.reserved() {
+            let row = self.db.get::<AttemptRow>(id.as_bytes()).await?;
+            if row.is_some_and(|r| device.is_none_or(|d| r.value.device == d.to_string())) {
+                running.push(id);
+            }
+        }
+        if running.is_empty() {
+            return Ok(running);
+        }
+        let mut change = Change::new(&self.db, &self.host);
+        let blocked = state.blocked_at().is_some();
+        let newer = state.block(change.now());
+        grant.value.use_state = crate::convert::use_part(if blocked { newer } else { newer.unblock() });
+        change.update(&grant, self.grant_index(&grant)?);
+        change.commit().await?;
+        Ok(running)
+    }
+
+    /// Nothing opens before a time that the passkey has confirmed, and what is under way is stopped. Without a time an
+    /// earlier pause ends. A block stays what it is.
+    pub(crate) async fn pause(self: &Arc<Self>, s: &VerifiedStatement) -> Result<Value, Failure> {
+        let Said::Pause { wallet, until: end } = s.said() else { return Err(wrong_statement().into()) };
+        let now = self.host.now();
+        if end.is_some_and(|e| e <= now || e > now.plus_seconds(PAUSE_MAX_SECONDS)) {
+            return Err(Problem::new(422, "pause_wrong_end", "a pause ends in the future, within 90 days").into());
+        }
+        again!(self.pause_wallet(*wallet, *end))?;
+        let until = if end.is_some() { self.interrupt(*wallet, None).await? } else { None };
+        self.log.ring();
+        Ok(json!({
+            "paused_until": end.map(Timestamp::to_rfc3339),
+            "settled": until.is_none(),
+            "may_act_until": until.map(Timestamp::to_rfc3339),
+        }))
+    }
+
+    async fn pause_wallet(&self, wallet: WalletId, end: Option<Timestamp>) -> Result<(), Failure> {
+        let mut owner = self.wallet(wallet).await?;
+        owner.value.paused_until_ms = end.map(Timestamp::unix_millis);
+        let mut change = Change::new(&self.db, &self.host);
+        let mut fields = vec![("scope", String::from("pause"))];
+        fields.extend(end.map(|e| ("until", e.to_rfc3339())));
+        let kind = if end.is_some() { Kind::Blocked } else { Kind::Unblocked };
+        change.note(kind, &fields, &wallet_key(wallet)).await?;
+        change.update(&owner, Index::new());
+        change.commit().await?;
+        Ok(())
     }
 
     async fn block_wallet(&self, wallet: WalletId, scope: &Scope) -> Result<(), Failure> {
@@ -378,6 +479,9 @@ impl Keyholder {
         match scope {
             Scope::Carrier(c) if !owner.value.blocked_carriers.contains(&c.to_string()) => {
                 owner.value.blocked_carriers.push(c.to_string());
+            }
+            Scope::Courier(d) if !owner.value.blocked_couriers.contains(&d.to_string()) => {
+                owner.value.blocked_couriers.push(d.to_string());
             }
             Scope::All => owner.value.blocked_all = true,
             _ => {}
@@ -394,7 +498,7 @@ impl Keyholder {
         wallet: WalletId,
         delivery: DeliveryId,
         scope: &Scope,
-    ) -> Result<Vec<parcelshelf_core::id::AttemptId>, Failure> {
+    ) -> Result<Vec<AttemptId>, Failure> {
         let mut grant = self.own_grant(wallet, delivery).await?;
         let state = self.grant_state(&grant)?;
         let mut change = Change::new(&self.db, &self.host);
@@ -420,6 +524,7 @@ impl Keyholder {
             let covered = match scope {
                 Scope::Delivery(d) => *d == delivery,
                 Scope::Carrier(c) => grant.value.cnf == c.to_string(),
+                Scope::Courier(_) => false,
                 Scope::All => true,
             };
             // Nothing brings a delivery back whose car was taken back.
@@ -436,6 +541,7 @@ impl Keyholder {
         let mut owner = self.wallet(wallet).await?;
         match scope {
             Scope::Carrier(c) => owner.value.blocked_carriers.retain(|b| *b != c.to_string()),
+            Scope::Courier(d) => owner.value.blocked_couriers.retain(|b| *b != d.to_string()),
             _ => owner.value.blocked_all = false,
         }
         let mut change = Change::new(&self.db, &self.host);
@@ -466,6 +572,11 @@ impl Keyholder {
     pub(crate) async fn latest_attempt(&self, delivery: DeliveryId) -> Result<Option<Stored<AttemptRow>>, Failure> {
         Ok(self.db.list::<AttemptRow>("delivery", delivery.as_bytes()).await?.pop())
     }
+}
+
+/// What a stop answers: whether a command may still act that had left before, and until when.
+fn stopped(until: Option<Timestamp>) -> Value {
+    json!({"blocked": true, "settled": until.is_none(), "may_act_until": until.map(Timestamp::to_rfc3339)})
 }
 
 pub(crate) fn wallet_index(wallet: WalletId) -> Index {

@@ -396,8 +396,10 @@ fn built_pages(app: App) -> anyhow::Result<Arc<Pages>> {
         gzip: f.gzip.map(bytes),
     };
     let rights = match app {
-        App::Wallet | App::Ops => Rights { passkeys: true, ..Rights::default() },
-        App::Stop => Rights { camera: true, place: true, passkeys: true, wasm: true },
+        // An owner who rehearses proves to stand at the car, as a courier does.
+        App::Wallet => Rights { place: true, passkeys: true, ..Rights::default() },
+        App::Ops => Rights { passkeys: true, ..Rights::default() },
+        App::Stop => Rights { camera: true, place: true, motion: true, passkeys: true, wasm: true },
         App::Courier => Rights::default(),
     };
     Ok(Pages::new(files.into_iter().map(file), rights))

@@ -17,6 +17,7 @@ use parcelshelf_client::wallet::Granted;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::reason::Action;
+use parcelshelf_core::time::Timestamp;
 use parcelshelf_simulator::volvo::{CarFile, WorldFile};
 use play::LABEL;
 use serde_json::json;
@@ -437,6 +438,63 @@ async fn after_a_block_nothing_is_shown_and_nothing_opens_and_the_carrier_learns
     assert_eq!(code(refused), "body_wrong_member");
     t.owner.wallet.unblock(granted.delivery).await.unwrap();
     at.locate().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pause_ends_when_the_owner_signed_that_it_does_and_stops_what_is_under_way() {
+    let t = theatre().await;
+    let (_, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let now = || t.stage.scene.host.now();
+    let (owner, device) = (&t.owner.wallet, &t.courier.device);
+    let end = Timestamp::from_unix_seconds(now().unix_seconds() + 4);
+    owner.pause(Some(end)).await.unwrap();
+    assert_eq!(code(at.page.locate(device, &at.stop, at.phone).await), "conditions_not_met");
+    // A session alone neither pauses nor ends a pause, and a pause has an end that lies ahead.
+    assert_eq!(code(owner.post("/v1/wallet/pauses", &json!({})).await), "body_wrong_member");
+    let far = Timestamp::from_unix_seconds(now().unix_seconds() + 91 * 86_400);
+    for wrong in [now().plus_seconds(-60), far] {
+        assert_eq!(code(owner.pause(Some(wrong)).await), "pause_wrong_end");
+    }
+    while now() < end {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    at.locate().await.unwrap();
+    // Ended early by the passkey's word.
+    owner.pause(Some(now().plus_seconds(3_600))).await.unwrap();
+    assert_eq!(code(at.page.locate(device, &at.stop, at.phone).await), "conditions_not_met");
+    owner.pause(None).await.unwrap();
+    let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    owner.pause(Some(now().plus_seconds(3_600))).await.unwrap();
+    until(&t.stage.scene.host, "a locked car", async || Ok(t.seen().await.shut_and_locked.then_some(()))).await.unwrap();
+    assert!(t.owner.hands.act(&json!({"action": "open_tailgate"})).await.is_err(), "the handle gave");
+}
+
+#[tokio::test]
+async fn a_courier_whom_the_owner_blocked_can_do_nothing_and_another_delivers() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let stranger = Device::create(&t.stage.scene.host).unwrap();
+    assert_eq!(code(t.owner.wallet.block_courier(stranger.thumbprint()).await), "courier_unknown");
+    assert!(t.owner.wallet.block_courier(t.courier.device.thumbprint()).await.unwrap(), "no command was in flight");
+    let label = at.scan(LABEL).unwrap();
+    assert_eq!(code(at.page.locate(&t.courier.device, &at.stop, at.phone).await), "conditions_not_met");
+    assert_eq!(code(at.page.ask_to_open(&t.courier.device, &at.stop, at.phone, &[label]).await), "conditions_not_met");
+    // The delivery stands: a second courier takes it over and opens.
+    let second = Courier::hire(&t.stage.scene, "Robin Berg", "hire-0002").await.unwrap();
+    let dispatch = t.stage.scene.dispatch();
+    dispatch.step(granted.delivery, "unload", "unload-01", &json!({})).await.unwrap();
+    dispatch.load(granted.delivery, second.id, "load-0002").await.unwrap();
+    let url = second.shipping.start_leg(granted.delivery, "leg-00002").await.unwrap();
+    let now = AtStop::open(&t.stage.scene, &second, &t.owner, &url, at.phone).await.unwrap();
+    now.locate().await.unwrap();
+    let attempt = now.ask_to_open(&[now.scan(LABEL).unwrap()]).await.unwrap();
+    now.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    assert_eq!(t.seen().await.unlock_commands, 1);
 }
 
 #[tokio::test]

@@ -22,15 +22,18 @@ pub enum Covered {
     Delivery(DeliveryId),
     /// Everything of a carrier, by its root's thumbprint.
     Carrier(Thumbprint),
+    /// One courier, by the thumbprint of the device; others of the same carrier may go on.
+    Courier(Thumbprint),
     All,
 }
 impl Covered {
-    /// `delivery`, `carrier` or `all`.
+    /// `delivery`, `carrier`, `courier` or `all`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Delivery(_) => "delivery",
             Self::Carrier(_) => "carrier",
+            Self::Courier(_) => "courier",
             Self::All => "all",
         }
     }
@@ -39,7 +42,7 @@ impl Covered {
     pub fn id(&self) -> Option<String> {
         match self {
             Self::Delivery(id) => Some(id.to_string()),
-            Self::Carrier(root) => Some(root.to_string()),
+            Self::Carrier(name) | Self::Courier(name) => Some(name.to_string()),
             Self::All => None,
         }
     }
@@ -49,6 +52,7 @@ impl Covered {
         match (code, id) {
             ("delivery", Some(id)) => DeliveryId::parse(id).ok().map(Self::Delivery),
             ("carrier", Some(id)) => Thumbprint::parse(id).map(Self::Carrier),
+            ("courier", Some(id)) => Thumbprint::parse(id).map(Self::Courier),
             ("all", None) => Some(Self::All),
             _ => None,
         }
@@ -83,6 +87,9 @@ pub enum Said {
     Erase { wallet: WalletId, erased: ToErase },
     /// Take off the hold that the owner has put on a delivery: its deadline runs again.
     LiftHold { wallet: WalletId, delivery: DeliveryId },
+    /// Nothing opens before `until`, and from then on again what was allowed; without it an earlier pause ends now. A block
+    /// never ends by itself; this does, because its end was confirmed with its beginning.
+    Pause { wallet: WalletId, until: Option<Timestamp> },
 }
 
 /// What is to be erased.
@@ -128,6 +135,7 @@ impl Said {
             Self::Unblock { .. } => "unblock",
             Self::Erase { .. } => "erase",
             Self::LiftHold { .. } => "lift_hold",
+            Self::Pause { .. } => "pause",
         }
     }
     /// The wallet that says it; none for a new one.
@@ -141,7 +149,8 @@ impl Said {
             | Self::ConfirmLink { wallet, .. }
             | Self::Unblock { wallet, .. }
             | Self::Erase { wallet, .. }
-            | Self::LiftHold { wallet, .. } => Some(*wallet),
+            | Self::LiftHold { wallet, .. }
+            | Self::Pause { wallet, .. } => Some(*wallet),
         }
     }
 }
@@ -230,6 +239,10 @@ impl Statement {
                 o.text("wallet", wallet).text("scope", erased.code()).opt("id", erased.id())
             }
             Said::LiftHold { wallet, delivery } => o.text("wallet", wallet).text("delivery", delivery),
+            Said::Pause { wallet, until } => {
+                let told = o.text("wallet", wallet);
+                if let Some(until) = until { told.seconds("until", *until) } else { told }
+            }
         }
         .end()
         .into_bytes()
@@ -278,6 +291,10 @@ impl Statement {
             "lift_hold" => Said::LiftHold {
                 wallet: wallet(&mut m)?,
                 delivery: m.parsed("delivery", |t| DeliveryId::parse(t).ok())?,
+            },
+            "pause" => Said::Pause {
+                wallet: wallet(&mut m)?,
+                until: if m.has("until") { Some(m.seconds("until")?) } else { None },
             },
             "unblock" => {
                 let wallet = wallet(&mut m)?;

@@ -32,7 +32,7 @@ export async function startStage(cars = 40) {
 
 export class Stage {
   #child;
-  #taken = { volvo: 0, onstar: 0 };
+  #taken = new Set();
 
   constructor(child, desk, dir) {
     this.#child = child;
@@ -57,10 +57,29 @@ export class Stage {
   }
   /** A car that nobody has linked: `{maker, vin, owner (the log-in), …}`. */
   async car(maker = 'volvo') {
-    const cars = (await this.state()).cars.filter((c) => c.maker === maker);
-    const car = cars[this.#taken[maker]++];
+    const car = (await this.state()).cars.find((c) => c.maker === maker && !this.#taken.has(c.vin));
     if (!car) throw new Error(`no ${maker} is left; start the stage with more cars`);
+    this.#taken.add(car.vin);
     return car;
+  }
+  /** One more car at a maker, as its simulator takes it: `{owner, model_year, …}`. */
+  async addCar(maker, file) {
+    const { sims } = await this.state();
+    const answer = await fetch(`${sims[maker]}/__sim/cars`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(file),
+    });
+    const { vin } = await answer.json();
+    if (!answer.ok) throw new Error(`${maker} takes no car ${JSON.stringify(file)}`);
+    this.#taken.add(vin);
+    return (await this.state()).cars.find((c) => c.vin === vin);
+  }
+  /** What a maker's simulator has counted of a car: `unlocks`, `locks`, `tailgate_openings`, `position_reads`. */
+  async counted(car) {
+    const { sims } = await this.state();
+    const { cars } = await (await fetch(`${sims[car.maker]}/__sim/summary`)).json();
+    return cars.find((c) => c.vin === car.vin);
   }
   /** As it really is, whatever its maker's cloud says. */
   async look(car) {

@@ -8,8 +8,8 @@ import { openBrowser, video } from './browser.mjs';
 const MAP = /\.geojson|maplibre|tile|glyph|sprite/;
 
 /** A point so many metres north of another. */
-const north = (at, metres) => ({ latitude: at.lat + metres / 111_195, longitude: at.lng, accuracy: 8 });
-const screen = (page, ...names) =>
+export const north = (at, metres) => ({ latitude: at.lat + metres / 111_195, longitude: at.lng, accuracy: 8 });
+export const screen = (page, ...names) =>
   page.waitForSelector(names.map((n) => `.stop[data-screen=${n}]`).join(','), { timeout: 30_000 });
 
 /** An owner with a car, a courier with an enrolled phone on the way to it. */
@@ -28,11 +28,11 @@ export async function onTheWay({ stage, someone, maker = 'volvo', order = {}, me
   return { car, place, parcel, sam, phone, page: phone.page, stop_url, browser };
 }
 /** Where a simulated car really stands. */
-function placeOf(car) {
+export function placeOf(car) {
   const at = [car, car.place, car.parked, car.position].find((p) => typeof p?.latitude === 'number');
   return { lat: at.latitude, lng: at.longitude };
 }
-async function enrol(phone, stage, stop, sam) {
+export async function enrol(phone, stage, stop, sam) {
   const { page } = phone;
   await phone.context.grantPermissions(['clipboard-read', 'clipboard-write', 'geolocation', 'camera'], { origin: stop });
   await page.goto(`${stop}/enrol`);
@@ -266,7 +266,7 @@ export default (test) => {
 };
 
 /** Shows the place, types the label, presses Open. */
-async function untilOpenPressed(page, stop_url, parcel) {
+export async function untilOpenPressed(page, stop_url, parcel) {
   await page.goto(stop_url);
   await screen(page, 'start');
   await page.getByRole('button', { name: 'Show the place' }).click();

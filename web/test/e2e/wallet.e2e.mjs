@@ -1,7 +1,7 @@
 // The owner's whole way: sign up, link, prove, allow, follow, stop, check. Nothing here knows what the pages are made of:
 // it presses what a person sees.
 import assert from 'node:assert/strict';
-import { allowed, carReady, linked, press, signedUp } from './wallet-steps.mjs';
+import { allowed, carReady, codeFor, keepsThePlaceSecret, linked, owns, press, signedUp, withThePasskeysOf } from './wallet-steps.mjs';
 
 /** Before a courier sets out; whether the carrier has asked after the car already is a matter of a second. */
 const NOT_BEGUN = /Allowed\. Nothing has begun|your car stands in the area/;
@@ -37,23 +37,10 @@ export default (test) => {
     await owner.page.getByText('cannot carry the wallet’s key').waitFor();
     await press(owner.page, 'Show the code');
     await owner.page.getByRole('img', { name: 'Code for your other device' }).waitFor();
-    const code = await owner.page.evaluate(async () => {
-      const request = indexedDB.open('parcelshelf-wallet');
-      const db = await new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
-      const get = db.transaction('kept').objectStore('kept').get('account');
-      const account = await new Promise((resolve) => (get.onsuccess = () => resolve(get.result)));
-      const text = btoa(String.fromCharCode(...account.seed)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
-      return `${account.wallet}.${text}`;
-    });
-    // Another browser profile with the same passkey, as a synced one would be.
+    const code = await codeFor(owner.page, wallet);
     const phone = await someone({ passkey: { hasPrf: false } });
-    const { credentials } = await owner.authenticator.cdp.send('WebAuthn.getCredentials', {
-      authenticatorId: owner.authenticator.id,
-    });
-    for (const credential of credentials) {
-      await phone.authenticator.cdp.send('WebAuthn.addCredential', { authenticatorId: phone.authenticator.id, credential });
-    }
-    await phone.page.goto(`${wallet}/add-device#${code}`);
+    await withThePasskeysOf(owner, phone);
+    await phone.page.goto(code);
     await press(phone.page, 'Log in');
     await phone.page.getByText('This device is ready.').waitFor();
     assert.equal(new URL(phone.page.url()).hash, '', 'the code left the address');
@@ -69,6 +56,7 @@ export default (test) => {
       await check.screen(owner.page, 'a car just linked');
       await carReady(owner.page, stage, car);
       await check.screen(owner.page, 'a car that is ready');
+      await keepsThePlaceSecret(stage, owner, car);
     });
   }
 
@@ -106,6 +94,7 @@ export default (test) => {
     await page.goto(wallet);
     await page.getByText('Done and locked').waitFor();
     await check.screen(page, 'deliveries');
+    await keepsThePlaceSecret(stage, owner, car);
   });
 
   test('stops everything from any screen, and allows it again with the passkey', async ({ stage, someone, check }) => {
@@ -140,6 +129,7 @@ export default (test) => {
     await page.getByText('You stopped this').waitFor();
     await press(page, 'Allow it again');
     await page.getByText('Allowed again.').waitFor();
+    await keepsThePlaceSecret(stage, owner, car);
   });
 
   test('a damaged, a foreign and a missing request are refused in words', async ({ stage, someone, check }) => {
@@ -190,6 +180,26 @@ export default (test) => {
     await owner.page.goto(shipped.consent_url);
     await owner.page.getByText('The car does not say where it stands.').waitFor();
     owner.expect(/409/);
+    await keepsThePlaceSecret(stage, owner, car);
+    await keepsThePlaceSecret(stage, inside, car);
+    for (const { url, body } of inside.requests) assert.ok(!(url + body).includes(car.vin), 'the number goes sealed');
+  });
+
+  test('every page of a wallet fits in every language', async (t) => {
+    const owner = await t.someone();
+    const { page } = owner;
+    const { wallet } = await owns(t, owner);
+    await page.goto(`${wallet}/cars`);
+    const car = await page.locator('main a.car').first().getAttribute('href');
+    for (const [lang, title] of [['de', 'Ihre Daten'], ['es', 'Sus datos'], ['pseudo', '⟦']]) {
+      for (const path of ['/settings/data', '/settings', car, `${car}/rehearsal`, '/cars', '/']) {
+        await page.goto(`${wallet}${path}?lang=${lang}`);
+        await page.getByRole('heading', { level: 1 }).waitFor();
+        if (path === '/settings/data') await page.getByRole('heading', { level: 1, name: title }).waitFor();
+        await page.locator('main .row, main .card, main .car').first().waitFor();
+        await t.check.screen(page, `${path} in ${lang}`);
+      }
+    }
   });
 
   test('German, Spanish and the strange language fit, also at 320 px', async ({ stage, someone, check }) => {

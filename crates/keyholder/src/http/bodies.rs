@@ -102,7 +102,7 @@ pub(crate) struct HandedGrant {
 #[serde(deny_unknown_fields)]
 pub(crate) struct What {
     pub scope: ScopeWord,
-    /// A delivery's id or a carrier's thumbprint; absent for `all`.
+    /// A delivery's id, or the thumbprint of a carrier or of a courier's device; absent for `all`.
     #[schema(min_length = 22, max_length = 43)]
     pub id: Option<String>,
 }
@@ -112,6 +112,7 @@ pub(crate) struct What {
 pub(crate) enum ScopeWord {
     Delivery,
     Carrier,
+    Courier,
     All,
 }
 

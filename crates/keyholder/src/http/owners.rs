@@ -284,6 +284,7 @@ fn scope_of(what: &What) -> Answer<Covered> {
     let code = match what.scope {
         ScopeWord::Delivery => "delivery",
         ScopeWord::Carrier => "carrier",
+        ScopeWord::Courier => "courier",
         ScopeWord::All => "all",
     };
     Covered::parse(code, what.id.as_deref())
@@ -310,6 +311,16 @@ pub(super) async fn unblock(
     let statement = stated(&k, &value).await.map_err(problem)?;
     k.unblock(&statement).await.map_err(problem)?;
     Ok(Json(Done { done: true }))
+}
+
+/// Pauses everything until a time that the passkey has confirmed, or ends an earlier pause.
+#[utoipa::path(post, path = "/v1/wallet/pauses", request_body = Confirmed, responses((status = 200, body = Value)))]
+pub(super) async fn pause(
+    axum::extract::State(k): State,
+    StrictJson { value, .. }: StrictJson<Confirmed>,
+) -> Answer<Json<Value>> {
+    let statement = stated(&k, &value).await.map_err(problem)?;
+    Ok(Json(k.pause(&statement).await.map_err(problem)?))
 }
 
 /// The newest deliveries of the wallet and what is blocked, sealed to its account key.

@@ -2582,6 +2582,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/wallet/pauses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pauses everything until a time that the passkey has confirmed, or ends an earlier pause. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Confirmed"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2798,7 +2837,7 @@ export interface components {
             answer: string;
         };
         /** @enum {string} */
-        ScopeWord: "delivery" | "carrier" | "all";
+        ScopeWord: "delivery" | "carrier" | "courier" | "all";
         /** @description Something sealed to the keyholder. */
         Sealed: {
             /** @description base64url of the box. */

@@ -12,7 +12,12 @@ import { CREDENTIAL_ID_MAX, verifyAssertion, type Assertion, type Passkey, type 
 const STATEMENT_MAX = 4 * 1024;
 
 /** What a block or its end covers. */
-export type Covered = { readonly scope: 'delivery' | 'carrier'; readonly id: string } | { readonly scope: 'all' };
+export type Covered =
+  | { readonly scope: 'delivery' | 'carrier' | 'courier'; readonly id: string }
+  | { readonly scope: 'all' };
+
+/** What is erased for good: one delivery, or the wallet with its cars and all deliveries. */
+export type Erased = { readonly scope: 'delivery'; readonly id: Id } | { readonly scope: 'wallet' };
 
 export type Said =
   | { readonly typ: 'wallet'; readonly accountKey: SealPublicKey; readonly passkey: Passkey }
@@ -29,7 +34,11 @@ export type Said =
       readonly lidAndLockUntold: boolean;
     }
   | { readonly typ: 'confirm_link'; readonly wallet: Id; readonly vehicle: Id; readonly link: string }
-  | { readonly typ: 'unblock'; readonly wallet: Id; readonly covered: Covered };
+  | { readonly typ: 'unblock'; readonly wallet: Id; readonly covered: Covered }
+  | { readonly typ: 'erase'; readonly wallet: Id; readonly erased: Erased }
+  | { readonly typ: 'lift_hold'; readonly wallet: Id; readonly delivery: Id }
+  /** Nothing opens before; null ends an earlier pause. */
+  | { readonly typ: 'pause'; readonly wallet: Id; readonly untilMs: number | null };
 
 export interface Statement {
   readonly aud: string;
@@ -68,6 +77,15 @@ export function statementBytes(s: Statement): Bytes {
       break;
     case 'unblock':
       o.text('scope', said.covered.scope).opt('id', 'id' in said.covered ? said.covered.id : null);
+      break;
+    case 'erase':
+      o.text('scope', said.erased.scope).opt('id', 'id' in said.erased ? said.erased.id : null);
+      break;
+    case 'lift_hold':
+      o.text('delivery', said.delivery);
+      break;
+    case 'pause':
+      if (said.untilMs !== null) o.timeMs('until', said.untilMs);
       break;
   }
   return o.bytes();
@@ -123,6 +141,12 @@ function readSaid(typ: string, m: Members): Said {
       return { typ, wallet: wallet(), vehicle: m.parsed('vehicle', parseId), link: token(m, 'link', 64) };
     case 'unblock':
       return { typ, wallet: wallet(), covered: covered(m) };
+    case 'erase':
+      return { typ, wallet: wallet(), erased: erased(m) };
+    case 'lift_hold':
+      return { typ, wallet: wallet(), delivery: m.parsed('delivery', parseId) };
+    case 'pause':
+      return { typ, wallet: wallet(), untilMs: m.has('until') ? m.timeMs('until') : null };
     default:
       throw m.fault('wrong_type');
   }
@@ -131,8 +155,15 @@ function covered(m: Members): Covered {
   const scope = m.parsed('scope', (t) => (isWord(t, 16) ? t : null));
   const id = m.optParsed('id', (t) => (isToken(t, 64) ? t : null));
   if (scope === 'delivery' && id !== null && parseId(id)) return { scope, id };
-  if (scope === 'carrier' && id !== null && parseHash(id)) return { scope, id };
+  if ((scope === 'carrier' || scope === 'courier') && id !== null && parseHash(id)) return { scope, id };
   if (scope === 'all' && id === null) return { scope };
+  throw m.wrong();
+}
+function erased(m: Members): Erased {
+  const scope = m.parsed('scope', (t) => (isWord(t, 16) ? t : null));
+  const id = m.optParsed('id', (t) => (isToken(t, 64) ? t : null));
+  if (scope === 'delivery' && id !== null && parseId(id)) return { scope, id };
+  if (scope === 'wallet' && id === null) return { scope };
   throw m.wrong();
 }
 function passkeyTo(o: ObjectWriter, passkey: Passkey): ObjectWriter {

@@ -49,6 +49,13 @@ describe('which message holds', () => {
     expect(messageOf(delivery({ blocked: true, attempt: attempt('open') }), told(), NOON).name).toBe('open');
     expect(messageOf(delivery({ blocked: true, attempt: attempt('unknown') }), told(), NOON).name).toBe('unsure');
   });
+  it('says that all is paused, but not over what moves or is over', () => {
+    expect(messageOf(delivery(), told(ready('evening_before', 'yes')), NOON, true).name).toBe('paused');
+    expect(messageOf(delivery({ state: 'located' }), told(place), NOON, true).name).toBe('paused');
+    expect(messageOf(delivery({ attempt: attempt('open') }), told(place), NOON, true).name).toBe('open');
+    expect(messageOf(delivery({ blocked: true }), told(), NOON, true).name).toBe('stopped');
+    expect(messageOf(delivery({ until: '2026-05-03T11:30:00Z' }), told(), NOON, true).name).toBe('over');
+  });
   it('puts an alarm before everything', () => {
     const one = delivery({ blocked: true, attempt: attempt('locked', { alarm: 'lock_unproved', lock_proof: 'attested' }) });
     expect(messageOf(one, told(place), NOON)).toMatchObject({ name: 'alarm', tone: 'bad', because: ['lock_unproved'] });

@@ -41,7 +41,7 @@ export async function acknowledge(delivery: string): Promise<Attempt> {
   return answered(await api.POST(path, { ...at(delivery), body: {} })) as unknown as Attempt;
 }
 
-export type Scope = { scope: 'delivery' | 'carrier'; id: string } | { scope: 'all' };
+export type Scope = { scope: 'delivery' | 'carrier' | 'courier'; id: string } | { scope: 'all' };
 export interface Blocked {
   settled: boolean;
   may_act_until: string | null;
@@ -54,6 +54,12 @@ export async function block(scope: Scope): Promise<Blocked> {
 export async function unblock(covered: Scope): Promise<void> {
   const body = await stated({ typ: 'unblock', wallet: account().wallet, covered });
   answered(await api.POST('/v1/wallet/unblocks', { body }));
+}
+
+/** Nothing opens before; null ends a pause. The passkey confirms its end together with its beginning. */
+export async function pause(untilMs: number | null): Promise<void> {
+  const body = await stated({ typ: 'pause', wallet: account().wallet, untilMs });
+  answered(await api.POST('/v1/wallet/pauses', { body }));
 }
 
 export interface Carrier {

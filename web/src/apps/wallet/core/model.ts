@@ -44,6 +44,10 @@ export interface Deliveries {
   more: boolean;
   blocked_all: boolean;
   blocked_carriers: string[];
+  /** Devices of couriers that are stopped. */
+  blocked_couriers?: string[];
+  /** Nothing opens before. */
+  paused_until?: string | null;
 }
 
 export interface Finding {
@@ -104,6 +108,8 @@ export interface Timeline {
   entries: Entry[];
   readiness: { slot: string; answer: string; reasons: { code: string; text: string }[] }[];
   refused: { at: string; code: string; text: string }[];
+  /** What keeps this delivery from being erased: the owner's own wish, or an order by people at the gateway. */
+  hold?: { since: string; by: 'owner' | 'order' } | null;
 }
 
 /** Whether the car lacks something before it can be used, in the order in which an owner does it. */

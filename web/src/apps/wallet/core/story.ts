@@ -28,7 +28,7 @@ const BY_STATE: Partial<Record<string, [MessageName, Tone]>> = {
 };
 
 /** Which message holds now. What is dangerous comes first, then what moves, then what was decided, then what was foreseen. */
-export function messageOf(d: Delivery, told: Timeline | null, nowMs: number): Message {
+export function messageOf(d: Delivery, told: Timeline | null, nowMs: number, paused = false): Message {
   const say = (name: MessageName, tone: Tone, because: (string | null | undefined)[] = []): Message => ({
     name,
     tone,
@@ -41,6 +41,7 @@ export function messageOf(d: Delivery, told: Timeline | null, nowMs: number): Me
   if (d.blocked) return say('stopped', 'warn');
   if (attempt?.state === 'did_not_happen') return say('notOpened', 'warn', [attempt.reason]);
   if (Date.parse(d.until) < nowMs) return say('over', 'info');
+  if (paused) return say('paused', 'warn');
   if (told?.entries.some((e) => e.kind === 'place_disclosed')) return say('place', 'info');
   const asked = told?.readiness.at(-1);
   if (asked?.answer === 'no') return say('notReady', 'warn', asked.reasons.map((r) => r.code));

@@ -67,6 +67,7 @@ const de: Catalogue = {
     settling: (time: string) => `Angehalten. Ein Befehl war schon unterwegs und kann noch bis ${time} wirken. Danach wird Ihr Auto wieder verschlossen.`,
     failed: 'Das Anhalten gelang nicht: keine Antwort. Drücken Sie noch einmal; ist Ihr Auto in der Nähe, sehen Sie nach.',
     allBlocked: 'Alles ist angehalten. Nichts kann Ihr Auto öffnen.',
+    paused: (time: string) => `Alles ruht bis ${time}.`,
     unblockAll: 'Wieder erlauben',
     close: 'Schließen',
   },

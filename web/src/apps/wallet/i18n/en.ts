@@ -68,6 +68,7 @@ const en = {
     settling: (time: string) => `Stopped. One command had already left and may still act until ${time}. Your car is locked again afterwards.`,
     failed: 'It could not be stopped: no answer. Press again; if your car is near, look at it.',
     allBlocked: 'Everything is stopped. Nothing can open your car.',
+    paused: (time: string) => `Everything is paused until ${time}.`,
     unblockAll: 'Allow again',
     close: 'Close',
   },

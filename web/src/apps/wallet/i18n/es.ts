@@ -67,6 +67,7 @@ const es: Catalogue = {
     settling: (time: string) => `Detenido. Una orden ya había salido y puede actuar hasta las ${time}. Después su coche se cierra de nuevo.`,
     failed: 'No se pudo detener: no hay respuesta. Pulse otra vez; si su coche está cerca, mírelo.',
     allBlocked: 'Todo está detenido. Nada puede abrir su coche.',
+    paused: (time: string) => `Todo está en pausa hasta el ${time}.`,
     unblockAll: 'Permitir de nuevo',
     close: 'Cerrar',
   },

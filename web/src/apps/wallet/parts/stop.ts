@@ -1,6 +1,6 @@
 // Stopping needs next to nothing: a session and one request. It must work when the rest of the app has not loaded.
 
-export type StopScope = { scope: 'delivery' | 'carrier'; id: string } | { scope: 'all' };
+export type StopScope = { scope: 'delivery' | 'carrier' | 'courier'; id: string } | { scope: 'all' };
 
 export interface Stopped {
   settled: boolean;
