@@ -4,6 +4,8 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { format } from '$lib/i18n';
 import { i18n } from '../../../src/apps/wallet/i18n';
 import en from '../../../src/apps/wallet/i18n/en';
+import { session } from '../../../src/apps/wallet/core/session.svelte';
+import { Action, explain, noteEnded } from '../../../src/apps/wallet/parts/action.svelte';
 import { halted } from '../../../src/apps/wallet/parts/halting';
 
 const real = fetch;
@@ -51,5 +53,32 @@ describe('a stop in words', () => {
     const { asked } = await gateway(says(409, { code: 'delivery_unknown' }));
     await expect(halted({ scope: 'all' })).rejects.toMatchObject({ code: 'delivery_unknown' });
     expect(asked).toHaveLength(1);
+  });
+});
+
+describe('a stop that gets no further', () => {
+  it('waits so long for each answer and no longer', async () => {
+    const timeout = AbortSignal.timeout.bind(AbortSignal);
+    const asked = vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => timeout(50));
+    const { asked: tries } = await gateway(() => {});
+    const error: unknown = await halted({ scope: 'all' }).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ name: 'TimeoutError' });
+    expect(explain(error)).toBe(en.error.silence);
+    expect(tries).toHaveLength(3);
+    expect(asked.mock.calls).toEqual(Array(3).fill([8_000]));
+  });
+  it('says that the session is over, so that the sheet offers to log in', async () => {
+    await gateway(says(401, { code: 'session_missing' }));
+    session.ended = false;
+    const error: unknown = await halted({ scope: 'all' }).catch((caught: unknown) => caught);
+    expect(noteEnded(error)).toBe(true);
+    expect(session.ended).toBe(true);
+    session.ended = false;
+    const action = new Action();
+    expect(await action.run(async () => void (await halted({ scope: 'all' })))).toBe(false);
+    expect(session.ended).toBe(true);
+    session.ended = false;
+    expect(noteEnded(new TypeError('no network'))).toBe(false);
+    expect(session.ended).toBe(false);
   });
 });

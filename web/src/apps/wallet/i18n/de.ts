@@ -64,6 +64,7 @@ const de: Catalogue = {
     carrier: 'Diesen Lieferdienst anhalten',
     delivery: 'Diese Lieferung anhalten',
     done: 'Angehalten. Es geht kein Befehl mehr hinaus.',
+    loggedOut: 'Sie sind abgemeldet: Drücken hält nichts an. Melden Sie sich an und drücken Sie noch einmal.',
     settling: (time: string) => `Angehalten. Ein Befehl war schon unterwegs und kann noch bis ${time} wirken. Danach wird Ihr Auto wieder verschlossen.`,
     failed: 'Das Anhalten gelang nicht: keine Antwort. Drücken Sie noch einmal; ist Ihr Auto in der Nähe, sehen Sie nach.',
     allBlocked: 'Alles ist angehalten. Nichts kann Ihr Auto öffnen.',

@@ -65,6 +65,7 @@ const en = {
     carrier: 'Stop this carrier',
     delivery: 'Stop this delivery',
     done: 'Stopped. No command leaves any more.',
+    loggedOut: 'You are logged out: nothing is stopped by pressing. Log in, then press again.',
     settling: (time: string) => `Stopped. One command had already left and may still act until ${time}. Your car is locked again afterwards.`,
     failed: 'It could not be stopped: no answer. Press again; if your car is near, look at it.',
     allBlocked: 'Everything is stopped. Nothing can open your car.',

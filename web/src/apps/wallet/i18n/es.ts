@@ -64,6 +64,7 @@ const es: Catalogue = {
     carrier: 'Detener esta empresa',
     delivery: 'Detener esta entrega',
     done: 'Detenido. Ya no sale ninguna orden.',
+    loggedOut: 'Su sesión ha terminado: pulsar no detiene nada. Entre y pulse otra vez.',
     settling: (time: string) => `Detenido. Una orden ya había salido y puede actuar hasta las ${time}. Después su coche se cierra de nuevo.`,
     failed: 'No se pudo detener: no hay respuesta. Pulse otra vez; si su coche está cerca, mírelo.',
     allBlocked: 'Todo está detenido. Nada puede abrir su coche.',

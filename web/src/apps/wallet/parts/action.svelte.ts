@@ -19,6 +19,7 @@ export function explain(error: unknown): string {
   switch (said.name) {
     case 'Silence':
     case 'TypeError':
+    case 'TimeoutError':
       return words.silence;
     case 'NotAllowedError':
     case 'AbortError':
@@ -35,6 +36,13 @@ export function explain(error: unknown): string {
   return (known ?? words.unknown(code)) + wait;
 }
 
+/** True when the session is over. The app then offers to log in. */
+export function noteEnded(error: unknown): boolean {
+  const ended = (error as ProblemLike | null)?.code === 'session_missing';
+  if (ended) session.ended = true;
+  return ended;
+}
+
 export class Action {
   busy = $state(false);
   error = $state.raw<string | null>(null);
@@ -49,7 +57,7 @@ export class Action {
       return true;
     } catch (error) {
       this.error = explain(error);
-      if ((error as ProblemLike)?.code === 'session_missing') session.ended = true;
+      noteEnded(error);
       return false;
     } finally {
       this.busy = false;
