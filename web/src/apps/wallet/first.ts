@@ -59,7 +59,7 @@ export async function firstView(root: HTMLElement): Promise<void> {
     } else if (location.pathname === '/' && list) {
       const now = Date.now();
       const tag = navigator.languages.find((t) => t.startsWith(language)) ?? 'en';
-      const shown = list.list.deliveries.filter((d) => isActive(phaseOf(d, now))).slice(0, SHOWN_MAX);
+      const shown = list.list.deliveries.filter((d) => isActive(d, now)).slice(0, SHOWN_MAX);
       const read = new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'short' }).format(list.at);
       main.append(element('h1', '', words.home.title), ...shown.map((d) => row(d, words, now, tag)));
       main.append(element('p', 'muted small', words.home.asOf(read)));

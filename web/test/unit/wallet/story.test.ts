@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Attempt, Delivery, Timeline } from '../../../src/apps/wallet/core/model';
-import { phaseOf } from '../../../src/apps/wallet/core/model';
+import { isActive, phaseOf } from '../../../src/apps/wallet/core/model';
 import { becauseOf, devicesOf, messageOf, momentsOf } from '../../../src/apps/wallet/core/story';
 import de from '../../../src/apps/wallet/i18n/more.de';
 import en from '../../../src/apps/wallet/i18n/more.en';
@@ -64,6 +64,31 @@ describe('which message holds', () => {
   it('adds why, in each language', () => {
     const message = messageOf(delivery(), told(ready('start_of_window', 'no', 'asleep')), NOON);
     for (const words of [en, de, es]) expect(becauseOf(message, words.delivery)[0]).toBe(words.delivery.reasons.asleep);
+  });
+});
+
+describe('how a delivery stands in the list', () => {
+  const PAST = { until: '2026-05-03T11:30:00Z' };
+  it.each([
+    ['waiting', true, delivery()],
+    ['blocked', true, delivery({ blocked: true })],
+    ['over', false, delivery(PAST)],
+    ['over', false, delivery({ ...PAST, blocked: true })],
+    ['open', true, delivery({ ...PAST, attempt: attempt('ready') })],
+    ['locking', true, delivery({ blocked: true, attempt: attempt('locking') })],
+    ['done', false, delivery({ attempt: attempt('locked', { lock_proof: 'observed', ended: true }) })],
+    ['done', false, delivery({ ...PAST, attempt: attempt('acknowledged', { ended: true }) })],
+    ['not_done', true, delivery({ attempt: attempt('did_not_happen', { ended: true }) })],
+    ['not_done', false, delivery({ ...PAST, attempt: attempt('did_not_happen', { ended: true }) })],
+    ['not_done', false, delivery({ ...PAST, blocked: true, attempt: attempt('did_not_happen') })],
+    // Nothing is locked because time has passed.
+    ['unknown', true, delivery({ ...PAST, attempt: attempt('unknown', { ended: true }) })],
+    ['unknown', true, delivery({ ...PAST, attempt: attempt('open', { ended: true }) })],
+    ['unknown', true, delivery({ ...PAST, attempt: attempt('something_new', { ended: true }) })],
+    ['unknown', true, delivery({ attempt: attempt('locking', { ended: true }) })],
+  ])('%s, active: %s', (phase, active, one) => {
+    expect(phaseOf(one, NOON)).toBe(phase);
+    expect(isActive(one, NOON)).toBe(active);
   });
 });
 

@@ -8,7 +8,7 @@ import { confirm, createPasskey } from '$lib/protocol/passkey';
 import { statementBytes, statementChallenge } from '$lib/protocol/statement';
 import { sessionChallenge } from '$lib/protocol/webauthn';
 import { forgetAll, keep, kept, type Account } from './db';
-import { account, api, freshKeys, wire } from './gateway';
+import { account, api, freshKeys, opensWith, wire } from './gateway';
 import { session } from './session.svelte';
 
 const SEED_BYTES = 32;
@@ -77,6 +77,11 @@ export async function signUp(): Promise<void> {
   await enter({ ...fresh, backedUp });
 }
 
+/** A passkey of another wallet than the one on this device. What this one keeps would be lost: its owner logs out first. */
+export class OtherWallet extends Error {
+  override readonly name = 'OtherWallet';
+}
+
 /** Logs in with a passkey that the owner picks; its PRF output unwraps the seed where it was wrapped. */
 export async function logIn(): Promise<void> {
   const before = (await kept<Account>('account')) ?? null;
@@ -85,10 +90,14 @@ export async function logIn(): Promise<void> {
   const { nonce } = answered(await api.POST('/v1/sessions/challenges', { body: {} }));
   const { assertion, prf } = await confirm(rpId, sessionChallenge(iss, nonce), PRF_SALT);
   const { wallet } = answered(await api.POST('/v1/sessions', { body: { nonce, assertion: wire(assertion) } }));
-  const own = before?.wallet === wallet ? before : null;
+  if (before && before.wallet !== wallet) {
+    await endSession();
+    session.ended = true;
+    throw new OtherWallet('this device holds another wallet');
+  }
   const { credentialId } = assertion;
   const keys = published.jws;
-  await enter({ wallet, credentialId, seed: own?.seed ?? null, pinned: { log, iss }, keys, backedUp: false });
+  await enter({ wallet, credentialId, seed: before?.seed ?? null, pinned: { log, iss }, keys, backedUp: false });
   await restore(prf);
 }
 
@@ -107,13 +116,16 @@ async function restore(prf: Bytes | null): Promise<void> {
 
 /** Ends the session here and forgets what this device kept. */
 export async function logOut(): Promise<void> {
+  await endSession();
+  await forgetAll();
+  session.become(null);
+}
+async function endSession(): Promise<void> {
   try {
     await api.DELETE('/v1/sessions');
   } catch {
     // Without a network the session ends by itself; this device forgets it now.
   }
-  await forgetAll();
-  session.become(null);
 }
 
 /** What another device needs besides the passkey. Shown as a QR code only, face to face. */
@@ -123,11 +135,16 @@ export function handover(): string {
   return `${location.origin}/add-device#${wallet}.${b64(seed)}`;
 }
 
-/** Takes what `handover` gave, once logged in here. False: it is for another wallet, or damaged. */
+/**
+ * Takes what `handover` gave, once logged in here. Anybody can make such an address: a seed that is here is never replaced,
+ * and a new one must open what is sealed to this wallet. False: it is for another wallet, damaged, or not needed.
+ */
 export async function takeOver(code: string): Promise<boolean> {
   const [wallet, text] = code.replace(/^.*#/, '').split('.');
   const seed = fromB64(text ?? '');
-  if (wallet !== account().wallet || seed?.length !== SEED_BYTES) return false;
+  const wanted = () => wallet === account().wallet && !account().seed;
+  if (!wanted() || seed?.length !== SEED_BYTES) return false;
+  if (!(await opensWith(seed)) || !wanted()) return false;
   await enter({ ...account(), seed });
   return true;
 }

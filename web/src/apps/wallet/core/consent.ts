@@ -6,13 +6,15 @@ import { b64, randomBytes } from '$lib/protocol/bytes';
 import { ruleBytes, ruleCommitment } from '$lib/protocol/content';
 import { checkAnswers, grantChallenge, signGrant, type GrantClaims, type SignedGrant } from '$lib/protocol/grant';
 import { verifyAccepted } from '$lib/protocol/accepted';
+import { sha256 } from '$lib/protocol/hash';
 import { ANY, generateSigningPair, signerOf, used } from '$lib/protocol/jws';
 import { grantSealKey } from '$lib/protocol/owner-keys';
 import { confirm } from '$lib/protocol/passkey';
+import { Refused } from '$lib/protocol/refused';
 import { verifyTicket, type Ticket } from '$lib/protocol/request';
 import { seal } from '$lib/protocol/seal';
 import type { AccessClass, Disclose } from '$lib/protocol/text';
-import { keep, keepSigned, kept, signedHere, type KnownArea, type SignedHere } from './db';
+import { forgetSigned, keep, keepSigned, kept, signedHere, type KnownArea, type SignedHere } from './db';
 import { account, api, keys, SeedMissing, wire } from './gateway';
 import { operatorKey } from './operator';
 
@@ -120,22 +122,33 @@ export async function unanswered(delivery: string): Promise<SignedHere | null> {
 }
 
 const TRIES = 4;
-/** Hands in the same bytes until there is an answer; they can be accepted only once. */
+/** Hands in the same bytes until there is an answer; they can be accepted only once. What is refused for good is forgotten. */
 export async function handIn(signed: SignedHere): Promise<void> {
   const published = (await keys()).claims;
+  const body = JSON.parse(signed.body);
   for (let tried = 1; ; tried += 1) {
     try {
-      const { accepted } = answered(await api.POST('/v1/grants', { body: JSON.parse(signed.body) }));
+      const { accepted } = answered(await api.POST('/v1/grants', { body }));
       if (!accepted) throw new Problem(502, 'not_accepted', 'the answer is empty', undefined);
-      await verifyAccepted(accepted, published.message, published.iss, signed.carrier, ANY);
+      const said = await verifyAccepted(accepted, published.message, published.iss, signed.carrier, ANY);
+      // Signed by the keyholder, for this carrier; but of this grant?
+      if (said.grant !== sha256(body.grant) || said.delivery !== signed.delivery) throw Refused.of('accepted', 'wrong_subject');
       await keepSigned({ ...signed, accepted });
       return;
     } catch (error) {
+      if (isFinal(error)) await forgetSigned(signed.delivery);
       const passing = error instanceof Silence || (error instanceof Problem && error.status >= 500);
       if (!passing || tried >= TRIES) throw error;
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** tried));
     }
   }
+}
+/** Statuses of a refusal that says nothing about the grant: no session, too slow, too often. */
+const LATER = new Set([401, 408, 425, 429]);
+/** Whether these bytes will never be accepted, by the gateway's own word: what stands between has no codes. */
+function isFinal(error: unknown): boolean {
+  if (!(error instanceof Problem) || error.code.startsWith('http_')) return false;
+  return error.status >= 400 && error.status < 500 && !LATER.has(error.status);
 }
 
 const AREAS = 'areas';

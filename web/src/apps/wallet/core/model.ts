@@ -139,23 +139,28 @@ export type Phase =
   | 'alarm' | 'open' | 'unknown' | 'locking' | 'coming' | 'waiting' | 'blocked' | 'done' | 'not_done' | 'over';
 
 const MOVING = new Set(['intended', 'sent', 'ready', 'open', 'unknown', 'locking']);
+const LOCKED = new Set(['locked', 'acknowledged']);
 
+/** Done is only what proved to be locked, or whose owner looked. What ended in any other way is not known. */
 export function phaseOf(d: Delivery, nowMs: number): Phase {
   const attempt = d.attempt;
+  const opened = attempt?.state !== 'did_not_happen';
   if (attempt?.alarm) return 'alarm';
-  if (attempt && !attempt.ended && MOVING.has(attempt.state)) {
+  if (attempt && opened) {
+    if (LOCKED.has(attempt.state)) return 'done';
+    if (attempt.ended || !MOVING.has(attempt.state)) return 'unknown';
     if (attempt.state === 'locking') return 'locking';
     return attempt.state === 'unknown' ? 'unknown' : 'open';
   }
-  const over = Date.parse(d.until) < nowMs;
-  if (attempt && (attempt.state === 'locked' || attempt.state === 'acknowledged')) return 'done';
-  if (d.blocked && !over) return 'blocked';
-  if (over) return attempt ? 'done' : 'over';
-  if (attempt?.state === 'did_not_happen') return 'not_done';
+  if (d.blocked && !isOver(d, nowMs)) return 'blocked';
+  if (attempt) return 'not_done';
+  if (isOver(d, nowMs)) return 'over';
   return d.state === 'granted' || d.state === '' ? 'waiting' : 'coming';
 }
+const isOver = (d: Delivery, nowMs: number) => Date.parse(d.until) < nowMs;
 
-/** Those that an owner should look at first come first. */
-export function isActive(phase: Phase): boolean {
-  return !['done', 'over'].includes(phase);
+/** Those that an owner should look at first come first. One that did not open may be tried again while its time lasts. */
+export function isActive(d: Delivery, nowMs: number): boolean {
+  const phase = phaseOf(d, nowMs);
+  return phase === 'not_done' ? !isOver(d, nowMs) : phase !== 'done' && phase !== 'over';
 }

@@ -19,6 +19,7 @@ export function explain(error: unknown): string {
   switch (said.name) {
     case 'Silence':
     case 'TypeError':
+    case 'TimeoutError':
       return words.silence;
     case 'NotAllowedError':
     case 'AbortError':
@@ -28,11 +29,20 @@ export function explain(error: unknown): string {
       return words.passkeyUnable;
     case 'SeedMissing':
       return i18n.t.home.noSeed;
+    case 'OtherWallet':
+      return words.otherWallet;
   }
   const code = typeof said.code === 'string' ? said.code : (said.name ?? 'error');
   const known = (more.loaded?.errors as Record<string, string> | undefined)?.[code];
   const wait = typeof said.retryAfterS === 'number' ? ` ${words.wait(format.duration(Math.max(1, said.retryAfterS)))}` : '';
   return (known ?? words.unknown(code)) + wait;
+}
+
+/** True when the session is over. The app then offers to log in. */
+export function noteEnded(error: unknown): boolean {
+  const ended = (error as ProblemLike | null)?.code === 'session_missing';
+  if (ended) session.ended = true;
+  return ended;
 }
 
 export class Action {
@@ -49,7 +59,7 @@ export class Action {
       return true;
     } catch (error) {
       this.error = explain(error);
-      if ((error as ProblemLike)?.code === 'session_missing') session.ended = true;
+      noteEnded(error);
       return false;
     } finally {
       this.busy = false;

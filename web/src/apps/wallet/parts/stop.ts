@@ -9,6 +9,8 @@ export interface Stopped {
 
 const TRIES = 3;
 const PAUSE_MS = 400;
+/** A network that swallows everything must not leave somebody waiting before a button that cannot be pressed. */
+const TRY_MS = 8_000;
 
 export async function stop(what: StopScope): Promise<Stopped> {
   for (let tried = 1; ; tried += 1) {
@@ -18,6 +20,7 @@ export async function stop(what: StopScope): Promise<Stopped> {
         headers: { 'content-type': 'application/json', 'parcelshelf-session': 'cookie' },
         body: JSON.stringify(what),
         cache: 'no-store',
+        signal: AbortSignal.timeout(TRY_MS),
       });
       const body = (await answer.json()) as { settled?: boolean; may_act_until?: string | null; code?: string };
       if (!answer.ok) throw Object.assign(new Error(body.code ?? 'http'), { name: 'Problem', code: body.code });
