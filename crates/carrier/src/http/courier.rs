@@ -12,6 +12,7 @@ use parcelshelf_edge::idempotency::{IdempotencyKey, Key};
 use parcelshelf_edge::json::{Nothing, StrictJson, StrictPath};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::b64;
+use parcelshelf_protocol::grant::Disclose;
 use parcelshelf_store::ListQuery;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
@@ -130,6 +131,8 @@ pub(crate) struct CarStop {
     /// The window in which the car may be opened.
     access: Option<super::bodies::WindowOut>,
     area: Option<AreaOut>,
+    /// The owner shows the place to whoever has entered the area, not only when this is the next stop.
+    by_area: bool,
 }
 /// Where a car may stand: whole cells of about five square kilometres.
 #[derive(Debug, Serialize, ToSchema)]
@@ -393,7 +396,9 @@ impl Carrier {
     }
 
     fn car_stop(&self, row: &Stored<DeliveryRow>) -> CarStop {
-        let area = self.accepted(&row.value).ok().map(|accepted| {
+        let accepted = self.accepted(&row.value).ok();
+        let by_area = accepted.as_ref().is_some_and(|a| a.disclose == Disclose::Area);
+        let area = accepted.map(|accepted| {
             let centres: Vec<(f64, f64)> = accepted.area.cells().iter().map(|c| c.centre()).collect();
             let count = centres.len().max(1) as f64;
             let middle =
@@ -406,6 +411,7 @@ impl Carrier {
             fallbacks: state.fallbacks.clone(),
             access: state.access_start_ms.zip(state.access_end_ms).map(|(s, e)| super::bodies::WindowOut::of(s, e)),
             area,
+            by_area,
         }
     }
 

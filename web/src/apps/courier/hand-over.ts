@@ -6,18 +6,32 @@ export interface Outcome {
   codes: string[];
 }
 
+function wayBack(origin: string): string {
+  return btoa(`${origin}/back`).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+}
 /** The stop page's address with a fourth part: where to come back to. */
 export function handOver(stopUrl: string, origin: string): string {
-  const back = btoa(`${origin}/back`).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
-  return `${stopUrl}~${back}`;
+  return `${stopUrl}~${wayBack(origin)}`;
+}
+/** Several stops of one area as one address: the stop page puts them in order. */
+export function handOverAll(stopUrls: readonly string[], origin: string): string {
+  const urls = stopUrls.map((u) => new URL(u));
+  const stops = urls.map((u) => `${u.pathname.replace('/s/', '')}~${u.hash.slice(1)}`);
+  return `${urls[0]!.origin}/area#${[...stops, `~${wayBack(origin)}`].join('!')}`;
 }
 
-/** What the stop page says in the fragment, if it is that. */
-export function cameBack(fragment: string): Outcome | undefined {
+/** As many stops as a phone may hold places of. */
+const OUTCOMES_MAX = 40;
+
+/** What the stop page says in the fragment, if it is that: one outcome for each stop that is over. */
+export function cameBack(fragment: string): Outcome[] {
   const said = new URLSearchParams(fragment.replace(/^#/, ''));
-  const [delivery, codes] = [said.get('d') ?? '', (said.get('o') ?? '').split(',')];
-  const fits = /^[\w-]{22}$/.test(delivery) && codes.length <= 8 && codes.every((c) => /^[a-z_]{1,40}$/.test(c));
-  return fits ? { delivery, codes } : undefined;
+  const [deliveries, codes] = [said.getAll('d'), said.getAll('o').map((o) => o.split(','))];
+  const outcomes = deliveries.map((delivery, n) => ({ delivery, codes: codes[n] ?? [] }));
+  const fits = ({ delivery, codes: c }: Outcome): boolean =>
+    /^[\w-]{22}$/.test(delivery) && c.length >= 1 && c.length <= 8 && c.every((code) => /^[a-z_]{1,40}$/.test(code));
+  const whole = deliveries.length === codes.length && deliveries.length <= OUTCOMES_MAX && outcomes.every(fits);
+  return whole ? outcomes : [];
 }
 
 export interface Said {

@@ -14,6 +14,8 @@ export interface Fragment {
   /** base64url, 16 bytes. */
   readonly salt: string;
   readonly parcels: readonly Parcel[];
+  /** The three parts as they came, without the way back: for a courier who is called back to this stop. */
+  readonly text: string;
   /** Where the courier app wants the outcome; null when the page was opened without it. */
   readonly returnTo: string | null;
 }
@@ -45,6 +47,43 @@ function address(value: string): string {
   return url.href;
 }
 
+/** One stop of a list. */
+export interface Listed {
+  readonly delivery: string;
+  readonly fragment: Fragment;
+}
+export interface List {
+  readonly stops: readonly Listed[];
+  readonly returnTo: string | null;
+}
+/** As many places as a phone may hold at once. */
+const LISTED_MAX = 40;
+
+/** `<delivery>~<link 1>~<salt>~<parcels>` for each stop of an area, between them `!`; at the end `!~<where to return to>`. */
+export function parseList(hash: string): List | null {
+  const parts = hash.replace(/^#/, '').split('!');
+  const back = parts.at(-1)?.startsWith('~') ? parts.pop()!.slice(1) : null;
+  if (parts.length === 0 || parts.length > LISTED_MAX) return null;
+  const stops = [];
+  for (const part of parts) {
+    const [, delivery, rest] = /^([\w-]{22})~(.+)$/.exec(part) ?? [];
+    const fragment = rest ? parseFragment(rest) : null;
+    if (!delivery || !fragment || fragment.returnTo !== null) return null;
+    stops.push({ delivery, fragment });
+  }
+  if (new Set(stops.map((s) => s.delivery)).size < stops.length) return null;
+  try {
+    return { stops, returnTo: back === null ? null : address(text(back)) };
+  } catch {
+    return null;
+  }
+}
+/** The same as an address; without stops that are over. */
+export function listText(stops: readonly Listed[], returnTo: string | null): string {
+  const back = returnTo === null ? [] : [`~${btoa(returnTo).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}`];
+  return [...stops.map((s) => `${s.delivery}~${s.fragment.text}`), ...back].join('!');
+}
+
 /** Null for anything that is not a stop's fragment: nothing of it is repaired. */
 export function parseFragment(hash: string): Fragment | null {
   const [link, salt, about, back, ...more] = hash.replace(/^#/, '').split('~');
@@ -53,7 +92,7 @@ export function parseFragment(hash: string): Fragment | null {
   try {
     const list: unknown = JSON.parse(text(about));
     if (!Array.isArray(list) || list.length === 0 || list.length > PARCELS_MAX) return null;
-    return { link, salt, parcels: list.map(parcel), returnTo: back ? address(text(back)) : null };
+    return { link, salt, parcels: list.map(parcel), text: `${link}~${salt}~${about}`, returnTo: back ? address(text(back)) : null };
   } catch {
     return null;
   }

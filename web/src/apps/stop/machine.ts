@@ -17,6 +17,8 @@ const DESCRIBE_AGAIN_MS = 10_000;
 const DESCRIBE_TRIES = 3;
 /** The keyholder lets a courier go this long after the close, if nothing is wrong. */
 export const RELEASE_AFTER_MS = 20_000;
+/** A parcel that was forgotten: the keyholder opens once more this long after the close, and once. */
+export const REOPEN_WITHIN_MS = 180_000;
 const FOLLOW_AGAIN_MS = 1_500;
 
 /** Where the phone is. */
@@ -90,7 +92,15 @@ export interface State {
   readonly handleHeld: boolean | null;
   /** The close could not be sent and waits in the outbox. */
   readonly closeQueued: boolean;
-  readonly over: { readonly outcome: 'done' | 'failed'; readonly reason: Reason | null } | null;
+  /** It was opened once more: never a third time. */
+  readonly reopened: boolean;
+  readonly over: Over | null;
+}
+/** What became of a stop. `codes`: one for each parcel, in the order of the link, or one for all. */
+export interface Over {
+  readonly outcome: 'done' | 'failed';
+  readonly reason: Reason | null;
+  readonly codes: readonly ('done' | Reason)[];
 }
 
 export type Event =
@@ -104,7 +114,9 @@ export type Event =
   | { readonly is: 'signal' }
   | { readonly is: 'answered' }
   | { readonly is: 'open' }
-  | { readonly is: 'named'; readonly attempt: string }
+  | { readonly is: 'reopen' }
+  /** `state`: as the answer says; without it the attempt is one that is joined. */
+  | { readonly is: 'named'; readonly attempt: string; readonly state?: string }
   | { readonly is: 'news'; readonly attempt: Attempt }
   | { readonly is: 'failed'; readonly act: Trouble['act']; readonly code: string; readonly passing: boolean }
   | { readonly is: 'lid'; readonly lid: 'open' | 'shut' }
@@ -122,6 +134,8 @@ export type Effect =
   | { readonly do: 'open'; readonly labels: readonly Hash[] }
   | { readonly do: 'follow'; readonly attempt: string; readonly after: number; readonly inMs: number }
   | { readonly do: 'close'; readonly handleChecked: boolean; readonly photo: Hash | null }
+  /** Nothing will be opened here again: said when the courier leaves, not with the close. */
+  | { readonly do: 'finish'; readonly handleChecked: boolean; readonly photo: Hash | null }
   | { readonly do: 'buzz'; readonly kind: 'good' | 'bad' | 'act' }
   /** Everything of this stop goes from memory. */
   | { readonly do: 'wipe' }
@@ -141,7 +155,7 @@ export function begin(
     parcels, put, take, windowEndMs, online,
     fix: null, fixTrouble: null, asking: null, trouble: null, place: null, description: null, describes: 0,
     describedAtMs: 0, scanned: [], wrong: null, attempt: null, lid: null, photo: 'none', photoHash: null, shutAtMs: null,
-    handleHeld: null, closeQueued: false, over: null,
+    handleHeld: null, closeQueued: false, reopened: false, over: null,
   };
 }
 
@@ -154,9 +168,10 @@ export type Screen =
 export function screenOf(s: State): Screen {
   if (s.over) return 'over';
   const a = s.attempt;
-  if (!a) return s.asking?.act === 'open' ? 'opening' : s.place ? 'go' : 'start';
+  if (s.asking?.act === 'open') return 'opening';
+  if (!a) return s.place ? 'go' : 'start';
   if (a.recalled) return 'come_back';
-  if (a.alarm !== null || a.state === 'alarm') return 'alarm';
+  if (needsHand(a) || a.state === 'alarm') return 'alarm';
   const mayBeOpen = a.state === 'ready' || a.state === 'unknown' || a.state === 'open';
   if (mayBeOpen && s.shutAtMs !== null) return 'locking';
   if (mayBeOpen && s.lid === 'open') return 'load';
@@ -194,6 +209,12 @@ export function wayOf(s: State): Way | null {
   };
 }
 
+/** An alarm that no proof has answered: somebody must look. The alarm itself stands until its owner has seen it. */
+export function needsHand(a: Attempt): boolean {
+  const proved = a.state === 'locked' && a.lockProof !== null && a.lockProof !== 'attested';
+  return a.alarm !== null && !proved;
+}
+
 export type NotYet = 'no_place' | 'no_fix' | 'old_fix' | 'too_far' | 'not_scanned' | 'offline' | 'window_over' | 'asking';
 /** Why *Open* cannot be pressed; null when it can. */
 export function notYet(s: State, nowMs: number): NotYet | null {
@@ -211,10 +232,19 @@ export function notYet(s: State, nowMs: number): NotYet | null {
 /** Whether nothing that was opened here needs the courier any more. */
 export function mayLeave(s: State): boolean {
   const a = s.attempt;
+  if (s.asking?.act === 'open') return false;
   if (!a) return true;
-  if (a.recalled || a.alarm !== null) return false;
+  if (a.recalled || needsHand(a)) return false;
   if (a.state === 'did_not_happen' || a.ended) return true;
   return a.released || (a.state === 'locked' && a.lockProof !== 'attested');
+}
+/** Whether a parcel that was forgotten may still go in: once, soon, and where nothing went wrong. What else keeps it from
+ * being opened says [`notYet`]. */
+export function mayReopen(s: State, nowMs: number): boolean {
+  const a = s.attempt;
+  if (!a || s.over || s.reopened || s.shutAtMs === null) return false;
+  const shut = a.state === 'locked' || a.state === 'locking';
+  return shut && !a.ended && !a.recalled && a.alarm === null && nowMs - s.shutAtMs <= REOPEN_WITHIN_MS;
 }
 /** Whether the fallback can be chosen: not while a lid may be open. */
 export function mayGiveUp(s: State): boolean {
@@ -257,6 +287,7 @@ export function step(s: State, e: Event, nowMs: number): Step {
     case 'failed':
       return failed(s, e, nowMs);
     case 'open':
+    case 'reopen':
     case 'named':
     case 'news':
     case 'lid':
@@ -314,14 +345,12 @@ function opening(s: State, e: Event, nowMs: number): Step {
       const labels = s.scanned.map((x) => x.hash);
       return ask({ ...s, attempt: null, lid: null, shutAtMs: null, handleHeld: null }, 'open', { do: 'open', labels }, nowMs);
     }
-    case 'named': {
-      const attempt: Attempt = {
-        id: e.attempt, seq: 0, state: 'intended', reason: null, readyUntilMs: null, mayActUntilMs: null, released: false,
-        recalled: false, alarm: null, lockProof: null, checkHandle: false, ended: false,
-      };
-      const seek: Effect = { do: 'follow', attempt: e.attempt, after: 0, inMs: 0 };
-      return [{ ...answered(s), attempt }, [{ do: 'watch', attempt: e.attempt }, seek]];
+    case 'reopen': {
+      if (!mayReopen(s, nowMs) || notYet(s, nowMs) !== null) return [s, []];
+      return ask(s, 'open', { do: 'open', labels: s.scanned.map((x) => x.hash) }, nowMs);
     }
+    case 'named':
+      return s.attempt?.id === e.attempt ? openedAgain(s, s.attempt, e.state, nowMs) : named(s, e.attempt);
     case 'news':
       return news(s, e.attempt);
     case 'lid':
@@ -332,6 +361,25 @@ function opening(s: State, e: Event, nowMs: number): Step {
     default:
       return [s, []];
   }
+}
+
+function named(s: State, id: string): Step {
+  const attempt: Attempt = {
+    id, seq: 0, state: 'intended', reason: null, readyUntilMs: null, mayActUntilMs: null, released: false,
+    recalled: false, alarm: null, lockProof: null, checkHandle: false, ended: false,
+  };
+  return [{ ...answered(s), attempt }, [{ do: 'watch', attempt: id }, { do: 'follow', attempt: id, after: 0, inMs: 0 }]];
+}
+/** The answer to the second opening of one attempt. Any state but *intended* says that no command leaves. */
+function openedAgain(s: State, a: Attempt, state: string | undefined, nowMs: number): Step {
+  if (state !== 'intended') {
+    const trouble = { act: 'open', code: 'not_again', passing: false, atMs: nowMs } as const;
+    return [{ ...s, asking: null, reopened: true, trouble }, [{ do: 'buzz', kind: 'bad' }]];
+  }
+  // What was told before this opening says nothing of it: only newer news count.
+  const attempt = { ...a, seq: a.seq + 1, state: 'intended', released: false, readyUntilMs: null, lockProof: null, checkHandle: false };
+  const fresh = { lid: null, shutAtMs: null, handleHeld: null, photo: 'none', photoHash: null, closeQueued: false } as const;
+  return [{ ...answered(s), ...fresh, attempt, reopened: true }, [{ do: 'follow', attempt: a.id, after: a.seq, inMs: 0 }]];
 }
 
 /** What deserves a buzz in the pocket: something to do, or something that went wrong. */
@@ -354,8 +402,8 @@ function news(s: State, a: Attempt): Step {
   const effects = buzzOf(before, a);
   if (!a.ended) effects.push({ do: 'follow', attempt: a.id, after: a.seq, inMs: 0 });
   // Opened once more after it was locked: the close is to be said anew.
-  const reopened = a.state === 'open' && (before.state === 'locked' || before.state === 'locking');
-  const fresh = reopened ? { shutAtMs: null, handleHeld: null, photo: 'none' as const, photoHash: null } : {};
+  const anew = a.state === 'open' && (before.state === 'locked' || before.state === 'locking');
+  const fresh = anew ? { shutAtMs: null, handleHeld: null, photo: 'none' as const, photoHash: null } : {};
   const asking = s.asking?.act === 'close' || s.asking?.act === 'lock' ? null : s.asking;
   return [{ ...s, ...fresh, asking, attempt: a }, effects];
 }
@@ -375,7 +423,7 @@ function closing(s: State, e: Event, nowMs: number): Step {
     case 'close_queued':
       return [{ ...s, asking: null, closeQueued: true }, []];
     case 'give_up':
-      return mayGiveUp(s) ? [emptied(s, 'failed', e.reason), [{ do: 'wipe' }]] : [s, []];
+      return mayGiveUp(s) ? [emptied(s, { outcome: 'failed', reason: e.reason, codes: [e.reason] }), [{ do: 'wipe' }]] : [s, []];
     case 'leave':
       return leave(s);
     default:
@@ -386,11 +434,22 @@ function close(s: State, handleChecked: boolean, nowMs: number): Step {
   return ask(s, 'close', { do: 'close', handleChecked, photo: s.photoHash }, nowMs);
 }
 function leave(s: State): Step {
-  if (!s.attempt || !mayLeave(s)) return [s, []];
-  const opened = s.attempt.state !== 'did_not_happen';
-  return [emptied(s, opened ? 'done' : 'failed', opened ? null : 'did_not_open'), [{ do: 'wipe' }]];
+  const a = s.attempt;
+  if (!a || !mayLeave(s)) return [s, []];
+  if (a.state === 'did_not_happen') {
+    return [emptied(s, { outcome: 'failed', reason: 'did_not_open', codes: ['did_not_open'] }), [{ do: 'wipe' }]];
+  }
+  const finish: Effect = { do: 'finish', handleChecked: s.handleHeld === true, photo: s.photoHash };
+  const over: Over = { outcome: 'done', reason: null, codes: codesOf(s) };
+  return [emptied(s, over), a.ended ? [{ do: 'wipe' }] : [finish, { do: 'wipe' }]];
+}
+/** What was never scanned was not here. A page that was loaded anew does not know what was scanned before. */
+function codesOf(s: State): Over['codes'] {
+  const left = missing(s);
+  if (s.scanned.length === 0 || left.length === 0) return ['done'];
+  return s.parcels.map((p) => (left.includes(p) ? 'missing_parcel' : 'done'));
 }
 /** Nothing of where and what stays. */
-function emptied(s: State, outcome: 'done' | 'failed', reason: Reason | null): State {
-  return { ...begin([], [], [], s.windowEndMs, s.online), over: { outcome, reason } };
+function emptied(s: State, over: Over): State {
+  return { ...begin([], [], [], s.windowEndMs, s.online), over };
 }

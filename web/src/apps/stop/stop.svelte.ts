@@ -1,8 +1,10 @@
 // The page's one object: the machine's state, the clock it is shown by, and the senses (position, network) that feed it.
 
+import type { Place } from '$lib/protocol/content';
 import { parseFragment, type Fragment } from './fragment';
-import { begin, screenOf, step, type Event, type State } from './machine';
-import type { Runner, Start } from './core/run';
+import { begin, screenOf, step, type Event, type Over, type State } from './machine';
+import { watchWhere } from './sense';
+import type { Behind, Runner, Start } from './core/run';
 
 export type Begun = 'loading' | 'ready' | 'bad_link' | Exclude<Start['is'], 'ready'>;
 
@@ -18,20 +20,27 @@ export class StopPage {
   /** Pieces of evidence that wait for a network. */
   waiting = $state(0);
   /** Stops left before, which call the courier back. */
-  behind = $state.raw<{ delivery: string; sinceMs: number }[]>([]);
+  behind = $state.raw<Behind[]>([]);
   screen = $derived(this.state ? screenOf(this.state) : 'start');
 
   /** How long the delegation is good for in all. */
   lengthMs = 0;
 
+  /** Set where this stop is one of a list: called when it is over, or put off (`null`). */
+  readonly listed: ((over: Over | null) => void) | null;
+
   private readonly delivery: string;
+  /** The list knew its place. */
+  private known: Place | null;
   private runner: Runner | null = null;
   private stops: (() => void)[] = [];
   /** Where the phone is, and a screen that stays on: over with the stop. The look behind goes on. */
   private senses: (() => void)[] = [];
 
-  constructor(delivery: string, hash: string) {
+  constructor(delivery: string, hash: string, known: Place | null = null, listed: StopPage['listed'] = null) {
     this.delivery = delivery;
+    this.known = known;
+    this.listed = listed;
     this.fragment = parseFragment(hash);
     this.returnTo = this.fragment?.returnTo ?? null;
     if (!this.fragment) this.begun = 'bad_link';
@@ -66,20 +75,14 @@ export class StopPage {
       this.senseWhere();
       void this.stayAwake();
       if (begun.attempt) this.dispatch({ is: 'named', attempt: begun.attempt });
+      else if (this.known) this.runner.found(this.known);
+      this.known = null;
     }
     this.begun = begun.is;
   }
   private senseWhere(): void {
-    const found = ({ coords, timestamp }: GeolocationPosition): void => {
-      const { latitude: lat, longitude: lng, accuracy: accuracyM, heading } = coords;
-      // Phones' clocks and their positions' clocks may differ: an age is counted from when it came.
-      const atMs = Math.min(Date.now(), Math.max(timestamp, Date.now() - 60_000));
-      this.dispatch({ is: 'fix', fix: { lat, lng, accuracyM, headingDeg: Number.isFinite(heading) ? heading : null, atMs } });
-    };
-    const failed = (error: GeolocationPositionError): void =>
-      this.dispatch({ is: 'no_fix', why: error.code === error.PERMISSION_DENIED ? 'denied' : 'unavailable' });
-    const id = navigator.geolocation.watchPosition(found, failed, { enableHighAccuracy: true, maximumAge: 5_000, timeout: 20_000 });
-    this.senses.push(() => navigator.geolocation.clearWatch(id));
+    const stop = watchWhere((fix) => this.dispatch({ is: 'fix', fix }), (why) => this.dispatch({ is: 'no_fix', why }));
+    this.senses.push(stop);
   }
   /** A screen that goes dark in the rain is no help. */
   private async stayAwake(): Promise<void> {
@@ -109,6 +112,6 @@ export class StopPage {
   wayBack(): string | null {
     const over = this.state?.over;
     if (!this.returnTo || !over) return null;
-    return `${this.returnTo}#d=${this.delivery}&o=${over.reason ?? over.outcome}`;
+    return `${this.returnTo}#d=${this.delivery}&o=${over.codes.join(',')}`;
   }
 }

@@ -1614,6 +1614,8 @@ export interface components {
             fallbacks: string[];
             access?: components["schemas"]["WindowOut"] | null;
             area?: components["schemas"]["AreaOut"] | null;
+            /** @description The owner shows the place to whoever has entered the area, not only when this is the next stop. */
+            by_area: boolean;
         };
         ChallengeOut: {
             nonce: string;

@@ -4,10 +4,12 @@
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
 import type { Piece, Shelf } from './outbox';
 
-/** An attempt that was left while it was still being locked. */
+/** An attempt of this device, until it is seen locked. `text`: what its link said, so that a courier who is called back can lock
+ * from here; it names no place. */
 export interface Watched {
   readonly attempt: string;
   readonly delivery: string;
+  readonly text?: string;
   readonly sinceMs: number;
 }
 interface Schema extends DBSchema {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseFragment } from '../../../src/apps/stop/fragment';
+import { listText, parseFragment, parseList } from '../../../src/apps/stop/fragment';
 import { bearingDeg, compassOf, distanceM, roundedM } from '../../../src/apps/stop/geo';
 import { b64, utf8 } from '../../../src/lib/protocol/bytes';
 
@@ -12,6 +12,7 @@ describe('the fragment of a stop', () => {
   it('is read', () => {
     expect(parseFragment(`#${link}~${salt}~${coded([parcel])}`)).toEqual({
       link, salt, parcels: [{ direction: 'put', sizeMm: [300, 200, 100], tail: '00B1' }], returnTo: null,
+      text: `${link}~${salt}~${coded([parcel])}`,
     });
     const back = coded('http://courier.localhost:8080/back');
     expect(parseFragment(`#${link}~${salt}~${coded([parcel])}~${back}`)?.returnTo).toBe('http://courier.localhost:8080/back');
@@ -32,6 +33,29 @@ describe('the fragment of a stop', () => {
     ['another page to return to', `#${link}~${salt}~${coded([parcel])}~${coded('https://courier.example/other')}`],
     ['one part more', `#${link}~${salt}~${coded([parcel])}~~x`],
   ])('%s is refused', (_, hash) => expect(parseFragment(hash)).toBeNull());
+});
+
+describe('the list of an area', () => {
+  const [one, other] = ['A'.repeat(22), 'B'.repeat(22)];
+  const stop = (delivery: string) => `${delivery}~${link}~${salt}~${coded([parcel])}`;
+  const back = coded('http://courier.localhost:8080/back');
+  it('is read, and written again', () => {
+    const text = `${stop(one)}!${stop(other)}!~${back}`;
+    const list = parseList(`#${text}`)!;
+    expect([list.stops.map((s) => s.delivery), list.returnTo]).toEqual([[one, other], 'http://courier.localhost:8080/back']);
+    expect(listText(list.stops, list.returnTo)).toBe(text);
+    expect(parseList(`#${stop(one)}`)?.returnTo).toBeNull();
+  });
+  it.each([
+    ['empty', ''],
+    ['only a way back', `#~${back}`],
+    ['the same stop twice', `#${stop(one)}!${stop(one)}`],
+    ['a stop without its id', `#${link}~${salt}~${coded([parcel])}`],
+    ['a way back of its own', `#${stop(one)}~${back}`],
+    ['a script to return to', `#${stop(one)}!~${coded('javascript:alert(1)')}`],
+    ['a hole', `#${stop(one)}!!${stop(other)}`],
+    ['forty-one stops', `#${Array.from({ length: 41 }, (_, i) => stop(String(i).padStart(22, 'A'))).join('!')}`],
+  ])('%s is refused', (_, hash) => expect(parseList(hash)).toBeNull());
 });
 
 describe('on the ground', () => {

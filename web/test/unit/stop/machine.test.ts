@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Parcel } from '../../../src/apps/stop/fragment';
 import {
-  begin, mayGiveUp, mayLeave, missing, notYet, screenOf, step, wayOf,
+  begin, mayGiveUp, mayLeave, mayReopen, missing, notYet, screenOf, step, wayOf,
   type Attempt, type Event, type Fix, type State,
 } from '../../../src/apps/stop/machine';
 
@@ -129,6 +129,8 @@ describe('an attempt', () => {
     ['released while locking', { state: 'locking', released: true }, [{ is: 'shut' }], 'released'],
     ['locked', { state: 'locked', lockProof: 'observed' }, [{ is: 'shut' }], 'locked'],
     ['an alarm', { state: 'open', alarm: 'open_too_long' }, [], 'alarm'],
+    ['an alarm that a proof has answered', { state: 'locked', lockProof: 'observed', alarm: 'open_too_long', released: true }, [{ is: 'shut' }], 'locked'],
+    ['locked by the courier’s word alone', { state: 'locked', lockProof: 'attested', alarm: 'attested_only' }, [{ is: 'shut' }], 'alarm'],
     ['recalled', { state: 'locking', alarm: 'opened_again', recalled: true, released: false }, [], 'come_back'],
   ];
   it.each(screens)('%s', (_, more, events, expected) => {
@@ -190,6 +192,8 @@ describe('closing', () => {
       [{ state: 'locked', lockProof: 'attested' }, false],
       [{ state: 'locked', lockProof: 'attested', ended: true }, true],
       [{ state: 'locked', lockProof: 'observed', recalled: true }, false],
+      [{ state: 'locked', lockProof: 'observed', alarm: 'open_too_long' }, true],
+      [{ state: 'locked', lockProof: 'attested', alarm: 'attested_only', ended: true }, false],
       [{ state: 'did_not_happen' }, true],
     ];
     for (const [more, expected] of cases) {
@@ -201,18 +205,74 @@ describe('closing', () => {
   it('leaves nothing of the stop behind; its attempt was kept when it began', () => {
     expect(play(start(), asked).last).toContainEqual({ do: 'watch', attempt: 'a' });
     const { s, last } = play(start(), [...opened, { is: 'shut' }, news({ seq: 9, state: 'locking', released: true }), { is: 'leave' }]);
-    expect(last).toEqual([{ do: 'wipe' }]);
-    expect(s).toEqual({ ...begin([], [], [], s.windowEndMs, true), over: { outcome: 'done', reason: null } });
+    expect(last).toEqual([{ do: 'finish', handleChecked: false, photo: null }, { do: 'wipe' }]);
+    // The second parcel was never scanned: it was not here.
+    const over = { outcome: 'done', reason: null, codes: ['done', 'missing_parcel'] };
+    expect(s).toEqual({ ...begin([], [], [], s.windowEndMs, true), over });
     expect(JSON.stringify(s)).not.toContain('KLM');
   });
   it('giving up is possible before anything opened, and wipes too', () => {
     const { s, last } = play(start(), [...atCar, { is: 'give_up', reason: 'unsafe' }]);
-    expect([last, s.over, s.place]).toEqual([[{ do: 'wipe' }], { outcome: 'failed', reason: 'unsafe' }, null]);
+    expect([last, s.over, s.place]).toEqual([[{ do: 'wipe' }], { outcome: 'failed', reason: 'unsafe', codes: ['unsafe'] }, null]);
     expect(play(start(), [...opened, { is: 'give_up', reason: 'unsafe' }]).did).not.toContain('wipe');
+  });
+  it('says what became of each parcel', () => {
+    const over = (events: Event[]) => play(start(), [...events, { is: 'leave' }]).s.over?.codes;
+    const locked = news({ seq: 9, state: 'locked', lockProof: 'observed', ended: true });
+    const second: Event = { is: 'scanned', hash: HASH.put2, tail: '0002' };
+    expect(over([...opened, { is: 'shut' }, locked])).toEqual(['done', 'missing_parcel']);
+    expect(over([...opened, second, { is: 'shut' }, locked])).toEqual(['done']);
+    // Loaded anew in the middle: what was scanned before is not known, and the car was opened for all of it.
+    expect(over([{ is: 'named', attempt: 'a' }, locked])).toEqual(['done']);
+    expect(over([...asked, news({ seq: 5, state: 'did_not_happen' })])).toEqual(['did_not_open']);
+  });
+  it('an attempt that has ended is not said to be over once more', () => {
+    const events: Event[] = [...opened, { is: 'shut' }, news({ seq: 9, state: 'locked', lockProof: 'observed', ended: true }), { is: 'leave' }];
+    expect(play(start(), events).last).toEqual([{ do: 'wipe' }]);
   });
   it('after the end nothing happens any more', () => {
     const { s } = play(start(), [...atCar, { is: 'give_up', reason: 'unsafe' }]);
     for (const e of [{ is: 'reveal' }, { is: 'open' }, scan, news({ state: 'open' })] as Event[]) expect(step(s, e, NOW)).toEqual([s, []]);
+  });
+});
+
+describe('a parcel that was forgotten', () => {
+  const shut: Event[] = [...opened, { is: 'shut' }, news({ seq: 8, state: 'locked', lockProof: 'observed', released: true })];
+  const again: Event[] = [...shut, { is: 'reopen' }, { is: 'named', attempt: 'a', state: 'intended' }];
+
+  it('goes in by one more opening of the same attempt, with the labels scanned by then', () => {
+    const asking = play(start(), [...shut, { is: 'scanned', hash: HASH.put2, tail: '0002' }, { is: 'reopen' }]);
+    expect([asking.last, screenOf(asking.s), mayLeave(asking.s)]).toEqual([[{ do: 'open', labels: [HASH.put, HASH.put2] }], 'opening', false]);
+    const { s, last } = play(asking.s, [{ is: 'named', attempt: 'a', state: 'intended' }]);
+    expect(last).toEqual([{ do: 'follow', attempt: 'a', after: 8, inMs: 0 }]);
+    expect([screenOf(s), s.shutAtMs, s.photo, s.attempt!.lockProof, mayLeave(s)]).toEqual(['opening', null, 'none', null, false]);
+  });
+  it('what was told before the second opening says nothing of it', () => {
+    const { s } = play(start(), [...again, news({ seq: 8, state: 'locked', lockProof: 'observed', released: true })]);
+    expect([screenOf(s), mayLeave(s)]).toEqual(['opening', false]);
+    expect(screenOf(play(s, [news({ seq: 10, state: 'open' })]).s)).toBe('load');
+  });
+  it('is offered once, for three minutes, and never beside an alarm or a recall', () => {
+    const s = play(start(), shut).s;
+    expect([mayReopen(s, NOW), mayReopen(s, NOW + 180_000), mayReopen(s, NOW + 180_001)]).toEqual([true, true, false]);
+    expect(mayReopen(play(s, [news({ seq: 9, state: 'locked', lockProof: 'observed', ended: true })]).s, NOW)).toBe(false);
+    expect(mayReopen(play(s, [news({ seq: 9, state: 'locking', alarm: 'lock_failed' })]).s, NOW)).toBe(false);
+    expect(mayReopen(play(s, [news({ seq: 9, state: 'locking', recalled: true })]).s, NOW)).toBe(false);
+    expect(mayReopen(play(start(), opened).s, NOW)).toBe(false);
+    const twice = play(start(), [...again, news({ seq: 10, state: 'open' }), { is: 'shut' }, news({ seq: 12, state: 'locked', lockProof: 'observed' })]).s;
+    expect(mayReopen(twice, NOW)).toBe(false);
+    expect(play(twice, [{ is: 'reopen' }]).did).toEqual([]);
+  });
+  it('needs the same nearness and signal as the first opening', () => {
+    const s = play(start(), shut).s;
+    for (const e of [{ is: 'fix', fix: north(500) }, { is: 'online', online: false }] as Event[]) {
+      expect(play(s, [e, { is: 'reopen' }]).did, e.is).not.toContain('open');
+    }
+  });
+  it('that the keyholder does not open for stays outside, and the car stays locked', () => {
+    const { s, last } = play(start(), [...shut, { is: 'reopen' }, { is: 'named', attempt: 'a', state: 'locked' }]);
+    expect(last).toEqual([{ do: 'buzz', kind: 'bad' }]);
+    expect([screenOf(s), s.trouble!.code, mayReopen(s, NOW), mayLeave(s)]).toEqual(['locked', 'not_again', false, true]);
   });
 });
 

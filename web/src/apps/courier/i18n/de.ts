@@ -58,6 +58,7 @@ const de: Catalogue = {
     ready: 'Auto',
     readyWord: { yes: 'ist bereit', no: 'ist nicht bereit', later: 'wird geweckt' },
     set: 'Zu diesem Stopp aufbrechen',
+    setAll: (count) => n(count, { one: 'Zu # Halt dieses Gebiets losfahren', other: 'Zu allen # Halten dieses Gebiets losfahren' }),
     go: 'Weiter zur Stoppseite',
     early: (time: string) => `Du kannst ab ${time} aufbrechen.`,
     problem: 'Es geht nicht',

@@ -57,6 +57,7 @@ const en = {
     ready: 'Car',
     readyWord: { yes: 'is ready', no: 'is not ready', later: 'is being woken' } as Record<string, string>,
     set: 'Set out to this stop',
+    setAll: (count: number) => n(count, { one: 'Set out to # stop of this area', other: 'Set out to all # stops of this area' }),
     go: 'Go on to the stop page',
     early: (time: string) => `You can set out from ${time} on.`,
     problem: 'It cannot be done',

@@ -58,6 +58,7 @@ const es: Catalogue = {
     ready: 'El coche',
     readyWord: { yes: 'está listo', no: 'no está listo', later: 'se está despertando' },
     set: 'Salir hacia esta parada',
+    setAll: (count) => n(count, { one: 'Salir hacia # parada de esta zona', other: 'Salir hacia las # paradas de esta zona' }),
     go: 'Seguir a la página de la parada',
     early: (time: string) => `Puedes salir a partir de las ${time}.`,
     problem: 'No se puede',

@@ -4,13 +4,13 @@
 import { database, shelf } from '$lib/offline/db';
 import { Outbox, type Sent } from '$lib/offline/outbox';
 import { b64, fromB64, type Bytes } from '$lib/protocol/bytes';
-import type { Position } from '$lib/protocol/content';
+import type { Place, Position } from '$lib/protocol/content';
 import { sha256, type Hash } from '$lib/protocol/hash';
 import { labelHash, normaliseLabel } from '$lib/protocol/label';
 import { Refused } from '$lib/protocol/refused';
 import type { SealPublicKey } from '$lib/protocol/sealkey';
 import type { Fragment } from '../fragment';
-import type { Attempt, Effect, Event, State, Trouble } from '../machine';
+import { needsHand, type Attempt, type Effect, type Event, type State, type Trouble } from '../machine';
 import { loadDevice, type Device } from './device';
 import { attemptOf, fetchKeys, leavePhoto, Problem, Session, Silence, type CloseSaid } from './session';
 
@@ -32,7 +32,7 @@ export type Start =
   | { readonly is: 'other_device' }
   | { readonly is: 'failed'; readonly code: string };
 
-function failureOf(error: unknown): { code: string; passing: boolean } {
+export function failureOf(error: unknown): { code: string; passing: boolean } {
   if (error instanceof Problem) {
     const condition = error.body.condition;
     return { code: typeof condition === 'string' ? condition : error.code, passing: error.status >= 500 || error.status === 429 };
@@ -57,8 +57,7 @@ export async function start(
     const { claims } = session;
     if (claims.delivery !== delivery) return { is: 'failed', code: 'delegation_wrong_delivery' };
     if (claims.cnf !== device.thumbprint) return { is: 'other_device' };
-    const salt = fromB64(fragment.salt) ?? new Uint8Array();
-    const runner = new Runner(device, session, salt, dispatch, stateOf);
+    const runner = new Runner(device, session, fragment, dispatch, stateOf);
     return { is: 'ready', runner, put: claims.put, take: claims.take, windowEndMs: claims.window.endMs, lengthMs: claims.window.endMs - claims.window.startMs, attempt: await livingAttempt(delivery) };
   } catch (error) {
     return { is: 'failed', code: failureOf(error).code };
@@ -69,6 +68,8 @@ export class Runner {
   private readonly device: Device;
   private readonly session: Session;
   private readonly salt: Bytes;
+  /** Parts of the link, for a courier who is called back. */
+  private text: string;
   private readonly dispatch: (e: Event) => void;
   private readonly stateOf: () => State | null;
   private readonly outbox: Outbox<Evidence>;
@@ -77,10 +78,11 @@ export class Runner {
   private wiped = false;
   private owner: SealPublicKey | null = null;
 
-  constructor(device: Device, session: Session, salt: Bytes, dispatch: (e: Event) => void, stateOf: () => State | null) {
+  constructor(device: Device, session: Session, fragment: Fragment, dispatch: (e: Event) => void, stateOf: () => State | null) {
     this.device = device;
     this.session = session;
-    this.salt = salt;
+    this.salt = fromB64(fragment.salt) ?? new Uint8Array();
+    this.text = fragment.text;
     this.dispatch = dispatch;
     this.stateOf = stateOf;
     this.outbox = new Outbox<Evidence>(shelf<Evidence>(), (piece) => this.sendEvidence(piece));
@@ -119,9 +121,7 @@ export class Runner {
     switch (effect.do) {
       case 'locate':
         return this.ask('locate', async (at) => {
-          const place = await this.session.locate(at);
-          this.owner = place.seal;
-          this.dispatch({ is: 'located', place });
+          this.found(await this.session.locate(at));
         });
       case 'describe':
         return this.ask('describe', async (at) => {
@@ -134,14 +134,16 @@ export class Runner {
         });
       case 'open':
         return this.ask('open', async (at) => {
-          this.dispatch({ is: 'named', attempt: await this.session.open(at, effect.labels) });
+          this.dispatch({ is: 'named', ...(await this.session.open(at, effect.labels)) });
         });
       case 'lock':
         return this.ask('lock', async (at) => {
           this.dispatch({ is: 'news', attempt: await this.session.lock(at) });
         });
       case 'close':
-        return void this.close({ handleChecked: effect.handleChecked, photo: effect.photo });
+        return void this.close({ handleChecked: effect.handleChecked, photo: effect.photo, done: false });
+      case 'finish':
+        return void this.finish({ handleChecked: effect.handleChecked, photo: effect.photo, done: true });
       case 'follow':
         return void this.follow(effect.attempt, effect.after, effect.inMs);
       case 'watch':
@@ -153,6 +155,11 @@ export class Runner {
     }
   }
 
+  /** The place, asked for here or by a list of stops. */
+  found(place: Place): void {
+    this.owner = place.seal;
+    this.dispatch({ is: 'located', place });
+  }
   private at(): Position {
     return this.stateOf()?.fix ?? NOWHERE;
   }
@@ -203,6 +210,12 @@ export class Runner {
       this.dispatch({ is: 'close_queued' });
     }
   }
+  /** That the courier has left is evidence like any other; nobody waits for it. */
+  private async finish(said: CloseSaid): Promise<void> {
+    const { delivery, link } = this.session;
+    const piece: Evidence = { kind: 'close', delivery, link, said };
+    if ((await this.sendEvidence(piece)) === 'later') await this.keep(`done:${delivery}`, piece);
+  }
   private async keep(key: string, piece: Evidence): Promise<void> {
     await this.outbox.keep(key, piece, Date.now());
     this.onWaiting(await this.outbox.waiting());
@@ -225,15 +238,17 @@ export class Runner {
 
   private async watch(attempt: string): Promise<void> {
     const db = await database();
-    await db.put('watched', { attempt, delivery: this.session.delivery, sinceMs: Date.now() });
+    await db.put('watched', { attempt, delivery: this.session.delivery, text: this.text, sinceMs: Date.now() });
   }
   /** Nothing of this stop stays in memory; the address with its link goes from the history, too. */
   private wipe(): void {
     this.wiped = true;
     this.owner = null;
+    this.text = '';
     this.salt.fill(0);
     if (this.replaying) clearInterval(this.replaying);
-    history.replaceState({}, '', '/');
+    // A list of stops keeps its own address.
+    if (location.pathname.startsWith('/s/')) history.replaceState({}, '', '/');
   }
 }
 
@@ -249,10 +264,16 @@ async function livingAttempt(delivery: string): Promise<string | null> {
   return null;
 }
 
+/** A stop that was left and calls its courier back; with `address` this very page can shut and lock it. */
+export interface Behind {
+  readonly delivery: string;
+  readonly sinceMs: number;
+  readonly address: string | null;
+}
 /** Attempts of other stops that were left while they were still being locked: which of them call the courier back. */
-export async function lookBehind(here: string): Promise<{ delivery: string; sinceMs: number }[]> {
+export async function lookBehind(here: string): Promise<Behind[]> {
   const db = await database();
-  const called = [];
+  const called: Behind[] = [];
   for (const watched of await db.getAll('watched')) {
     if (watched.delivery === here) continue;
     let now: Attempt;
@@ -264,7 +285,8 @@ export async function lookBehind(here: string): Promise<{ delivery: string; sinc
     } catch {
       continue;
     }
-    if (now.recalled || now.alarm !== null) called.push({ delivery: watched.delivery, sinceMs: watched.sinceMs });
+    const { delivery, sinceMs, text } = watched;
+    if (now.recalled || needsHand(now)) called.push({ delivery, sinceMs, address: text ? `/s/${delivery}#${text}` : null });
     else if (now.ended || now.state === 'locked') await db.delete('watched', watched.attempt);
   }
   return called;

@@ -14,13 +14,11 @@ import { seal } from '$lib/protocol/seal';
 import type { SealPublicKey, SealPurpose } from '$lib/protocol/sealkey';
 import type { Action } from '$lib/protocol/text';
 import type { Attempt } from '../machine';
+import { untilAnswered } from './again';
 import type { Device, Pin } from './device';
 
 const ANSWER_WITHIN_MS = 15_000;
 const FOLLOW_WITHIN_MS = 30_000;
-/** The same bytes are sent again this often while no answer comes: the keyholder opens nothing twice for one proof. */
-const AGAIN_MS = 1_000;
-const GIVE_UP_MS = 60_000;
 
 export { Problem, Silence };
 
@@ -33,9 +31,9 @@ interface Prepared {
 export interface CloseSaid {
   readonly handleChecked: boolean;
   readonly photo: Hash | null;
+  /** Nothing will be opened here again. */
+  readonly done: boolean;
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Exact bytes out, JSON in; a [`Problem`] or [`Silence`] otherwise. */
 async function send(prepared: Prepared): Promise<Record<string, unknown>> {
@@ -153,17 +151,12 @@ export class Session {
    * Asks to open and names the attempt. While no answer comes the very same bytes are sent again: a proof that was seen gets
    * its attempt's answer, and one that was not seen within its nonce's twenty seconds is refused and has opened nothing.
    */
-  async open(at: Position, labels: readonly Hash[]): Promise<string> {
+  async open(at: Position, labels: readonly Hash[]): Promise<{ attempt: string; state: string }> {
     const prepared = await this.prepare('open', at, { labels });
-    for (const since = Date.now(); ; await sleep(AGAIN_MS)) {
-      try {
-        const { attempt } = await send(prepared);
-        return String(attempt);
-      } catch (error) {
-        const silent = error instanceof Silence || (error instanceof Problem && error.status >= 502);
-        if (!silent || Date.now() - since > GIVE_UP_MS) throw error;
-      }
-    }
+    return untilAnswered(async () => {
+      const { attempt, state } = await send(prepared);
+      return { attempt: String(attempt), state: String(state) };
+    });
   }
   async attempt(id: string, after: number): Promise<Attempt> {
     const params = { path: { attempt: id }, query: { after, wait: 20 } };
@@ -171,9 +164,8 @@ export class Session {
     const answer = answered(await this.api.GET('/v1/attempts/{attempt}', { params, signal }));
     return attemptOf(answer as Record<string, unknown>);
   }
-  /** `done`: nothing will be opened here again. */
   async close(at: Position, said: CloseSaid): Promise<Attempt> {
-    const more = { handle_checked: said.handleChecked, photo: said.photo, done: true };
+    const more = { handle_checked: said.handleChecked, photo: said.photo, done: said.done };
     return attemptOf(await this.act('close', at, more));
   }
   async lock(at: Position): Promise<Attempt> {

@@ -25,7 +25,8 @@ const de: Catalogue = {
   },
   behind: {
     title: 'Gehen Sie zurück: das letzte Auto ist nicht verriegelt',
-    text: (minutes) => `Sie haben es ${minutes} verlassen. Öffnen Sie jenen Halt in Ihrer Kurier-App und verriegeln Sie es.`,
+    text: (minutes) => `Sie haben es ${minutes} verlassen. Gehen Sie zurück, schließen und verriegeln Sie es.`,
+    go: 'Zu jenem Halt',
   },
   parcel: {
     put: 'Hineinlegen',
@@ -50,6 +51,21 @@ const de: Catalogue = {
   fix: {
     denied: 'Diese Seite darf nicht wissen, wo das Telefon ist. Erlauben Sie ihr den Standort in den Einstellungen des Browsers.',
     unavailable: 'Das Telefon weiß nicht, wo es ist. Treten Sie von Wänden weg und warten Sie ein paar Sekunden.',
+  },
+  area: {
+    heading: 'Halte in diesem Gebiet',
+    count: (count) => n(count, { one: '# Halt', other: '# Halte' }),
+    told: 'Wenn Sie die Orte zeigen lassen, erfahren alle Besitzer, dass Sie unterwegs sind.',
+    show: 'Orte zeigen',
+    again: 'Noch einmal nach den Orten fragen',
+    locating: 'Wo die Autos stehen, wird gefragt…',
+    order: 'Der kürzeste Weg von hier',
+    from_here: (distance, where) => `${distance} Richtung ${where} von hier`,
+    from_last: (distance, where) => `${distance} Richtung ${where} vom vorigen`,
+    unknown: 'Der Ort wird noch nicht gezeigt.',
+    go: 'Zu diesem Halt',
+    all_over: 'Alle Halte hier sind vorbei',
+    to_list: 'Zu den anderen Halten',
   },
   go: {
     heading: 'Das Auto',
@@ -184,6 +200,11 @@ const de: Catalogue = {
     },
     next: 'Nächster Halt',
   },
+  again: {
+    open: 'Ein Paket wurde vergessen: noch einmal öffnen',
+    text: (time) => `Bis ${time} können Sie es hier noch einmal öffnen.`,
+    used: 'Es wurde zweimal geöffnet. Nur die Besitzer können es noch einmal erlauben.',
+  },
   wont_open: {
     heading: 'Es öffnet nicht',
     again: 'Noch einmal versuchen',
@@ -229,6 +250,8 @@ const de: Catalogue = {
     wiped: 'Ort, Kennzeichen und Foto dieses Halts sind von diesem Telefon gelöscht.',
     back: 'Zurück zur Kurier-App',
     no_back: 'Gehen Sie zurück zu Ihrer Kurier-App.',
+    missing: (count) =>
+      n(count, { one: '# Paket wurde nicht gescannt: es geht wie vereinbart woandershin.', other: '# Pakete wurden nicht gescannt: sie gehen wie vereinbart woandershin.' }),
   },
   problem: {
     heading: 'Was ist das Problem?',
@@ -274,6 +297,8 @@ const de: Catalogue = {
     not_closed: 'Eine Tür oder Klappe des Autos ist offen. Schließen Sie sie und versuchen Sie es noch einmal.',
     attempt_of_another: 'Ein anderer Kurier hat dieses Auto geöffnet. Sehen Sie nach, ob es zu ist.',
     grant_spent: 'Dieses Auto wurde für diese Zustellung geöffnet und ist wieder verriegelt.',
+    not_again: 'Es öffnet nicht noch einmal. Was übrig ist, geht wie vereinbart woandershin; die Besitzer können es neu erlauben.',
+    delegation_superseded: 'Dieser Halt wurde anderen übergeben.',
     key_revoked: 'Dieses Telefon darf das nicht mehr. Fragen Sie Ihr Depot.',
     device_not_enrolled: 'Dieses Telefon ist nicht angemeldet. Fragen Sie Ihr Depot.',
     not_supported: 'Das kann dieses Auto nicht.',

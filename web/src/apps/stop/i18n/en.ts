@@ -24,7 +24,8 @@ const en = {
   },
   behind: {
     title: 'Go back: the last car is not locked',
-    text: (minutes: string) => `You left it ${minutes}. Open that stop from your courier app and lock it.`,
+    text: (minutes: string) => `You left it ${minutes}. Go back, shut it and lock it.`,
+    go: 'To that stop',
   },
   parcel: {
     put: 'Put in',
@@ -49,6 +50,21 @@ const en = {
   fix: {
     denied: 'This page may not see where the phone is. Allow location for it in the browser’s settings.',
     unavailable: 'The phone does not know where it is. Step away from walls, then wait a few seconds.',
+  },
+  area: {
+    heading: 'Stops in this area',
+    count: (count: number) => n(count, { one: '# stop', other: '# stops' }),
+    told: 'When you show the places, each owner is told that you are on your way.',
+    show: 'Show the places',
+    again: 'Ask again for the places',
+    locating: 'Asking where the cars are…',
+    order: 'The shortest way from here',
+    from_here: (distance: string, where: string) => `${distance} ${where} of you`,
+    from_last: (distance: string, where: string) => `${distance} ${where} of the one before`,
+    unknown: 'Its place is not shown yet.',
+    go: 'To this stop',
+    all_over: 'All stops here are over',
+    to_list: 'To the other stops',
   },
   go: {
     heading: 'The car',
@@ -179,6 +195,11 @@ const en = {
     proof: { observed: 'The car itself says so.', executed: 'The maker says so, and you checked the handle.', attested: 'Only you can say so: the owner is asked to look.' },
     next: 'Next stop',
   },
+  again: {
+    open: 'A parcel was forgotten: open once more',
+    text: (time: string) => `Until ${time} you can open it once more, here.`,
+    used: 'It was opened twice. Only the owner can allow it again.',
+  },
   wont_open: {
     heading: 'It will not open',
     again: 'Try once more',
@@ -224,6 +245,8 @@ const en = {
     wiped: 'Place, plate and photo of this stop are gone from this phone.',
     back: 'Back to the courier app',
     no_back: 'Go back to your courier app.',
+    missing: (count: number) =>
+      n(count, { one: '# parcel was not scanned: it goes elsewhere, as agreed.', other: '# parcels were not scanned: they go elsewhere, as agreed.' }),
   },
   problem: {
     heading: 'What is the problem?',
@@ -269,6 +292,8 @@ const en = {
     not_closed: 'A door or lid of the car is open. Shut it, then try again.',
     attempt_of_another: 'Another courier has opened this car. Check that it is shut.',
     grant_spent: 'This car has been opened for this delivery and is locked again.',
+    not_again: 'It does not open once more. What is left goes elsewhere, as agreed; the owner can allow it again.',
+    delegation_superseded: 'This stop was given to another courier.',
     key_revoked: 'This phone may not do this any more. Ask your depot.',
     device_not_enrolled: 'This phone is not enrolled. Ask your depot.',
     not_supported: 'This car cannot do that.',

@@ -25,7 +25,8 @@ const es: Catalogue = {
   },
   behind: {
     title: 'Vuelva: el último coche no está cerrado con seguro',
-    text: (minutes) => `Lo dejó ${minutes}. Abra esa parada desde su aplicación de reparto y ciérrelo.`,
+    text: (minutes) => `Lo dejó ${minutes}. Vuelva, ciérrelo y échele el seguro.`,
+    go: 'Ir a esa parada',
   },
   parcel: {
     put: 'Meter',
@@ -50,6 +51,21 @@ const es: Catalogue = {
   fix: {
     denied: 'Esta página no puede ver dónde está el teléfono. Permítale la ubicación en los ajustes del navegador.',
     unavailable: 'El teléfono no sabe dónde está. Aléjese de las paredes y espere unos segundos.',
+  },
+  area: {
+    heading: 'Paradas en esta zona',
+    count: (count) => n(count, { one: '# parada', other: '# paradas' }),
+    told: 'Al mostrar los lugares, se avisa a cada dueño de que usted va de camino.',
+    show: 'Mostrar los lugares',
+    again: 'Preguntar otra vez por los lugares',
+    locating: 'Preguntando dónde están los coches…',
+    order: 'El camino más corto desde aquí',
+    from_here: (distance, where) => `A ${distance} al ${where} de usted`,
+    from_last: (distance, where) => `A ${distance} al ${where} de la anterior`,
+    unknown: 'Su lugar aún no se muestra.',
+    go: 'Ir a esta parada',
+    all_over: 'Todas las paradas de aquí han terminado',
+    to_list: 'A las otras paradas',
   },
   go: {
     heading: 'El coche',
@@ -184,6 +200,11 @@ const es: Catalogue = {
     },
     next: 'Próxima parada',
   },
+  again: {
+    open: 'Se olvidó un paquete: abrir otra vez',
+    text: (time) => `Hasta las ${time} puede abrirlo una vez más, aquí.`,
+    used: 'Se abrió dos veces. Solo el dueño puede permitirlo de nuevo.',
+  },
   wont_open: {
     heading: 'No se abre',
     again: 'Intentar una vez más',
@@ -229,6 +250,8 @@ const es: Catalogue = {
     wiped: 'El lugar, la matrícula y la foto de esta parada se han borrado de este teléfono.',
     back: 'Volver a la aplicación de reparto',
     no_back: 'Vuelva a su aplicación de reparto.',
+    missing: (count) =>
+      n(count, { one: 'No se escaneó # paquete: va a otro sitio, según lo acordado.', other: 'No se escanearon # paquetes: van a otro sitio, según lo acordado.' }),
   },
   problem: {
     heading: '¿Cuál es el problema?',
@@ -274,6 +297,8 @@ const es: Catalogue = {
     not_closed: 'Hay una puerta o el portón abierto. Ciérrelo e inténtelo otra vez.',
     attempt_of_another: 'Otro repartidor ha abierto este coche. Compruebe que está cerrado.',
     grant_spent: 'Este coche ya se abrió para esta entrega y está otra vez cerrado.',
+    not_again: 'No se abre otra vez. Lo que queda va a otro sitio, según lo acordado; el dueño puede permitirlo de nuevo.',
+    delegation_superseded: 'Esta parada se dio a otro repartidor.',
     key_revoked: 'Este teléfono ya no puede hacer esto. Pregunte en su almacén.',
     device_not_enrolled: 'Este teléfono no está dado de alta. Pregunte en su almacén.',
     not_supported: 'Este coche no puede hacer eso.',

@@ -1,0 +1,134 @@
+// A list of stops in one area: their places in memory, the order that is shortest from here, what became of each.
+
+import type { Place } from '$lib/protocol/content';
+import type { Behind } from './core/run';
+import type { Reach } from './core/area';
+import { listText, parseList, type List, type Listed } from './fragment';
+import type { Fix, Over } from './machine';
+import { improve } from './order';
+import { watchWhere, type NoFix } from './sense';
+
+/** Stretches that are rearranged to look for a shorter way: nobody notices them with some forty stops. */
+const KICKS = 24;
+const LOOK_BEHIND_EVERY_MS = 15_000;
+
+export interface Item extends Listed {
+  /** Its place in the carrier's list. */
+  readonly index: number;
+  readonly place: Place | null;
+  /** Why its place is not shown. */
+  readonly code: string | null;
+  readonly over: Over | null;
+}
+
+export class AreaPage {
+  begun = $state<'loading' | 'bad_link' | Reach['is']>('loading');
+  code = $state('');
+  items = $state.raw<readonly Item[]>([]);
+  /** Stops that are not over, as indices, the next first: those with a place by the way, the others as the carrier planned. */
+  order = $state.raw<readonly number[]>([]);
+  fix = $state.raw<Fix | null>(null);
+  noFix = $state<NoFix | null>(null);
+  online = $state(navigator.onLine);
+  busy = $state(false);
+  chosen = $state<number | null>(null);
+  behind = $state.raw<Behind[]>([]);
+  nowMs = $state(Date.now());
+
+  private readonly list: List | null;
+  private reached: Extract<Reach, { is: 'ready' }> | null = null;
+
+  constructor(hash: string) {
+    this.list = parseList(hash);
+    if (!this.list) {
+      this.begun = 'bad_link';
+      return;
+    }
+    this.items = this.list.stops.map((s, index) => ({ ...s, index, place: null, code: null, over: null }));
+    this.order = this.items.map((i) => i.index);
+  }
+
+  /** Returns what stops it. */
+  mount(): () => void {
+    const network = (): void => void (this.online = navigator.onLine);
+    addEventListener('online', network);
+    addEventListener('offline', network);
+    const clock = setInterval(() => (this.nowMs = Date.now()), 1_000);
+    const unwatch = watchWhere((fix) => this.moved(fix), (why) => (this.noFix = why));
+    const looking = setInterval(() => void this.lookBehind(), LOOK_BEHIND_EVERY_MS);
+    if (this.list) void this.reach(this.list);
+    return () => {
+      removeEventListener('online', network);
+      removeEventListener('offline', network);
+      [clock, looking].forEach(clearInterval);
+      unwatch();
+      this.items = [];
+    };
+  }
+  private async reach(list: List): Promise<void> {
+    const { reach } = await import('./core/area');
+    const reached = await reach(list.stops);
+    if (reached.is === 'failed') this.code = reached.code;
+    if (reached.is === 'ready') this.reached = reached;
+    this.begun = reached.is;
+    void this.lookBehind();
+  }
+  private async lookBehind(): Promise<void> {
+    // Inside a stop the stop itself looks.
+    if (this.chosen !== null) return;
+    const { lookBehind } = await import('./core/run');
+    this.behind = await lookBehind('');
+  }
+  private moved(fix: Fix): void {
+    const first = this.fix === null;
+    this.fix = fix;
+    this.noFix = null;
+    if (first) this.plan();
+  }
+
+  /** Asks for every place that is not known yet. One that fails does not keep the others from being shown. */
+  async show(): Promise<void> {
+    const at = this.fix;
+    if (!at || !this.reached || this.busy) return;
+    this.busy = true;
+    const { placeOf } = await import('./core/area');
+    for (const { index, place, over } of this.items) {
+      if (place || over) continue;
+      const found = await placeOf(this.reached.sessions[index]!, this.fix ?? at);
+      this.set(index, 'place' in found ? { place: found.place, code: null } : { code: found.code });
+    }
+    this.busy = false;
+    this.plan();
+  }
+  /** The order from here. The end is open: where the route goes on is the carrier's to know. */
+  private plan(): void {
+    const open = this.items.filter((i) => !i.over);
+    const [known, hidden] = [open.filter((i) => i.place), open.filter((i) => !i.place)];
+    const here = this.fix;
+    const places = known.map((i) => i.place!);
+    const best = here ? improve(here, places, null, KICKS).map((n) => known[n]!) : known;
+    this.order = [...best, ...hidden].map((i) => i.index);
+  }
+  private set(index: number, more: Partial<Item>): void {
+    this.items = this.items.map((i) => (i.index === index ? { ...i, ...more } : i));
+  }
+
+  /** A stop is over, or was put off (`null`). Its place goes; the way to the others is looked for anew. */
+  finished(over: Over | null): void {
+    const index = this.chosen;
+    this.chosen = null;
+    if (index === null || !over) return;
+    this.set(index, { over, place: null });
+    this.plan();
+    const open = this.items.filter((i) => !i.over);
+    history.replaceState({}, '', open.length > 0 ? `/area#${listText(open, this.list?.returnTo ?? null)}` : '/');
+    void this.lookBehind();
+  }
+  /** The courier app's address with what became of each stop, and nothing else; null when it gave none. */
+  wayBack(): string | null {
+    const back = this.list?.returnTo;
+    const over = this.items.filter((i) => i.over);
+    if (!back) return null;
+    return `${back}#${over.map((i) => `d=${i.delivery}&o=${i.over!.codes.join(',')}`).join('&')}`;
+  }
+}

@@ -1,0 +1,35 @@
+// One request that may be sent more than once: the very same bytes, while no answer comes.
+
+import { Problem, Silence } from '$lib/api/client';
+
+const AGAIN_MS = 1_000;
+/** Longer no request lives at the keyholder, whatever its maker's cloud does. */
+export const GIVE_UP_MS = 60_000;
+
+/** Said by the keyholder itself before it has written anything down: sent again all the same, and nothing is under way. */
+const NOTHING_KEPT = ['too_slow', 'store_unavailable'];
+
+export interface Clock {
+  now(): number;
+  sleep(ms: number): Promise<void>;
+}
+export const CLOCK: Clock = { now: () => Date.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) };
+
+/**
+ * The answer to a proof that opens. The keyholder opens nothing twice for one proof, and looks whether it knows the proof before it
+ * asks how old it is. So "too late" is an answer only where every try was answered: after a silence the first try may still be on
+ * its way to the car, and saying that nothing opens would be a guess.
+ */
+export async function untilAnswered<T>(send: () => Promise<T>, clock: Clock = CLOCK): Promise<T> {
+  let wasSilent = false;
+  for (const since = clock.now(); ; await clock.sleep(AGAIN_MS)) {
+    try {
+      return await send();
+    } catch (error) {
+      const silent = error instanceof Silence || (error instanceof Problem && error.status >= 502);
+      const late = wasSilent && error instanceof Problem && error.code === 'nonce_expired';
+      if ((!silent && !late) || clock.now() - since > GIVE_UP_MS) throw error;
+      wasSilent ||= silent && !(error instanceof Problem && NOTHING_KEPT.includes(error.code));
+    }
+  }
+}
