@@ -42,8 +42,10 @@ pub(crate) trait RowType: Serialize + DeserializeOwned + Clone + Send + Sync + '
     fn owner(&self, _id: &[u8]) -> Option<String> {
         None
     }
-    /// They were read.
-    fn set_papers(&mut self, _papers: PapersRow) {}
+    /// They were read. Whether they are not older than the row.
+    fn set_papers(&mut self, _papers: PapersRow) -> bool {
+        true
+    }
 }
 
 /// A row that was read, with the version to expect when it is written.
@@ -99,7 +101,10 @@ impl Db {
         if T::HAS_PAPERS {
             // After the row: whoever changes them writes it as well, so that deciding on newer ones ends in a conflict.
             let Some(papers) = self.papers(id).await? else { return Ok(None) };
-            value.set_papers(papers);
+            if !value.set_papers(papers) {
+                tracing::error!(table = T::TABLE, "a row is newer than its papers and is passed over");
+                return Ok(None);
+            }
         }
         self.known.put(id, state, &value);
         Ok(Some(value))
@@ -472,6 +477,7 @@ mod tests {
             denied: Vec::new(),
             hold: None,
             erasing: false,
+            passed_on: papers.delegations.len(),
             papers: Arc::new(papers.clone()),
         }
     }
@@ -523,8 +529,21 @@ mod tests {
         let gone = Check { table: String::from("papers"), id: ID.to_vec(), version: Version::Is(3) };
         engine.commit(Batch { deletes: vec![gone], ..Batch::default() }).await.unwrap();
         assert!(db().get::<GrantRow>(&ID).await.unwrap().is_none());
+        // Papers from before it was passed on are no papers any more.
+        engine.commit(Batch { puts: vec![put(kept.state.clone(), Version::Absent)], ..Batch::default() }).await.unwrap();
+        let third = db();
+        let mut passed_on = third.get::<GrantRow>(&ID).await.unwrap().unwrap();
+        passed_on.value.passed_on = 1;
+        let mut change = Change::new(&third, &host);
+        change.update(&passed_on, Index::new());
+        change.commit().await.unwrap();
+        assert!(db().get::<GrantRow>(&ID).await.unwrap().is_none());
+        passed_on = Stored { version: Version::Is(3), ..passed_on };
+        passed_on.value.passed_on = 0;
+        let mut change = Change::new(&third, &host);
+        change.update(&passed_on, Index::new());
+        change.commit().await.unwrap();
         // And with the key both go.
-        engine.commit(Batch { puts: vec![put(kept.state, Version::Absent)], ..Batch::default() }).await.unwrap();
         assert!(db().get::<GrantRow>(&ID).await.unwrap().is_some());
         vault.erase(&delivery_key(DeliveryId::from_bytes(ID)), host.now()).await.unwrap();
         assert!(db().get::<GrantRow>(&ID).await.unwrap().is_none());

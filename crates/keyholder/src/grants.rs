@@ -164,6 +164,7 @@ impl Keyholder {
             denied: Vec::new(),
             hold: None,
             erasing: false,
+            passed_on: 0,
             papers: Arc::new(papers),
         };
         change.check(&owner);
@@ -374,6 +375,7 @@ impl Keyholder {
             device: verified.claims().cnf.to_string(),
         });
         change.update(&papers, Index::new());
+        row.value.passed_on = papers.value.delegations.len();
         row.value.papers = Arc::new(papers.value);
         if row.value.status.state == "granted" {
             row.value.status.say("delegated", None);

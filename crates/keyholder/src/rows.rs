@@ -32,7 +32,11 @@ macro_rules! rows {
             $(fn owner(&self, id: &[u8]) -> Option<String> { $owner(self, id) })?
             $(
                 const HAS_PAPERS: bool = true;
-                fn set_papers(&mut self, papers: PapersRow) { self.$papers = Arc::new(papers); }
+                fn set_papers(&mut self, papers: PapersRow) -> bool {
+                    let fit = self.fit(&papers);
+                    self.$papers = Arc::new(papers);
+                    fit
+                }
             )?
         }
     )+
@@ -226,6 +230,8 @@ rows! {
         /// Its record is written, its key is going.
         #[serde(default)]
         erasing: bool,
+        /// How often it was passed on: papers that know less are old ones that somebody has put back.
+        passed_on: usize,
     } with papers
     /// An attempt to open.
     AttemptRow in "attempt" of AttemptRow::of_delivery {
@@ -404,6 +410,13 @@ macro_rules! of_wallet {
     })+};
 }
 of_wallet!(AccountRow, VehicleRow);
+
+impl GrantRow {
+    /// Newer papers may be read with an older row: whoever decides on both then ends in a conflict.
+    fn fit(&self, papers: &PapersRow) -> bool {
+        papers.delegations.len() >= self.passed_on
+    }
+}
 
 impl AttemptPart {
     /// What the stop page sees of it, besides whether it asks for a hand at the handle; [`AttemptRow::seq`] grows when either
