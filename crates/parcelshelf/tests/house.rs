@@ -176,7 +176,9 @@ fn below(folder: PathBuf) -> Vec<PathBuf> {
 fn domain_types_are_not_serialisable() {
     for pure in ["core", "delivery", "opening", "routing"] {
         let text = fs::read_to_string(root().join("crates").join(pure).join("Cargo.toml")).expect("manifest");
-        assert!(!text.contains("serde"), "{pure} must not know serde");
+        // Tests may read cases that another language's tests read, too.
+        let own = text.split("[dev-dependencies]").next().expect("a manifest");
+        assert!(!own.contains("serde"), "{pure} must not know serde");
     }
 }
 

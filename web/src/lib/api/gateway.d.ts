@@ -71,6 +71,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/log/pages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the front's page hosts show: for each the newest record `pages_served` with the openings of all its fields, and its
+         *     leaf's number.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/log/tile/{*path}": {
         parameters: {
             query?: never;
@@ -117,7 +155,8 @@ export interface paths {
         };
         /**
          * Where a maker sends the owner's browser back to. Hands the code on; the page that is shown leads at once to the
-         *     wallet, which says how it went: `/linked`, or `/linked?failed=WHY`.
+         *     wallet, which says how it went: `/linked`, or `/linked?failed=WHY`. Only the browser in which the linking began: else
+         *     somebody could send another person to the maker and have that person's car in a wallet of their own (RFC 9700, 4.7).
          */
         get: {
             parameters: {
@@ -630,7 +669,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Begins to link cars of a maker. */
+        /** Begins to link cars of a maker, in this browser. */
         post: {
             parameters: {
                 query?: never;
@@ -640,7 +679,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["Confirmed"];
+                    "application/json": components["schemas"]["NewWallet"];
                 };
             };
             responses: {
@@ -1240,7 +1279,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A nonce for one action, good for twenty seconds. */
+        /**
+         * A nonce for one action, good for twenty seconds.
+         * @description It need not be asked for: a request with the header `parcelshelf-next: ACT.DEVICE.ATH` has the next nonce in `dpop-nonce` of
+         *     its answer, whatever that is.
+         */
         post: {
             parameters: {
                 query?: never;
@@ -2126,6 +2169,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/wallet/pauses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pauses everything until a time that the passkey has confirmed, or ends an earlier pause. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Confirmed"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/wallet/seed-box": {
         parameters: {
             query?: never;
@@ -2582,45 +2664,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/wallet/pauses": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Pauses everything until a time that the passkey has confirmed, or ends an earlier pause. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["Confirmed"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": unknown;
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2746,8 +2789,10 @@ export interface components {
             /** @description As the list of cars calls it. */
             link: string;
         };
+        /** @description As the keyholder says it. */
         LinkOut: {
             link: string;
+            /** @description Where the owner logs in at the maker. */
             authorize_url: string;
         };
         Linked: {
@@ -2879,7 +2924,7 @@ export interface components {
         /** @description What to stop. */
         What: {
             scope: components["schemas"]["ScopeWord"];
-            /** @description A delivery's id or a carrier's thumbprint; absent for `all`. */
+            /** @description A delivery's id, or the thumbprint of a carrier or of a courier's device; absent for `all`. */
             id?: string | null;
         };
         /** @description The phone's position, sealed with the proof's nonce. */
