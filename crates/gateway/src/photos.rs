@@ -73,7 +73,9 @@ pub(crate) async fn leave(
     let path = format!("/v1/attempts/{attempt}");
     let url = format!("{}{path}", front.config.stop_origin);
     let known = relay::send(&front, Method::GET, &path, HeaderMap::new(), &url, None, Bytes::new()).await?;
-    if !known.status.is_success() {
+    let said: serde_json::Value = serde_json::from_slice(&known.body).unwrap_or_default();
+    // An attempt at another door is no reason to keep something here.
+    if !known.status.is_success() || said["delivery"] != delivery.to_string() {
         return Err(Problem::new(404, "attempt_unknown", "there is no such attempt"));
     }
     let there = of_delivery(&front, delivery).await?;
