@@ -8,7 +8,7 @@ import { confirm, createPasskey } from '$lib/protocol/passkey';
 import { statementBytes, statementChallenge } from '$lib/protocol/statement';
 import { sessionChallenge } from '$lib/protocol/webauthn';
 import { forgetAll, keep, kept, type Account } from './db';
-import { account, api, freshKeys, wire } from './gateway';
+import { account, api, freshKeys, opensWith, wire } from './gateway';
 import { session } from './session.svelte';
 
 const SEED_BYTES = 32;
@@ -123,11 +123,16 @@ export function handover(): string {
   return `${location.origin}/add-device#${wallet}.${b64(seed)}`;
 }
 
-/** Takes what `handover` gave, once logged in here. False: it is for another wallet, or damaged. */
+/**
+ * Takes what `handover` gave, once logged in here. Anybody can make such an address: a seed that is here is never replaced,
+ * and a new one must open what is sealed to this wallet. False: it is for another wallet, damaged, or not needed.
+ */
 export async function takeOver(code: string): Promise<boolean> {
   const [wallet, text] = code.replace(/^.*#/, '').split('.');
   const seed = fromB64(text ?? '');
-  if (wallet !== account().wallet || seed?.length !== SEED_BYTES) return false;
+  const wanted = () => wallet === account().wallet && !account().seed;
+  if (!wanted() || seed?.length !== SEED_BYTES) return false;
+  if (!(await opensWith(seed)) || !wanted()) return false;
   await enter({ ...account(), seed });
   return true;
 }

@@ -77,11 +77,12 @@ function accountPair(): Promise<SealKeyPair> {
 }
 
 /** Opens what the keyholder sealed to this wallet. */
-export async function opened(envelope: string, purpose: SealPurpose, about: string): Promise<Bytes> {
+export async function opened(envelope: string, purpose: SealPurpose, about: string, own?: SealKeyPair): Promise<Bytes> {
   const { wallet } = account();
   const read = async () => {
     const { message, iss } = (await keys()).claims;
-    return openEnvelope(await verifyEnvelope(envelope, message, iss, wallet), await accountPair(), purpose, about);
+    const verified = await verifyEnvelope(envelope, message, iss, wallet);
+    return openEnvelope(verified, own ?? (await accountPair()), purpose, about);
   };
   try {
     return await read();
@@ -95,6 +96,18 @@ export async function opened(envelope: string, purpose: SealPurpose, about: stri
 export async function openedJson<T>(envelope: string, about: string): Promise<T> {
   const text = fromUtf8(await opened(envelope, 'account', about));
   return JSON.parse(text ?? 'null') as T;
+}
+
+/** Whether this seed opens what the keyholder seals to this wallet. */
+export async function opensWith(seed: Bytes): Promise<boolean> {
+  const { envelope } = answered(await api.GET('/v1/wallet/deliveries'));
+  try {
+    await opened(envelope, 'account', account().wallet, await accountKey(seed));
+    return true;
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'box_not_for_this') return false;
+    throw error;
+  }
 }
 
 export interface Confirmed {
