@@ -62,3 +62,42 @@ describe('a seed from another device', () => {
     expect(asked).toEqual([]);
   });
 });
+
+describe('logging in', () => {
+  const answering = (wallet: string) =>
+    network({
+      'GET /v1/keys': () => [200, { keys: published.jws }],
+      'POST /v1/sessions/challenges': () => [200, { nonce: 'nonce' }],
+      'POST /v1/sessions': () => [200, { wallet }],
+      'DELETE /v1/sessions': () => [204, null],
+    });
+  it('keeps the seed of the wallet that is here', async () => {
+    const seed = aSeed();
+    await loggedIn(seed);
+    session.ended = true;
+    answering(WALLET);
+    passkey('BBBB');
+    await logIn();
+    expect(seedHere()).toEqual([seed, seed]);
+    expect(b64(session.account!.credentialId)).toBe('BBBB');
+    expect(session.ended).toBe(false);
+  });
+  it('refuses the passkey of another wallet, and ends the session that it opened', async () => {
+    const seed = aSeed();
+    await loggedIn(seed);
+    const asked = answering(b64(new Uint8Array(16).fill(9)));
+    passkey('BBBB');
+    await expect(logIn()).rejects.toMatchObject({ name: 'OtherWallet' });
+    expect(asked.at(-1)).toBe('DELETE /v1/sessions');
+    expect(session.account).toMatchObject({ wallet: WALLET, seed });
+    expect(kept.get('account')).toMatchObject({ wallet: WALLET, seed });
+    expect(session.ended).toBe(true);
+  });
+  it('begins anew where no wallet is', async () => {
+    session.become(null);
+    answering(WALLET);
+    passkey('BBBB');
+    await logIn();
+    expect(session.account).toMatchObject({ wallet: WALLET, seed: null });
+  });
+});

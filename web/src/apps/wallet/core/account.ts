@@ -77,6 +77,11 @@ export async function signUp(): Promise<void> {
   await enter({ ...fresh, backedUp });
 }
 
+/** A passkey of another wallet than the one on this device. What this one keeps would be lost: its owner logs out first. */
+export class OtherWallet extends Error {
+  override readonly name = 'OtherWallet';
+}
+
 /** Logs in with a passkey that the owner picks; its PRF output unwraps the seed where it was wrapped. */
 export async function logIn(): Promise<void> {
   const before = (await kept<Account>('account')) ?? null;
@@ -85,10 +90,14 @@ export async function logIn(): Promise<void> {
   const { nonce } = answered(await api.POST('/v1/sessions/challenges', { body: {} }));
   const { assertion, prf } = await confirm(rpId, sessionChallenge(iss, nonce), PRF_SALT);
   const { wallet } = answered(await api.POST('/v1/sessions', { body: { nonce, assertion: wire(assertion) } }));
-  const own = before?.wallet === wallet ? before : null;
+  if (before && before.wallet !== wallet) {
+    await endSession();
+    session.ended = true;
+    throw new OtherWallet('this device holds another wallet');
+  }
   const { credentialId } = assertion;
   const keys = published.jws;
-  await enter({ wallet, credentialId, seed: own?.seed ?? null, pinned: { log, iss }, keys, backedUp: false });
+  await enter({ wallet, credentialId, seed: before?.seed ?? null, pinned: { log, iss }, keys, backedUp: false });
   await restore(prf);
 }
 
@@ -107,13 +116,16 @@ async function restore(prf: Bytes | null): Promise<void> {
 
 /** Ends the session here and forgets what this device kept. */
 export async function logOut(): Promise<void> {
+  await endSession();
+  await forgetAll();
+  session.become(null);
+}
+async function endSession(): Promise<void> {
   try {
     await api.DELETE('/v1/sessions');
   } catch {
     // Without a network the session ends by itself; this device forgets it now.
   }
-  await forgetAll();
-  session.become(null);
 }
 
 /** What another device needs besides the passkey. Shown as a QR code only, face to face. */

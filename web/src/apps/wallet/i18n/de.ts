@@ -77,6 +77,7 @@ const de: Catalogue = {
     passkeyUnable: 'Dieser Browser kann hier keine Passkeys verwenden. Öffnen Sie die Wallet in einem aktuellen Browser unter ihrer eigenen Adresse.',
     login: 'Sie sind abgemeldet. Melden Sie sich wieder an.',
     loginAction: 'Anmelden',
+    otherWallet: 'Dieser Passkey gehört zu einer anderen Wallet. Dieses Gerät behält die erste: Wählen Sie deren Passkey, oder melden Sie sich zuerst ab, in den Einstellungen.',
     unknown: (code: string) => `Das ging nicht (${code}). Versuchen Sie es noch einmal; bleibt es so, sagen Sie es dem Betreiber dieses Gateways.`,
     wait: (time: string) => `Versuchen Sie es in ${time} noch einmal.`,
   },

@@ -78,6 +78,7 @@ const en = {
     passkeyUnable: 'This browser cannot use passkeys here. Open the wallet in an up-to-date browser over its own address.',
     login: 'You are logged out. Log in again.',
     loginAction: 'Log in',
+    otherWallet: 'That passkey belongs to another wallet. This device keeps the first one: choose its passkey, or log out first, in Settings.',
     unknown: (code: string) => `That did not work (${code}). Try again; if it stays so, tell whoever runs this gateway.`,
     wait: (time: string) => `Try again in ${time}.`,
   },

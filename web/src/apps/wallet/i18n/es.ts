@@ -77,6 +77,7 @@ const es: Catalogue = {
     passkeyUnable: 'Este navegador no puede usar claves de acceso aquí. Abra la cartera en un navegador actual y en su propia dirección.',
     login: 'Su sesión ha terminado. Entre de nuevo.',
     loginAction: 'Entrar',
+    otherWallet: 'Esa clave de acceso es de otra cartera. Este dispositivo conserva la primera: elija su clave, o cierre antes la sesión, en Ajustes.',
     unknown: (code: string) => `No funcionó (${code}). Inténtelo de nuevo; si sigue así, avise a quien gestiona esta pasarela.`,
     wait: (time: string) => `Inténtelo de nuevo en ${time}.`,
   },

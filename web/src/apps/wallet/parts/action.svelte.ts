@@ -29,6 +29,8 @@ export function explain(error: unknown): string {
       return words.passkeyUnable;
     case 'SeedMissing':
       return i18n.t.home.noSeed;
+    case 'OtherWallet':
+      return words.otherWallet;
   }
   const code = typeof said.code === 'string' ? said.code : (said.name ?? 'error');
   const known = (more.loaded?.errors as Record<string, string> | undefined)?.[code];
