@@ -12,7 +12,7 @@ import { confirm } from '$lib/protocol/passkey';
 import { verifyTicket, type Ticket } from '$lib/protocol/request';
 import { seal } from '$lib/protocol/seal';
 import type { AccessClass, Disclose } from '$lib/protocol/text';
-import { keep, keepSigned, kept, signedHere, type KnownArea, type SignedHere } from './db';
+import { forgetSigned, keep, keepSigned, kept, signedHere, type KnownArea, type SignedHere } from './db';
 import { account, api, keys, SeedMissing, wire } from './gateway';
 import { operatorKey } from './operator';
 
@@ -120,7 +120,7 @@ export async function unanswered(delivery: string): Promise<SignedHere | null> {
 }
 
 const TRIES = 4;
-/** Hands in the same bytes until there is an answer; they can be accepted only once. */
+/** Hands in the same bytes until there is an answer; they can be accepted only once. What is refused for good is forgotten. */
 export async function handIn(signed: SignedHere): Promise<void> {
   const published = (await keys()).claims;
   for (let tried = 1; ; tried += 1) {
@@ -131,11 +131,19 @@ export async function handIn(signed: SignedHere): Promise<void> {
       await keepSigned({ ...signed, accepted });
       return;
     } catch (error) {
+      if (isFinal(error)) await forgetSigned(signed.delivery);
       const passing = error instanceof Silence || (error instanceof Problem && error.status >= 500);
       if (!passing || tried >= TRIES) throw error;
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** tried));
     }
   }
+}
+/** Statuses of a refusal that says nothing about the grant: no session, too slow, too often. */
+const LATER = new Set([401, 408, 425, 429]);
+/** Whether these bytes will never be accepted, by the gateway's own word: what stands between has no codes. */
+function isFinal(error: unknown): boolean {
+  if (!(error instanceof Problem) || error.code.startsWith('http_')) return false;
+  return error.status >= 400 && error.status < 500 && !LATER.has(error.status);
 }
 
 const AREAS = 'areas';

@@ -84,6 +84,9 @@ export function signedHere(delivery: string): Promise<SignedHere | undefined> {
 export function keepSigned(signed: SignedHere): Promise<void> {
   return write('signed', (objects) => objects.put(signed, signed.delivery));
 }
+export function forgetSigned(delivery: string): Promise<void> {
+  return write('signed', (objects) => objects.delete(delivery));
+}
 /** Forgets everything on this device. */
 export async function forgetAll(): Promise<void> {
   await write('kept', (objects) => objects.clear());

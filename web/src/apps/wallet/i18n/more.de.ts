@@ -471,6 +471,7 @@ const de: More = {
     vehicle_not_eligible: 'Dieses Auto kann nicht mitmachen; der Befund sagt, warum.',
     too_many_areas: 'Dieses Auto ist heute schon in so vielen Gebieten erlaubt, wie es geht. Nehmen Sie ein früheres Gebiet, oder warten Sie bis morgen.',
     granted_already: 'Diese Lieferung ist schon erlaubt, vielleicht auf einem anderen Gerät.',
+    grant_expired: 'Die Zeit, die Sie erlaubt haben, ist vorbei. Bitten Sie den Lieferdienst um eine andere.',
     blocked: 'Sie haben das angehalten. Erlauben Sie es zuerst wieder, in den Einstellungen.',
     car_not_found: 'Das Auto sagt nicht, wo es steht. Versuchen Sie es später, oder nehmen Sie ein früheres Gebiet.',
     car_may_be_open: 'Das Auto kann gerade offen sein. Warten Sie, bis es verschlossen ist.',

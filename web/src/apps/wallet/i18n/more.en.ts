@@ -470,6 +470,7 @@ const en = {
     vehicle_not_eligible: 'This car cannot take part; its findings say why.',
     too_many_areas: 'This car was allowed in as many areas today as may be. Use an earlier area, or wait until tomorrow.',
     granted_already: 'This delivery was allowed already, perhaps on another device.',
+    grant_expired: 'The time that you allowed has passed. Ask the carrier for another.',
     blocked: 'You have stopped this. Allow it again first, in Settings.',
     car_not_found: 'The car does not say where it stands. Try again later, or use an earlier area.',
     car_may_be_open: 'The car may be open right now. Wait until it is locked.',

@@ -471,6 +471,7 @@ const es: More = {
     vehicle_not_eligible: 'Este coche no puede participar; el resultado dice por qué.',
     too_many_areas: 'Este coche ya se permitió hoy en todas las zonas posibles. Use una zona anterior o espere a mañana.',
     granted_already: 'Esta entrega ya se permitió, quizá en otro dispositivo.',
+    grant_expired: 'El plazo que permitió ha pasado. Pida otro a la empresa.',
     blocked: 'Usted lo detuvo. Permítalo primero de nuevo, en Ajustes.',
     car_not_found: 'El coche no dice dónde está. Inténtelo más tarde o use una zona anterior.',
     car_may_be_open: 'El coche puede estar abierto ahora mismo. Espere a que se cierre.',
