@@ -32,6 +32,16 @@ describe('handing in', () => {
     expect(signed.get(one.delivery)?.accepted).toBe(accepted.jws);
     expect(await unanswered(one.delivery)).toBeNull();
   });
+  it.each<[string, Partial<SignedHere>]>([
+    ['another grant', { body: JSON.stringify({ grant: `${chain.grant}x` }) }],
+    ['another delivery', { delivery: 'another' }],
+  ])('does not take the acceptance of %s for its own', async (_, change) => {
+    const other = { ...one, ...change };
+    signed.set(other.delivery, other);
+    answer(200, { accepted: accepted.jws });
+    await expect(handIn(other)).rejects.toMatchObject({ name: 'Refused', code: 'accepted_wrong_subject' });
+    expect(await unanswered(other.delivery)).toEqual(other);
+  });
   it.each([
     [409, 'granted_already'],
     [409, 'too_many_areas'],

@@ -6,9 +6,11 @@ import { b64, randomBytes } from '$lib/protocol/bytes';
 import { ruleBytes, ruleCommitment } from '$lib/protocol/content';
 import { checkAnswers, grantChallenge, signGrant, type GrantClaims, type SignedGrant } from '$lib/protocol/grant';
 import { verifyAccepted } from '$lib/protocol/accepted';
+import { sha256 } from '$lib/protocol/hash';
 import { ANY, generateSigningPair, signerOf, used } from '$lib/protocol/jws';
 import { grantSealKey } from '$lib/protocol/owner-keys';
 import { confirm } from '$lib/protocol/passkey';
+import { Refused } from '$lib/protocol/refused';
 import { verifyTicket, type Ticket } from '$lib/protocol/request';
 import { seal } from '$lib/protocol/seal';
 import type { AccessClass, Disclose } from '$lib/protocol/text';
@@ -123,11 +125,14 @@ const TRIES = 4;
 /** Hands in the same bytes until there is an answer; they can be accepted only once. What is refused for good is forgotten. */
 export async function handIn(signed: SignedHere): Promise<void> {
   const published = (await keys()).claims;
+  const body = JSON.parse(signed.body);
   for (let tried = 1; ; tried += 1) {
     try {
-      const { accepted } = answered(await api.POST('/v1/grants', { body: JSON.parse(signed.body) }));
+      const { accepted } = answered(await api.POST('/v1/grants', { body }));
       if (!accepted) throw new Problem(502, 'not_accepted', 'the answer is empty', undefined);
-      await verifyAccepted(accepted, published.message, published.iss, signed.carrier, ANY);
+      const said = await verifyAccepted(accepted, published.message, published.iss, signed.carrier, ANY);
+      // Signed by the keyholder, for this carrier; but of this grant?
+      if (said.grant !== sha256(body.grant) || said.delivery !== signed.delivery) throw Refused.of('accepted', 'wrong_subject');
       await keepSigned({ ...signed, accepted });
       return;
     } catch (error) {
