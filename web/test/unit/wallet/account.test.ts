@@ -18,6 +18,7 @@ const seedHere = () => [session.account?.seed, (kept.get('account') as Account).
 beforeEach(() => {
   kept.clear();
   vi.spyOn(Date, 'now').mockReturnValue(NOW);
+  vi.stubGlobal('navigator', {});
 });
 afterEach(() => {
   vi.unstubAllGlobals();
