@@ -49,7 +49,7 @@ class Person {
       if (!NOT_OURS.some((p) => p.test(text))) this.errors.push(text);
     });
     page.on('pageerror', (error) => this.errors.push(String(error.stack ?? error)));
-    page.on('request', (r) => this.requests.push({ method: r.method(), url: r.url(), body: r.postData() ?? '' }));
+    page.on('request', (r) => this.requests.push({ method: r.method(), url: r.url(), body: r.postData() ?? '', proof: r.headers().dpop }));
     await this.#addAuthenticator(page);
     this.page = page;
     return page;
