@@ -1,6 +1,6 @@
 // What a courier does in many stories, and what must hold behind each of them: nobody but the stop page knows the place.
 import assert from 'node:assert/strict';
-import { openBrowser } from './browser.mjs';
+import { openBrowser, PATIENCE } from './browser.mjs';
 import { neverSent } from './check.mjs';
 
 const MAP = /\.geojson|maplibre|tile|glyph|sprite/;
@@ -11,13 +11,23 @@ export const PLATE = 'DEM 042';
 export const north = (at, metres) => ({ latitude: at.lat + metres / 111_195, longitude: at.lng, accuracy: 8 });
 /** Waits for one of these screens of the stop page. */
 export const screen = (page, ...names) =>
-  page.waitForSelector(names.map((n) => `[data-screen=${n}]`).join(','), { timeout: 30_000 });
+  page.waitForSelector(names.map((n) => `[data-screen=${n}]`).join(','), { timeout: 30_000 * PATIENCE });
 export const press = (page, name) => page.getByRole('button', { name, exact: true }).first().click();
 
 /** Where a simulated car really stands. */
 export function placeOf(car) {
   const at = [car, car.place, car.parked, car.position].find((p) => typeof p?.latitude === 'number');
   return { lat: at.latitude, lng: at.longitude };
+}
+/** One browser has one clipboard: stories that are played at once take turns. */
+let clipboard = Promise.resolve();
+function copied(page) {
+  const turn = clipboard.then(async () => {
+    await page.locator('.actions button').first().click();
+    return page.evaluate(() => navigator.clipboard.readText());
+  });
+  clipboard = turn.catch(() => {});
+  return turn;
 }
 /** A phone at the depot: its keys, six digits on both screens. */
 export async function enrol(phone, stage, stop, courier) {
@@ -27,8 +37,7 @@ export async function enrol(phone, stage, stop, courier) {
   await page.getByRole('button').first().click();
   await page.waitForSelector('.digits');
   const shown = (await page.locator('.digits').innerText()).replace(/\D/g, '');
-  await page.locator('.actions button').first().click();
-  const text = await page.evaluate(() => navigator.clipboard.readText());
+  const text = await copied(page);
   const { digits } = await stage.certify(text, courier.courier);
   assert.equal(shown, digits, 'both screens show the same six digits');
   await page.locator('.actions button').nth(1).click();

@@ -3,11 +3,11 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as check from './check.mjs';
-import { openBrowser, person } from './browser.mjs';
+import { openBrowser, PATIENCE, person } from './browser.mjs';
 import { startStage, until } from './stage.mjs';
 
 const TEST_MS = 180_000;
-const AT_ONCE = Number(process.env.AT_ONCE ?? 2);
+const AT_ONCE = Number(process.env.AT_ONCE ?? 1);
 const here = fileURLToPath(new URL('.', import.meta.url));
 const shots = fileURLToPath(new URL('../../../target/e2e', import.meta.url));
 mkdirSync(shots, { recursive: true });
@@ -38,7 +38,7 @@ async function play({ name, run, ms = TEST_MS }) {
   const began = Date.now();
   let timer;
   try {
-    const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error('took too long')), ms)));
+    const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error('took too long')), ms * PATIENCE)));
     await Promise.race([run({ stage, someone, check, until, browser }), late]);
     const complaints = people.flatMap((p) => p.complaints());
     if (complaints.length) throw new Error(`the console is not clean:\n  ${complaints.join('\n  ')}`);
@@ -58,7 +58,7 @@ async function play({ name, run, ms = TEST_MS }) {
     await Promise.all(people.map((p) => p.close().catch(() => {})));
   }
 }
-// A story that mostly waits is played beside the others; of those some are played at once, for they wait, too. One that turns a
+// A story that mostly waits is played beside the others; `AT_ONCE=2` plays two of those at a time. One that turns a
 // switch for everybody is played alone.
 const aside = tests.filter((t) => t.aside).map(play);
 const together = tests.filter((t) => !t.aside && !t.alone);

@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { PATIENCE } from './browser.mjs';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
 const program = process.env.PARCELSHELF_BIN ?? join(target, 'debug/parcelshelf');
-const START_MS = 60_000;
+const START_MS = 60_000 * PATIENCE;
 
 /** Starts everybody; `cars` of each maker wait to be linked. */
 export async function startStage(cars = 80) {
@@ -138,7 +139,7 @@ export class Stage {
 
 /** Looks every 100 ms until there is something. */
 export async function until(what, look, ms = 20_000, everyMs = 100) {
-  const end = Date.now() + ms;
+  const end = Date.now() + ms * PATIENCE;
   for (;;) {
     const found = await look();
     if (found) return found;
