@@ -48,6 +48,7 @@ async function hired({ stage, someone, place, metres = 400, language = 'en-GB', 
   const { stop } = await stage.state();
   const sam = await stage.hire('Sam Rivera');
   const phone = await someone({ place: north(place, metres), camera: true, language, theme, width, ...(browser && { browser }) });
+  phone.at = { place, metres };
   await enrol(phone, stage, stop, sam);
   return { sam, phone, page: phone.page };
 }
@@ -84,7 +85,18 @@ export async function setOut(page, sam) {
 }
 
 export async function goTo(phone, place, metres) {
+  phone.at = { place, metres };
   await phone.context.setGeolocation(north(place, metres));
+}
+/** A position that is new: an emulated phone that lies still says nothing, and old positions open nothing. */
+export async function stepAside(phone) {
+  phone.aside = !phone.aside;
+  const { place, metres } = phone.at;
+  await phone.context.setGeolocation(north(place, metres + (phone.aside ? 0.3 : 0)));
+}
+export async function pressOpen(phone, name = 'Open') {
+  await stepAside(phone);
+  await press(phone.page, name);
 }
 export async function type(page, label) {
   await page.locator('dialog input').fill(label);

@@ -1,6 +1,6 @@
 // Several cars in one area: the carrier plans by areas, the order inside is found on the phone, from here, and shown as text.
 import assert from 'node:assert/strict';
-import { enrol, goTo, north, nobodyKnows, placeOf, PLATE, press, scan, screen, shut } from './courier-steps.mjs';
+import { enrol, goTo, north, nobodyKnows, placeOf, PLATE, press, pressOpen, scan, screen, shut } from './courier-steps.mjs';
 
 const rad = (deg) => (deg * Math.PI) / 180;
 function metres(a, b) {
@@ -53,7 +53,7 @@ export default (test) => {
     await page.getByText(PLATE).waitFor();
     await check.screen(page, 'area-stop');
     await scan(page, ...first.parcel.labels);
-    await press(page, 'Open');
+    await pressOpen(phone);
     await screen(page, 'pull');
     await stage.hand(first.car, 'open_tailgate');
     await screen(page, 'load');

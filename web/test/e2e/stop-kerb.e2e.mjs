@@ -1,7 +1,7 @@
 // What goes wrong at the kerb, and what must hold behind every story: the carrier's page learns an outcome and nothing else.
 import assert from 'node:assert/strict';
 import {
-  backToTheApp, enrol, fromTheApp, goTo, holdings, home, nobodyKnows, north, onTheWay, photograph, placeOf, PLATE, press, reveal, scan, screen,
+  backToTheApp, enrol, fromTheApp, goTo, holdings, home, nobodyKnows, north, onTheWay, photograph, placeOf, PLATE, press, pressOpen, reveal, scan, screen,
   setOut, shut,
 } from './courier-steps.mjs';
 import { allowed, carReady, linked, press as tap, signedUp } from './wallet-steps.mjs';
@@ -10,7 +10,7 @@ import { allowed, carReady, linked, press as tap, signedUp } from './wallet-step
 async function opened({ phone, page, stage, car, parcel }) {
   await reveal(phone);
   await scan(page, ...parcel.labels);
-  await press(page, 'Open');
+  await pressOpen(phone);
   await screen(page, 'pull');
   await stage.hand(car, 'open_tailgate');
   await screen(page, 'load');
@@ -49,7 +49,7 @@ export default (test) => {
     await reveal(phone);
     await scan(page, ...parcel.labels);
     await stage.fault(car, 'unlock', 'connection_drop_acted');
-    await press(page, 'Open');
+    await pressOpen(phone);
     await screen(page, 'look');
     await press(page, 'It is shut');
     await screen(page, 'wait');
@@ -78,7 +78,7 @@ export default (test) => {
     await reveal(phone);
     await scan(page, ...parcel.labels);
     await stage.hand(car, 'sleep');
-    await press(page, 'Open');
+    await pressOpen(phone);
     await screen(page, 'opening');
     await page.getByText('Some cars need up to a minute. Do not pull yet.').waitFor();
     await check.screen(page, 'stop-opening');
@@ -187,7 +187,7 @@ export default (test) => {
         await reveal(phone);
         await scan(page, ...parcel.labels);
         await stops();
-        await press(page, 'Open');
+        await pressOpen(phone);
         await page.getByText('This cannot be done now, and not from here. Choose the fallback.').waitFor();
         await check.screen(page, 'stop-blocked');
         assert.equal(await stage.commands(car, 'unlock'), 0, 'no command has left');
@@ -230,10 +230,11 @@ export default (test) => {
     const { stop } = await stage.state();
     const kaya = await stage.hire('Kaya Demir');
     const other = await someone({ place: north(place, 25), camera: true });
+    other.at = { place, metres: 25 };
     await enrol(other, stage, stop, kaya);
     await stage.reassign(parcel.delivery, kaya.courier);
     await setOut(other.page, kaya);
-    await press(page, 'Open');
+    await pressOpen(phone);
     await page.getByText('This stop was given to another courier.').waitFor();
     assert.equal(await stage.commands(car, 'unlock'), 0);
     await opened({ phone: other, page: other.page, stage, car, parcel });

@@ -1,6 +1,6 @@
 // Without a finger on the glass: a courier with a keyboard, and one with a hand scanner that types.
 import assert from 'node:assert/strict';
-import { enrol, fromTheApp, nobodyKnows, north, placeOf, press, reveal, screen } from './courier-steps.mjs';
+import { enrol, fromTheApp, nobodyKnows, north, placeOf, press, pressOpen, reveal, screen, stepAside } from './courier-steps.mjs';
 
 /** Tabs to what has this name, and presses a key there. Nothing that cannot be reached is pressed. */
 async function go(page, name, key = 'Enter') {
@@ -47,6 +47,7 @@ export default (test) => {
     const sam = await stage.hire('Sam Rivera');
     const phone = await someone({ place: north(place, 20), camera: true });
     const { page } = phone;
+    phone.at = { place, metres: 20 };
     phone.expect(/401/);
     await enrol(phone, stage, stop, sam);
     await stage.load(parcel.delivery, sam.courier);
@@ -78,6 +79,7 @@ export default (test) => {
     await page.keyboard.press('Enter');
     await page.getByText('All parcels scanned').first().waitFor();
     await go(page, 'Done');
+    await stepAside(phone);
     await go(page, 'Open');
     await screen(page, 'pull');
     await stage.hand(car, 'open_tailgate');
@@ -121,7 +123,7 @@ export default (test) => {
     await page.waitForFunction(() => document.querySelectorAll('li.done').length === 2);
     assert.equal(await stage.commands(car, 'unlock'), 0, 'the scan opened nothing');
     // In the sheet, too: it listens for itself, once.
-    await press(page, 'Open');
+    await pressOpen(phone);
     await screen(page, 'pull');
     await stage.hand(car, 'open_tailgate');
     await screen(page, 'load');

@@ -1,6 +1,6 @@
 // Parcels: several, one that was forgotten, one that is fetched; and evidence that comes twice while an opening never does.
 import assert from 'node:assert/strict';
-import { backToTheApp, fromTheApp, home, photograph, press, reveal, scan, screen, shut, type } from './courier-steps.mjs';
+import { backToTheApp, fromTheApp, home, photograph, press, pressOpen, reveal, scan, screen, shut, type } from './courier-steps.mjs';
 
 export default (test) => {
   test('two parcels: a wrong one stays outside, both are scanned, each has its outcome', async (t) => {
@@ -16,7 +16,7 @@ export default (test) => {
     await type(page, parcel.labels[1]);
     await page.getByText('All parcels scanned').first().waitFor();
     await press(page, 'Done');
-    await press(page, 'Open');
+    await pressOpen(phone);
     await screen(page, 'pull');
     await stage.hand(car, 'open_tailgate');
     await screen(page, 'load');
@@ -32,7 +32,7 @@ export default (test) => {
     const { car, place, parcel, phone, page } = await fromTheApp({ ...t, order: { parcels: 2 } });
     await reveal(phone);
     await scan(page, parcel.labels[1]);
-    await press(page, 'Open');
+    await pressOpen(phone);
     await screen(page, 'pull');
     await stage.hand(car, 'open_tailgate');
     await screen(page, 'load');
@@ -52,7 +52,7 @@ export default (test) => {
     const { car, place, parcel, phone, page } = await fromTheApp({ ...t, order: { parcels: 2 } });
     await reveal(phone);
     await scan(page, parcel.labels[0]);
-    await press(page, 'Open');
+    await pressOpen(phone);
     await screen(page, 'pull');
     await stage.hand(car, 'open_tailgate');
     await screen(page, 'load');
@@ -64,7 +64,7 @@ export default (test) => {
     await type(page, parcel.labels[1]);
     await page.getByText('All parcels scanned').first().waitFor();
     await press(page, 'Done');
-    await press(page, 'A parcel was forgotten: open once more');
+    await pressOpen(phone, 'A parcel was forgotten: open once more');
     await screen(page, 'pull');
     await stage.hand(car, 'open_tailgate');
     await screen(page, 'load');
@@ -87,7 +87,7 @@ export default (test) => {
     await page.getByText('Take out', { exact: false }).first().waitFor();
     await reveal(phone);
     await scan(page, ...parcel.labels);
-    await press(page, 'Open');
+    await pressOpen(phone);
     await screen(page, 'pull');
     await stage.hand(car, 'open_tailgate');
     await screen(page, 'load');
@@ -119,7 +119,7 @@ export default (test) => {
     });
     await reveal(phone);
     await scan(page, ...parcel.labels);
-    await press(page, 'Open');
+    await pressOpen(phone);
     await screen(page, 'pull');
     await stage.hand(car, 'open_tailgate');
     await screen(page, 'load');
@@ -154,7 +154,7 @@ export default (test) => {
     });
     await reveal(phone);
     await scan(page, ...parcel.labels);
-    await press(page, 'Open');
+    await pressOpen(phone);
     await screen(page, 'pull');
     await stage.hand(car, 'open_tailgate');
     await screen(page, 'load');
