@@ -22,6 +22,7 @@ use parcelshelf_core::time::Window;
 use parcelshelf_edge::json::StrictJson;
 use parcelshelf_protocol::encoding::b64;
 use parcelshelf_protocol::enrol::{Enrolment, six_digits};
+use parcelshelf_protocol::grant::Disclose;
 use parcelshelf_protocol::keys::Keys;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -107,6 +108,9 @@ fn put() -> String {
 fn recipient() -> String {
     String::from("Kim Larsen")
 }
+fn next_stop() -> String {
+    String::from("next_stop")
+}
 fn address() -> String {
     String::from("12 Harbour Street")
 }
@@ -148,6 +152,9 @@ struct Allow {
     delivery: String,
     maker: String,
     vin: String,
+    /// `next_stop` or `area`.
+    #[serde(default = "next_stop")]
+    disclose: String,
 }
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -197,6 +204,7 @@ impl Desk {
             .route("/depot", post(certify_phone))
             .route("/load", post(load))
             .route("/leg", post(leg))
+            .route("/reassign", post(reassign))
             .route("/route", post(doors))
             .route("/couriers", post(hire))
             .route("/staff", post(invite))
@@ -370,6 +378,13 @@ async fn leg(State(desk): D, StrictJson { value, .. }: StrictJson<Load>) -> Said
     let url = desk.scene.courier(&hired.code).start_leg(delivery, &key).await.context("to set out")?;
     Ok(Json(json!({"stop_url": url})))
 }
+/// Dispatch gives it to another courier, also when the first has set out.
+async fn reassign(State(desk): D, StrictJson { value, .. }: StrictJson<Load>) -> Said {
+    let bearer = format!("Bearer {}", desk.scene.layout.dispatch_key);
+    let path = format!("/v1/ops/deliveries/{}/reassign", value.delivery);
+    let body = json!({ "courier": value.courier });
+    Ok(Json(desk.scene.carrier_http().post(&path, &[("authorization", &bearer)], &body).await?))
+}
 async fn doors(State(desk): D, StrictJson { value, .. }: StrictJson<Doors>) -> Said {
     let bearer = format!("Bearer {}", desk.scene.layout.dispatch_key);
     let path = format!("/v1/couriers/{}/route", value.courier);
@@ -398,6 +413,7 @@ async fn play_courier(State(desk): D, StrictJson { value, .. }: StrictJson<One>)
 async fn play_owner(State(desk): D, StrictJson { value, .. }: StrictJson<Allow>) -> Said {
     let shipped = desk.shipped(&value.delivery)?;
     let delivery = DeliveryId::parse(&value.delivery)?;
-    aside(async move || desk.allow(delivery, &shipped, &value.maker, &value.vin).await).await??;
+    let disclose = Disclose::parse(&value.disclose).context("a place is shown at next_stop or by area")?;
+    aside(async move || desk.allow(delivery, &shipped, (&value.maker, &value.vin), disclose).await).await??;
     Ok(Json(json!({})))
 }

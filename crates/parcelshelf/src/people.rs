@@ -254,11 +254,19 @@ impl Owner {
     /// # Errors
     /// When the request does not hold, or the keyholder refuses the grant.
     pub async fn allow(&self, scene: &Scene, ordered: &Ordered) -> anyhow::Result<Granted> {
+        self.allow_shown(scene, ordered, Disclose::NextStop).await
+    }
+
+    /// As [`Owner::allow`]; `disclose` says when the courier is shown the place.
+    ///
+    /// # Errors
+    /// When the request does not hold, or the keyholder refuses the grant.
+    pub async fn allow_shown(&self, scene: &Scene, ordered: &Ordered, disclose: Disclose) -> anyhow::Result<Granted> {
         let ticket = self.wallet.read_ticket(&ordered.consent_url, &scene.operator)?;
         let asked = ticket.request.claims();
         let access_point =
             persist(&scene.host, "an access point", async || self.wallet.access_point(asked.iss).await).await?;
-        let consent = self.consent(asked.window, access_point)?;
+        let consent = Consent { disclose, ..self.consent(asked.window, access_point)? };
         let signed = self.wallet.sign(&ticket, &consent)?;
         persist(&scene.host, "the acceptance", async || self.wallet.hand_in(&signed).await).await
     }

@@ -3,6 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+/** How many times longer than on an idle machine everything may take: `PATIENCE=5 npm run e2e`. */
+export const PATIENCE = Number(process.env.PATIENCE ?? 1);
 /** What Chromium says about itself, not about our pages. */
 const NOT_OURS = [/GPU stall due to ReadPixels/, /GroupMarkerNotSet/, /Automatic fallback to software WebGL/];
 
@@ -25,6 +27,7 @@ export async function person(browser, { width = 412, height = 915, place, camera
     permissions: [...(place ? ['geolocation'] : []), ...(camera ? ['camera'] : [])],
     ...(place && { geolocation: place }),
   });
+  context.setDefaultTimeout(30_000 * PATIENCE);
   const who = new Person(context, passkey);
   await who.open();
   return who;
@@ -49,7 +52,7 @@ class Person {
       if (!NOT_OURS.some((p) => p.test(text))) this.errors.push(text);
     });
     page.on('pageerror', (error) => this.errors.push(String(error.stack ?? error)));
-    page.on('request', (r) => this.requests.push({ method: r.method(), url: r.url(), body: r.postData() ?? '' }));
+    page.on('request', (r) => this.requests.push({ method: r.method(), url: r.url(), body: r.postData() ?? '', proof: r.headers().dpop }));
     await this.#addAuthenticator(page);
     this.page = page;
     return page;

@@ -108,7 +108,7 @@ export default (test) => {
     await courier.page.getByText('Operations has stopped deliveries into cars.', { exact: true }).waitFor();
     await page.getByRole('button', { name: 'Let couriers set out again' }).click();
     await page.getByText('Couriers set out to cars').waitFor();
-  });
+  }, { alone: true });
 
   test('a courier is hired; the code is shown once, and a new one ends the old', async ({ stage, someone, check }) => {
     const { who } = await joined(stage, someone);

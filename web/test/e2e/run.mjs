@@ -3,10 +3,11 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as check from './check.mjs';
-import { openBrowser, person } from './browser.mjs';
+import { openBrowser, PATIENCE, person } from './browser.mjs';
 import { startStage, until } from './stage.mjs';
 
 const TEST_MS = 180_000;
+const AT_ONCE = Number(process.env.AT_ONCE ?? 1);
 const here = fileURLToPath(new URL('.', import.meta.url));
 const shots = fileURLToPath(new URL('../../../target/e2e', import.meta.url));
 mkdirSync(shots, { recursive: true });
@@ -16,9 +17,10 @@ const tests = [];
 for (const file of files) {
   if (wanted.length && !wanted.some((w) => file.includes(w))) continue;
   const { default: declare } = await import(`./${file}`);
-  declare((name, run) => {
+  // `ms`: how long it may take; `aside`: it mostly waits; `alone`: it changes something for everybody.
+  declare((name, run, { ms, aside, alone } = {}) => {
     // `ONLY=words` runs the tests whose name has these words.
-    if (name.includes(process.env.ONLY ?? '')) tests.push({ name: `${file.replace('.e2e.mjs', '')}: ${name}`, run });
+    if (name.includes(process.env.ONLY ?? '')) tests.push({ name: `${file.replace('.e2e.mjs', '')}: ${name}`, run, ms, aside, alone });
   });
 }
 
@@ -26,7 +28,7 @@ const stage = await startStage();
 const browser = await openBrowser();
 let passed = 0;
 const failed = [];
-for (const { name, run } of tests) {
+async function play({ name, run, ms = TEST_MS }) {
   const people = [];
   const someone = async (options = {}) => {
     const who = await person(options.browser ?? browser, options);
@@ -36,7 +38,7 @@ for (const { name, run } of tests) {
   const began = Date.now();
   let timer;
   try {
-    const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error('took too long')), TEST_MS)));
+    const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error('took too long')), ms * PATIENCE)));
     await Promise.race([run({ stage, someone, check, until, browser }), late]);
     const complaints = people.flatMap((p) => p.complaints());
     if (complaints.length) throw new Error(`the console is not clean:\n  ${complaints.join('\n  ')}`);
@@ -56,6 +58,15 @@ for (const { name, run } of tests) {
     await Promise.all(people.map((p) => p.close().catch(() => {})));
   }
 }
+// A story that mostly waits is played beside the others; `AT_ONCE=2` plays two of those at a time. One that turns a
+// switch for everybody is played alone.
+const aside = tests.filter((t) => t.aside).map(play);
+const together = tests.filter((t) => !t.aside && !t.alone);
+const players = Array.from({ length: AT_ONCE }, async () => {
+  for (let next = together.shift(); next; next = together.shift()) await play(next);
+});
+await Promise.all([...aside, ...players]);
+for (const test of tests.filter((t) => t.alone)) await play(test);
 await browser.close();
 await stage.stop();
 if (failed.length) console.log(`\nfailed: ${failed.join('\n        ')}`);

@@ -5,14 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { PATIENCE } from './browser.mjs';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
 const program = process.env.PARCELSHELF_BIN ?? join(target, 'debug/parcelshelf');
-const START_MS = 60_000;
+const START_MS = 60_000 * PATIENCE;
 
 /** Starts everybody; `cars` of each maker wait to be linked. */
-export async function startStage(cars = 40) {
+export async function startStage(cars = 80) {
   const dir = mkdtempSync(join(tmpdir(), 'parcelshelf-e2e-'));
   const child = spawn(program, ['demo', '--stage', String(cars), '--out', dir], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
@@ -88,8 +89,20 @@ export class Stage {
   hand(car, action, more = {}) {
     return this.#ask('/hands', { maker: car.maker, vin: car.vin, action: { action, ...more } });
   }
-  fault(car, command, fault) {
-    return this.#ask('/faults', { maker: car.maker, vin: car.vin, fault: { command, fault } });
+  /** `more`: `times`, `rate`, `after_s`, `slow_s`. */
+  fault(car, command, fault, more = {}) {
+    return this.#ask('/faults', { maker: car.maker, vin: car.vin, fault: { command, fault, ...more } });
+  }
+  /** The maker's cloud answers about this car as it should again. */
+  async mend(car) {
+    const { sims } = await this.state();
+    await fetch(`${sims[car.maker]}/__sim/cars/${car.vin}/faults`, { method: 'DELETE' });
+  }
+  /** How many commands of this name arrived at the maker for this car, such as `unlock`. */
+  async commands(car, command) {
+    const { sims } = await this.state();
+    const { cars } = await (await fetch(`${sims[car.maker]}/__sim/summary`)).json();
+    return cars.find((c) => c.vin === car.vin).commands[command] ?? 0;
   }
   hire(name) {
     return this.#ask('/couriers', { name });
@@ -98,8 +111,8 @@ export class Stage {
     return this.#ask('/staff', { name, role });
   }
   /** An owner who is played: links this car, proves possession, allows the delivery. */
-  allow(delivery, car) {
-    return this.#ask('/owner', { delivery, maker: car.maker, vin: car.vin });
+  allow(delivery, car, disclose) {
+    return this.#ask('/owner', { delivery, maker: car.maker, vin: car.vin, ...(disclose && { disclose }) });
   }
   /** The depot scans what a phone shows. */
   certify(text, courier) {
@@ -112,6 +125,10 @@ export class Stage {
   load(delivery, courier) {
     return this.#ask('/load', { delivery, courier });
   }
+  /** Dispatch gives it to another courier, whoever has set out. */
+  reassign(delivery, courier) {
+    return this.#ask('/reassign', { delivery, courier });
+  }
   route(courier, stops) {
     return this.#ask('/route', { courier, stops });
   }
@@ -123,7 +140,7 @@ export class Stage {
     return until(`${delivery} in state ${states.join(' or ')}`, async () => {
       const found = (await this.state()).deliveries.find((d) => d.delivery === delivery);
       return states.includes(found?.state) ? found : undefined;
-    });
+    }, 20_000, 300);
   }
 
   /** Ends everybody; what they stored goes with them. */
@@ -140,12 +157,12 @@ export class Stage {
 }
 
 /** Looks every 100 ms until there is something. */
-export async function until(what, look, ms = 20_000) {
-  const end = Date.now() + ms;
+export async function until(what, look, ms = 20_000, everyMs = 100) {
+  const end = Date.now() + ms * PATIENCE;
   for (;;) {
     const found = await look();
     if (found) return found;
     if (Date.now() > end) throw new Error(`${what} did not come`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

@@ -1,6 +1,6 @@
 // When it goes wrong at the kerb, as the owner sees and stops it, with a real courier's page beside.
 import assert from 'node:assert/strict';
-import { goTo, screen, type, untilOpenPressed } from './stop-page.e2e.mjs';
+import { goTo, screen, type, untilOpenPressed } from './courier-steps.mjs';
 import {
   allowed, carReady, codeFor, courierFor, hasAllowed, keepsThePlaceSecret, linked, owns, press, signedUp, withThePasskeysOf,
 } from './wallet-steps.mjs';

@@ -1,6 +1,6 @@
 // What an owner does in many tests, in the words of the page.
 import assert from 'node:assert/strict';
-import { enrol, north, placeOf } from './stop-page.e2e.mjs';
+import { enrol, north, placeOf } from './courier-steps.mjs';
 
 /** Presses a button or link by its name. */
 export async function press(page, name, role = 'button') {

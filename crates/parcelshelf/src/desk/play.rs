@@ -9,6 +9,7 @@ use parcelshelf_client::wallet::WalletSite;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::id::DeliveryId;
 use parcelshelf_protocol::encoding::b64;
+use parcelshelf_protocol::grant::Disclose;
 use serde_json::{Value, json};
 
 use super::{Desk, Shipped};
@@ -68,8 +69,8 @@ impl Desk {
         &self,
         delivery: DeliveryId,
         shipped: &Shipped,
-        maker: &str,
-        vin: &str,
+        (maker, vin): (&str, &str),
+        disclose: Disclose,
     ) -> anyhow::Result<()> {
         let cars = self.cars().await;
         let car = cars.iter().find(|c| c["vin"] == vin).context("there is no such car")?;
@@ -78,7 +79,7 @@ impl Desk {
         let hands = Hands::at(&self.scene, maker, vin)?;
         let owner = Owner::enrol_at(&self.scene, maker, login, hands, place, "DEM 042").await?;
         let ordered = Ordered { delivery, consent_url: shipped.consent_url.clone(), parcels: shipped.parcels.clone() };
-        owner.allow(&self.scene, &ordered).await?;
+        owner.allow_shown(&self.scene, &ordered, disclose).await?;
         carrier_says(&self.scene.dispatch(), delivery, &["accepted"]).await.map(drop)
     }
 

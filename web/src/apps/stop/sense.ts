@@ -16,8 +16,8 @@ export function watchWhere(found: (fix: Fix) => void, failed: (why: NoFix) => vo
   const lost = (error: GeolocationPositionError): void => failed(error.code === error.PERMISSION_DENIED ? 'denied' : 'unavailable');
   const how: PositionOptions = { enableHighAccuracy: true, maximumAge: 5_000, timeout: 20_000 };
   const id = navigator.geolocation.watchPosition(heard, lost, how);
-  // A phone that lies still may say nothing for minutes; whether it is still here only a new answer tells.
-  const asking = setInterval(() => navigator.geolocation.getCurrentPosition(heard, lost, how), ASK_EVERY_MS);
+  // A phone that lies still may say nothing for minutes; whether it is still here only a new answer tells. None is no news.
+  const asking = setInterval(() => navigator.geolocation.getCurrentPosition(heard, () => undefined, how), ASK_EVERY_MS);
   return () => {
     navigator.geolocation.clearWatch(id);
     clearInterval(asking);

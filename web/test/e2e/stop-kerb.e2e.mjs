@@ -1,0 +1,245 @@
+// What goes wrong at the kerb, and what must hold behind every story: the carrier's page learns an outcome and nothing else.
+import assert from 'node:assert/strict';
+import {
+  backToTheApp, enrol, fromTheApp, goTo, holdings, home, nobodyKnows, north, onTheWay, photograph, placeOf, PLATE, press, pressOpen, reveal, scan, screen,
+  setOut, shut,
+} from './courier-steps.mjs';
+import { allowed, carReady, linked, press as tap, signedUp } from './wallet-steps.mjs';
+
+/** From the place to the open lid. */
+async function opened({ phone, page, stage, car, parcel }) {
+  await reveal(phone);
+  await scan(page, ...parcel.labels);
+  await pressOpen(phone);
+  await screen(page, 'pull');
+  await stage.hand(car, 'open_tailgate');
+  await screen(page, 'load');
+}
+
+export default (test) => {
+  test('from the courier app to the car and back: the carrier’s page learns an outcome alone', async (t) => {
+    const { stage } = t;
+    const { car, place, parcel, phone, page } = await fromTheApp(t);
+    await opened({ phone, page, stage, car, parcel });
+    // The same look finds both where they are: what it does not find elsewhere is not there.
+    const here = await holdings(phone);
+    assert.ok(here.keys >= 1, 'the device’s keys are in the stop page');
+    assert.ok(here.texts.heap.includes(PLATE), 'the plate is in the stop page');
+    assert.ok(here.texts.heap.includes(String(place.lat)), 'the place is in the stop page');
+    await photograph(page);
+    await shut(page, stage, car);
+    await screen(page, 'released', 'locked');
+    await press(page, 'Next stop');
+    await screen(page, 'over');
+    const wiped = await holdings(phone);
+    for (const [where, text] of Object.entries(wiped.texts)) {
+      assert.ok(!text.includes(PLATE), `the plate is still in ${where}`);
+      if (where !== 'heap') assert.ok(!text.includes(String(place.lat)), `the place is still in ${where}`);
+    }
+    await home(phone, stage, place);
+    await page.getByText('Done. The outcome is on its way').waitFor();
+    const end = await stage.delivery(parcel.delivery, 'ended');
+    assert.deepEqual(end.parcels.map((p) => p.state), ['placed']);
+    assert.equal(await stage.commands(car, 'unlock'), 1);
+  });
+
+  test('the answer is lost and the car acts: seconds, what to do, and one command', async (t) => {
+    const { stage, check } = t;
+    const { car, place, parcel, phone, page } = await fromTheApp(t);
+    await reveal(phone);
+    await scan(page, ...parcel.labels);
+    await stage.fault(car, 'unlock', 'connection_drop_acted');
+    await pressOpen(phone);
+    await screen(page, 'look');
+    await press(page, 'It is shut');
+    await screen(page, 'wait');
+    await page.getByText(/It may still open until .* Keep the parcels with you/).waitFor();
+    const seconds = async () => Number(await page.locator('.count').innerText());
+    const first = await seconds();
+    assert.ok(first > 0 && first <= 600, `${first} seconds`);
+    await t.until('fewer seconds', async () => (await seconds()) < first);
+    await check.screen(page, 'stop-wait');
+    assert.equal(await page.getByRole('button', { name: 'Open', exact: true }).count(), 0, 'no second opening is offered');
+    await press(page, 'Problem');
+    await page.getByText('Not while the car may be open', { exact: false }).waitFor();
+    await press(page, 'Cancel');
+    // It had been armed all the time.
+    await stage.hand(car, 'open_tailgate');
+    await screen(page, 'load');
+    await shut(page, stage, car);
+    await screen(page, 'released', 'locked');
+    assert.equal(await stage.commands(car, 'unlock'), 1, 'nothing was sent twice');
+    await backToTheApp(phone, stage, place);
+  });
+
+  test('a car that sleeps: seconds until it is awake, and no second command', async (t) => {
+    const { stage, check } = t;
+    const { car, place, parcel, phone, page } = await fromTheApp({ ...t, maker: 'onstar' });
+    await reveal(phone);
+    await scan(page, ...parcel.labels);
+    await stage.hand(car, 'sleep');
+    await pressOpen(phone);
+    await screen(page, 'opening');
+    await page.getByText('Some cars need up to a minute. Do not pull yet.').waitFor();
+    await check.screen(page, 'stop-opening');
+    const seconds = async () => Number(await page.locator('.count').innerText());
+    await t.until('some seconds', async () => (await seconds()) >= 5);
+    await page.waitForSelector('[data-screen=load]', { timeout: 120_000 });
+    await stage.hand(car, 'open_tailgate');
+    await photograph(page);
+    await shut(page, stage, car);
+    await screen(page, 'handle');
+    await check.screen(page, 'stop-handle');
+    await press(page, 'It holds');
+    await screen(page, 'locked');
+    await backToTheApp(phone, stage, place);
+  });
+
+  test('a lid that is left open: nobody may go, the alarm after three minutes, and a proof ends it', async (t) => {
+    const { stage, check } = t;
+    const { car, place, parcel, phone, page } = await fromTheApp(t);
+    await opened({ phone, page, stage, car, parcel });
+    await press(page, 'I have shut the lid');
+    await screen(page, 'locking');
+    await page.getByText('The car says that the lid is still open', { exact: false }).waitFor({ timeout: 30_000 });
+    await check.screen(page, 'stop-still-open');
+    assert.equal(await page.getByRole('button', { name: 'Next stop' }).count(), 0);
+    await press(page, 'Problem');
+    await page.getByText('Not while the car may be open', { exact: false }).waitFor();
+    await press(page, 'Cancel');
+    await page.waitForSelector('[data-screen=alarm]', { timeout: 240_000 });
+    await page.getByText('The lid has been open for three minutes. Shut it.').waitFor();
+    await check.screen(page, 'stop-alarm');
+    assert.equal(await page.getByRole('button', { name: 'Next stop' }).count(), 0);
+    await shut(page, stage, car);
+    await screen(page, 'locked');
+    await backToTheApp(phone, stage, place);
+  }, { ms: 330_000, aside: true });
+
+  test('released after twenty seconds with a watch behind; the next stop calls back to a lid that is open', async (t) => {
+    const { stage, check } = t;
+    const { car, place, parcel, phone, page, sam } = await fromTheApp(t);
+    const next = await stage.car('volvo');
+    const second = await stage.ship();
+    await stage.allow(second.delivery, next);
+    await stage.load(second.delivery, sam.courier);
+    await opened({ phone, page, stage, car, parcel });
+    // From here on the maker's cloud does not tell lids and locks.
+    await stage.fault(car, 'doors', '500', { times: 1_000 });
+    const before = Date.now();
+    await shut(page, stage, car);
+    await screen(page, 'locking');
+    await page.getByText(/You may go in/).waitFor();
+    await screen(page, 'released');
+    assert.ok(Date.now() - before >= 19_000, 'not before twenty seconds');
+    await check.screen(page, 'stop-released');
+    await press(page, 'Next stop');
+    await screen(page, 'over');
+    await home(phone, stage, place);
+    await stage.delivery(parcel.delivery, 'ended');
+    // Somebody opens it; then its cloud tells again.
+    await stage.hand(car, 'unlock_with_key');
+    await stage.hand(car, 'open_tailgate');
+    await stage.mend(car);
+    await goTo(phone, placeOf(next), 200);
+    await setOut(page, sam);
+    await page.getByText('Go back: the last car is not locked').waitFor({ timeout: 60_000 });
+    await check.screen(page, 'stop-behind');
+    await press(page, 'To that stop');
+    await screen(page, 'come_back');
+    await page.getByText('The car is not locked. Shut the lid', { exact: false }).waitFor();
+    await check.screen(page, 'stop-come-back');
+    await shut(page, stage, car);
+    await screen(page, 'locked');
+    await press(page, 'Next stop');
+    await screen(page, 'over');
+    const { shut_and_locked } = await stage.look(car);
+    assert.equal(shut_and_locked, true);
+    // The way back to the courier app belongs to the stop that was left for this one.
+    await page.goto(sam.link);
+    await page.getByRole('heading', { name: /^Route of/ }).waitFor();
+    phone.revealed = undefined;
+    await nobodyKnows(phone, stage, place);
+    await nobodyKnows(phone, stage, placeOf(next));
+  }, { ms: 240_000 });
+
+  for (const when of ['before it opens', 'while it is open']) {
+    test(`the owner stops it at the stop, ${when}`, async (t) => {
+      const { stage, someone, check } = t;
+      const owner = await someone();
+      const { wallet } = await stage.state();
+      const allow = async (parcel, car) => {
+        await signedUp(owner.page, wallet);
+        await linked(owner.page, wallet, car);
+        await carReady(owner.page, stage, car);
+        await owner.page.goto(parcel.consent_url);
+        await allowed(owner.page);
+        await stage.delivery(parcel.delivery, 'accepted');
+      };
+      const { car, place, parcel, phone, page } = await fromTheApp({ ...t, allow });
+      phone.expect(/409/);
+      const stops = async () => {
+        await owner.page.goto(`${wallet}/deliveries/${parcel.delivery}`);
+        await tap(owner.page, 'Stop this delivery');
+        await owner.page.getByText('You stopped this').waitFor();
+      };
+      if (when === 'before it opens') {
+        await reveal(phone);
+        await scan(page, ...parcel.labels);
+        await stops();
+        await pressOpen(phone);
+        await page.getByText('This cannot be done now, and not from here. Choose the fallback.').waitFor();
+        await check.screen(page, 'stop-blocked');
+        assert.equal(await stage.commands(car, 'unlock'), 0, 'no command has left');
+        await press(page, 'Problem');
+        await press(page, 'It does not open');
+        await screen(page, 'over');
+        await home(phone, stage, place, 'KLM 482');
+        return;
+      }
+      await opened({ phone, page, stage, car, parcel });
+      await stops();
+      // Locking is never refused.
+      await shut(page, stage, car);
+      await screen(page, 'locked', 'released');
+      // What was stopped is not opened once more, whatever was forgotten.
+      await page.getByRole('button', { name: /open once more/ }).waitFor({ state: 'detached' });
+      assert.equal(await stage.commands(car, 'unlock'), 1, 'it is not opened once more');
+      await backToTheApp(phone, stage, place, 'KLM 482');
+    });
+  }
+
+  test('a link that is handed over after the leg began opens the stop all the same', async (t) => {
+    const { stage } = t;
+    const { car, place, parcel, phone, page, sam, stop_url } = await onTheWay({ ...t, metres: 20 });
+    await setOut(page, sam);
+    const fragment = (url) => new URL(url).hash.split('~').slice(0, 3).join('~');
+    assert.equal(fragment(page.url()), fragment(stop_url), 'one leg has one link');
+    await opened({ phone, page, stage, car, parcel });
+    await shut(page, stage, car);
+    await screen(page, 'released', 'locked');
+    await backToTheApp(phone, stage, place);
+  });
+
+  test('given to another courier on the way: the later link opens, the earlier one no more', async (t) => {
+    const { stage, someone } = t;
+    const { car, place, parcel, phone, page } = await fromTheApp(t);
+    phone.expect(/403/);
+    await reveal(phone);
+    await scan(page, ...parcel.labels);
+    const { stop } = await stage.state();
+    const kaya = await stage.hire('Kaya Demir');
+    const other = await someone({ place: north(place, 25), camera: true });
+    other.at = { place, metres: 25 };
+    await enrol(other, stage, stop, kaya);
+    await stage.reassign(parcel.delivery, kaya.courier);
+    await setOut(other.page, kaya);
+    await pressOpen(phone);
+    await page.getByText('This stop was given to another courier.').waitFor();
+    assert.equal(await stage.commands(car, 'unlock'), 0);
+    await opened({ phone: other, page: other.page, stage, car, parcel });
+    await shut(other.page, stage, car);
+    await screen(other.page, 'released', 'locked');
+    await backToTheApp(other, stage, place);
+  });
+};
