@@ -17,6 +17,8 @@ export class StopPage {
   nowMs = $state(Date.now());
   /** Pieces of evidence that wait for a network. */
   waiting = $state(0);
+  /** Pieces that were refused for good. */
+  refused = $state(0);
   /** Stops left before, which call the courier back. */
   behind = $state.raw<{ delivery: string; sinceMs: number }[]>([]);
   screen = $derived(this.state ? screenOf(this.state) : 'start');
@@ -62,6 +64,7 @@ export class StopPage {
       this.runner = begun.runner;
       this.lengthMs = begun.lengthMs;
       this.runner.onWaiting = (count) => (this.waiting = count);
+      this.runner.onRefused = () => (this.refused += 1);
       this.state = begin(fragment.parcels, begun.put, begun.take, begun.windowEndMs, navigator.onLine);
       this.senseWhere();
       void this.stayAwake();

@@ -73,7 +73,6 @@ export class Runner {
   private readonly stateOf: () => State | null;
   private readonly outbox: Outbox<Evidence>;
   private following: string | null = null;
-  private replaying: ReturnType<typeof setInterval> | null;
   private wiped = false;
   private owner: SealPublicKey | null = null;
 
@@ -83,8 +82,10 @@ export class Runner {
     this.salt = salt;
     this.dispatch = dispatch;
     this.stateOf = stateOf;
-    this.outbox = new Outbox<Evidence>(shelf<Evidence>(), (piece) => this.sendEvidence(piece));
-    this.replaying = setInterval(() => void this.replay(), REPLAY_EVERY_MS);
+    this.outbox = evidence((piece) => this.sendEvidence(piece));
+    this.outbox.onRefused = () => this.onRefused();
+    // What waits is sealed, or codes: sending it goes on when the stop is over.
+    setInterval(() => void this.replay(), REPLAY_EVERY_MS);
     void this.replay();
   }
 
@@ -108,11 +109,14 @@ export class Runner {
     }
   }
   async replay(): Promise<void> {
-    const left = await this.outbox.replay(Date.now());
-    this.onWaiting(left);
+    // A disk that cannot be read is looked at again the next time.
+    const left = await this.outbox.replay(Date.now()).catch(() => null);
+    if (left !== null) this.onWaiting(left);
   }
   /** Set by the page: how many pieces of evidence wait. */
   onWaiting: (count: number) => void = () => {};
+  /** Set by the page: a piece of evidence was refused for good. */
+  onRefused: () => void = () => {};
 
   run(effect: Effect): void {
     if (this.wiped) return;
@@ -176,7 +180,7 @@ export class Runner {
 
   // ---- evidence --------------------------------------------------------------------------------------------------
 
-  /** Seals a photo to the owner and leaves it at the front, or keeps it until there is a network. */
+  /** Seals a photo to the owner, keeps it, and leaves it at the front as soon as there is a network. */
   async photograph(jpeg: Bytes): Promise<void> {
     const attempt = this.stateOf()?.attempt;
     if (!attempt || !this.owner) return;
@@ -184,41 +188,43 @@ export class Runner {
     try {
       const box = await this.session.sealPhoto(this.owner, jpeg);
       const [hash, photo, { delivery }] = [sha256(box), b64(box), this.session];
-      const sent = await this.sendEvidence({ kind: 'photo', delivery, attempt: attempt.id, photo });
+      const sent = await this.post(`photo:${hash}`, { kind: 'photo', delivery, attempt: attempt.id, photo });
       if (sent === 'refused') throw new Refused('photo_refused');
-      if (sent === 'later') await this.keep(`photo:${hash}`, { kind: 'photo', delivery, attempt: attempt.id, photo });
       this.dispatch({ is: 'photo_kept', hash, queued: sent === 'later' });
     } catch (error) {
       this.dispatch({ is: 'failed', act: 'photo', ...failureOf(error) });
     }
   }
   private async close(said: CloseSaid): Promise<void> {
-    try {
-      this.dispatch({ is: 'news', attempt: await this.session.close(this.at(), said) });
-    } catch (error) {
-      const failure = failureOf(error);
-      if (!failure.passing) return this.dispatch({ is: 'failed', act: 'close', ...failure });
-      const { delivery, link } = this.session;
-      await this.keep(`close:${delivery}`, { kind: 'close', delivery, link, said });
-      this.dispatch({ is: 'close_queued' });
-    }
-  }
-  private async keep(key: string, piece: Evidence): Promise<void> {
-    await this.outbox.keep(key, piece, Date.now());
-    this.onWaiting(await this.outbox.waiting());
-  }
-  private async sendEvidence(piece: Evidence): Promise<Sent> {
-    try {
-      if (piece.kind === 'photo') {
-        await leavePhoto(piece.delivery, piece.attempt, piece.photo);
-      } else {
-        const keys = await fetchKeys(this.device.pin);
-        await new Session(this.device, keys, piece.delivery, piece.link).close(this.at(), piece.said);
+    const { delivery, link } = this.session;
+    let happened: Event = { is: 'close_queued' };
+    const say = async (): Promise<Sent> => {
+      try {
+        happened = { is: 'news', attempt: await this.session.close(this.at(), said) };
+        return 'done';
+      } catch (error) {
+        const failure = failureOf(error);
+        if (failure.passing) return 'later';
+        happened = { is: 'failed', act: 'close', ...failure };
+        return 'refused';
       }
-      return 'done';
+    };
+    try {
+      await this.post(`close:${delivery}`, { kind: 'close', delivery, link, said }, say);
     } catch (error) {
-      return failureOf(error).passing ? 'later' : 'refused';
+      // Neither said nor kept: the courier says it again.
+      happened = { is: 'failed', act: 'close', ...failureOf(error) };
     }
+    this.dispatch(happened);
+  }
+  /** Kept first, then sent. */
+  private async post(key: string, piece: Evidence, say?: () => Promise<Sent>): Promise<Sent> {
+    const sent = await this.outbox.post(key, piece, Date.now(), say);
+    if (sent === 'later') this.onWaiting(await this.outbox.waiting().catch(() => 0));
+    return sent;
+  }
+  private sendEvidence(piece: Evidence): Promise<Sent> {
+    return sendPiece(this.device, this.at(), piece);
   }
 
   // ---- the end ---------------------------------------------------------------------------------------------------
@@ -232,9 +238,45 @@ export class Runner {
     this.wiped = true;
     this.owner = null;
     this.salt.fill(0);
-    if (this.replaying) clearInterval(this.replaying);
     history.replaceState({}, '', '/');
   }
+}
+
+// ---- evidence of any stop --------------------------------------------------------------------------------------------
+
+/** That a lid is shut ends an alarm; it waits behind no photo. */
+function evidence(send: (piece: Evidence) => Promise<Sent>): Outbox<Evidence> {
+  return new Outbox<Evidence>(shelf<Evidence>(), send, (piece) => piece.kind === 'close');
+}
+/** One piece, over a nonce of its own. */
+async function sendPiece(device: Device, at: Position, piece: Evidence): Promise<Sent> {
+  try {
+    if (piece.kind === 'photo') {
+      await leavePhoto(piece.delivery, piece.attempt, piece.photo);
+    } else {
+      const keys = await fetchKeys(device.pin);
+      await new Session(device, keys, piece.delivery, piece.link).close(at, piece.said);
+    }
+    return 'done';
+  } catch (error) {
+    return mayPass(error) ? 'later' : 'refused';
+  }
+}
+/** A piece is sent with a fresh nonce each time: that one was too old, or came too soon, says nothing of the next. */
+function mayPass(error: unknown): boolean {
+  const late = error instanceof Problem && (error.status === 408 || error.status === 425 || error.code === 'nonce_expired');
+  return late || failureOf(error).passing;
+}
+/** On a page without a stop: what the last one left is sent from here, too. */
+export function sendWhatWaits(): void {
+  const box = evidence(async (piece) => {
+    const device = await loadDevice();
+    return device?.pin ? sendPiece(device, NOWHERE, piece) : 'later';
+  });
+  const again = (): void => void box.replay(Date.now()).catch(() => undefined);
+  setInterval(again, REPLAY_EVERY_MS);
+  addEventListener('online', again);
+  again();
 }
 
 /** The attempt of this stop, if the page was loaded anew while something is open. */

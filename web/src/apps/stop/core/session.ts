@@ -17,6 +17,8 @@ import type { Attempt } from '../machine';
 import type { Device, Pin } from './device';
 
 const ANSWER_WITHIN_MS = 15_000;
+/** 0.7 MB over the uplink of a basement takes its time. */
+const PHOTO_WITHIN_MS = 90_000;
 const FOLLOW_WITHIN_MS = 30_000;
 /** The same bytes are sent again this often while no answer comes: the keyholder opens nothing twice for one proof. */
 const AGAIN_MS = 1_000;
@@ -38,8 +40,9 @@ export interface CloseSaid {
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Exact bytes out, JSON in; a [`Problem`] or [`Silence`] otherwise. */
-async function send(prepared: Prepared): Promise<Record<string, unknown>> {
+async function send(prepared: Prepared, withinMs = ANSWER_WITHIN_MS): Promise<Record<string, unknown>> {
   let response: Response;
+  let body: Record<string, unknown>;
   try {
     response = await fetch(prepared.path, {
       method: 'POST',
@@ -48,12 +51,13 @@ async function send(prepared: Prepared): Promise<Record<string, unknown>> {
       cache: 'no-store',
       redirect: 'error',
       referrerPolicy: 'no-referrer',
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+      signal: AbortSignal.timeout(withinMs),
     });
+    // What is no JSON was said by something on the way: nobody answered.
+    body = (await response.json()) as Record<string, unknown>;
   } catch {
     throw new Silence('no answer');
   }
-  const body = (await response.json().catch(() => ({}))) as Record<string, unknown>;
   if (response.ok) return body;
   const code = typeof body.code === 'string' ? body.code : `http_${response.status}`;
   const retry = typeof body.retry_after_s === 'number' ? body.retry_after_s : undefined;
@@ -188,5 +192,6 @@ export class Session {
 
 /** Leaves a sealed photo at the front, which cannot read it. The same one again changes nothing. */
 export async function leavePhoto(delivery: string, attempt: string, photo: string): Promise<void> {
-  await send({ path: `/v1/stops/${delivery}/photos`, headers: {}, body: utf8(JSON.stringify({ attempt, photo })) });
+  const body = utf8(JSON.stringify({ attempt, photo }));
+  await send({ path: `/v1/stops/${delivery}/photos`, headers: {}, body }, PHOTO_WITHIN_MS);
 }

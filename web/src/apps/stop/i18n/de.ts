@@ -12,6 +12,7 @@ const de: Catalogue = {
   bar: {
     offline: 'Kein Netz',
     waiting: (count) => n(count, { one: '# Notiz wartet auf Netz', other: '# Notizen warten auf Netz' }),
+    refused: (count) => n(count, { one: '# Notiz wurde abgelehnt. Sag es der Disposition.', other: '# Notizen wurden abgelehnt. Sag es der Disposition.' }),
     badge: 'Ausweis',
     problem: 'Problem',
   },

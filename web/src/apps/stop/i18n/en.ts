@@ -11,6 +11,7 @@ const en = {
   bar: {
     offline: 'No signal',
     waiting: (count: number) => n(count, { one: '# note waits for signal', other: '# notes wait for signal' }),
+    refused: (count: number) => n(count, { one: '# note was refused. Tell your dispatcher.', other: '# notes were refused. Tell your dispatcher.' }),
     badge: 'Badge',
     problem: 'Problem',
   },
