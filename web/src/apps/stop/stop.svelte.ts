@@ -49,15 +49,22 @@ export class StopPage {
     addEventListener('online', network);
     addEventListener('offline', network);
     this.stops.push(() => clearInterval(clock), () => removeEventListener('online', network), () => removeEventListener('offline', network));
-    if (this.fragment) void this.begin(this.fragment);
+    if (this.fragment) void this.begin(this.fragment).catch((why: unknown) => this.broken(why));
     return () => [...this.senses.splice(0), ...this.stops.splice(0)].forEach((stop) => stop());
+  }
+  /** A part of the page that does not come, or anything nobody thought of: said, with a button. */
+  private broken(why: unknown): void {
+    console.warn(why);
+    this.code = 'silence';
+    this.begun = 'failed';
   }
   private async begin(fragment: Fragment): Promise<void> {
     const { start, lookBehind } = await import('./core/run');
     const look = async (): Promise<void> => void (this.behind = await lookBehind(this.state?.over ? '' : this.delivery));
-    const looking = setInterval(() => void look(), 15_000);
+    const looked = (): void => void look().catch(() => undefined);
+    const looking = setInterval(looked, 15_000);
     this.stops.push(() => clearInterval(looking));
-    void look();
+    looked();
     const begun = await start(this.delivery, fragment, (e) => this.dispatch(e), () => this.state);
     if (begun.is === 'failed') this.code = begun.code;
     if (begun.is === 'ready') {

@@ -13,7 +13,7 @@ vi.mock('$lib/offline/db', () => ({
   }),
 }));
 const { leavePhoto, Problem, Silence } = await import('../../../src/apps/stop/core/session');
-const { Runner } = await import('../../../src/apps/stop/core/run');
+const { failureOf, Runner, start } = await import('../../../src/apps/stop/core/run');
 type Event = import('../../../src/apps/stop/machine').Event;
 
 const answer = (status: number, body: string): Response => new Response(body, { status });
@@ -99,5 +99,29 @@ describe('the runner', () => {
     await vi.advanceTimersByTimeAsync(10);
     expect(heard.at(-1)).toEqual({ is: 'close_queued' });
     expect([...disk.pieces.keys()]).toEqual(['close:d']);
+  });
+  it('looks again after a failure of any kind', async () => {
+    vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    let looks = 0;
+    const attempt = async (): Promise<object> => {
+      looks += 1;
+      throw new SyntaxError('not JSON');
+    };
+    const { runner: made, heard } = runner({ attempt });
+    for (let n = 1; n <= 2; n++) {
+      made.run({ do: 'follow', attempt: 'a', after: 0, inMs: 0 });
+      await vi.advanceTimersByTimeAsync(10);
+      expect(heard.at(-1)).toEqual({ is: 'failed', act: 'follow', code: 'silence', passing: true });
+      expect(looks).toBe(n);
+    }
+  });
+});
+
+describe('a failure that nobody thought of', () => {
+  it('is no answer, and may pass', async () => {
+    vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    expect(failureOf(new TypeError('Failed to fetch dynamically imported module'))).toEqual({ code: 'silence', passing: true });
+    // The disk of this test cannot be read.
+    expect(await start('d', { link: '', salt: '' } as never, () => undefined, () => null)).toEqual({ is: 'failed', code: 'silence' });
   });
 });

@@ -32,14 +32,15 @@ export type Start =
   | { readonly is: 'other_device' }
   | { readonly is: 'failed'; readonly code: string };
 
-function failureOf(error: unknown): { code: string; passing: boolean } {
+export function failureOf(error: unknown): { code: string; passing: boolean } {
   if (error instanceof Problem) {
     const condition = error.body.condition;
     return { code: typeof condition === 'string' ? condition : error.code, passing: error.status >= 500 || error.status === 429 };
   }
-  if (error instanceof Silence) return { code: 'silence', passing: true };
   if (error instanceof Refused) return { code: error.code, passing: false };
-  throw error;
+  // Anything else is no answer either: a disk that fails, a part of the page that does not load. The page goes on.
+  if (!(error instanceof Silence)) console.warn(error);
+  return { code: 'silence', passing: true };
 }
 
 /** Looks at device, link and keys. Nothing is asked about the place yet. */
@@ -149,7 +150,7 @@ export class Runner {
       case 'follow':
         return void this.follow(effect.attempt, effect.after, effect.inMs);
       case 'watch':
-        return void this.watch(effect.attempt);
+        return void this.watch(effect.attempt).catch(failureOf);
       case 'buzz':
         return void navigator.vibrate?.([...BUZZ[effect.kind]]);
       case 'wipe':
@@ -173,8 +174,9 @@ export class Runner {
       news = { is: 'news', attempt: await this.session.attempt(id, after) };
     } catch (error) {
       news = { is: 'failed', act: 'follow', ...failureOf(error) };
+    } finally {
+      this.following = null;
     }
-    this.following = null;
     if (!this.wiped) this.dispatch(news);
   }
 
