@@ -12,8 +12,9 @@ vi.mock('$lib/offline/db', () => ({
     remove: async (key: string, atMs: number) => void ((disk.pieces.get(key) as Piece<unknown> | undefined)?.atMs === atMs && disk.pieces.delete(key)),
   }),
 }));
-const { leavePhoto, Problem, Silence } = await import('../../../src/apps/stop/core/session');
+const { fetchKeys, leavePhoto, lookAt, Problem, Session, Silence } = await import('../../../src/apps/stop/core/session');
 const { failureOf, Runner, start } = await import('../../../src/apps/stop/core/run');
+const { createApi } = await import('$lib/api');
 type Event = import('../../../src/apps/stop/machine').Event;
 
 const answer = (status: number, body: string): Response => new Response(body, { status });
@@ -124,4 +125,31 @@ describe('a failure that nobody thought of', () => {
     // The disk of this test cannot be read.
     expect(await start('d', { link: '', salt: '' } as never, () => undefined, () => null)).toEqual({ is: 'failed', code: 'silence' });
   });
+});
+
+describe('a request to a network that swallows it', () => {
+  it.each<[string, () => Promise<unknown>]>([
+    ['a nonce', () => (Session.prototype as unknown as { nonce: (act: string) => Promise<unknown> }).nonce.call(session(), 'open')],
+    ['the keys', () => fetchKeys(null)],
+    ['an attempt', () => lookAt('a')],
+  ])('ends: %s', async (_, ask) => {
+    vi.stubGlobal('location', { origin: 'https://stop.example' });
+    const limits: AbortController[] = [];
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
+      expect(ms).toBe(15_000);
+      limits.push(new AbortController());
+      return limits.at(-1)!.signal;
+    });
+    const asked: AbortSignal[] = [];
+    vi.stubGlobal('fetch', (input: Request | string, init?: RequestInit) => {
+      asked.push((init?.signal ?? (input as Request).signal)!);
+      return Promise.reject(new DOMException('timed out', 'TimeoutError'));
+    });
+    await expect(ask()).rejects.toThrow();
+    timeout.mockRestore();
+    expect([limits.length, asked.length]).toEqual([1, 1]);
+    limits[0]!.abort();
+    expect(asked[0]!.aborted).toBe(true);
+  });
+  const session = (): object => ({ delivery: 'd', link: 'l', device: { thumbprint: 't' }, api: createApi({ origin: 'https://stop.example' }) });
 });

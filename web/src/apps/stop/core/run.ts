@@ -12,7 +12,7 @@ import type { SealPublicKey } from '$lib/protocol/sealkey';
 import type { Fragment } from '../fragment';
 import type { Attempt, Effect, Event, State, Trouble } from '../machine';
 import { loadDevice, type Device } from './device';
-import { attemptOf, fetchKeys, leavePhoto, Problem, Session, Silence, type CloseSaid } from './session';
+import { attemptOf, fetchKeys, leavePhoto, lookAt, Problem, Session, Silence, type CloseSaid } from './session';
 
 /** Evidence that waits: sealed, or codes. */
 type Evidence =
@@ -285,7 +285,7 @@ export function sendWhatWaits(): void {
 async function livingAttempt(delivery: string): Promise<string | null> {
   const kept = (await (await database()).getAll('watched')).filter((w) => w.delivery === delivery);
   for (const { attempt } of kept.sort((a, b) => b.sinceMs - a.sinceMs)) {
-    const response = await fetch(`/v1/attempts/${attempt}`, { cache: 'no-store', redirect: 'error' }).catch(() => null);
+    const response = await lookAt(attempt).catch(() => null);
     if (!response?.ok) continue;
     const now = attemptOf((await response.json()) as Record<string, unknown>);
     if (!now.ended && now.state !== 'did_not_happen') return attempt;
@@ -301,7 +301,7 @@ export async function lookBehind(here: string): Promise<{ delivery: string; sinc
     if (watched.delivery === here) continue;
     let now: Attempt;
     try {
-      const response = await fetch(`/v1/attempts/${watched.attempt}`, { cache: 'no-store', redirect: 'error' });
+      const response = await lookAt(watched.attempt);
       if (response.status === 404) await db.delete('watched', watched.attempt);
       if (!response.ok) continue;
       now = attemptOf((await response.json()) as Record<string, unknown>);

@@ -86,17 +86,23 @@ export function attemptOf(body: Record<string, unknown>): Attempt {
   };
 }
 
+/** An attempt as it stands now; nobody waits for news here. */
+export function lookAt(attempt: string): Promise<Response> {
+  const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
+  return fetch(`/v1/attempts/${attempt}`, { cache: 'no-store', redirect: 'error', signal });
+}
+
 /** The keyholder's published keys, signed by the pinned log key. */
 export async function fetchKeys(pin: Pin | null): Promise<KeysClaims & { jws: string }> {
   const api = createApi<GatewayPaths>();
-  const { keys } = answered(await api.GET('/v1/keys', {}));
+  const { keys } = answered(await api.GET('/v1/keys', { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) }));
   const { peekLog } = await import('$lib/protocol/keys');
   const log = pin?.log ?? peekLog(keys);
   const iss = pin?.iss ?? (await issuerOf());
   return { ...(await verifyKeys(keys, log, iss, used(Date.now()))).claims, jws: keys };
 }
 async function issuerOf(): Promise<string> {
-  const response = await fetch('/.well-known/parcelshelf', { cache: 'no-store', redirect: 'error' });
+  const response = await fetch('/.well-known/parcelshelf', { cache: 'no-store', redirect: 'error', signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
   const body = (await response.json()) as { aud?: unknown };
   return String(body.aud);
 }
@@ -120,7 +126,8 @@ export class Session {
   private async nonce(act: Action): Promise<string> {
     const params = { path: { delivery: this.delivery } };
     const body = { device: this.device.thumbprint, act, ath: sha256(this.link) };
-    return answered(await this.api.POST('/v1/stops/{delivery}/nonces', { params, body })).nonce;
+    const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
+    return answered(await this.api.POST('/v1/stops/{delivery}/nonces', { params, body, signal })).nonce;
   }
   /** The phone's position with the nonce, sealed to the keyholder: nobody on the way can read or replay it. */
   private async phone(at: Position, nonce: string): Promise<string> {
