@@ -17,6 +17,10 @@ export class StopPage {
   nowMs = $state(Date.now());
   /** Pieces of evidence that wait for a network. */
   waiting = $state(0);
+  /** The owner's key for photos is known: with the place, or kept with the attempt. */
+  knowsOwner = $state(false);
+  /** The camera was refused, or there is none. */
+  noCamera = $state(false);
   /** Pieces that were refused for good. */
   refused = $state(0);
   /** Stops left before, which call the courier back. */
@@ -71,6 +75,7 @@ export class StopPage {
       this.runner = begun.runner;
       this.lengthMs = begun.lengthMs;
       this.runner.onWaiting = (count) => (this.waiting = count);
+      this.runner.onOwner = (known) => (this.knowsOwner = known);
       this.runner.onRefused = () => (this.refused += 1);
       this.state = begin(fragment.parcels, begun.put, begun.take, begun.windowEndMs, navigator.onLine);
       this.senseWhere();
@@ -93,8 +98,21 @@ export class StopPage {
   }
   /** A screen that goes dark in the rain is no help. */
   private async stayAwake(): Promise<void> {
-    const lock = await navigator.wakeLock?.request('screen').catch(() => null);
-    if (lock) this.senses.push(() => void lock.release());
+    let lock: WakeLockSentinel | null | undefined;
+    let over = false;
+    // The browser takes it away when another app is in front; it is asked for again when the page is back.
+    const ask = async (): Promise<void> => {
+      if (over || document.visibilityState !== 'visible') return;
+      lock = await navigator.wakeLock?.request('screen').catch(() => null);
+      if (over) void lock?.release();
+    };
+    document.addEventListener('visibilitychange', ask);
+    this.senses.push(() => {
+      over = true;
+      document.removeEventListener('visibilitychange', ask);
+      void lock?.release();
+    });
+    await ask();
   }
 
   dispatch(e: Event): void {

@@ -9,6 +9,8 @@ export interface Watched {
   readonly attempt: string;
   readonly delivery: string;
   readonly sinceMs: number;
+  /** The owner's public key for photos of this delivery: it seals, and opens nothing. */
+  readonly seal?: string;
 }
 interface Schema extends DBSchema {
   device: { key: string; value: unknown };

@@ -2,10 +2,17 @@
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Piece } from '$lib/offline/outbox';
+import { SealPublicKey } from '$lib/protocol/sealkey';
 
-const disk = vi.hoisted(() => ({ pieces: new Map<string, unknown>() }));
+const disk = vi.hoisted(() => ({ pieces: new Map<string, unknown>(), watched: new Map<string, { attempt: string; seal?: string }>(), isBroken: false }));
 vi.mock('$lib/offline/db', () => ({
-  database: () => Promise.reject(new Error('no disk')),
+  database: async () => {
+    if (disk.isBroken) throw new Error('no disk');
+    return {
+      get: async (_: string, key: string) => disk.watched.get(key),
+      put: async (_: string, value: { attempt: string }) => void disk.watched.set(value.attempt, value),
+    };
+  },
   shelf: () => ({
     all: async () => [...disk.pieces.values()],
     put: async (piece: Piece<unknown>) => void disk.pieces.set(piece.key, piece),
@@ -101,6 +108,22 @@ describe('the runner', () => {
     expect(heard.at(-1)).toEqual({ is: 'close_queued' });
     expect([...disk.pieces.keys()]).toEqual(['close:d']);
   });
+  it('can seal photos to the owner after a reload', async () => {
+    const { runner: before } = runner({});
+    const key = new SealPublicKey(new Uint8Array(1216));
+    (before as unknown as { owner: object }).owner = key;
+    before.run({ do: 'watch', attempt: 'a' });
+    await vi.advanceTimersByTimeAsync(10);
+    const { runner: after } = runner({});
+    (after as unknown as { owner: object | null }).owner = null;
+    const known: boolean[] = [];
+    after.onOwner = (is) => known.push(is);
+    after.run({ do: 'watch', attempt: 'a' });
+    await vi.advanceTimersByTimeAsync(10);
+    expect(known).toEqual([true]);
+    expect((after as unknown as { owner: unknown }).owner).toEqual(key);
+    expect(disk.watched.get('a')?.seal).toBe(key.text);
+  });
   it('looks again after a failure of any kind', async () => {
     vi.spyOn(console, 'warn').mockImplementation(() => undefined);
     let looks = 0;
@@ -122,7 +145,7 @@ describe('a failure that nobody thought of', () => {
   it('is no answer, and may pass', async () => {
     vi.spyOn(console, 'warn').mockImplementation(() => undefined);
     expect(failureOf(new TypeError('Failed to fetch dynamically imported module'))).toEqual({ code: 'silence', passing: true });
-    // The disk of this test cannot be read.
+    disk.isBroken = true;
     expect(await start('d', { link: '', salt: '' } as never, () => undefined, () => null)).toEqual({ is: 'failed', code: 'silence' });
   });
 });

@@ -8,7 +8,7 @@ import type { Position } from '$lib/protocol/content';
 import { sha256, type Hash } from '$lib/protocol/hash';
 import { labelHash, normaliseLabel } from '$lib/protocol/label';
 import { Refused } from '$lib/protocol/refused';
-import type { SealPublicKey } from '$lib/protocol/sealkey';
+import { SealPublicKey } from '$lib/protocol/sealkey';
 import type { Fragment } from '../fragment';
 import type { Attempt, Effect, Event, State, Trouble } from '../machine';
 import { loadDevice, type Device } from './device';
@@ -116,6 +116,8 @@ export class Runner {
   }
   /** Set by the page: how many pieces of evidence wait. */
   onWaiting: (count: number) => void = () => {};
+  /** Set by the page: whether photos can be sealed to the owner. */
+  onOwner: (known: boolean) => void = () => {};
   /** Set by the page: a piece of evidence was refused for good. */
   onRefused: () => void = () => {};
 
@@ -233,7 +235,12 @@ export class Runner {
 
   private async watch(attempt: string): Promise<void> {
     const db = await database();
-    await db.put('watched', { attempt, delivery: this.session.delivery, sinceMs: Date.now() });
+    // A page that was loaded anew has no place any more; what seals photos to the owner stays with the attempt.
+    const before = await db.get('watched', attempt);
+    this.owner ??= before?.seal ? SealPublicKey.parse(before.seal) : null;
+    this.onOwner(this.owner !== null);
+    const seal = this.owner ? { seal: this.owner.text } : {};
+    await db.put('watched', { attempt, delivery: this.session.delivery, sinceMs: Date.now(), ...seal });
   }
   /** Nothing of this stop stays in memory; the address with its link goes from the history, too. */
   private wipe(): void {
