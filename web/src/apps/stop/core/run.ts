@@ -86,7 +86,7 @@ export class Runner {
     this.outbox = evidence((piece) => this.sendEvidence(piece));
     this.outbox.onRefused = () => this.onRefused();
     // What waits is sealed, or codes: sending it goes on when the stop is over.
-    setInterval(() => void this.replay(), REPLAY_EVERY_MS);
+    sendFromHere(() => void this.replay());
     void this.replay();
   }
 
@@ -237,6 +237,7 @@ export class Runner {
     const db = await database();
     // A page that was loaded anew has no place any more; what seals photos to the owner stays with the attempt.
     const before = await db.get('watched', attempt);
+    if (this.wiped) return;
     this.owner ??= before?.seal ? SealPublicKey.parse(before.seal) : null;
     this.onOwner(this.owner !== null);
     const seal = this.owner ? { seal: this.owner.text } : {};
@@ -276,6 +277,12 @@ function mayPass(error: unknown): boolean {
   const late = error instanceof Problem && (error.status === 408 || error.status === 425 || error.code === 'nonce_expired');
   return late || failureOf(error).passing;
 }
+let sending: ReturnType<typeof setInterval> | undefined;
+/** One timer for a page, whatever stops it has shown. */
+function sendFromHere(again: () => void): void {
+  clearInterval(sending);
+  sending = setInterval(again, REPLAY_EVERY_MS);
+}
 /** On a page without a stop: what the last one left is sent from here, too. */
 export function sendWhatWaits(): void {
   const box = evidence(async (piece) => {
@@ -283,7 +290,7 @@ export function sendWhatWaits(): void {
     return device?.pin ? sendPiece(device, NOWHERE, piece) : 'later';
   });
   const again = (): void => void box.replay(Date.now()).catch(() => undefined);
-  setInterval(again, REPLAY_EVERY_MS);
+  sendFromHere(again);
   addEventListener('online', again);
   again();
 }
