@@ -39,27 +39,34 @@ self.addEventListener('fetch', (event) => {
   else if (url.pathname.startsWith('/assets/')) event.respondWith(asset(request));
 });
 
-/** The network first, so that a new release shows; the kept page when there is none. */
+/** A link that is up and carries nothing is no network. */
+const PAGE_WITHIN_MS = 4_000;
+
+/** The network first, so that a new release shows; the kept page when there is none, or none within four seconds. */
 async function page(request) {
-  try {
-    const answer = await fetch(request);
-    if (answer.ok) return answer;
-  } catch {
-    // No network: below.
-  }
+  const asked = fetch(request).then(
+    (answer) => (answer.ok ? answer : null),
+    () => null,
+  );
+  const late = new Promise((resolve) => setTimeout(resolve, PAGE_WITHIN_MS, null));
+  const answer = await Promise.race([asked, late]);
+  if (answer) return answer;
   const kept = await caches.match('/', { cacheName: SHELL });
-  return kept ?? Response.error();
+  // Without a kept page there is nothing but to wait.
+  return kept ?? (await asked) ?? Response.error();
 }
 
 async function asset(request) {
   const kept = await caches.match(request);
   if (kept) return kept;
   const answer = await fetch(request);
-  if (answer.ok) {
-    const cache = await caches.open(LATER);
-    await cache.put(request, answer.clone());
-    const keys = await cache.keys();
-    await Promise.all(keys.slice(0, Math.max(0, keys.length - LATER_MAX)).map((key) => cache.delete(key)));
-  }
+  // A full phone keeps nothing more; the file itself is there.
+  if (answer.ok) await keep(request, answer.clone()).catch(() => undefined);
   return answer;
+}
+async function keep(request, answer) {
+  const cache = await caches.open(LATER);
+  await cache.put(request, answer);
+  const keys = await cache.keys();
+  await Promise.all(keys.slice(0, Math.max(0, keys.length - LATER_MAX)).map((key) => cache.delete(key)));
 }

@@ -12,8 +12,11 @@ const TEMPLATE = fileURLToPath(new URL('./service-worker.js', import.meta.url));
 type Bundle = Rolldown.OutputBundle;
 
 /** Everything an entry needs before its first view: its chunk, what that imports, and their styles. */
-function shell(bundle: Bundle, entry: Rolldown.OutputChunk): string[] {
+export function shell(bundle: Bundle, entry: Rolldown.OutputChunk): string[] {
   const files = new Set<string>();
+  // An entry that draws its first view by itself loads the page behind it; both belong to the shell. So do the languages,
+  // whichever of them asks for one.
+  const later = new RegExp(`/apps/${entry.name}/(app|i18n/(en|de|es))\\.ts$`);
   const visit = (name: string) => {
     const chunk = bundle[name];
     if (!chunk || files.has(name)) return;
@@ -22,15 +25,12 @@ function shell(bundle: Bundle, entry: Rolldown.OutputChunk): string[] {
     chunk.imports.forEach(visit);
     const styles = (chunk as { viteMetadata?: { importedCss?: Set<string> } }).viteMetadata?.importedCss;
     styles?.forEach((style) => files.add(style));
+    for (const behind of chunk.dynamicImports) {
+      const target = bundle[behind];
+      if (target?.type === 'chunk' && later.test(target.facadeModuleId ?? '')) visit(behind);
+    }
   };
   visit(entry.fileName);
-  // An entry that draws its first view by itself loads the page behind it; both belong to the shell.
-  // So do the languages.
-  const later = new RegExp(`/apps/${entry.name}/(app|i18n/(en|de|es))\\.ts$`);
-  for (const name of entry.dynamicImports) {
-    const chunk = bundle[name];
-    if (chunk?.type === 'chunk' && later.test(chunk.facadeModuleId ?? '')) visit(name);
-  }
   return [...files].sort();
 }
 

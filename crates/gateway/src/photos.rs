@@ -75,6 +75,10 @@ pub(crate) async fn leave(
     let url = format!("{}{path}", front.config.stop_origin);
     let wanted = relay::next_wanted(&headers);
     let known = relay::send(&front, Method::GET, &path, wanted, &url, None, Bytes::new()).await?;
+    // Nothing is known while the keyholder does not answer; a 404 would let the phone throw its photo away.
+    if known.status.is_server_error() || known.status == StatusCode::TOO_MANY_REQUESTS {
+        return Err(Problem::unavailable("keyholder_unavailable", "the keyholder does not answer now", 2));
+    }
     let said: serde_json::Value = serde_json::from_slice(&known.body).unwrap_or_default();
     // An attempt at another door is no reason to keep something here.
     if !known.status.is_success() || said["delivery"] != delivery.to_string() {

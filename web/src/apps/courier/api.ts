@@ -11,19 +11,26 @@ type Json<Path extends keyof paths, Method extends 'get' | 'post', Status extend
   ? Body
   : never;
 
+/** A dead link says nothing for minutes; then it is asked anew. */
+const ANSWER_WITHIN_MS = 15_000;
+
 async function call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown, key?: string): Promise<unknown> {
   const headers: Record<string, string> = { [ASK]: 'cookie' };
   if (body !== undefined) headers['content-type'] = 'application/json';
   if (key) headers['idempotency-key'] = key;
   const options: RequestInit = { method, headers, cache: 'no-store', redirect: 'error', referrerPolicy: 'no-referrer' };
   if (body !== undefined) options.body = JSON.stringify(body);
+  options.signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
   let response: Response;
+  let json: unknown;
   try {
     response = await fetch(path, options);
+    // What is no JSON was said by something on the way: nobody answered.
+    const text = await response.text();
+    json = text === '' ? {} : JSON.parse(text);
   } catch {
     throw new Silence('no answer');
   }
-  const json: unknown = await response.json().catch(() => ({}));
   return answered(response.ok ? { response, data: json } : { response, error: json });
 }
 

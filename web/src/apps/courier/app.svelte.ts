@@ -1,8 +1,8 @@
 // What the app knows: who is logged in, the route, and since when.
 
-import { forget, stored } from './db';
+import { forget, forgetRoute, stored } from './db';
 import { outbox } from './outbox.svelte';
-import { Problem, readRoute, signIn, signOut, Silence, type Route } from './api';
+import { Problem, readRoute, signIn, signOut, type Route } from './api';
 
 const READ_EVERY_MS = 15_000;
 
@@ -12,6 +12,9 @@ class App {
   readAt = $state(0);
   /** The last reading brought no answer. */
   silent = $state(false);
+  /** The carrier has not heard that somebody logged out: its session still stands. */
+  unheard = $state(false);
+  #left = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   async start(): Promise<void> {
@@ -36,32 +39,51 @@ class App {
 
   async logIn(code: string): Promise<void> {
     await signIn(code);
+    this.#left = this.unheard = false;
     await this.read();
     await outbox.flush();
   }
 
   async logOut(): Promise<void> {
-    await signOut();
-    await forget();
+    // First what is here, so that it goes without a network, too.
+    this.#left = true;
+    this.#out();
+    outbox.forget();
+    await forget().catch((why: unknown) => console.warn(why));
+    try {
+      await signOut();
+      this.unheard = false;
+    } catch (error) {
+      this.unheard = !(error instanceof Problem && error.status === 401);
+    }
+  }
+  #out(): void {
     this.route = undefined;
     this.state = 'out';
   }
 
   async read(): Promise<void> {
+    // The carrier may not have heard yet that somebody logged out.
+    if (this.#left) return;
     try {
-      this.route = await readRoute();
+      const route = await readRoute();
+      if (this.#left) return;
+      this.route = route;
       this.readAt = Date.now();
       this.silent = false;
       this.state = 'in';
-      await stored('kept', 'readwrite', (s) => s.put({ route: this.route, at: this.readAt }, 'route'));
+      // A disk that takes nothing does not make the route wrong.
+      await stored('kept', 'readwrite', (s) => s.put({ route, at: this.readAt }, 'route')).catch((why: unknown) => console.warn(why));
     } catch (error) {
       if (error instanceof Problem && error.status === 401) {
-        this.state = 'out';
+        // Whoever takes the phone next sees no names and addresses before a log-in.
+        this.#out();
+        await forgetRoute().catch((why: unknown) => console.warn(why));
         return;
       }
-      if (!(error instanceof Silence) && !(error instanceof Problem)) throw error;
       this.silent = true;
-      const kept = await stored<{ route: Route; at: number } | undefined>('kept', 'readonly', (s) => s.get('route'));
+      const kept = await stored<{ route: Route; at: number } | undefined>('kept', 'readonly', (s) => s.get('route')).catch(() => undefined);
+      if (this.#left) return;
       if (kept && !this.route) {
         this.route = kept.route;
         this.readAt = kept.at;

@@ -27,8 +27,12 @@ export async function stored<T>(store: Store, mode: IDBTransactionMode, ask: (s:
   });
 }
 
+/** Names and addresses go; messages that wait stay. */
+export async function forgetRoute(): Promise<void> {
+  await stored('kept', 'readwrite', (s) => s.clear());
+}
 /** Everything goes: whoever logs out leaves nothing behind. */
 export async function forget(): Promise<void> {
-  await stored('kept', 'readwrite', (s) => s.clear());
+  await forgetRoute();
   await stored('outbox', 'readwrite', (s) => s.clear());
 }

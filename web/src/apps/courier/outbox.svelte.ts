@@ -1,7 +1,7 @@
 // Messages to dispatch that must not get lost: each is on the disk before anything is shown as done, has one key for all its
 // tries, and goes in the order in which it was said. What opens a car never goes through here.
 
-import { Problem, sent, Silence } from './api';
+import { Problem, sent } from './api';
 import { stored } from './db';
 
 export interface Message {
@@ -41,9 +41,18 @@ class Outbox {
 
   async say(what: string, path: string, body: unknown): Promise<void> {
     const message: Message = { what, path, body, key: crypto.randomUUID() };
-    const seq = await stored('outbox', 'readwrite', (s) => s.add(message));
-    this.waiting = [...this.waiting, { ...message, seq: Number(seq) }];
-    await this.flush();
+    // A disk that takes nothing is no reason not to say it.
+    const seq = await stored('outbox', 'readwrite', (s) => s.add(message)).catch(() => undefined);
+    this.waiting = [...this.waiting, seq === undefined ? message : { ...message, seq: Number(seq) }];
+    // Nobody waits for the network here: the next message is to be on the disk, too.
+    void this.flush();
+  }
+
+  /** Whoever logs in next says nothing in the name of whoever logged out. */
+  forget(): void {
+    clearTimeout(this.#again);
+    this.waiting = [];
+    this.refused = [];
   }
 
   /** Sends what waits, oldest first, until somebody does not answer. */
@@ -57,14 +66,14 @@ class Outbox {
           await sent(first.path, first.body, first.key);
         } catch (error) {
           if (!(error instanceof Problem) || error.status >= 500 || error.status === 429 || error.status === 401) {
-            if (!(error instanceof Problem) && !(error instanceof Silence)) throw error;
             this.#again = setTimeout(() => void this.flush(), TRY_AGAIN_MS);
             return;
           }
           this.refused = [...this.refused, { what: first.what, code: error.code }];
         }
-        await stored('outbox', 'readwrite', (s) => s.delete(first.seq!));
-        this.waiting = this.waiting.slice(1);
+        const { seq, key } = first;
+        if (seq !== undefined) await stored('outbox', 'readwrite', (s) => s.delete(seq)).catch(() => undefined);
+        this.waiting = this.waiting.filter((m) => m.key !== key);
         this.arrived();
       }
     } finally {

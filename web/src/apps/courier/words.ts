@@ -6,7 +6,11 @@ import { i18n } from './i18n';
 export function said(why: unknown): string {
   const words = i18n.t.error;
   if (why instanceof Silence) return words.silence;
-  if (!(why instanceof Problem)) throw why;
+  // Whatever else it was: nobody has answered, and the page goes on.
+  if (!(why instanceof Problem)) {
+    console.warn(why);
+    return words.silence;
+  }
   if (why.code === 'code_unknown') return i18n.t.sign.wrong;
   return coded(why.code);
 }

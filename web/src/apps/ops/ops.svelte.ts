@@ -10,6 +10,8 @@ class Ops {
   me = $state.raw<Me>();
   board = $state.raw<Board>();
   silent = $state(false);
+  /** The carrier has not heard that somebody logged out: its session still stands. */
+  unheard = $state(false);
 
   readonly acts = $derived(this.me?.role === 'dispatcher' || this.me?.role === 'lead');
   readonly leads = $derived(this.me?.role === 'lead');
@@ -18,7 +20,7 @@ class Ops {
     try {
       this.enter(await readMe());
     } catch (error) {
-      if (!(error instanceof Problem) && !(error instanceof Silence)) throw error;
+      if (!(error instanceof Problem) && !(error instanceof Silence)) console.warn(error);
       this.state = 'out';
     }
     setInterval(() => document.visibilityState === 'visible' && void this.read(), READ_EVERY_MS);
@@ -26,18 +28,21 @@ class Ops {
   }
   enter(me: Me): void {
     this.me = me;
+    this.unheard = false;
     this.state = 'in';
     void this.read();
   }
   async read(): Promise<void> {
     if (this.state !== 'in') return;
     try {
-      this.board = await readBoard();
+      const board = await readBoard();
+      // Somebody may have logged out meanwhile.
+      if (this.state !== 'in') return;
+      this.board = board;
       this.silent = false;
     } catch (error) {
       if (error instanceof Problem && error.status === 401) this.leave();
-      else if (error instanceof Problem || error instanceof Silence) this.silent = true;
-      else throw error;
+      else this.silent = true;
     }
   }
   private leave(): void {
@@ -46,8 +51,14 @@ class Ops {
     this.me = undefined;
   }
   async logOut(): Promise<void> {
-    answered(await api.DELETE('/v1/session'));
+    // First what is here, so that it goes without a network, too.
     this.leave();
+    try {
+      answered(await api.DELETE('/v1/session'));
+      this.unheard = false;
+    } catch (error) {
+      this.unheard = !(error instanceof Problem && error.status === 401);
+    }
   }
   courier(id: string | null | undefined): string | undefined {
     return this.board?.couriers.find((c) => c.courier === id)?.name;

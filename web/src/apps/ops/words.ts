@@ -6,7 +6,11 @@ import { i18n } from './i18n';
 export function said(why: unknown): string {
   const { other, ...known } = i18n.t.error;
   if (why instanceof Silence) return known.silence;
-  if (!(why instanceof Problem)) throw why;
+  // Whatever else it was: nobody has answered, and the page goes on.
+  if (!(why instanceof Problem)) {
+    console.warn(why);
+    return known.silence;
+  }
   return (known as Record<string, string>)[why.code] ?? other(why.code);
 }
 /** What the gateway said last: its code is a word of the catalogue, or stands for itself. */

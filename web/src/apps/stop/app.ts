@@ -14,4 +14,5 @@ export async function begin(root: HTMLElement): Promise<void> {
   mount(App, { target: root });
   // A new release is taken when the page is opened the next time, never in the middle of a stop.
   void registerServiceWorker();
+  if (!location.pathname.startsWith('/s/')) void import('./core/run').then((run) => run.sendWhatWaits(), () => undefined);
 }

@@ -215,12 +215,15 @@ export function needsHand(a: Attempt): boolean {
   return a.alarm !== null && !proved;
 }
 
-export type NotYet = 'no_place' | 'no_fix' | 'old_fix' | 'too_far' | 'not_scanned' | 'offline' | 'window_over' | 'asking';
+export type NotYet = 'no_place' | 'no_fix' | 'old_fix' | 'too_far' | 'not_scanned' | 'offline' | 'asking';
+/** By this phone's clock the time is over. Phones' clocks are wrong: it is said, and the keyholder decides. */
+export function seemsOver(s: State, nowMs: number): boolean {
+  return nowMs >= s.windowEndMs;
+}
 /** Why *Open* cannot be pressed; null when it can. */
 export function notYet(s: State, nowMs: number): NotYet | null {
   if (s.asking) return 'asking';
   if (!s.place) return 'no_place';
-  if (nowMs >= s.windowEndMs) return 'window_over';
   if (!s.online) return 'offline';
   if (s.scanned.length === 0) return 'not_scanned';
   const way = wayOf(s);
@@ -259,6 +262,11 @@ export function missing(s: State): readonly Parcel[] {
     if (at >= 0) left.splice(at, 1);
     return at < 0;
   });
+}
+
+/** Whether the courier is asked about the handle: after the photo, and at once where there can be none. */
+export function mayHandle(s: State, canPhotograph: boolean): boolean {
+  return !canPhotograph || s.photo !== 'none' || s.trouble?.act === 'photo';
 }
 
 // ---- what happens ----------------------------------------------------------------------------------------------------
@@ -418,7 +426,8 @@ function closing(s: State, e: Event, nowMs: number): Step {
       return s.attempt ? close({ ...s, shutAtMs: nowMs, lid: null }, false, nowMs) : [s, []];
     case 'handle':
       // A handle that gives is no lie: it is said by locking again.
-      if (!s.attempt) return [s, []];
+      // While a photo is being sealed nobody knows its name yet; the close would go without it.
+      if (!s.attempt || s.photo === 'sealing') return [s, []];
       return e.held ? close({ ...s, handleHeld: true }, true, nowMs) : ask({ ...s, handleHeld: false }, 'lock', { do: 'lock' }, nowMs);
     case 'close_queued':
       return [{ ...s, asking: null, closeQueued: true }, []];

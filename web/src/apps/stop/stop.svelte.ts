@@ -19,6 +19,12 @@ export class StopPage {
   nowMs = $state(Date.now());
   /** Pieces of evidence that wait for a network. */
   waiting = $state(0);
+  /** The owner's key for photos is known: with the place, or kept with the attempt. */
+  knowsOwner = $state(false);
+  /** The camera was refused, or there is none. */
+  noCamera = $state(false);
+  /** Pieces that were refused for good. */
+  refused = $state(0);
   /** Stops left before, which call the courier back. */
   behind = $state.raw<Behind[]>([]);
   screen = $derived(this.state ? screenOf(this.state) : 'start');
@@ -56,21 +62,30 @@ export class StopPage {
     addEventListener('online', network);
     addEventListener('offline', network);
     this.stops.push(() => clearInterval(clock), () => removeEventListener('online', network), () => removeEventListener('offline', network));
-    if (this.fragment) void this.begin(this.fragment);
+    if (this.fragment) void this.begin(this.fragment).catch((why: unknown) => this.broken(why));
     return () => [...this.senses.splice(0), ...this.stops.splice(0)].forEach((stop) => stop());
+  }
+  /** A part of the page that does not come, or anything nobody thought of: said, with a button. */
+  private broken(why: unknown): void {
+    console.warn(why);
+    this.code = 'silence';
+    this.begun = 'failed';
   }
   private async begin(fragment: Fragment): Promise<void> {
     const { start, lookBehind } = await import('./core/run');
     const look = async (): Promise<void> => void (this.behind = await lookBehind(this.state?.over ? '' : this.delivery));
-    const looking = setInterval(() => void look(), 15_000);
+    const looked = (): void => void look().catch(() => undefined);
+    const looking = setInterval(looked, 15_000);
     this.stops.push(() => clearInterval(looking));
-    void look();
+    looked();
     const begun = await start(this.delivery, fragment, (e) => this.dispatch(e), () => this.state);
     if (begun.is === 'failed') this.code = begun.code;
     if (begun.is === 'ready') {
       this.runner = begun.runner;
       this.lengthMs = begun.lengthMs;
       this.runner.onWaiting = (count) => (this.waiting = count);
+      this.runner.onOwner = (known) => (this.knowsOwner = known);
+      this.runner.onRefused = () => (this.refused += 1);
       this.state = begin(fragment.parcels, begun.put, begun.take, begun.windowEndMs, navigator.onLine);
       this.senseWhere();
       void this.stayAwake();
@@ -86,8 +101,21 @@ export class StopPage {
   }
   /** A screen that goes dark in the rain is no help. */
   private async stayAwake(): Promise<void> {
-    const lock = await navigator.wakeLock?.request('screen').catch(() => null);
-    if (lock) this.senses.push(() => void lock.release());
+    let lock: WakeLockSentinel | null | undefined;
+    let over = false;
+    // The browser takes it away when another app is in front; it is asked for again when the page is back.
+    const ask = async (): Promise<void> => {
+      if (over || document.visibilityState !== 'visible') return;
+      lock = await navigator.wakeLock?.request('screen').catch(() => null);
+      if (over) void lock?.release();
+    };
+    document.addEventListener('visibilitychange', ask);
+    this.senses.push(() => {
+      over = true;
+      document.removeEventListener('visibilitychange', ask);
+      void lock?.release();
+    });
+    await ask();
   }
 
   dispatch(e: Event): void {

@@ -48,7 +48,7 @@ export function createApi<Paths extends object>(options: Options = {}): Client<P
     baseUrl: options.origin ?? globalThis.location?.origin ?? '',
     fetch: async (request) => {
       try {
-        return await (options.fetch ?? fetch)(request);
+        return await whole(await (options.fetch ?? fetch)(request));
       } catch (error) {
         if ((error as Error).name === 'AbortError') throw error;
         throw new Silence('no answer');
@@ -67,6 +67,14 @@ export function createApi<Paths extends object>(options: Options = {}): Client<P
     },
   });
   return client;
+}
+
+/** The answer with its body read: one that is cut off throws here, and so does a page that a network puts in its place. */
+async function whole(response: Response): Promise<Response> {
+  const text = await response.text();
+  if (text !== '') JSON.parse(text);
+  const { status, statusText, headers } = response;
+  return new Response(text === '' ? null : text, { status, statusText, headers });
 }
 
 interface Answer<Data> {

@@ -11,6 +11,8 @@ export interface Watched {
   readonly delivery: string;
   readonly text?: string;
   readonly sinceMs: number;
+  /** The owner's public key for photos of this delivery: it seals, and opens nothing. */
+  readonly seal?: string;
 }
 interface Schema extends DBSchema {
   device: { key: string; value: unknown };
@@ -34,6 +36,10 @@ export function shelf<T>(): Shelf<T> {
   return {
     all: async () => (await (await database()).getAll('outbox')) as Piece<T>[],
     put: async (piece) => void (await (await database()).put('outbox', piece)),
-    remove: async (key) => (await database()).delete('outbox', key),
+    remove: async (key, atMs) => {
+      const transaction = (await database()).transaction('outbox', 'readwrite');
+      if ((await transaction.store.get(key))?.atMs === atMs) await transaction.store.delete(key);
+      await transaction.done;
+    },
   };
 }

@@ -11,7 +11,8 @@ export interface Piece<T> {
 export interface Shelf<T> {
   all(): Promise<Piece<T>[]>;
   put(piece: Piece<T>): Promise<void>;
-  remove(key: string): Promise<void>;
+  /** Only that very piece: one that has taken its place meanwhile stays. */
+  remove(key: string, atMs: number): Promise<void>;
 }
 /** How sending went: done, refused for good, or not now. */
 export type Sent = 'done' | 'refused' | 'later';
@@ -22,17 +23,36 @@ const KEPT_MS = 7 * 86_400_000;
 export class Outbox<T> {
   private readonly shelf: Shelf<T>;
   private readonly send: (content: T) => Promise<Sent>;
+  private readonly isUrgent: (content: T) => boolean;
   private running: Promise<number> | null = null;
+  /** Pieces that are on their way: nobody else sends them at the same time. */
+  private readonly going = new Set<string>();
+  /** A piece that was refused for good is gone; somebody should know. */
+  onRefused: (content: T) => void = () => {};
 
-  constructor(shelf: Shelf<T>, send: (content: T) => Promise<Sent>) {
+  /** `isUrgent`: goes before all others, however old they are. */
+  constructor(shelf: Shelf<T>, send: (content: T) => Promise<Sent>, isUrgent: (content: T) => boolean = () => false) {
     this.shelf = shelf;
     this.send = send;
+    this.isUrgent = isUrgent;
   }
   /** Keeps a piece; the same key again takes its place. */
   async keep(key: string, content: T, nowMs: number): Promise<void> {
     await this.shelf.put({ key, atMs: nowMs, content });
   }
-  /** Sends what waits, oldest first, until nothing is left or the network is gone again. Returns how many wait. */
+  /**
+   * Keeps a piece first, then sends it: a page that is ended in between loses nothing. Throws only where the piece is neither
+   * sent nor kept.
+   */
+  async post(key: string, content: T, nowMs: number, send: (content: T) => Promise<Sent> = this.send): Promise<Sent> {
+    const piece = { key, atMs: nowMs, content };
+    const lost = await this.shelf.put(piece).then(() => null, (why: unknown) => ({ why }));
+    const sent = await this.deliver(piece, send);
+    if (lost && sent === 'later') throw lost.why;
+    return sent;
+  }
+  /** Sends what waits: what is urgent first, then the oldest. One that does not get through keeps no other back. Returns how
+   * many wait. */
   replay(nowMs: number): Promise<number> {
     this.running ??= this.run(nowMs).finally(() => {
       this.running = null;
@@ -43,14 +63,29 @@ export class Outbox<T> {
     return (await this.shelf.all()).length;
   }
   private async run(nowMs: number): Promise<number> {
-    const pieces = (await this.shelf.all()).sort((a, b) => a.atMs - b.atMs || (a.key < b.key ? -1 : 1));
-    let left = pieces.length;
-    for (const piece of pieces) {
-      const sent = nowMs - piece.atMs > KEPT_MS ? 'refused' : await this.send(piece.content);
-      if (sent === 'later') return left;
-      await this.shelf.remove(piece.key);
-      left--;
+    const tried = new Set<string>();
+    // Looked at anew after each piece: what was kept meanwhile may be more urgent than what is left.
+    for (;;) {
+      const left = (await this.shelf.all()).filter((p) => !tried.has(nameOf(p)) && !this.going.has(nameOf(p)));
+      const piece = left.sort((a, b) => this.rank(a) - this.rank(b) || a.atMs - b.atMs || (a.key < b.key ? -1 : 1))[0];
+      if (!piece) return this.waiting();
+      tried.add(nameOf(piece));
+      if (nowMs - piece.atMs > KEPT_MS) await this.shelf.remove(piece.key, piece.atMs);
+      else if ((await this.deliver(piece, this.send)) === 'refused') this.onRefused(piece.content);
     }
-    return left;
+  }
+  private rank(piece: Piece<T>): number {
+    return this.isUrgent(piece.content) ? 0 : 1;
+  }
+  private async deliver(piece: Piece<T>, send: (content: T) => Promise<Sent>): Promise<Sent> {
+    this.going.add(nameOf(piece));
+    try {
+      const sent = await send(piece.content);
+      if (sent !== 'later') await this.shelf.remove(piece.key, piece.atMs);
+      return sent;
+    } finally {
+      this.going.delete(nameOf(piece));
+    }
   }
 }
+const nameOf = (piece: Piece<unknown>): string => `${piece.atMs} ${piece.key}`;

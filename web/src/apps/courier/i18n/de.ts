@@ -16,6 +16,11 @@ const de: Catalogue = {
     form: 'Ein Code hat 43 Zeichen. Kopiere ihn ganz.',
   },
   out: 'Abmelden',
+  leaving: {
+    waits: (count) => n(count, { one: '# Nachricht ist noch nicht gesendet und ginge verloren. Trotzdem abmelden?', other: '# Nachrichten sind noch nicht gesendet und gingen verloren. Trotzdem abmelden?' }),
+    unheard: 'Von der Route ist nichts mehr auf diesem Telefon, aber der Zusteller hat von der Abmeldung nichts gehört.',
+    again: 'Noch einmal sagen',
+  },
   shift: {
     off: 'Du bist nicht im Dienst.',
     begin: 'Schicht beginnen',

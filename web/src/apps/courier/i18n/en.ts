@@ -15,6 +15,11 @@ const en = {
     form: 'A code has 43 characters. Copy it whole.',
   },
   out: 'Log out',
+  leaving: {
+    waits: (count: number) => n(count, { one: '# message was not sent yet and would be lost. Log out all the same?', other: '# messages were not sent yet and would be lost. Log out all the same?' }),
+    unheard: 'Nothing of the route is on this phone any more, but the carrier did not hear that you logged out.',
+    again: 'Tell it again',
+  },
   shift: {
     off: 'You are not on shift.',
     begin: 'Begin the shift',

@@ -16,6 +16,11 @@ const es: Catalogue = {
     form: 'Un código tiene 43 caracteres. Cópialo entero.',
   },
   out: 'Salir',
+  leaving: {
+    waits: (count) => n(count, { one: '# mensaje aún no se ha enviado y se perdería. ¿Cerrar la sesión de todos modos?', other: '# mensajes aún no se han enviado y se perderían. ¿Cerrar la sesión de todos modos?' }),
+    unheard: 'En este teléfono ya no queda nada de la ruta, pero el transportista no se ha enterado de que has cerrado la sesión.',
+    again: 'Decirlo otra vez',
+  },
   shift: {
     off: 'No estás de turno.',
     begin: 'Empezar el turno',

@@ -7,6 +7,8 @@ const de: Catalogue = {
   title: 'Parcelshelf Leitstelle',
   nav: { label: 'Seiten', board: 'Übersicht', couriers: 'Zusteller', people: 'Personen' },
   out: 'Abmelden',
+  unheard: 'Hier bist du abgemeldet, aber der Zusteller hat nichts davon gehört: seine Sitzung besteht noch.',
+  unheardAgain: 'Noch einmal sagen',
   role: { viewer: 'Ansicht', dispatcher: 'Disposition', lead: 'Leitung' },
   roleHint: {
     viewer: 'Sieht Übersichten und Verläufe',

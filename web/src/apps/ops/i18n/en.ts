@@ -6,6 +6,8 @@ const en = {
   title: 'Parcelshelf operations',
   nav: { label: 'Pages', board: 'Board', couriers: 'Couriers', people: 'People' },
   out: 'Log out',
+  unheard: 'You are logged out here, but the carrier did not hear it: its session still stands.',
+  unheardAgain: 'Tell it again',
   role: { viewer: 'Viewer', dispatcher: 'Dispatcher', lead: 'Lead' } as Record<string, string>,
   roleHint: {
     viewer: 'Sees boards and timelines',

@@ -7,6 +7,8 @@ const es: Catalogue = {
   title: 'Parcelshelf operaciones',
   nav: { label: 'Páginas', board: 'Panel', couriers: 'Repartidores', people: 'Personas' },
   out: 'Salir',
+  unheard: 'Aquí la sesión está cerrada, pero el transportista no se ha enterado: la suya sigue abierta.',
+  unheardAgain: 'Decirlo otra vez',
   role: { viewer: 'Consulta', dispatcher: 'Central', lead: 'Responsable' },
   roleHint: {
     viewer: 'Ve paneles e historiales',

@@ -8,11 +8,11 @@ import type { Place, Position } from '$lib/protocol/content';
 import { sha256, type Hash } from '$lib/protocol/hash';
 import { labelHash, normaliseLabel } from '$lib/protocol/label';
 import { Refused } from '$lib/protocol/refused';
-import type { SealPublicKey } from '$lib/protocol/sealkey';
+import { SealPublicKey } from '$lib/protocol/sealkey';
 import type { Fragment } from '../fragment';
 import { needsHand, type Attempt, type Effect, type Event, type State, type Trouble } from '../machine';
 import { loadDevice, type Device } from './device';
-import { attemptOf, fetchKeys, leavePhoto, Problem, Session, Silence, type CloseSaid } from './session';
+import { attemptOf, fetchKeys, leavePhoto, lookAt, Problem, Session, Silence, type CloseSaid } from './session';
 
 /** Evidence that waits: sealed, or codes. */
 type Evidence =
@@ -37,9 +37,10 @@ export function failureOf(error: unknown): { code: string; passing: boolean } {
     const condition = error.body.condition;
     return { code: typeof condition === 'string' ? condition : error.code, passing: error.status >= 500 || error.status === 429 };
   }
-  if (error instanceof Silence) return { code: 'silence', passing: true };
   if (error instanceof Refused) return { code: error.code, passing: false };
-  throw error;
+  // Anything else is no answer either: a disk that fails, a part of the page that does not load. The page goes on.
+  if (!(error instanceof Silence)) console.warn(error);
+  return { code: 'silence', passing: true };
 }
 
 /** Looks at device, link and keys. Nothing is asked about the place yet. */
@@ -74,7 +75,6 @@ export class Runner {
   private readonly stateOf: () => State | null;
   private readonly outbox: Outbox<Evidence>;
   private following: string | null = null;
-  private replaying: ReturnType<typeof setInterval> | null;
   private wiped = false;
   private owner: SealPublicKey | null = null;
 
@@ -85,8 +85,10 @@ export class Runner {
     this.text = fragment.text;
     this.dispatch = dispatch;
     this.stateOf = stateOf;
-    this.outbox = new Outbox<Evidence>(shelf<Evidence>(), (piece) => this.sendEvidence(piece));
-    this.replaying = setInterval(() => void this.replay(), REPLAY_EVERY_MS);
+    this.outbox = evidence((piece) => this.sendEvidence(piece));
+    this.outbox.onRefused = () => this.onRefused();
+    // What waits is sealed, or codes: sending it goes on when the stop is over.
+    sendFromHere(() => void this.replay());
     void this.replay();
   }
 
@@ -110,11 +112,16 @@ export class Runner {
     }
   }
   async replay(): Promise<void> {
-    const left = await this.outbox.replay(Date.now());
-    this.onWaiting(left);
+    // A disk that cannot be read is looked at again the next time.
+    const left = await this.outbox.replay(Date.now()).catch(() => null);
+    if (left !== null) this.onWaiting(left);
   }
   /** Set by the page: how many pieces of evidence wait. */
   onWaiting: (count: number) => void = () => {};
+  /** Set by the page: whether photos can be sealed to the owner. */
+  onOwner: (known: boolean) => void = () => {};
+  /** Set by the page: a piece of evidence was refused for good. */
+  onRefused: () => void = () => {};
 
   run(effect: Effect): void {
     if (this.wiped) return;
@@ -147,7 +154,7 @@ export class Runner {
       case 'follow':
         return void this.follow(effect.attempt, effect.after, effect.inMs);
       case 'watch':
-        return void this.watch(effect.attempt);
+        return void this.watch(effect.attempt).catch(failureOf);
       case 'buzz':
         return void navigator.vibrate?.([...BUZZ[effect.kind]]);
       case 'wipe':
@@ -176,14 +183,15 @@ export class Runner {
       news = { is: 'news', attempt: await this.session.attempt(id, after) };
     } catch (error) {
       news = { is: 'failed', act: 'follow', ...failureOf(error) };
+    } finally {
+      this.following = null;
     }
-    this.following = null;
     if (!this.wiped) this.dispatch(news);
   }
 
   // ---- evidence --------------------------------------------------------------------------------------------------
 
-  /** Seals a photo to the owner and leaves it at the front, or keeps it until there is a network. */
+  /** Seals a photo to the owner, keeps it, and leaves it at the front as soon as there is a network. */
   async photograph(jpeg: Bytes): Promise<void> {
     const attempt = this.stateOf()?.attempt;
     if (!attempt || !this.owner) return;
@@ -191,54 +199,61 @@ export class Runner {
     try {
       const box = await this.session.sealPhoto(this.owner, jpeg);
       const [hash, photo, { delivery }] = [sha256(box), b64(box), this.session];
-      const sent = await this.sendEvidence({ kind: 'photo', delivery, attempt: attempt.id, photo });
+      const sent = await this.post(`photo:${hash}`, { kind: 'photo', delivery, attempt: attempt.id, photo });
       if (sent === 'refused') throw new Refused('photo_refused');
-      if (sent === 'later') await this.keep(`photo:${hash}`, { kind: 'photo', delivery, attempt: attempt.id, photo });
       this.dispatch({ is: 'photo_kept', hash, queued: sent === 'later' });
     } catch (error) {
       this.dispatch({ is: 'failed', act: 'photo', ...failureOf(error) });
     }
   }
   private async close(said: CloseSaid): Promise<void> {
+    const { delivery, link } = this.session;
+    let happened: Event = { is: 'close_queued' };
+    const say = async (): Promise<Sent> => {
+      try {
+        happened = { is: 'news', attempt: await this.session.close(this.at(), said) };
+        return 'done';
+      } catch (error) {
+        const failure = failureOf(error);
+        if (failure.passing) return 'later';
+        happened = { is: 'failed', act: 'close', ...failure };
+        return 'refused';
+      }
+    };
     try {
-      this.dispatch({ is: 'news', attempt: await this.session.close(this.at(), said) });
+      await this.post(`close:${delivery}`, { kind: 'close', delivery, link, said }, say);
     } catch (error) {
-      const failure = failureOf(error);
-      if (!failure.passing) return this.dispatch({ is: 'failed', act: 'close', ...failure });
-      const { delivery, link } = this.session;
-      await this.keep(`close:${delivery}`, { kind: 'close', delivery, link, said });
-      this.dispatch({ is: 'close_queued' });
+      // Neither said nor kept: the courier says it again.
+      happened = { is: 'failed', act: 'close', ...failureOf(error) };
     }
+    this.dispatch(happened);
   }
   /** That the courier has left is evidence like any other; nobody waits for it. */
   private async finish(said: CloseSaid): Promise<void> {
     const { delivery, link } = this.session;
-    const piece: Evidence = { kind: 'close', delivery, link, said };
-    if ((await this.sendEvidence(piece)) === 'later') await this.keep(`done:${delivery}`, piece);
+    await this.post(`done:${delivery}`, { kind: 'close', delivery, link, said });
   }
-  private async keep(key: string, piece: Evidence): Promise<void> {
-    await this.outbox.keep(key, piece, Date.now());
-    this.onWaiting(await this.outbox.waiting());
+  /** Kept first, then sent. */
+  private async post(key: string, piece: Evidence, say?: () => Promise<Sent>): Promise<Sent> {
+    const sent = await this.outbox.post(key, piece, Date.now(), say);
+    if (sent === 'later') this.onWaiting(await this.outbox.waiting().catch(() => 0));
+    return sent;
   }
-  private async sendEvidence(piece: Evidence): Promise<Sent> {
-    try {
-      if (piece.kind === 'photo') {
-        await leavePhoto(piece.delivery, piece.attempt, piece.photo);
-      } else {
-        const keys = await fetchKeys(this.device.pin);
-        await new Session(this.device, keys, piece.delivery, piece.link).close(this.at(), piece.said);
-      }
-      return 'done';
-    } catch (error) {
-      return failureOf(error).passing ? 'later' : 'refused';
-    }
+  private sendEvidence(piece: Evidence): Promise<Sent> {
+    return sendPiece(this.device, this.at(), piece);
   }
 
   // ---- the end ---------------------------------------------------------------------------------------------------
 
   private async watch(attempt: string): Promise<void> {
     const db = await database();
-    await db.put('watched', { attempt, delivery: this.session.delivery, text: this.text, sinceMs: Date.now() });
+    // A page that was loaded anew has no place any more; what seals photos to the owner stays with the attempt.
+    const before = await db.get('watched', attempt);
+    if (this.wiped) return;
+    this.owner ??= before?.seal ? SealPublicKey.parse(before.seal) : null;
+    this.onOwner(this.owner !== null);
+    const seal = this.owner ? { seal: this.owner.text } : {};
+    await db.put('watched', { attempt, delivery: this.session.delivery, text: this.text, sinceMs: Date.now(), ...seal });
   }
   /** Nothing of this stop stays in memory; the address with its link goes from the history, too. */
   private wipe(): void {
@@ -246,17 +261,59 @@ export class Runner {
     this.owner = null;
     this.text = '';
     this.salt.fill(0);
-    if (this.replaying) clearInterval(this.replaying);
     // A list of stops keeps its own address.
     if (location.pathname.startsWith('/s/')) history.replaceState({}, '', '/');
   }
+}
+
+// ---- evidence of any stop --------------------------------------------------------------------------------------------
+
+/** That a lid is shut ends an alarm; it waits behind no photo. */
+function evidence(send: (piece: Evidence) => Promise<Sent>): Outbox<Evidence> {
+  return new Outbox<Evidence>(shelf<Evidence>(), send, (piece) => piece.kind === 'close');
+}
+/** One piece, over a nonce of its own. */
+async function sendPiece(device: Device, at: Position, piece: Evidence): Promise<Sent> {
+  try {
+    if (piece.kind === 'photo') {
+      await leavePhoto(piece.delivery, piece.attempt, piece.photo);
+    } else {
+      const keys = await fetchKeys(device.pin);
+      await new Session(device, keys, piece.delivery, piece.link).close(at, piece.said);
+    }
+    return 'done';
+  } catch (error) {
+    return mayPass(error) ? 'later' : 'refused';
+  }
+}
+/** A piece is sent with a fresh nonce each time: that one was too old, or came too soon, says nothing of the next. */
+function mayPass(error: unknown): boolean {
+  const late = error instanceof Problem && (error.status === 408 || error.status === 425 || error.code === 'nonce_expired');
+  return late || failureOf(error).passing;
+}
+let sending: ReturnType<typeof setInterval> | undefined;
+/** One timer for a page, whatever stops it has shown. */
+function sendFromHere(again: () => void): void {
+  clearInterval(sending);
+  sending = setInterval(again, REPLAY_EVERY_MS);
+}
+/** On a page without a stop: what the last one left is sent from here, too. */
+export function sendWhatWaits(): void {
+  const box = evidence(async (piece) => {
+    const device = await loadDevice();
+    return device?.pin ? sendPiece(device, NOWHERE, piece) : 'later';
+  });
+  const again = (): void => void box.replay(Date.now()).catch(() => undefined);
+  sendFromHere(again);
+  addEventListener('online', again);
+  again();
 }
 
 /** The attempt of this stop, if the page was loaded anew while something is open. */
 async function livingAttempt(delivery: string): Promise<string | null> {
   const kept = (await (await database()).getAll('watched')).filter((w) => w.delivery === delivery);
   for (const { attempt } of kept.sort((a, b) => b.sinceMs - a.sinceMs)) {
-    const response = await fetch(`/v1/attempts/${attempt}`, { cache: 'no-store', redirect: 'error' }).catch(() => null);
+    const response = await lookAt(attempt).catch(() => null);
     if (!response?.ok) continue;
     const now = attemptOf((await response.json()) as Record<string, unknown>);
     if (!now.ended && now.state !== 'did_not_happen') return attempt;
@@ -278,7 +335,7 @@ export async function lookBehind(here: string): Promise<Behind[]> {
     if (watched.delivery === here) continue;
     let now: Attempt;
     try {
-      const response = await fetch(`/v1/attempts/${watched.attempt}`, { cache: 'no-store', redirect: 'error' });
+      const response = await lookAt(watched.attempt);
       if (response.status === 404) await db.delete('watched', watched.attempt);
       if (!response.ok) continue;
       now = attemptOf((await response.json()) as Record<string, unknown>);

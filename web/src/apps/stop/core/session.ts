@@ -18,6 +18,8 @@ import { untilAnswered } from './again';
 import type { Device, Pin } from './device';
 
 const ANSWER_WITHIN_MS = 15_000;
+/** 0.7 MB over the uplink of a basement takes its time. */
+const PHOTO_WITHIN_MS = 90_000;
 const FOLLOW_WITHIN_MS = 30_000;
 
 export { Problem, Silence };
@@ -36,8 +38,9 @@ export interface CloseSaid {
 }
 
 /** Exact bytes out, JSON in; a [`Problem`] or [`Silence`] otherwise. */
-async function send(prepared: Prepared): Promise<Record<string, unknown>> {
+async function send(prepared: Prepared, withinMs = ANSWER_WITHIN_MS): Promise<Record<string, unknown>> {
   let response: Response;
+  let body: Record<string, unknown>;
   try {
     response = await fetch(prepared.path, {
       method: 'POST',
@@ -46,12 +49,13 @@ async function send(prepared: Prepared): Promise<Record<string, unknown>> {
       cache: 'no-store',
       redirect: 'error',
       referrerPolicy: 'no-referrer',
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+      signal: AbortSignal.timeout(withinMs),
     });
+    // What is no JSON was said by something on the way: nobody answered.
+    body = (await response.json()) as Record<string, unknown>;
   } catch {
     throw new Silence('no answer');
   }
-  const body = (await response.json().catch(() => ({}))) as Record<string, unknown>;
   if (response.ok) return body;
   const code = typeof body.code === 'string' ? body.code : `http_${response.status}`;
   const retry = typeof body.retry_after_s === 'number' ? body.retry_after_s : undefined;
@@ -80,17 +84,23 @@ export function attemptOf(body: Record<string, unknown>): Attempt {
   };
 }
 
+/** An attempt as it stands now; nobody waits for news here. */
+export function lookAt(attempt: string): Promise<Response> {
+  const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
+  return fetch(`/v1/attempts/${attempt}`, { cache: 'no-store', redirect: 'error', signal });
+}
+
 /** The keyholder's published keys, signed by the pinned log key. */
 export async function fetchKeys(pin: Pin | null): Promise<KeysClaims & { jws: string }> {
   const api = createApi<GatewayPaths>();
-  const { keys } = answered(await api.GET('/v1/keys', {}));
+  const { keys } = answered(await api.GET('/v1/keys', { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) }));
   const { peekLog } = await import('$lib/protocol/keys');
   const log = pin?.log ?? peekLog(keys);
   const iss = pin?.iss ?? (await issuerOf());
   return { ...(await verifyKeys(keys, log, iss, used(Date.now()))).claims, jws: keys };
 }
 async function issuerOf(): Promise<string> {
-  const response = await fetch('/.well-known/parcelshelf', { cache: 'no-store', redirect: 'error' });
+  const response = await fetch('/.well-known/parcelshelf', { cache: 'no-store', redirect: 'error', signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
   const body = (await response.json()) as { aud?: unknown };
   return String(body.aud);
 }
@@ -114,7 +124,8 @@ export class Session {
   private async nonce(act: Action): Promise<string> {
     const params = { path: { delivery: this.delivery } };
     const body = { device: this.device.thumbprint, act, ath: sha256(this.link) };
-    return answered(await this.api.POST('/v1/stops/{delivery}/nonces', { params, body })).nonce;
+    const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
+    return answered(await this.api.POST('/v1/stops/{delivery}/nonces', { params, body, signal })).nonce;
   }
   /** The phone's position with the nonce, sealed to the keyholder: nobody on the way can read or replay it. */
   private async phone(at: Position, nonce: string): Promise<string> {
@@ -180,5 +191,6 @@ export class Session {
 
 /** Leaves a sealed photo at the front, which cannot read it. The same one again changes nothing. */
 export async function leavePhoto(delivery: string, attempt: string, photo: string): Promise<void> {
-  await send({ path: `/v1/stops/${delivery}/photos`, headers: {}, body: utf8(JSON.stringify({ attempt, photo })) });
+  const body = utf8(JSON.stringify({ attempt, photo }));
+  await send({ path: `/v1/stops/${delivery}/photos`, headers: {}, body }, PHOTO_WITHIN_MS);
 }

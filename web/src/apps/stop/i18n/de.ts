@@ -12,6 +12,7 @@ const de: Catalogue = {
   bar: {
     offline: 'Kein Netz',
     waiting: (count) => n(count, { one: '# Notiz wartet auf Netz', other: '# Notizen warten auf Netz' }),
+    refused: (count) => n(count, { one: '# Notiz wurde abgelehnt. Sagen Sie es der Disposition.', other: '# Notizen wurden abgelehnt. Sag es der Disposition.' }),
     badge: 'Ausweis',
     problem: 'Problem',
   },
@@ -100,7 +101,7 @@ const de: Catalogue = {
     too_far: (distance) => `Gehen Sie näher: es öffnet ab etwa 75 m. Sie sind ${distance} entfernt.`,
     not_scanned: 'Scannen Sie zuerst ein Paket für dieses Auto.',
     offline: 'Kein Netz. Treten Sie auf die Straße; es öffnet nur mit Netz.',
-    window_over: 'Die Zeit für diesen Halt ist vorbei. Wählen Sie den Ersatzweg.',
+    window_over: 'Nach der Uhr dieses Telefons ist die Zeit für diesen Halt vorbei.',
     asking: 'Einen Moment…',
   },
   map: {
@@ -322,6 +323,9 @@ const de: Catalogue = {
     native: 'Seine Schlüssel lassen sich aus diesem Browser nicht herausnehmen.',
     plain: 'Dieser Browser hält den Schlüssel zum Lesen nur in seinem eigenen Speicher. Ein neuerer hält ihn sicherer.',
     anew: 'Neu anmelden',
+    anew_text: 'Die Schlüssel dieses Telefons werden gelöscht: Es öffnet keinen Halt, bis ein Depot es wieder angemeldet hat.',
+    anew_keep: 'Schlüssel behalten',
+    anew_yes: 'Schlüssel löschen und neu anmelden',
     failed: (code) => `Die Schlüssel des Gateways waren nicht lesbar (${code}).`,
   },
 };

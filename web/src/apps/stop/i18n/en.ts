@@ -11,6 +11,7 @@ const en = {
   bar: {
     offline: 'No signal',
     waiting: (count: number) => n(count, { one: '# note waits for signal', other: '# notes wait for signal' }),
+    refused: (count: number) => n(count, { one: '# note was refused. Tell your dispatcher.', other: '# notes were refused. Tell your dispatcher.' }),
     badge: 'Badge',
     problem: 'Problem',
   },
@@ -99,7 +100,7 @@ const en = {
     too_far: (distance: string) => `Go closer: it opens from about 75 m. You are ${distance} away.`,
     not_scanned: 'Scan a parcel for this car first.',
     offline: 'No signal. Step to the street; it opens only with signal.',
-    window_over: 'The time for this stop is over. Choose the fallback.',
+    window_over: 'By this phone’s clock the time for this stop is over.',
     asking: 'One moment…',
   },
   map: {
@@ -317,6 +318,9 @@ const en = {
     native: 'Its keys cannot be taken out of this browser.',
     plain: 'This browser keeps the opening key in its own storage only. A newer browser keeps it safer.',
     anew: 'Enrol anew',
+    anew_text: 'This phone’s keys are deleted: it opens no stop until a depot has enrolled it again.',
+    anew_keep: 'Keep the keys',
+    anew_yes: 'Delete the keys and enrol anew',
     failed: (code: string) => `The gateway’s keys could not be read (${code}).`,
   },
 };

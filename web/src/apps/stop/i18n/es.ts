@@ -12,6 +12,7 @@ const es: Catalogue = {
   bar: {
     offline: 'Sin señal',
     waiting: (count) => n(count, { one: '# nota espera señal', other: '# notas esperan señal' }),
+    refused: (count) => n(count, { one: 'Se rechazó # nota. Dígaselo a la central.', other: 'Se rechazaron # notas. Díselo a la central.' }),
     badge: 'Acreditación',
     problem: 'Problema',
   },
@@ -100,7 +101,7 @@ const es: Catalogue = {
     too_far: (distance) => `Acérquese: se abre a unos 75 m. Está a ${distance}.`,
     not_scanned: 'Primero escanee un paquete para este coche.',
     offline: 'Sin señal. Salga a la calle; solo se abre con señal.',
-    window_over: 'El tiempo de esta parada ha terminado. Elija la alternativa.',
+    window_over: 'Según el reloj de este teléfono, el tiempo de esta parada ha pasado.',
     asking: 'Un momento…',
   },
   map: {
@@ -322,6 +323,9 @@ const es: Catalogue = {
     native: 'Sus claves no se pueden sacar de este navegador.',
     plain: 'Este navegador guarda la clave de lectura solo en su propio almacenamiento. Uno más nuevo la guarda mejor.',
     anew: 'Dar de alta de nuevo',
+    anew_text: 'Se borran las claves de este teléfono: no abrirá ninguna parada hasta que un depósito lo dé de alta de nuevo.',
+    anew_keep: 'Conservar las claves',
+    anew_yes: 'Borrar las claves y dar de alta de nuevo',
     failed: (code) => `No se pudieron leer las claves de la pasarela (${code}).`,
   },
 };

@@ -1,0 +1,178 @@
+// What the page does with a photo and a close while the network comes and goes: the runner itself, with a disk in memory.
+
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Piece } from '$lib/offline/outbox';
+import { SealPublicKey } from '$lib/protocol/sealkey';
+
+const disk = vi.hoisted(() => ({ pieces: new Map<string, unknown>(), watched: new Map<string, { attempt: string; seal?: string }>(), isBroken: false }));
+vi.mock('$lib/offline/db', () => ({
+  database: async () => {
+    if (disk.isBroken) throw new Error('no disk');
+    return {
+      get: async (_: string, key: string) => disk.watched.get(key),
+      put: async (_: string, value: { attempt: string }) => void disk.watched.set(value.attempt, value),
+    };
+  },
+  shelf: () => ({
+    all: async () => [...disk.pieces.values()],
+    put: async (piece: Piece<unknown>) => void disk.pieces.set(piece.key, piece),
+    remove: async (key: string, atMs: number) => void ((disk.pieces.get(key) as Piece<unknown> | undefined)?.atMs === atMs && disk.pieces.delete(key)),
+  }),
+}));
+const { fetchKeys, leavePhoto, lookAt, Problem, Session, Silence } = await import('../../../src/apps/stop/core/session');
+const { failureOf, Runner, start } = await import('../../../src/apps/stop/core/run');
+const { createApi } = await import('$lib/api');
+type Event = import('../../../src/apps/stop/machine').Event;
+
+const answer = (status: number, body: string): Response => new Response(body, { status });
+
+afterEach(() => vi.unstubAllGlobals());
+describe('a photo', () => {
+  beforeEach(() => disk.pieces.clear());
+
+  it('has a minute and a half to arrive', async () => {
+    const waits: number[] = [];
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => (waits.push(ms), new AbortController().signal));
+    vi.stubGlobal('fetch', async () => answer(201, '{"hash":"x"}'));
+    await leavePhoto('d', 'a', 'p');
+    timeout.mockRestore();
+    expect(waits).toEqual([90_000]);
+  });
+  it('has not arrived where a page came in place of the answer', async () => {
+    vi.stubGlobal('fetch', async () => answer(200, '<html>Welcome to the hotel</html>'));
+    await expect(leavePhoto('d', 'a', 'p')).rejects.toBeInstanceOf(Silence);
+  });
+  it('is refused by a problem only', async () => {
+    vi.stubGlobal('fetch', async () => answer(404, '{"code":"attempt_unknown"}'));
+    await expect(leavePhoto('d', 'a', 'p')).rejects.toBeInstanceOf(Problem);
+  });
+});
+
+describe('the runner', () => {
+  beforeEach(() => {
+    disk.pieces.clear();
+    vi.useFakeTimers();
+    vi.stubGlobal('history', { replaceState: () => undefined });
+    vi.stubGlobal('location', { pathname: '/', origin: 'https://stop.example' });
+  });
+  afterEach(() => vi.useRealTimers());
+
+  const ATTEMPT = { id: 'a', seq: 1, state: 'open' };
+  function runner(session: object): { runner: InstanceType<typeof Runner>; heard: Event[] } {
+    const heard: Event[] = [];
+    const made = new Runner(
+      { pin: null } as never,
+      { delivery: 'd', link: 'l', sealPhoto: async () => new Uint8Array([1, 2, 3]), ...session } as never,
+      Object.assign(new Uint8Array(2), { text: '', salt: '' }) as never,
+      (e) => heard.push(e),
+      () => ({ attempt: ATTEMPT, fix: null }) as never,
+    );
+    (made as unknown as { owner: object }).owner = {};
+    return { runner: made, heard };
+  }
+
+  it('keeps a photo before it is sent', async () => {
+    const onDisk: string[][] = [];
+    vi.stubGlobal('fetch', async () => (onDisk.push([...disk.pieces.keys()].map((k) => k.split(':')[0]!)), answer(201, '{}')));
+    const { runner: made, heard } = runner({});
+    await made.photograph(new Uint8Array(3));
+    expect(onDisk).toEqual([['photo']]);
+    expect(disk.pieces.size).toBe(0);
+    expect(heard.at(-1)).toMatchObject({ is: 'photo_kept', queued: false });
+  });
+  it('sends after the stop is over what could not be sent before', async () => {
+    let isUp = false;
+    vi.stubGlobal('fetch', async () => (isUp ? answer(201, '{}') : Promise.reject(new TypeError('offline'))));
+    const { runner: made, heard } = runner({});
+    await made.photograph(new Uint8Array(3));
+    expect(heard.at(-1)).toMatchObject({ is: 'photo_kept', queued: true });
+    made.run({ do: 'wipe' });
+    isUp = true;
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(disk.pieces.size).toBe(0);
+  });
+  it('keeps a close before it is said, and drops it when it was heard', async () => {
+    const onDisk: string[][] = [];
+    const close = async (): Promise<object> => (onDisk.push([...disk.pieces.keys()]), { ...ATTEMPT, state: 'locking' });
+    const { runner: made, heard } = runner({ close });
+    made.run({ do: 'close', handleChecked: false, photo: null });
+    await vi.advanceTimersByTimeAsync(10);
+    expect(onDisk).toEqual([['close:d']]);
+    expect(disk.pieces.size).toBe(0);
+    expect(heard.at(-1)).toMatchObject({ is: 'news' });
+  });
+  it('queues a close that nobody heard', async () => {
+    const { runner: made, heard } = runner({ close: async () => Promise.reject(new Silence('no answer')) });
+    made.run({ do: 'close', handleChecked: false, photo: null });
+    await vi.advanceTimersByTimeAsync(10);
+    expect(heard.at(-1)).toEqual({ is: 'close_queued' });
+    expect([...disk.pieces.keys()]).toEqual(['close:d']);
+  });
+  it('can seal photos to the owner after a reload', async () => {
+    const { runner: before } = runner({});
+    const key = new SealPublicKey(new Uint8Array(1216));
+    (before as unknown as { owner: object }).owner = key;
+    before.run({ do: 'watch', attempt: 'a' });
+    await vi.advanceTimersByTimeAsync(10);
+    const { runner: after } = runner({});
+    (after as unknown as { owner: object | null }).owner = null;
+    const known: boolean[] = [];
+    after.onOwner = (is) => known.push(is);
+    after.run({ do: 'watch', attempt: 'a' });
+    await vi.advanceTimersByTimeAsync(10);
+    expect(known).toEqual([true]);
+    expect((after as unknown as { owner: unknown }).owner).toEqual(key);
+    expect(disk.watched.get('a')?.seal).toBe(key.text);
+  });
+  it('looks again after a failure of any kind', async () => {
+    vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    let looks = 0;
+    const attempt = async (): Promise<object> => {
+      looks += 1;
+      throw new SyntaxError('not JSON');
+    };
+    const { runner: made, heard } = runner({ attempt });
+    for (let n = 1; n <= 2; n++) {
+      made.run({ do: 'follow', attempt: 'a', after: 0, inMs: 0 });
+      await vi.advanceTimersByTimeAsync(10);
+      expect(heard.at(-1)).toEqual({ is: 'failed', act: 'follow', code: 'silence', passing: true });
+      expect(looks).toBe(n);
+    }
+  });
+});
+
+describe('a failure that nobody thought of', () => {
+  it('is no answer, and may pass', async () => {
+    vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    expect(failureOf(new TypeError('Failed to fetch dynamically imported module'))).toEqual({ code: 'silence', passing: true });
+    disk.isBroken = true;
+    expect(await start('d', { link: '', salt: '' } as never, () => undefined, () => null)).toEqual({ is: 'failed', code: 'silence' });
+  });
+});
+
+describe('a request to a network that swallows it', () => {
+  it.each<[string, () => Promise<unknown>]>([
+    ['a nonce', () => (Session.prototype as unknown as { nonce: (act: string) => Promise<unknown> }).nonce.call(session(), 'open')],
+    ['the keys', () => fetchKeys(null)],
+    ['an attempt', () => lookAt('a')],
+  ])('ends: %s', async (_, ask) => {
+    vi.stubGlobal('location', { origin: 'https://stop.example' });
+    const limits: AbortController[] = [];
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
+      expect(ms).toBe(15_000);
+      limits.push(new AbortController());
+      return limits.at(-1)!.signal;
+    });
+    const asked: AbortSignal[] = [];
+    vi.stubGlobal('fetch', (input: Request | string, init?: RequestInit) => {
+      asked.push((init?.signal ?? (input as Request).signal)!);
+      return Promise.reject(new DOMException('timed out', 'TimeoutError'));
+    });
+    await expect(ask()).rejects.toThrow();
+    timeout.mockRestore();
+    expect([limits.length, asked.length]).toEqual([1, 1]);
+    limits[0]!.abort();
+    expect(asked[0]!.aborted).toBe(true);
+  });
+  const session = (): object => ({ delivery: 'd', link: 'l', device: { thumbprint: 't' }, api: createApi({ origin: 'https://stop.example' }) });
+});
