@@ -70,7 +70,7 @@ export default (test) => {
     // Stop, from the bar: the dialog takes the focus, keeps it, and gives it back.
     await pressKey(page, 'Stop');
     await page.getByRole('dialog').waitFor();
-    assert.ok(await page.evaluate(() => document.querySelector('dialog').contains(document.activeElement)), 'the dialog has the focus');
+    assert.ok(await page.evaluate(() => document.querySelector('dialog[open]').contains(document.activeElement)), 'the dialog has the focus');
     await pressKey(page, 'Stop everything', 'Space');
     await page.getByText('Stopped. No command leaves any more.').waitFor();
     await page.keyboard.press('Escape');

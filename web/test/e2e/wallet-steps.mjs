@@ -65,7 +65,8 @@ carReady.doors = async (page, stage, car, done) => {
   for (let tries = 0; tries < 400; tries++) {
     if (await done.isVisible()) return;
     if (await waits.isVisible()) await page.getByRole('button', { name: 'Look now' }).click();
-    const named = (await prompt.isVisible().catch(() => false)) ? await prompt.textContent() : '';
+    // It may be gone by the time it is read: the last door has moved.
+    const named = (await prompt.isVisible().catch(() => false)) ? await prompt.textContent({ timeout: 1_000 }).catch(() => '') : '';
     if (named && named !== last) {
       last = named;
       const door = DOORS[named.replace('Open and shut: ', '').trim()];
@@ -103,16 +104,22 @@ export async function owns({ stage }, owner, maker = 'volvo') {
   const car = await stage.car(maker);
   await linked(owner.page, wallet, car);
   await carReady(owner.page, stage, car);
-  return { wallet, car };
+  return { wallet, car, before: await stage.counted(car) };
+}
+
+/** How often a car was unlocked or its tailgate opened since then, by whomever. */
+export async function openedSince({ stage }, car, before) {
+  const now = await stage.counted(car);
+  return now.unlocks - before.unlocks + now.tailgate_openings - before.tailgate_openings;
 }
 
 /** A wallet, a car, and a delivery that was allowed with it. */
 export async function hasAllowed(t, owner, { maker = 'volvo', order = {} } = {}) {
-  const { wallet, car } = await owns(t, owner, maker);
+  const { wallet, car, before } = await owns(t, owner, maker);
   const parcel = await t.stage.ship(order);
   await owner.page.goto(parcel.consent_url);
   await allowed(owner.page);
-  return { wallet, car, parcel };
+  return { wallet, car, parcel, before };
 }
 
 /** A courier with an enrolled phone who has set out for this delivery: `{ sam, phone, page, place, stop_url }`. */
