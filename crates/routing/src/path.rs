@@ -210,12 +210,17 @@ mod tests {
         let cases = file["cases"].as_array().unwrap();
         assert!(cases.len() >= 10);
         for case in cases {
-            let at = |v: &serde_json::Value| Position::new(v[0].as_f64().unwrap(), v[1].as_f64().unwrap(), 10.0).unwrap();
+            let at =
+                |v: &serde_json::Value| Position::new(v[0].as_f64().unwrap(), v[1].as_f64().unwrap(), 10.0).unwrap();
             let stops: Vec<Place> = case["stops"].as_array().unwrap().iter().map(|s| Place::Known(at(s))).collect();
             let kicks = usize::try_from(case["kicks"].as_u64().unwrap()).unwrap();
             let order = improve(&at(&case["here"]), &stops, &at(&case["end"]), kicks);
-            let expected: Vec<usize> =
-                case["order"].as_array().unwrap().iter().map(|n| usize::try_from(n.as_u64().unwrap()).unwrap()).collect();
+            let expected: Vec<usize> = case["order"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|n| usize::try_from(n.as_u64().unwrap()).unwrap())
+                .collect();
             assert_eq!(order, expected, "{}", case["name"]);
         }
     }
