@@ -1240,7 +1240,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A nonce for one action, good for twenty seconds. */
+        /**
+         * A nonce for one action, good for twenty seconds.
+         * @description It need not be asked for: a request with the header `parcelshelf-next: ACT.DEVICE.ATH` has the next nonce in `dpop-nonce` of
+         *     its answer, whatever that is.
+         */
         post: {
             parameters: {
                 query?: never;
