@@ -75,7 +75,9 @@ pub(crate) async fn leave(
     let url = format!("{}{path}", front.config.stop_origin);
     let wanted = relay::next_wanted(&headers);
     let known = relay::send(&front, Method::GET, &path, wanted, &url, None, Bytes::new()).await?;
-    if !known.status.is_success() {
+    let said: serde_json::Value = serde_json::from_slice(&known.body).unwrap_or_default();
+    // An attempt at another door is no reason to keep something here.
+    if !known.status.is_success() || said["delivery"] != delivery.to_string() {
         return Err(Problem::new(404, "attempt_unknown", "there is no such attempt"));
     }
     // The close that follows needs no question for its nonce.

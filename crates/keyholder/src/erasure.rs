@@ -35,6 +35,37 @@ const OVERDUE_AT_ONCE: u32 = 20;
 /// Rows removed in one transaction.
 const AT_ONCE: usize = 100;
 
+const OWNER_HOLDS: &str = "owner";
+const ORDER: &str = "order";
+
+/// Who wants what of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    OwnerKeeps,
+    OwnerLifts,
+    OrderKeeps,
+    OrderLifts,
+}
+
+/// An order outranks the owner's own wish, and neither takes the other's away.
+fn held_after(before: Option<&HoldPart>, wish: Wish, now_ms: i64) -> Option<HoldPart> {
+    let new = |by: &str, owner_too| Some(HoldPart { since_ms: now_ms, by: by.to_owned(), owner_too });
+    let by_order = before.filter(|hold| hold.by == ORDER);
+    match (wish, by_order, before) {
+        (Wish::OwnerKeeps | Wish::OwnerLifts, Some(order), _) => {
+            Some(HoldPart { owner_too: wish == Wish::OwnerKeeps, ..order.clone() })
+        }
+        (Wish::OwnerKeeps, None, Some(own)) => Some(own.clone()),
+        (Wish::OwnerKeeps, None, None) => new(OWNER_HOLDS, false),
+        (Wish::OwnerLifts, None, _) => None,
+        (Wish::OrderKeeps, Some(order), _) => Some(order.clone()),
+        (Wish::OrderKeeps, None, own) => new(ORDER, own.is_some()),
+        (Wish::OrderLifts, Some(order), _) if order.owner_too => new(OWNER_HOLDS, false),
+        (Wish::OrderLifts, Some(_), _) => None,
+        (Wish::OrderLifts, None, own) => own.cloned(),
+    }
+}
+
 /// Who wanted it.
 #[derive(Debug, Clone, Copy)]
 enum By {
@@ -271,16 +302,16 @@ impl Keyholder {
     /// The owner's own hold: a session is enough to keep something.
     pub(crate) async fn hold(&self, wallet: WalletId, delivery: DeliveryId) -> Result<(), Failure> {
         let grant = self.own_grant(wallet, delivery).await?;
-        self.set_hold(grant, Some("owner"), None).await
+        self.set_hold(grant, Wish::OwnerKeeps, None).await
     }
     /// Its end is a passkey's word; a hold that people at the gateway ordered is not the owner's to lift.
     pub(crate) async fn lift_hold(&self, s: &VerifiedStatement) -> Result<(), Failure> {
         let Said::LiftHold { wallet, delivery } = s.said() else { return Err(wrong_statement().into()) };
         let grant = self.own_grant(*wallet, *delivery).await?;
-        match grant.value.hold.as_ref().map(|h| h.by.as_str()) {
-            Some("owner") | None => self.set_hold(grant, None, None).await,
-            Some(_) => Err(Problem::new(409, "held_by_order", "people at the gateway have ordered this hold").into()),
+        if grant.value.hold.as_ref().is_some_and(|hold| hold.by == ORDER) {
+            return Err(Problem::new(409, "held_by_order", "people at the gateway have ordered this hold").into());
         }
+        self.set_hold(grant, Wish::OwnerLifts, None).await
     }
     /// A legal hold by written order, with a record that the owner reads.
     pub(crate) async fn order_hold(
@@ -294,34 +325,33 @@ impl Keyholder {
         if grant.value.cnf != carrier.to_string() {
             return Err(crate::grants::no_grant().into());
         }
-        self.set_hold(grant, on.then_some("order"), Some(by)).await
+        self.set_hold(grant, if on { Wish::OrderKeeps } else { Wish::OrderLifts }, Some(by)).await
     }
 
     async fn set_hold(
         &self,
         mut grant: Stored<GrantRow>,
-        by: Option<&str>,
+        wish: Wish,
         ordered: Option<Thumbprint>,
     ) -> Result<(), Failure> {
-        let before = grant.value.hold.as_ref().map(|h| h.by.clone());
-        // An order outranks the owner's own wish and is not replaced by it.
-        if before.as_deref() == by || (before.as_deref() == Some("order") && ordered.is_none()) {
+        let mut change = Change::new(&self.db, &self.host);
+        let held = held_after(grant.value.hold.as_ref(), wish, change.now().unix_millis());
+        if held == grant.value.hold {
             return Ok(());
         }
-        let wallet = wallet_of(&grant.value)?;
-        let mut change = Change::new(&self.db, &self.host);
         if let Some(person) = ordered {
-            let act = if by.is_some() { "hold" } else { "lift_hold" };
+            let act = if wish == Wish::OrderKeeps { "hold" } else { "lift_hold" };
             let fields = [
                 ("what", act.to_owned()),
                 ("by", person.to_string()),
                 ("delivery", delivery_of(&grant.id)?.to_string()),
             ];
-            change.note(Kind::StaffAccess, &fields, &wallet_key(wallet)).await?;
+            change.note(Kind::StaffAccess, &fields, &wallet_key(wallet_of(&grant.value)?)).await?;
         }
-        grant.value.hold = by.map(|by| HoldPart { since_ms: change.now().unix_millis(), by: by.to_owned() });
+        let kind = if held.is_some() { "held" } else { "hold_lifted" };
+        grant.value.hold = held;
         change.update(&grant, grant_row_index(&grant.value)?);
-        change.journal("grant", &grant.id, if by.is_some() { "held" } else { "hold_lifted" }, &json!({}));
+        change.journal("grant", &grant.id, kind, &json!({}));
         change.commit().await?;
         self.log.ring();
         Ok(())
@@ -416,4 +446,33 @@ fn fields(scope: &str, delivery: Option<DeliveryId>, by: By) -> Vec<(&'static st
         By::Deadline => fields.push(("by", String::from("deadline"))),
     }
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_and_an_owner_each_hold_for_themselves() {
+        let hold = |by: &str, owner_too| Some(HoldPart { since_ms: 1, by: by.to_owned(), owner_too });
+        let (owner, order, both) = (hold(OWNER_HOLDS, false), hold(ORDER, false), hold(ORDER, true));
+        for (before, wish, after) in [
+            (&None, Wish::OwnerKeeps, &owner),
+            (&None, Wish::OrderKeeps, &order),
+            (&None, Wish::OwnerLifts, &None),
+            (&None, Wish::OrderLifts, &None),
+            (&owner, Wish::OwnerKeeps, &owner),
+            (&owner, Wish::OwnerLifts, &None),
+            (&owner, Wish::OrderKeeps, &both),
+            (&owner, Wish::OrderLifts, &owner),
+            (&order, Wish::OwnerKeeps, &both),
+            (&order, Wish::OrderKeeps, &order),
+            (&order, Wish::OrderLifts, &None),
+            (&both, Wish::OwnerLifts, &order),
+            (&both, Wish::OrderLifts, &owner),
+        ] {
+            let held = held_after(before.as_ref(), wish, 1);
+            assert_eq!(&held, after, "{before:?} and {wish:?}");
+        }
+    }
 }

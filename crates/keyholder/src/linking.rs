@@ -120,14 +120,32 @@ impl Keyholder {
 
         let now = self.host.now();
         let tokens = access.exchange_code(code, &verifier, now).await?;
+        let session = Session { access_token: tokens.access_token.clone(), now };
+        let linked = self.vins_at(wallet, &maker).await?;
+        let listed = match linked.is_empty() {
+            true => None,
+            false => Some(self.makers.vehicles(&maker, wallet, &session, &self.host).await?),
+        };
+        // One account per maker and wallet. Another account's tokens in the place of these could not lock the car that is
+        // linked, also while it is open.
+        let lists = |vin: &String| listed.iter().flatten().any(|car| car.vin.expose() == vin);
+        if !linked.iter().all(lists) {
+            let given_back = access.revoke(&tokens).await;
+            tracing::debug!(given_back = given_back.is_ok(), "another account of a maker was refused");
+            let another =
+                Problem::new(409, "another_account", "this account does not have the car that you have linked");
+            return Err(another.detail("log in with the account that has it, or take that car back first").into());
+        }
         let id = account_id(wallet, &maker);
         let lock = self.tokens.of(&id);
         let held = lock.lock().await;
         let version = self.db.get::<AccountRow>(&id).await?.map_or(Version::Absent, |a| a.version);
         self.keep_tokens(wallet, &maker, version, &tokens).await?;
         drop(held);
-        let session = Session { access_token: tokens.access_token, now };
-        let cars = self.makers.vehicles(&maker, wallet, &session, &self.host).await?;
+        let cars = match listed {
+            Some(cars) => cars,
+            None => self.makers.vehicles(&maker, wallet, &session, &self.host).await?,
+        };
         Ok(again!(self.take_over_or_offer(wallet, &maker, link, &cars))?)
     }
 
@@ -261,6 +279,12 @@ impl Keyholder {
         change.commit().await?;
         self.log.ring();
         Ok(())
+    }
+
+    /// VINs of the wallet's cars of one maker.
+    async fn vins_at(&self, wallet: WalletId, maker: &str) -> Result<Vec<String>, Failure> {
+        let known = self.known_cars(wallet).await?.into_iter();
+        Ok(known.filter(|(_, car)| car.value.maker == maker).map(|(vin, _)| vin).collect())
     }
 
     /// The wallet's cars by VIN.

@@ -649,6 +649,7 @@ impl Keyholder {
         };
         Ok(json!({
             "attempt": id.to_string(),
+            "delivery": row.delivery,
             "seq": row.seq,
             "state": word(&attempt),
             "reason": attempt.phase().detail().filter(|_| matches!(attempt.phase(), Phase::DidNotHappen(_))),
