@@ -149,7 +149,8 @@ export async function home(phone, stage, place, plate = PLATE) {
 
 /** Digits of a place as they stand in texts and numbers, about a hundred (three) or ten (four) metres wide. */
 function digits(place, after) {
-  const found = [place.lat, place.lng].map(String).filter((x) => x.length - x.indexOf('.') > after);
+  // A car may stand at a rounder number: all of its digits then.
+  const found = [place.lat, place.lng].map(String).filter((x) => x.length - x.indexOf('.') > 3);
   assert.ok(found.length > 0, 'a place too round to be looked for');
   return found.map((x) => x.slice(0, x.indexOf('.') + 1 + after));
 }
