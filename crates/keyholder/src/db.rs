@@ -530,7 +530,10 @@ mod tests {
         engine.commit(Batch { deletes: vec![gone], ..Batch::default() }).await.unwrap();
         assert!(db().get::<GrantRow>(&ID).await.unwrap().is_none());
         // Papers from before it was passed on are no papers any more.
-        engine.commit(Batch { puts: vec![put(kept.state.clone(), Version::Absent)], ..Batch::default() }).await.unwrap();
+        engine
+            .commit(Batch { puts: vec![put(kept.state.clone(), Version::Absent)], ..Batch::default() })
+            .await
+            .unwrap();
         let third = db();
         let mut passed_on = third.get::<GrantRow>(&ID).await.unwrap().unwrap();
         passed_on.value.passed_on = 1;

@@ -395,7 +395,8 @@ impl Keyholder {
     /// Only a courier who was sent to this wallet can be blocked: the row does not grow by invented names.
     async fn has_met(&self, wallet: WalletId, device: Thumbprint) -> Result<(), Failure> {
         let name = device.to_string();
-        let met = self.grants_of(wallet).await?.iter().any(|g| g.value.papers.delegations.iter().any(|d| d.device == name));
+        let met =
+            self.grants_of(wallet).await?.iter().any(|g| g.value.papers.delegations.iter().any(|d| d.device == name));
         if met { Ok(()) } else { Err(Problem::new(404, "courier_unknown", "no such courier was sent to you").into()) }
     }
 
