@@ -183,7 +183,7 @@ export default (test) => {
       const stops = async () => {
         await owner.page.goto(`${wallet}/deliveries/${parcel.delivery}`);
         await tap(owner.page, 'Stop this delivery');
-        await owner.page.getByText('You stopped this').waitFor();
+        await owner.page.getByText(/^You stopped this|^Stopped\. /).first().waitFor();
       };
       if (when === 'before it opens') {
         await reveal(phone);

@@ -7,6 +7,8 @@ async function go(page, name, key = 'Enter') {
   const nameOf = () =>
     page.evaluate(() => {
       const e = document.activeElement;
+      // A view that has just come has the focus itself, and is nothing to press.
+      if (!e || e === document.body || e.getAttribute('tabindex') === '-1') return '';
       return (e?.getAttribute('aria-label') ?? e?.labels?.[0]?.textContent ?? e?.textContent ?? '').replace(/\s+/g, ' ').trim();
     });
   const seen = [];

@@ -26,7 +26,7 @@ export default (test) => {
     await page.getByText('DEM 042').waitFor();
     await page.getByRole('button', { name: 'Scan parcels' }).click();
     await type(page, 'FJB00000000');
-    await page.getByText('Wrong parcel', { exact: false }).waitFor();
+    await page.getByRole('dialog').getByText('Wrong parcel', { exact: false }).waitFor();
     await check.screen(page, 'stop-scan');
     await type(page, parcel.labels[0].toLowerCase());
     await page.getByText('All parcels scanned').first().waitFor();
@@ -84,9 +84,7 @@ export default (test) => {
     await screen(page, 'go');
     await page.keyboard.type(parcel.labels[0], { delay: 3 });
     await page.keyboard.press('Enter');
-    await page.getByRole('button', { name: 'Scan parcels' }).click();
-    await type(page, parcel.labels[0]);
-    await page.getByRole('button', { name: 'Done' }).click();
+    await page.getByText('scanned', { exact: false }).first().waitFor();
     const open = page.getByRole('button', { name: 'Open', exact: true });
     await phone.context.setOffline(true);
     await page.getByText('No signal. Step to the street', { exact: false }).waitFor();

@@ -11,7 +11,7 @@ export default (test) => {
     await type(page, parcel.labels[0]);
     await page.getByText('1 parcel still to scan').first().waitFor();
     await type(page, 'FJB00000000');
-    await page.getByText('Wrong parcel: it ends in 0000', { exact: false }).waitFor();
+    await page.getByRole('dialog').getByText('Wrong parcel: it ends in 0000', { exact: false }).waitFor();
     await check.screen(page, 'stop-scan-two');
     await type(page, parcel.labels[1]);
     await page.getByText('All parcels scanned').first().waitFor();
