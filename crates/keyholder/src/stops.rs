@@ -709,7 +709,8 @@ impl Keyholder {
         let car = self.car_of(&vehicle).await?.value;
         let stands = self.car_stands(&vehicle, &car).is_ok();
         let stopped = self.carrier_is_stopped(caller.root).await?;
-        let live = stands && !stopped && self.not_blocked(&owner.value, &grant.value, None).is_ok() && !state.is_used_up(now);
+        let live =
+            stands && !stopped && self.not_blocked(&owner.value, &grant.value, None).is_ok() && !state.is_used_up(now);
         let with_place = question != Question::EveningBefore && state.window().contains(now);
         let reached = match self.reach(wallet_of(&grant.value)?, &vehicle).await {
             Ok(reached) if live => Some(reached.asked_ahead()),

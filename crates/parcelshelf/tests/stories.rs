@@ -468,7 +468,9 @@ async fn a_pause_ends_when_the_owner_signed_that_it_does_and_stops_what_is_under
     let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
     at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
     owner.pause(Some(now().plus_seconds(3_600))).await.unwrap();
-    until(&t.stage.scene.host, "a locked car", async || Ok(t.seen().await.shut_and_locked.then_some(()))).await.unwrap();
+    until(&t.stage.scene.host, "a locked car", async || Ok(t.seen().await.shut_and_locked.then_some(())))
+        .await
+        .unwrap();
     assert!(t.owner.hands.act(&json!({"action": "open_tailgate"})).await.is_err(), "the handle gave");
 }
 

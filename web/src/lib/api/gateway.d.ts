@@ -2126,6 +2126,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/wallet/pauses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pauses everything until a time that the passkey has confirmed, or ends an earlier pause. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Confirmed"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/wallet/seed-box": {
         parameters: {
             query?: never;
@@ -2582,45 +2621,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/wallet/pauses": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Pauses everything until a time that the passkey has confirmed, or ends an earlier pause. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["Confirmed"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": unknown;
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2879,7 +2879,7 @@ export interface components {
         /** @description What to stop. */
         What: {
             scope: components["schemas"]["ScopeWord"];
-            /** @description A delivery's id or a carrier's thumbprint; absent for `all`. */
+            /** @description A delivery's id, or the thumbprint of a carrier or of a courier's device; absent for `all`. */
             id?: string | null;
         };
         /** @description The phone's position, sealed with the proof's nonce. */
