@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::Carrier;
+use crate::board::may_be_open;
 use crate::db::{
     ACCEPT, COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, ERASE, Failure, HoldPart, READY, Stored, WATCH,
     WINDOW, again, erased, owner,
@@ -88,6 +89,15 @@ fn held() -> Problem {
     Problem::new(409, "held", "a legal hold keeps this").detail("whoever put it on has to take it off first")
 }
 
+/// For whom everything is taken out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Export {
+    Carriers,
+    Merchants,
+}
+/// Members of a delivery's row that a merchant does not get: they tell where about a car stands, and when somebody drove there.
+const CARRIERS_OWN: [&str; 6] = ["accepted", "leg", "ready", "salt", "access", "hold"];
+
 impl Carrier {
     async fn sweep(&self) -> Result<(), StoreError> {
         let (now, r) = (self.kept_now(), &self.config.retention);
@@ -145,6 +155,11 @@ impl Carrier {
         if !ended(&stored.value) {
             return Err(Problem::new(409, "not_ended", "this delivery is under way").detail("cancel it first"));
         }
+        // Whoever watches over an open lid must not lose sight of it.
+        if may_be_open(&stored.value.access.state) {
+            let open = Problem::new(409, "maybe_open", "what was opened for this delivery is not known to be locked");
+            return Err(open.detail("see to it first; then it can be erased"));
+        }
         self.destroy(DELIVERIES, &stored.id, "asked").await
     }
 
@@ -161,16 +176,22 @@ impl Carrier {
 
     /// A deadline has come.
     pub(crate) async fn erase_in_time(&self, id: DeliveryId) -> Result<(), Problem> {
-        match again!(self.row::<DeliveryRow>(DELIVERIES, id.as_bytes()))? {
-            Some(stored) if stored.value.hold.is_some() => again!(self.look_again(id)),
+        match again!(self.wait_for_hold(id))? {
+            true => Ok(()),
             // A key that nobody has: there is no row that could be read by it.
-            _ => self.destroy(DELIVERIES, id.as_bytes(), "deadline").await,
+            false => self.destroy(DELIVERIES, id.as_bytes(), "deadline").await,
         }
     }
-    async fn look_again(&self, id: DeliveryId) -> Result<(), Failure> {
+    /// Whether a hold keeps it; it is looked at again later then. Written together with the delivery's version: a hold
+    /// that is lifted at this moment has planned its own look, which must not be put off by a day.
+    async fn wait_for_hold(&self, id: DeliveryId) -> Result<bool, Failure> {
+        let stored = self.row::<DeliveryRow>(DELIVERIES, id.as_bytes()).await?;
+        let Some(stored) = stored.filter(|s| s.value.hold.is_some()) else { return Ok(false) };
         let mut change = Change::new(self);
+        change.delivery(&stored);
         change.job(ERASE, id.as_bytes(), self.kept_now().plus_seconds(HELD_AGAIN_S));
-        change.commit().await
+        change.commit().await?;
+        Ok(true)
     }
 
     /// Puts a legal hold on, or takes it off.
@@ -191,22 +212,35 @@ impl Carrier {
         Ok(answer)
     }
 
-    /// Everything that is kept of one delivery, for the person whom it is about.
-    pub(crate) async fn export(&self, stored: &Stored<DeliveryRow>) -> Result<Value, Failure> {
+    /// That somebody took out what is kept of a delivery.
+    pub(crate) async fn note_export(&self, id: &[u8], by: &str) -> Result<(), Failure> {
+        let mut change = Change::new(self);
+        change.journal(DELIVERIES, id, "exported", &json!({"by": by}));
+        change.commit().await
+    }
+
+    /// Everything that is kept of one delivery, for the person whom it is about. A merchant gets what merchants may know: no
+    /// area, no leg, nothing of whether a car is ready.
+    pub(crate) async fn export(&self, stored: &Stored<DeliveryRow>, of: Export) -> Result<Value, Failure> {
         let entries = self.engine.journal(DELIVERIES, &stored.id, 0, parcelshelf_store::PAGE_ROWS_MAX).await?;
         let journal: Vec<Value> = entries
             .iter()
+            .filter(|e| of == Export::Carriers || !e.kind.starts_with("ready_"))
             .map(|e| {
                 let event: Value = serde_json::from_slice(&e.event).unwrap_or_default();
                 json!({"kind": e.kind, "at": e.at.to_rfc3339(), "event": event})
             })
             .collect();
+        let mut kept = serde_json::to_value(&stored.value).map_err(|e| Failure::Problem(Problem::internal(&e)))?;
+        if let (Export::Merchants, Some(members)) = (of, kept.as_object_mut()) {
+            members.retain(|name, _| !CARRIERS_OWN.contains(&name.as_str()));
+        }
         let r = &self.config.retention;
         Ok(json!({
             "format": "psh-carrier-export-v1",
             "carrier": self.config.name,
             "delivery": parcelshelf_protocol::encoding::b64(&stored.id),
-            "kept": serde_json::to_value(&stored.value).map_err(|e| Failure::Problem(Problem::internal(&e)))?,
+            "kept": kept,
             "journal": journal,
             "deadlines": {"delivery_days_after_end": r.deliveries_days, "journal_days": r.journal_days,
                           "answers_hours": r.answers_hours, "backups_days": r.backups_days},

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_exchange::{Answer, Client, Silence};
 use parcelshelf_protocol::Refused;
@@ -143,15 +143,34 @@ impl Http {
         time.and_then(|t| Timestamp::parse_rfc3339(t).ok()).ok_or(Failure::Unexpected("the answer tells no time"))
     }
 
-    /// Follows redirects by hand like a browser without cookies, from `url` until a page is shown; returns its status.
+    /// Follows redirects by hand, from `url` until a page is shown; returns its status. As the browser in which a linking with
+    /// this `state` began.
     ///
     /// # Errors
     /// [`Failure`].
     pub async fn browse(&self, url: &str) -> Result<u16, Failure> {
+        let began = url::Url::parse(url).map_err(|_| Failure::Unexpected("not a URL"))?;
+        let state = began.query_pairs().find(|(name, _)| name == "state").map(|(_, state)| state.into_owned());
+        self.browse_with(url, state.map(|state| format!("__Host-psh-link={state}"))).await
+    }
+    /// As [`Http::browse`], as any other browser.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn browse_elsewhere(&self, url: &str) -> Result<u16, Failure> {
+        self.browse_with(url, None).await
+    }
+    async fn browse_with(&self, url: &str, cookie: Option<String>) -> Result<u16, Failure> {
         const HOPS_MAX: usize = 5;
+        let cookie = cookie.and_then(|c| HeaderValue::from_str(&c).ok());
         let mut next = url.to_owned();
         for _ in 0..HOPS_MAX {
-            let answer = self.answer(get(&next)?).await?;
+            let mut request = get(&next)?;
+            // A browser sends it to our host only; simulated makers do not read cookies.
+            if let Some(cookie) = &cookie {
+                request.headers_mut().insert(header::COOKIE, cookie.clone());
+            }
+            let answer = self.answer(request).await?;
             if !answer.status.is_redirection() {
                 return Ok(answer.status.as_u16());
             }

@@ -23,9 +23,12 @@ pub fn asked(headers: &HeaderMap, origin: &str) -> bool {
 /// The token in the cookie `name`, if a page of `origin` sent it.
 #[must_use]
 pub fn token<'h>(headers: &'h HeaderMap, name: &str, origin: &str) -> Option<&'h str> {
-    if !asked(headers, origin) {
-        return None;
-    }
+    if asked(headers, origin) { sent(headers, name) } else { None }
+}
+
+/// What stands in the cookie `name`, also when the browser was led here from elsewhere.
+#[must_use]
+pub fn sent<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
     let mut named = all.filter_map(|pair| pair.trim().split_once('=')).filter(|(n, _)| *n == name).map(|(_, v)| v);
     let token = named.next()?;
@@ -39,6 +42,14 @@ pub fn set(name: &str, token: &str, seconds: i64) -> HeaderValue {
     let text = format!("{name}={token}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={seconds}");
     // Names are constants and tokens base64url.
     HeaderValue::from_str(&text).expect("tokens are ASCII")
+}
+/// `Set-Cookie` for what has to come back when another site leads the browser here (RFC 6265bis, *Lax*). Nothing is done by it
+/// alone.
+#[must_use]
+pub fn set_for_return(name: &str, value: &str, seconds: i64) -> HeaderValue {
+    let text = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}");
+    // Names are constants and values base64url.
+    HeaderValue::from_str(&text).expect("values are ASCII")
 }
 /// `Set-Cookie` that takes it away.
 #[must_use]
@@ -76,6 +87,10 @@ mod tests {
 
     #[test]
     fn no_script_and_no_other_host_meets_it() {
+        let (led, planted) = ([("cookie", "__Host-link=a; x=y")], [("cookie", "__Host-link=a; __Host-link=b")]);
+        assert_eq!(sent(&headers(&led), "__Host-link"), Some("a"));
+        assert_eq!(sent(&headers(&planted), "__Host-link"), None);
+        assert!(set_for_return("__Host-link", "a", 60).to_str().unwrap().contains("SameSite=Lax"));
         let text = set("__Host-psh", "token", 60);
         for part in ["Path=/", "Secure", "HttpOnly", "SameSite=Strict"] {
             assert!(text.to_str().unwrap().contains(part), "{part}");

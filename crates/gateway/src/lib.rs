@@ -175,6 +175,7 @@ fn own_routes() -> OpenApiRouter<Arc<Front>> {
         .routes(routes!(sessions::begin, sessions::end))
         .routes(routes!(sessions::create_wallet))
         .routes(routes!(sessions::keep_seed_box, sessions::seed_box))
+        .routes(routes!(sites::begin_link))
         .routes(routes!(sites::callback))
         .routes(routes!(sites::well_known))
         .routes(routes!(photos::leave))

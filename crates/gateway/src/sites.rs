@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
-use parcelshelf_edge::json::StrictQuery;
+use axum::{Extension, Json};
+use parcelshelf_edge::cookie::{self, set_for_return};
+use parcelshelf_edge::json::{StrictJson, StrictQuery};
 use parcelshelf_edge::pages::Pages;
 use parcelshelf_edge::problem::Problem;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
+use utoipa::ToSchema;
 
+use crate::sessions::NewWallet as Confirmed;
 use crate::{Config, Front, relay};
 
 /// Which site a request came to.
@@ -105,12 +108,51 @@ pub(crate) struct Callback {
     error: Option<String>,
 }
 
+/// As the keyholder says it.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct LinkOut {
+    link: String,
+    /// Where the owner logs in at the maker.
+    authorize_url: String,
+}
+
+/// In which browser a linking began. Not a secret: what counts is that no other site can put it there (`__Host-`).
+const BEGAN: &str = "__Host-psh-link";
+/// A linking is over after a quarter of an hour.
+const BEGAN_S: i64 = 900;
+
+/// Begins to link cars of a maker, in this browser.
+#[utoipa::path(post, path = "/v1/links", request_body = Confirmed, responses((status = 201, body = LinkOut)))]
+pub(crate) async fn begin_link(
+    State(front): State<Arc<Front>>,
+    Extension(public): Extension<Public>,
+    StrictJson { bytes, .. }: StrictJson<Confirmed>,
+) -> Result<Response, Problem> {
+    if public.site != Site::Wallet {
+        return Err(Problem::new(404, "not_found", "this route is the wallet's"));
+    }
+    let body = String::from_utf8(bytes.to_vec()).map_err(|_| Problem::new(400, "body_not_json", "not UTF-8"))?;
+    let answer = relay::ask(&front, "/v1/links", body).await?;
+    if answer.status != StatusCode::CREATED {
+        return Ok(answer.into_response());
+    }
+    let odd = || Problem::unavailable("keyholder_unavailable", "the keyholder's answer cannot be read", 2);
+    let out = serde_json::from_slice::<LinkOut>(&answer.body).ok().filter(|out| is_link(&out.link)).ok_or_else(odd)?;
+    let cookie = set_for_return(BEGAN, &out.link, BEGAN_S);
+    Ok((StatusCode::CREATED, [(header::SET_COOKIE, cookie)], Json(out)).into_response())
+}
+fn is_link(state: &str) -> bool {
+    state.len() == 22 && state.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
 /// Where a maker sends the owner's browser back to. Hands the code on; the page that is shown leads at once to the
-/// wallet, which says how it went: `/linked`, or `/linked?failed=WHY`.
+/// wallet, which says how it went: `/linked`, or `/linked?failed=WHY`. Only the browser in which the linking began: else
+/// somebody could send another person to the maker and have that person's car in a wallet of their own (RFC 9700, 4.7).
 #[utoipa::path(get, path = "/oauth/callback", params(Callback),
     responses((status = 200, content_type = "text/html", body = String)))]
 pub(crate) async fn callback(
     State(front): State<Arc<Front>>,
+    headers: HeaderMap,
     StrictQuery(query): StrictQuery<Callback>,
 ) -> Result<Response, Problem> {
     let failed = |status, why: &str| {
@@ -120,9 +162,11 @@ pub(crate) async fn callback(
         let why = if query.error.is_some() { "maker_refused" } else { "address_damaged" };
         return failed(StatusCode::BAD_REQUEST, why);
     };
-    let well_formed = state.len() == 22 && state.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if !well_formed || code.len() > 2048 {
+    if !is_link(&state) || code.len() > 2048 {
         return failed(StatusCode::BAD_REQUEST, "address_damaged");
+    }
+    if cookie::sent(&headers, BEGAN) != Some(state.as_str()) {
+        return failed(StatusCode::FORBIDDEN, "another_browser");
     }
     let body = json!({ "code": code }).to_string();
     let answer = relay::ask(&front, &format!("/v1/links/{state}/code"), body).await?;
@@ -138,6 +182,7 @@ pub(crate) async fn callback(
 fn not_linked(code: &str) -> &'static str {
     match code {
         "account_of_a_fleet" => "account_of_a_fleet",
+        "another_account" => "another_account",
         "owner_action_needed" => "owner_action_needed",
         code if code.starts_with("maker_") => "maker_unavailable",
         _ => "login_over",

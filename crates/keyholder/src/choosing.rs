@@ -23,6 +23,10 @@ use crate::wallets::findings_json;
 const CARS_MAX: usize = 16;
 /// Linkings looked at in one sweep.
 const AT_ONCE: u32 = 64;
+/// A choice that came at the last moment is through by then.
+const CHOICE_IN_FLIGHT_MS: i64 = 60_000;
+/// For so long giving a permission back is tried again.
+const GIVE_UP_TRIES_MS: i64 = 3_600_000;
 /// Linkings whose cars are remembered. Beyond, the maker is asked again.
 const OFFERS_MAX: usize = 1_024;
 
@@ -64,22 +68,21 @@ impl Keyholder {
         link: LinkId,
         cars: &[VehicleFindings],
     ) -> Result<bool, Failure> {
-        if cars.len() > CARS_MAX {
-            let fleet = Problem::new(409, "account_of_a_fleet", "this account has more cars than one person\u{2019}s");
-            return Err(fleet.detail("link with an account of your own, also if you lease the car").into());
-        }
+        no_fleet(cars)?;
         let known = self.known_cars(wallet).await?;
         let only = cars.len() == 1;
         let taken = |car: &&VehicleFindings| only || known.iter().any(|(vin, _)| vin == car.vin.expose());
         let chosen: Vec<&VehicleFindings> = cars.iter().filter(taken).collect();
         let mut row = self.link(link).await?;
-        row.value.choosing = chosen.len() < cars.len();
+        let choosing = chosen.len() < cars.len();
+        // With no car at all the permission is given back when the time is over.
+        row.value.choosing = choosing || cars.is_empty();
         row.value.expires_ms = self.host.now().plus_seconds(LINK_MINUTES * 60).unix_millis();
         self.take_over(wallet, maker, &chosen, Some(&row)).await?;
-        if row.value.choosing {
+        if choosing {
             self.offers.remember(link, row.value.expires_ms, self.host.now().unix_millis(), cars);
         }
-        Ok(row.value.choosing)
+        Ok(choosing)
     }
 
     async fn link(&self, link: LinkId) -> Result<Stored<LinkRow>, Failure> {
@@ -101,9 +104,9 @@ impl Keyholder {
                 self.makers.vehicles(&maker, wallet, &session, &self.host).await?
             }
         };
+        no_fleet(&cars)?;
         let known = self.known_cars(wallet).await?;
         cars.retain(|car| known.iter().all(|(vin, _)| vin != car.vin.expose()));
-        cars.truncate(CARS_MAX);
         Ok(Offer { row, maker, cars })
     }
 
@@ -185,26 +188,54 @@ impl Keyholder {
         Ok(())
     }
 
-    /// Linkings whose owner chose no car: with them our permission goes back, unless a car of that account is linked.
+    /// Linkings whose owner chose no car: with them our permission goes back, unless a car of that account is linked or
+    /// another linking of it is under way.
     pub(crate) async fn give_up_links(&self) -> Result<(), Failure> {
-        let now = self.host.now().unix_millis();
-        for mut link in self.db.first::<LinkRow>("expires", &[], AT_ONCE).await? {
-            if link.value.expires_ms >= now {
-                return Ok(());
+        let over_ms = self.host.now().unix_millis() - CHOICE_IN_FLIGHT_MS;
+        let first = self.db.first::<LinkRow>("expires", &[], AT_ONCE).await?;
+        let over: Vec<_> = first.into_iter().filter(|l| l.value.expires_ms < over_ms && l.value.choosing).collect();
+        if over.is_empty() {
+            return Ok(());
+        }
+        let all = self.db.list::<LinkRow>("expires", &[]).await?;
+        for link in over {
+            let of = |other: &LinkRow| other.wallet == link.value.wallet && other.maker == link.value.maker;
+            let alive = |other: &LinkRow| other.choosing && other.expires_ms >= over_ms;
+            let another = all.iter().any(|other| alive(&other.value) && of(&other.value));
+            // One that cannot be given up now does not hold up the others.
+            if let Err(failure) = self.give_up_link(link, another).await {
+                tracing::warn!(error = %failure, "a permission that nobody wanted could not be given back now");
             }
-            let Ok(wallet) = WalletId::parse(&link.value.wallet) else { continue };
-            if !link.value.choosing {
-                continue;
-            }
-            self.give_up_account(wallet, &link.value.maker).await?;
-            link.value.choosing = false;
-            let mut change = Change::new(&self.db, &self.host);
-            change.update(&link, expires_at(link.value.expires_ms));
-            change.journal("link", &link.id, "nothing_chosen", &json!({}));
-            change.commit().await?;
         }
         Ok(())
     }
+    async fn give_up_link(&self, mut link: Stored<LinkRow>, another: bool) -> Result<(), Failure> {
+        let wallet = WalletId::parse(&link.value.wallet).map_err(|_| broken("a wallet's id is none"))?;
+        if !another {
+            self.give_up_account(wallet, &link.value.maker).await?;
+        }
+        link.value.choosing = false;
+        let mut change = Change::new(&self.db, &self.host);
+        change.update(&link, expires_at(link.value.expires_ms));
+        change.journal("link", &link.id, "nothing_chosen", &json!({}));
+        change.commit().await?;
+        Ok(())
+    }
+}
+
+impl LinkRow {
+    /// When it is forgotten, whatever became of it: one whose permission is not given back yet is kept for some tries.
+    pub(crate) const fn over_ms(&self) -> i64 {
+        self.expires_ms + if self.choosing { GIVE_UP_TRIES_MS } else { 0 }
+    }
+}
+
+fn no_fleet(cars: &[VehicleFindings]) -> Result<(), Problem> {
+    if cars.len() <= CARS_MAX {
+        return Ok(());
+    }
+    let fleet = Problem::new(409, "account_of_a_fleet", "this account has more cars than one person\u{2019}s");
+    Err(fleet.detail("link with an account of your own, also if you lease the car"))
 }
 
 /// What a linking offers.

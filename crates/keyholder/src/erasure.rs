@@ -14,7 +14,7 @@ use parcelshelf_log::record::Kind;
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64, from_b64, sha256};
 use parcelshelf_protocol::seal::Purpose;
 use parcelshelf_protocol::statement::{Covered, Said, ToErase, VerifiedStatement};
-use parcelshelf_store::{Check, Version};
+use parcelshelf_store::{Check, PAGE_ROWS_MAX, Version};
 use serde_json::{Value, json};
 
 use crate::Keyholder;
@@ -22,7 +22,7 @@ use crate::db::{COMMON_KEY, Change, Index, Stored, delivery_key, wallet_key};
 use crate::failure::{Failure, again, broken};
 use crate::grants::{grant_row_index, wallet_of};
 use crate::housekeeping::EXPIRES;
-use crate::rows::{AttemptRow, GrantRow, HoldPart, WalletRow};
+use crate::rows::{AccountRow, AttemptRow, GrantRow, HoldPart, WalletRow};
 use crate::wallets::wrong_statement;
 
 /// Which rows are being erased; they carry it in the index of this name until they are gone.
@@ -34,6 +34,37 @@ const DAY_MS: i64 = 86_400_000;
 const OVERDUE_AT_ONCE: u32 = 20;
 /// Rows removed in one transaction.
 const AT_ONCE: usize = 100;
+
+const OWNER_HOLDS: &str = "owner";
+const ORDER: &str = "order";
+
+/// Who wants what of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    OwnerKeeps,
+    OwnerLifts,
+    OrderKeeps,
+    OrderLifts,
+}
+
+/// An order outranks the owner's own wish, and neither takes the other's away.
+fn held_after(before: Option<&HoldPart>, wish: Wish, now_ms: i64) -> Option<HoldPart> {
+    let new = |by: &str, owner_too| Some(HoldPart { since_ms: now_ms, by: by.to_owned(), owner_too });
+    let by_order = before.filter(|hold| hold.by == ORDER);
+    match (wish, by_order, before) {
+        (Wish::OwnerKeeps | Wish::OwnerLifts, Some(order), _) => {
+            Some(HoldPart { owner_too: wish == Wish::OwnerKeeps, ..order.clone() })
+        }
+        (Wish::OwnerKeeps, None, Some(own)) => Some(own.clone()),
+        (Wish::OwnerKeeps, None, None) => new(OWNER_HOLDS, false),
+        (Wish::OwnerLifts, None, _) => None,
+        (Wish::OrderKeeps, Some(order), _) => Some(order.clone()),
+        (Wish::OrderKeeps, None, own) => new(ORDER, own.is_some()),
+        (Wish::OrderLifts, Some(order), _) if order.owner_too => new(OWNER_HOLDS, false),
+        (Wish::OrderLifts, Some(_), _) => None,
+        (Wish::OrderLifts, None, own) => own.cloned(),
+    }
+}
 
 /// Who wanted it.
 #[derive(Debug, Clone, Copy)]
@@ -134,6 +165,10 @@ impl Keyholder {
             let said = self.unlink(wallet, id.map_err(|_| broken("a car's id has not 16 bytes"))?).await?;
             permissions.push(said["permission"].clone());
         }
+        // A linking that never came to a car has left an account.
+        for account in self.db.list::<AccountRow>("", wallet.as_bytes()).await? {
+            permissions.extend(self.give_up_account(wallet, &account.value.maker).await?.map(Value::from));
+        }
         let mut deliveries = Vec::new();
         // Anew: something may have been granted before the block.
         for grant in self.grants_of(wallet).await? {
@@ -233,33 +268,45 @@ impl Keyholder {
     /// Erases deliveries whose deadline has come.
     pub(crate) async fn erase_overdue(&self) -> Result<(), Failure> {
         let before = self.host.now().unix_millis() - i64::from(self.config.retention.deliveries_days) * DAY_MS;
-        for grant in self.db.first::<GrantRow>(EXPIRES, &[], OVERDUE_AT_ONCE).await? {
-            if grant.value.use_state.exp_ms >= before {
-                return Ok(());
+        let (mut erased, mut not_over, mut failed) = (0, 0, 0);
+        // All that may be overdue, in the order of their ends: some that cannot go yet do not keep the later ones.
+        for grant in self.db.first::<GrantRow>(EXPIRES, &[], PAGE_ROWS_MAX).await? {
+            if grant.value.use_state.exp_ms >= before || erased == OVERDUE_AT_ONCE {
+                break;
             }
-            let (wallet, delivery) = (wallet_of(&grant.value)?, delivery_of(&grant.id)?);
-            match self.erase_delivery(wallet, delivery, By::Deadline).await {
+            match self.erase_in_time(&grant).await {
+                Ok(()) => erased += 1,
                 // An alarm that nobody has acknowledged keeps it: the next sweep looks again.
-                Err(Failure::Problem(p)) if p.code() == "not_over" => tracing::warn!("an overdue delivery is not over"),
-                done => done?,
+                Err(Failure::Problem(p)) if p.code() == "not_over" => not_over += 1,
+                Err(failure) => {
+                    failed += 1;
+                    tracing::debug!(error = %failure, "an overdue delivery cannot be erased now");
+                }
             }
         }
+        if not_over + failed > 0 {
+            tracing::warn!(erased, not_over, failed, "overdue deliveries stay: see to their alarms");
+        }
         Ok(())
+    }
+    async fn erase_in_time(&self, grant: &Stored<GrantRow>) -> Result<(), Failure> {
+        let (wallet, delivery) = (wallet_of(&grant.value)?, delivery_of(&grant.id)?);
+        self.erase_delivery(wallet, delivery, By::Deadline).await.map(drop)
     }
 
     /// The owner's own hold: a session is enough to keep something.
     pub(crate) async fn hold(&self, wallet: WalletId, delivery: DeliveryId) -> Result<(), Failure> {
         let grant = self.own_grant(wallet, delivery).await?;
-        self.set_hold(grant, Some("owner"), None).await
+        self.set_hold(grant, Wish::OwnerKeeps, None).await
     }
     /// Its end is a passkey's word; a hold that people at the gateway ordered is not the owner's to lift.
     pub(crate) async fn lift_hold(&self, s: &VerifiedStatement) -> Result<(), Failure> {
         let Said::LiftHold { wallet, delivery } = s.said() else { return Err(wrong_statement().into()) };
         let grant = self.own_grant(*wallet, *delivery).await?;
-        match grant.value.hold.as_ref().map(|h| h.by.as_str()) {
-            Some("owner") | None => self.set_hold(grant, None, None).await,
-            Some(_) => Err(Problem::new(409, "held_by_order", "people at the gateway have ordered this hold").into()),
+        if grant.value.hold.as_ref().is_some_and(|hold| hold.by == ORDER) {
+            return Err(Problem::new(409, "held_by_order", "people at the gateway have ordered this hold").into());
         }
+        self.set_hold(grant, Wish::OwnerLifts, None).await
     }
     /// A legal hold by written order, with a record that the owner reads.
     pub(crate) async fn order_hold(
@@ -273,34 +320,33 @@ impl Keyholder {
         if grant.value.cnf != carrier.to_string() {
             return Err(crate::grants::no_grant().into());
         }
-        self.set_hold(grant, on.then_some("order"), Some(by)).await
+        self.set_hold(grant, if on { Wish::OrderKeeps } else { Wish::OrderLifts }, Some(by)).await
     }
 
     async fn set_hold(
         &self,
         mut grant: Stored<GrantRow>,
-        by: Option<&str>,
+        wish: Wish,
         ordered: Option<Thumbprint>,
     ) -> Result<(), Failure> {
-        let before = grant.value.hold.as_ref().map(|h| h.by.clone());
-        // An order outranks the owner's own wish and is not replaced by it.
-        if before.as_deref() == by || (before.as_deref() == Some("order") && ordered.is_none()) {
+        let mut change = Change::new(&self.db, &self.host);
+        let held = held_after(grant.value.hold.as_ref(), wish, change.now().unix_millis());
+        if held == grant.value.hold {
             return Ok(());
         }
-        let wallet = wallet_of(&grant.value)?;
-        let mut change = Change::new(&self.db, &self.host);
         if let Some(person) = ordered {
-            let act = if by.is_some() { "hold" } else { "lift_hold" };
+            let act = if wish == Wish::OrderKeeps { "hold" } else { "lift_hold" };
             let fields = [
                 ("what", act.to_owned()),
                 ("by", person.to_string()),
                 ("delivery", delivery_of(&grant.id)?.to_string()),
             ];
-            change.note(Kind::StaffAccess, &fields, &wallet_key(wallet)).await?;
+            change.note(Kind::StaffAccess, &fields, &wallet_key(wallet_of(&grant.value)?)).await?;
         }
-        grant.value.hold = by.map(|by| HoldPart { since_ms: change.now().unix_millis(), by: by.to_owned() });
+        let kind = if held.is_some() { "held" } else { "hold_lifted" };
+        grant.value.hold = held;
         change.update(&grant, grant_row_index(&grant.value)?);
-        change.journal("grant", &grant.id, if by.is_some() { "held" } else { "hold_lifted" }, &json!({}));
+        change.journal("grant", &grant.id, kind, &json!({}));
         change.commit().await?;
         self.log.ring();
         Ok(())
@@ -397,4 +443,33 @@ fn fields(scope: &str, delivery: Option<DeliveryId>, by: By) -> Vec<(&'static st
         By::Deadline => fields.push(("by", String::from("deadline"))),
     }
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_and_an_owner_each_hold_for_themselves() {
+        let hold = |by: &str, owner_too| Some(HoldPart { since_ms: 1, by: by.to_owned(), owner_too });
+        let (owner, order, both) = (hold(OWNER_HOLDS, false), hold(ORDER, false), hold(ORDER, true));
+        for (before, wish, after) in [
+            (&None, Wish::OwnerKeeps, &owner),
+            (&None, Wish::OrderKeeps, &order),
+            (&None, Wish::OwnerLifts, &None),
+            (&None, Wish::OrderLifts, &None),
+            (&owner, Wish::OwnerKeeps, &owner),
+            (&owner, Wish::OwnerLifts, &None),
+            (&owner, Wish::OrderKeeps, &both),
+            (&owner, Wish::OrderLifts, &owner),
+            (&order, Wish::OwnerKeeps, &both),
+            (&order, Wish::OrderKeeps, &order),
+            (&order, Wish::OrderLifts, &None),
+            (&both, Wish::OwnerLifts, &order),
+            (&both, Wish::OrderLifts, &owner),
+        ] {
+            let held = held_after(before.as_ref(), wish, 1);
+            assert_eq!(&held, after, "{before:?} and {wish:?}");
+        }
+    }
 }

@@ -35,7 +35,7 @@ pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
         for done in [
             k.give_up_links().await,
             k.forget::<NonceRow>(|r| r.expires_ms).await,
-            k.forget::<LinkRow>(|r| r.expires_ms).await,
+            k.forget::<LinkRow>(LinkRow::over_ms).await,
             k.forget::<CarRow>(CarRow::over_ms).await,
             k.forget::<LegRow>(LegRow::over_ms).await,
             k.forget::<OccupantRow>(OccupantRow::over_ms).await,

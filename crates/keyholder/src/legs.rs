@@ -2,7 +2,8 @@
 //!
 //! A leg is one accepted delegation. Its row is written in the transactions that delegate, locate and arrive; what an hour of
 //! a carrier looked like is counted in memory from the same rows, which are read again at the start. That a carrier is
-//! stopped is a row of its own, which every transaction that locates or opens checks.
+//! stopped is a row of its own, which every transaction that locates or opens checks. That somebody was kept away from a car
+//! is in memory only: after a start it counts against the carrier, which is the careful side.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,8 @@ use crate::rows::{BrakeRow, LegRow};
 use crate::stops::denied;
 
 const HOLDER: &str = "holder";
+/// Problems of a maker's cloud, or of a car that it cannot reach: nobody's fault who stands there.
+const MAKERS_SILENCE: [&str; 5] = ["maker_busy", "maker_unreachable", "maker_down", "maker_refused", "car_unreachable"];
 
 impl LegRow {
     fn leg(&self) -> Leg {
@@ -32,6 +35,7 @@ impl LegRow {
             ends_at: at(self.ends_ms),
             located_at: self.located_ms.map(at),
             arrived: self.arrived,
+            kept_away: false,
             let_go_at: self.let_go_ms.map(at),
             by_area: self.by_area,
         }
@@ -64,7 +68,18 @@ impl Legs {
     }
     /// What has become durable.
     pub fn note(&self, carrier: Thumbprint, written: Written) {
-        self.all().entry(carrier).or_default().extend(written);
+        let mut all = self.all();
+        let legs = all.entry(carrier).or_default();
+        for (link, mut leg) in written {
+            leg.kept_away |= legs.get(&link).is_some_and(|before| before.kept_away);
+            legs.insert(link, leg);
+        }
+    }
+    fn kept_away(&self, carrier: Thumbprint, link: &[u8]) {
+        if let Some(leg) = self.all().get_mut(&carrier).and_then(|legs| legs.get_mut(link)) {
+            // Before it is located, nothing keeps anybody from anywhere.
+            leg.kept_away |= leg.located_at.is_some();
+        }
     }
     fn count(&self, carrier: Thumbprint, since: Timestamp, now: Timestamp) -> Count {
         let mut all = self.all();
@@ -288,6 +303,19 @@ impl Keyholder {
     fn holds(&self, leg: &LegRow) -> Result<(), Failure> {
         let given_away = leg.located_ms.is_some() && leg.let_go_ms.is_some();
         if given_away { Err(denied(Denial::NotLocated)) } else { Ok(()) }
+    }
+
+    /// Notes whether a request failed because something else than the courier keeps them from the car.
+    pub(crate) fn or_kept_away<T, E: Into<Failure>>(&self, held: &Held, done: Result<T, E>) -> Result<T, Failure> {
+        let done = done.map_err(Into::into);
+        if let (Err(Failure::Problem(problem)), Some(authority)) = (&done, &held.authority) {
+            let by_makers = MAKERS_SILENCE.contains(&problem.code());
+            let denial = problem.cause().and_then(Denial::parse);
+            if by_makers || denial.is_some_and(Denial::keeps_away) {
+                self.legs.kept_away(authority.root, held.chain.last_link().as_bytes());
+            }
+        }
+        done
     }
 
     /// What a transaction wrote of legs is durable.

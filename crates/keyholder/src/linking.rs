@@ -29,6 +29,8 @@ use crate::wallets::wallet_index;
 pub(crate) const LINK_MINUTES: i64 = 15;
 /// A token that dies sooner than this is refreshed first: a command may take half a minute.
 const TOKEN_LEFT_MS: i64 = 60_000;
+/// Tries to keep tokens that were rotated.
+const KEEP_TRIES: u32 = 12;
 
 /// One refresh at a time per account: two would use the same refresh token, and the second kills the account.
 #[derive(Debug, Default)]
@@ -109,6 +111,8 @@ impl Keyholder {
         let access = Arc::clone(self.access(&maker).ok_or_else(gone)?);
         // A code serves once: whoever comes second finds the linking done.
         row.value.done = true;
+        // Until a car is taken over nothing says that our permission is wanted: it is given back when the time is over.
+        row.value.choosing = true;
         let mut change = Change::new(&self.db, &self.host);
         change.update(&row, expires_at(row.value.expires_ms));
         change.journal("link", link.as_bytes(), "link_code_taken", &json!({}));
@@ -116,15 +120,51 @@ impl Keyholder {
 
         let now = self.host.now();
         let tokens = access.exchange_code(code, &verifier, now).await?;
+        let session = Session { access_token: tokens.access_token.clone(), now };
+        let linked = self.vins_at(wallet, &maker).await?;
+        let listed = match linked.is_empty() {
+            true => None,
+            false => Some(self.makers.vehicles(&maker, wallet, &session, &self.host).await?),
+        };
+        // One account per maker and wallet. Another account's tokens in the place of these could not lock the car that is
+        // linked, also while it is open.
+        let lists = |vin: &String| listed.iter().flatten().any(|car| car.vin.expose() == vin);
+        if !linked.iter().all(lists) {
+            let given_back = access.revoke(&tokens).await;
+            tracing::debug!(given_back = given_back.is_ok(), "another account of a maker was refused");
+            let another =
+                Problem::new(409, "another_account", "this account does not have the car that you have linked");
+            return Err(another.detail("log in with the account that has it, or take that car back first").into());
+        }
         let id = account_id(wallet, &maker);
         let lock = self.tokens.of(&id);
         let held = lock.lock().await;
         let version = self.db.get::<AccountRow>(&id).await?.map_or(Version::Absent, |a| a.version);
         self.keep_tokens(wallet, &maker, version, &tokens).await?;
         drop(held);
-        let session = Session { access_token: tokens.access_token, now };
-        let cars = self.makers.vehicles(&maker, wallet, &session, &self.host).await?;
+        let cars = match listed {
+            Some(cars) => cars,
+            None => self.makers.vehicles(&maker, wallet, &session, &self.host).await?,
+        };
         Ok(again!(self.take_over_or_offer(wallet, &maker, link, &cars))?)
+    }
+
+    /// What a maker has rotated is the only way back to it: whoever else writes the account meanwhile, it is kept. Under the
+    /// account's lock.
+    async fn keep_rotated(
+        &self,
+        wallet: WalletId,
+        maker: &str,
+        mut version: Version,
+        tokens: &Tokens,
+    ) -> Result<(), Failure> {
+        for _ in 0..KEEP_TRIES {
+            match self.keep_tokens(wallet, maker, version, tokens).await {
+                Err(Failure::Conflict) => version = self.tokens_of(wallet, maker).await?.1,
+                done => return done,
+            }
+        }
+        Err(Failure::Conflict)
     }
 
     async fn keep_tokens(
@@ -202,7 +242,7 @@ impl Keyholder {
         if fresh.not_given.is_empty() {
             fresh.not_given = tokens.not_given;
         }
-        self.keep_tokens(wallet, maker, version, &fresh).await?;
+        self.keep_rotated(wallet, maker, version, &fresh).await?;
         Ok(Session { access_token: fresh.access_token, now: self.host.now() })
     }
 
@@ -239,6 +279,12 @@ impl Keyholder {
         change.commit().await?;
         self.log.ring();
         Ok(())
+    }
+
+    /// VINs of the wallet's cars of one maker.
+    async fn vins_at(&self, wallet: WalletId, maker: &str) -> Result<Vec<String>, Failure> {
+        let known = self.known_cars(wallet).await?.into_iter();
+        Ok(known.filter(|(_, car)| car.value.maker == maker).map(|(vin, _)| vin).collect())
     }
 
     /// The wallet's cars by VIN.

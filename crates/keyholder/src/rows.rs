@@ -273,7 +273,13 @@ parts! {
         proved_ms: Option<i64>,
     }
     /// A hold, by the `owner` or by written `order`.
-    HoldPart { since_ms: i64, by: String }
+    HoldPart {
+        since_ms: i64,
+        by: String,
+        /// By an order, and the owner keeps it besides: that stays when the order ends.
+        #[serde(default)]
+        owner_too: bool,
+    }
     /// A stop by somebody in the car.
     CarStopPart { since_ms: i64 }
     /// One wallet's link to a car.

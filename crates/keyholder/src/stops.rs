@@ -137,8 +137,8 @@ impl Keyholder {
             return Err(Problem::new(403, "guests_do_not_locate", "guests are not shown where the car is").into());
         }
         self.fresh(&held)?;
-        let facts = self.facts(&held, phone, Needed::Everything).await?;
-        again!(self.keep_located(&held, &facts))?;
+        let facts = self.or_kept_away(&held, self.facts(&held, phone, Needed::Everything).await)?;
+        self.or_kept_away(&held, again!(self.keep_located(&held, &facts)))?;
         self.log.ring();
         self.tell_carrier(&held.grant.value, delivery);
         let located = facts.car.located.ok_or_else(|| broken("located without a place"))?;
@@ -239,7 +239,7 @@ impl Keyholder {
     async fn describe_now(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Describe, shown, Moment::Used(self.host.now())).await?;
         self.fresh(&held)?;
-        let facts = self.facts(&held, phone, Needed::Place).await?;
+        let facts = self.or_kept_away(&held, self.facts(&held, phone, Needed::Place).await)?;
         let wallet = wallet_of(&held.grant.value)?;
         let sealed = facts
             .vehicle
@@ -250,7 +250,7 @@ impl Keyholder {
         let about = format!("{}/description", b64(&facts.vehicle.id));
         let content = self.db.vault.open(&wallet_key(wallet), &about, &sealed).await?;
         let content = content.ok_or_else(|| broken("a description cannot be read"))?;
-        again!(self.keep_described(&held, &facts))?;
+        self.or_kept_away(&held, again!(self.keep_described(&held, &facts)))?;
         self.log.ring();
         self.to_device(&held, Purpose::Description, &content)
     }
@@ -383,11 +383,11 @@ impl Keyholder {
             delegation.claims().check_scanned(labels)?;
         }
         let living = self.living(held).await?;
-        let facts = self.facts(held, phone, Needed::Everything).await?;
+        let facts = self.or_kept_away(held, self.facts(held, phone, Needed::Everything).await)?;
         if let Some(living) = living {
             return self.open_again(held, &facts, &living, proof).await;
         }
-        let begun = again!(self.intend(held, &facts, &proof))?;
+        let begun = self.or_kept_away(held, again!(self.intend(held, &facts, &proof)))?;
         let answer = json!({"attempt": begun.ids.attempt.to_string(), "state": "intended"});
         self.log.ring();
         self.tell_carrier(&held.grant.value, held.delivery);
@@ -655,6 +655,7 @@ impl Keyholder {
         };
         Ok(json!({
             "attempt": id.to_string(),
+            "delivery": row.delivery,
             "seq": row.seq,
             "state": word(&attempt),
             "reason": attempt.phase().detail().filter(|_| matches!(attempt.phase(), Phase::DidNotHappen(_))),

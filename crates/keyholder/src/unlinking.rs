@@ -58,19 +58,22 @@ impl Revoked {
 
 impl Keyholder {
     /// An account whose cars nobody chose: our permission is given back, and our tokens are forgotten.
-    pub(crate) async fn give_up_account(&self, wallet: WalletId, maker: &str) -> Result<(), Failure> {
-        if self.vehicles_of(wallet).await?.iter().any(|v| v.value.maker == maker) {
-            return Ok(());
+    /// `None`: there is no such account, or a car of it is linked.
+    pub(crate) async fn give_up_account(&self, wallet: WalletId, maker: &str) -> Result<Option<&'static str>, Failure> {
+        let id = account_id(wallet, maker);
+        let wanted = self.vehicles_of(wallet).await?.iter().any(|v| v.value.maker == maker);
+        if wanted || self.db.get::<AccountRow>(&id).await?.is_none() {
+            return Ok(None);
         }
         let revoked = self.give_back(wallet, maker).await;
-        let id = account_id(wallet, maker);
+        // Anew: giving it back may have written new tokens.
         if let Some(account) = self.db.get::<AccountRow>(&id).await? {
             let mut change = Change::new(&self.db, &self.host);
             change.delete(&account);
             change.journal("account", &id, "given_up", &json!({"permission": revoked.code()}));
             change.commit().await?;
         }
-        Ok(())
+        Ok(Some(revoked.code()))
     }
 
     /// Forgets one car of a wallet. With the last one of an account our permission is given back at the maker, tried, and

@@ -3,7 +3,8 @@
 //!
 //! A depot's stolen key could enrol devices and locate every car with an open window. Each device holds one place at a time,
 //! and what it let go of without coming near is counted; more than [`AWAY_MIN`] and more than [`AWAY_PERCENT`] in an
-//! hour stop the carrier. Locks never ask here.
+//! hour stop the carrier. Whoever found a car and was then kept from it by its owner, the car, its maker or by us is not
+//! counted: a maker's bad hour must not stop a carrier. Locks never ask here.
 
 use parcelshelf_core::time::Timestamp;
 
@@ -27,6 +28,8 @@ pub struct Leg {
     pub located_at: Option<Timestamp>,
     /// The device was near the car: it described or opened it.
     pub arrived: bool,
+    /// After it was located, something else than the courier kept the device from describing or opening it.
+    pub kept_away: bool,
     /// The device located another car, or another device took over.
     pub let_go_at: Option<Timestamp>,
     /// The grant discloses by area; else one stop at a time.
@@ -81,7 +84,7 @@ impl Count {
         for leg in legs {
             let ended = leg.ended_at(now).filter(|at| within(*at));
             count.of += usize::from(ended.is_some() || within(leg.delegated_at));
-            let away = ended.is_some_and(|at| at > since) && leg.located_at.is_some() && !leg.arrived;
+            let away = ended.is_some_and(|at| at > since) && leg.located_at.is_some() && !leg.arrived && !leg.kept_away;
             count.away += usize::from(away);
         }
         count
@@ -174,6 +177,7 @@ mod tests {
             ends_at: at(from + 60),
             located_at: located.map(at),
             arrived,
+            kept_away: false,
             let_go_at: let_go.map(at),
             by_area: false,
         }
@@ -199,6 +203,7 @@ mod tests {
         let away = leg(0, Some(5), Some(9), false);
         for (other, counted) in [
             (away, 1),
+            (Leg { kept_away: true, ..away }, 0),
             (leg(0, Some(5), Some(9), true), 0),
             (leg(0, None, Some(9), false), 0),
             (leg(0, Some(5), None, false), 0),
@@ -263,7 +268,7 @@ mod tests {
                     legs[i].1.let_go_at = Some(now);
                 }
                 let fresh = Leg { delegated_at: now, ends_at: now.plus_millis(HOUR_MS), located_at: Some(now),
-                    arrived: false, let_go_at: None, by_area };
+                    arrived: false, kept_away: false, let_go_at: None, by_area };
                 legs.push((device, fresh));
                 let holding = legs.iter().filter(|(d, l)| *d == device && l.holds(now)).count();
                 let most = if by_area { HELD_MAX } else { 1 };

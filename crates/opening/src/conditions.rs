@@ -224,6 +224,35 @@ impl Denial {
                 | Self::NotClosed
         )
     }
+    /// Whether this keeps a courier who has found the car away from it, through no doing of theirs: the owner's, the car's or
+    /// ours. Then coming to no car says nothing against their carrier ([`crate::brake`]).
+    #[must_use]
+    pub const fn keeps_away(self) -> bool {
+        match self {
+            Self::Blocked
+            | Self::NotParked
+            | Self::CarPositionUnusable
+            | Self::CarNotInArea
+            | Self::CarNotInRule
+            | Self::TooManyParkings
+            | Self::CarMoved
+            | Self::NotClosed
+            | Self::InUse
+            | Self::MaybeOccupied
+            | Self::PossessionTooOld
+            | Self::LinkNotConfirmed
+            | Self::CarrierStopped => true,
+            Self::OutsideWindow
+            | Self::PhonePositionUnusable
+            | Self::PhoneFarFromArea
+            | Self::PhoneFarFromCar
+            | Self::NotLocated
+            | Self::ClassNotGranted
+            | Self::ClassNotSupported
+            | Self::TooManyAttempts
+            | Self::TooManyDeliveries => false,
+        }
+    }
 }
 
 /// Facts for *locate*.

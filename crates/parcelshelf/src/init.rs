@@ -42,6 +42,17 @@ pub struct Layout {
     pub dispatch_key: String,
 }
 
+impl Layout {
+    /// Keys of the two people who release a stopped carrier.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn people(&self) -> anyhow::Result<[SigningKey; 2]> {
+        let key = |file| signing_key(&self.dir.join(file));
+        Ok([key("operator/operator.key")?, key("second-person/person.key")?])
+    }
+}
+
 /// # Errors
 /// When the folder cannot be written, or is not empty.
 pub fn run(args: &Init) -> anyhow::Result<()> {

@@ -269,6 +269,14 @@ async fn what_was_erased_is_readable_in_no_backup() {
     let dispatch = scene.dispatch();
     let exported = dispatch.export(delivery).await.unwrap();
     assert_eq!(exported["kept"]["personal"]["recipient"], "Kim Larsen");
+    assert!(exported["kept"]["accepted"].is_string() && exported["journal"].to_string().contains("ready_"));
+    // A merchant is told whom it sent a parcel to, and nothing of areas, ways and cars.
+    let exported = scene.merchant().export(delivery).await.unwrap();
+    assert_eq!(exported["kept"]["personal"]["recipient"], "Kim Larsen");
+    for carriers_own in ["accepted", "leg", "ready", "salt", "access", "hold"] {
+        assert!(exported["kept"].get(carriers_own).is_none(), "{carriers_own} is not a merchant's: {exported}");
+    }
+    assert!(!exported["journal"].to_string().contains("ready_"), "{exported}");
     dispatch.step(delivery, "hold", "hold-0001", &json!({"held": true})).await.unwrap();
     assert_eq!(code(dispatch.step(delivery, "erase", "erase-001", &json!({})).await), "held");
     assert_eq!(dispatch.delivery(delivery).await.unwrap()["held"], true, "whoever sees it sees the hold");

@@ -14,6 +14,7 @@ use parcelshelf_core::id::VehicleId;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::Host;
 use parcelshelf_edge::clock::SystemEntropy;
+use parcelshelf_protocol::statement::ToErase;
 use parcelshelf_simulator::{onstar, smartcar, tesla, volvo};
 use serde_json::Value;
 
@@ -218,14 +219,43 @@ async fn of_several_cars_only_what_the_owner_chose_is_linked() {
     stage.stop().await.unwrap();
 }
 
-/// With a clock that jumps: an owner who never chooses leaves no permission of ours behind.
+#[tokio::test]
+async fn a_linking_ends_in_the_browser_and_the_account_in_which_it_began() {
+    const MINE: &str = "mine@example.org";
+    const THEIRS: &str = "theirs@example.org";
+    let dir = tempfile::tempdir().unwrap();
+    let cars = vec![volvo::CarFile::of(MINE), volvo::CarFile::of(THEIRS)];
+    let world = volvo::WorldFile { cars, ..volvo::WorldFile::default() };
+    let worlds = Worlds { volvo: world, onstar: None, tesla: None, smartcar: None };
+    let mut stage = Stage::start_with(dir.path(), &worlds, Setting::default()).await.unwrap();
+
+    // Somebody sends another person the address at the maker. That person logs in and says yes.
+    let thief = wallet(&stage.scene).await;
+    let (_, url) = thief.begin_link("volvo").await.unwrap();
+    let victim = thief.http().browse_elsewhere(&format!("{url}&login_hint={THEIRS}")).await.unwrap();
+    assert_eq!((victim, thief.vehicles().await.unwrap().len()), (403, 0), "the victim's car is in no other's wallet");
+
+    // A second account at the same maker would leave the first one's car without a key that locks it.
+    let owner = wallet(&stage.scene).await;
+    assert_eq!(log_in(&owner, "volvo", MINE).await.1, 200);
+    let id = owner.vehicles().await.unwrap()[0]["vehicle"].as_str().unwrap().to_owned();
+    assert_eq!(log_in(&owner, "volvo", THEIRS).await.1, 409);
+    let cars = owner.vehicles().await.unwrap();
+    assert_eq!((cars.len(), cars[0]["vehicle"].as_str()), (1, Some(id.as_str())));
+    owner.look_again(VehicleId::parse(&id).unwrap()).await.expect("our key to the first car still works");
+    assert_eq!(log_in(&owner, "volvo", MINE).await.1, 200, "the same account again is welcome");
+    stage.stop().await.unwrap();
+}
+
+/// With a clock that jumps: whoever never comes to a car leaves no permission of ours behind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_account_whose_cars_nobody_chose_is_given_back_at_its_maker() {
     let dir = tempfile::tempdir().unwrap();
     let conductor = Arc::new(Conductor::start(dir.path(), MORNING, 250).unwrap());
     let hold = conductor.hold();
     let host = Host { clock: Arc::new(conductor.clock()), entropy: Arc::new(SystemEntropy) };
-    let cars = vec![smartcar::CarFile::of(SEVERAL), smartcar::CarFile::of(SEVERAL)];
+    let fleet = (0..17).map(|_| smartcar::CarFile::of("fleet@example.org"));
+    let cars = [smartcar::CarFile::of(SEVERAL), smartcar::CarFile::of(SEVERAL)].into_iter().chain(fleet).collect();
     let world = smartcar::WorldFile { cars, ..smartcar::WorldFile::default() };
     let worlds = Worlds { volvo: volvo::WorldFile::default(), onstar: None, tesla: None, smartcar: Some(world) };
     let (garages, clouds) = Garages::serve(worlds, &host).await.unwrap();
@@ -246,8 +276,19 @@ async fn an_account_whose_cars_nobody_chose_is_given_back_at_its_maker() {
         works
     };
     assert_eq!(works().await, 1, "we hold a permission meanwhile");
+    // An account of a fleet is refused, and nobody may look into it by another way.
+    let lessor = wallet(&stage.scene).await;
+    let (refused, status) = log_in(&lessor, "smartcar", "fleet@example.org").await;
+    assert!(status >= 400, "{status}");
+    assert_eq!(code(lessor.cars_to_choose(&refused).await), "account_of_a_fleet");
+    // Whoever goes before choosing takes the permission along.
+    let gone = wallet(&stage.scene).await;
+    log_in(&gone, "smartcar", SEVERAL).await;
+    assert_eq!(works().await, 3);
+    let erased = gone.erase(ToErase::Wallet).await.unwrap();
+    assert_eq!((works().await, erased["permissions"].as_array().unwrap().len()), (2, 1));
     stage.scene.host.clock.sleep(Duration::from_secs(18 * 60)).await;
     assert_eq!(code(owner.cars_to_choose(&link).await), "link_unknown");
-    assert_eq!(works().await, 0, "the permission was given back");
+    assert_eq!(works().await, 0, "every permission was given back");
     stage.stop().await.unwrap();
 }

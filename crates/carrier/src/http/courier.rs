@@ -210,7 +210,7 @@ pub(crate) async fn shift(
 ) -> Answer {
     let id = who.courier()?;
     let key = key.bind(&who.name(), "shift", &bytes);
-    if let Some(earlier) = key.earlier(&*c.engine).await? {
+    if let Some(earlier) = c.earlier(&key).await? {
         return Ok(earlier);
     }
     again!(c.set_shift(id, value.on, &key))?;
@@ -266,7 +266,7 @@ pub(crate) async fn door(
 ) -> Answer {
     let id = who.courier()?;
     let key = key.bind(&who.name(), &format!("door/{stop}"), &bytes);
-    if let Some(earlier) = key.earlier(&*c.engine).await? {
+    if let Some(earlier) = c.earlier(&key).await? {
         return Ok(earlier);
     }
     again!(c.door_done(id, &stop, value.state, &key))?;

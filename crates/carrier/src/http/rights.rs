@@ -15,11 +15,12 @@ use super::bodies::HoldIn;
 use super::routes::{Answer, C, delivery_of, may_see};
 use crate::Carrier;
 use crate::db::{DeliveryRow, Stored, again, no_delivery};
+use crate::retention::Export;
 
 /// Dispatch, or the merchant who posted it.
 async fn answers_for(c: &Carrier, who: &Principal, delivery: &str) -> Result<Stored<DeliveryRow>, Problem> {
-    if matches!(who, Principal::Courier(_)) {
-        return Err(super::auth::forbidden());
+    if !matches!(who, Principal::Merchant(_)) {
+        who.dispatch()?;
     }
     let row = c.delivery(delivery_of(delivery)?).await.map_err(problem)?;
     if may_see(who, &row) { Ok(row) } else { Err(no_delivery()) }
@@ -45,7 +46,13 @@ pub(super) async fn hold(
     security(("key" = [])), responses((status = 200, body = serde_json::Value)))]
 pub(super) async fn export(State(c): C, who: Principal, StrictPath(delivery): StrictPath<String>) -> Answer {
     let row = answers_for(&c, &who, &delivery).await?;
-    Ok(Json(c.export(&row).await.map_err(problem)?).into_response())
+    let of = match who {
+        Principal::Merchant(_) => Export::Merchants,
+        _ => Export::Carriers,
+    };
+    // Everything about a person is looked at here: by whom is noted first.
+    again!(c.note_export(&row.id, &who.name()))?;
+    Ok(Json(c.export(&row, of).await.map_err(problem)?).into_response())
 }
 
 /// Erases a delivery that has ended: for good, and in every backup. Asking again finds nothing.

@@ -242,9 +242,9 @@ async fn has_it(c: &Carrier, who: &Principal, id: DeliveryId) -> Result<Stored<D
         Principal::Dispatch(_) => Ok(row),
         Principal::Staff(..) => who.dispatch().map(|()| row),
         Principal::Courier(courier) => {
-            let theirs = carries(*courier, &row);
             // After its end nobody has it; what is repeated then changes nothing.
-            if theirs || row.value.state.courier.is_none() { Ok(row) } else { Err(forbidden()) }
+            let over = row.value.state.phase == "ended";
+            if carries(*courier, &row) || over { Ok(row) } else { Err(forbidden()) }
         }
         Principal::Merchant(_) => Err(forbidden()),
     }

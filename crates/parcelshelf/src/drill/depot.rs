@@ -11,7 +11,6 @@ use super::carriers::CloudKeys;
 use super::gain::Gain;
 use super::stop::{Visit, answered};
 use super::world::World;
-use crate::init::signing_key;
 
 /// Places that may be seen by one device before the carrier is stopped: eleven that it let go of, and the one it holds.
 const PLACES_MAX: u64 = 12;
@@ -72,8 +71,7 @@ pub async fn enrolment_credential(world: &mut World) -> anyhow::Result<Gain> {
 /// Two people look, and let the carrier go on: other drills come after.
 async fn release(world: &World, carrier: Thumbprint, stop: Hash) -> anyhow::Result<()> {
     let (scene, gateway) = (world.scene(), world.scene().gateway_http());
-    for key in ["operator/operator.key", "second-person/person.key"] {
-        let key = signing_key(&scene.layout.dir.join(key))?;
+    for key in scene.layout.people()? {
         let aud = &scene.layout.gateway_origin;
         answered(world, async || {
             people::order(&gateway, aud, &key, carrier, Ordered::Release { stop }, &scene.host).await

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::book::{Page, Times};
 use super::leaks::Leaks;
+use super::operators::STOPPED;
 use super::verdict::{Finding, Settled, Violations};
 
 /// Processor time and bytes of the three services, in the order of [`NAMES`].
@@ -214,6 +215,7 @@ impl Results {
             "logs": {
                 "searched_bytes": self.leaks.searched_bytes, "needles": self.leaks.needles, "found": self.leaks.found,
             },
+            "carrier_stopped": self.carrier_stopped(),
             "refusals": self.odd,
             "kills": self.kills,
             "clock_moves": self.ticks,
@@ -222,6 +224,10 @@ impl Results {
             "faults": self.faults,
             "seed": self.seed,
         })
+    }
+
+    fn carrier_stopped(&self) -> u64 {
+        self.odd.get(STOPPED).copied().unwrap_or(0)
     }
 
     /// Seconds that a courier stood at a car, from arriving to driving on.
@@ -255,6 +261,9 @@ impl Results {
             lines.push(format!("{name:<26}{count:>8}  {}", if count == 0 { "" } else { "<- violation" }));
         }
         lines.push(String::new());
+        if self.carrier_stopped() > 0 {
+            lines.push(format!("{:<26}{:>8}  released by two people each time", STOPPED, self.carrier_stopped()));
+        }
         let unknown = self.unknown_outcomes();
         lines.push(format!(
             "{:<26}{:>8}  resolved {}, alarmed {}, neither {}",

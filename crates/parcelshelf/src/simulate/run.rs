@@ -39,6 +39,7 @@ use super::garages::Garages;
 use super::inside::{self, Seeded, Stepper};
 use super::kills::Kills;
 use super::leaks::{self, Leaks};
+use super::operators;
 use super::owner;
 use super::plots;
 use super::report::{Costs, NAMES, OfMaker, Results};
@@ -567,6 +568,7 @@ async fn shifts(day: &Arc<Day>, args: &Simulate, couriers: Vec<Arc<Courier>>) {
             day.kills.all_day(&day, day_s).await;
         })
     };
+    let operators = spawn_local(operators::all_day(Arc::clone(day)));
     let progress = bar("couriers", day.cars.len());
     let watching = {
         let (day, progress) = (Arc::clone(day), progress.clone());
@@ -587,6 +589,7 @@ async fn shifts(day: &Arc<Day>, args: &Simulate, couriers: Vec<Arc<Courier>>) {
     }
     let _ = killing.await;
     watching.abort();
+    operators.abort();
     progress.finish_and_clear();
 }
 

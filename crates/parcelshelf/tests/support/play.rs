@@ -52,6 +52,9 @@ pub async fn play_once_told(scene: &Scene, owner: &Owner, courier: &Courier, tol
         at.follow(attempt, |s| s["ended"] == json!(true) || s["state"] == "alarm").await?;
         let path = format!("/v1/wallet/deliveries/{id}/photos/{photo}");
         persist(&scene.host, "the photo that was acknowledged", async || owner.wallet.get(&path).await).await?;
+        let path = format!("/v1/wallet/deliveries/{id}/photos");
+        let list = persist(&scene.host, "the list of photos", async || owner.wallet.get(&path).await).await?;
+        ensure!(list["photos"] == json!([photo.to_string()]), "the list names what can be fetched: {list}");
     }
     let parcel = ordered.parcels.first().context("a parcel")?;
     let outcome =

@@ -250,6 +250,8 @@ const de: More = {
       address_damaged: 'Die Adresse, mit der Sie zurückkamen, ist beschädigt. Fangen Sie neu an.',
       login_over: 'Diese Anmeldung dauerte zu lange oder wurde schon benutzt. Fangen Sie neu an.',
       account_of_a_fleet: 'Dieses Konto hat mehr Autos als das einer einzelnen Person. Nehmen Sie ein eigenes Konto, auch für ein geleastes Auto.',
+      another_account: 'Dieses Konto hat das Auto nicht, das Sie verknüpft haben. Melden Sie sich mit dem Konto an, das es hat, oder nehmen Sie das Auto erst zurück.',
+      another_browser: 'Sie haben in einem anderen Browser begonnen. Fangen Sie neu an und bleiben Sie in diesem, bis Sie wieder hier sind.',
       owner_action_needed: 'Der Hersteller lässt uns das Auto nicht sehen. Erlauben Sie alles, was gefragt wird, und sehen Sie nach, ob Ihr Konto dort Sie braucht. Dann beginnen Sie neu.',
       maker_unavailable: 'Die Cloud des Herstellers antwortet nicht, wie sie soll. Beginnen Sie in einer Minute neu.',
     },

@@ -249,6 +249,8 @@ const en = {
       address_damaged: 'The address you came back with is damaged. Start again.',
       login_over: 'This log-in took too long or was used before. Start again.',
       account_of_a_fleet: 'This account has more cars than one person’s. Link with an account of your own, also if you lease the car.',
+      another_account: 'This account does not have the car that you have linked. Log in with the account that has it, or take that car back first.',
+      another_browser: 'You began in another browser. Start again, and stay in this one until you are back here.',
       owner_action_needed: 'The maker does not let us see the car. Allow everything that is asked for, and look whether your account there needs you. Then start again.',
       maker_unavailable: 'The maker’s cloud does not answer as it should. Start again in a minute.',
     },

@@ -250,6 +250,8 @@ const es: More = {
       address_damaged: 'La dirección con la que volvió está dañada. Empiece de nuevo.',
       login_over: 'Esta entrada tardó demasiado o ya se usó. Empiece de nuevo.',
       account_of_a_fleet: 'Esta cuenta tiene más coches que la de una persona. Vincule con una cuenta propia, también si el coche es de leasing.',
+      another_account: 'Esta cuenta no tiene el coche que usted vinculó. Entre con la cuenta que lo tiene, o retire antes ese coche.',
+      another_browser: 'Empezó en otro navegador. Empiece de nuevo y quédese en este hasta volver aquí.',
       owner_action_needed: 'El fabricante no nos deja ver el coche. Permita todo lo que se pide y mire si su cuenta allí necesita algo de usted. Después empiece de nuevo.',
       maker_unavailable: 'La nube del fabricante no responde como debe. Empiece de nuevo en un minuto.',
     },
