@@ -92,19 +92,24 @@ export default (test) => {
     await keepsThePlaceSecret(stage, owner, old);
   });
 
-  test('a car that sleeps: the owner reads what to do before anybody comes', async (t) => {
+  test('a car that sleeps when the courier stands at it: nothing opens, and the owner reads why', async (t) => {
     const { stage, someone, check } = t;
     const owner = await someone();
     const { page } = owner;
-    const { wallet, car, before } = await owns(t, owner);
-    const parcel = await stage.ship();
-    await page.goto(parcel.consent_url);
-    await page.getByText('This is what the carrier learns').waitFor();
+    const { wallet, car, parcel, before } = await hasAllowed(t, owner);
+    const { phone, page: courier, stop_url } = await courierFor(t, { car, parcel }, 20);
+    phone.expect(/409|503/);
+    await courier.goto(stop_url);
+    await screen(courier, 'start');
+    await courier.getByRole('button', { name: 'Show the place' }).click();
+    await screen(courier, 'go');
     await stage.hand(car, 'sleep');
-    await allowed(page);
+    await courier.getByRole('button', { name: 'Scan parcels' }).click();
+    await type(courier, parcel.labels[0]);
+    await courier.getByRole('button', { name: 'Done' }).click();
+    await courier.getByRole('button', { name: 'Open', exact: true }).click();
     await page.goto(`${wallet}/deliveries/${parcel.delivery}`);
-    await page.getByText('Your car is not ready').waitFor({ timeout: 40_000 });
-    await page.getByText(/The car sleeps and could not be woken|The maker cannot reach the car/).first().waitFor();
+    await page.getByText(/The car slept|the car could not be reached|could not reach the car/).first().waitFor({ timeout: 60_000 });
     await check.screen(page, 'a car that sleeps');
     assert.equal(await openedSince(t, car, before), 0);
     await keepsThePlaceSecret(stage, owner, car);
