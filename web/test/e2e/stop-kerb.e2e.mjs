@@ -204,8 +204,9 @@ export default (test) => {
       // Locking is never refused.
       await shut(page, stage, car);
       await screen(page, 'locked', 'released');
-      // What was stopped is not opened once more, whatever was forgotten.
-      await page.getByRole('button', { name: /open once more/ }).waitFor({ state: 'detached' });
+      // What was stopped is not opened once more, whatever was forgotten: the page asks, and the keyholder refuses.
+      await page.getByRole('button', { name: /open once more/ }).click();
+      await page.getByText('This cannot be done now, and not from here', { exact: false }).first().waitFor();
       assert.equal(await stage.commands(car, 'unlock'), 1, 'it is not opened once more');
       await backToTheApp(phone, stage, place, 'KLM 482');
     });

@@ -82,9 +82,9 @@ export default (test) => {
     await page.waitForSelector('[data-ready=true]');
     await page.getByRole('button', { name: 'Show the place' }).click();
     await screen(page, 'go');
-    await page.keyboard.type(parcel.labels[0], { delay: 3 });
-    await page.keyboard.press('Enter');
-    await page.getByText('scanned', { exact: false }).first().waitFor();
+    await page.getByRole('button', { name: 'Scan parcels' }).click();
+    await type(page, parcel.labels[0]);
+    await page.getByRole('button', { name: 'Done' }).click();
     const open = page.getByRole('button', { name: 'Open', exact: true });
     await phone.context.setOffline(true);
     await page.getByText('No signal. Step to the street', { exact: false }).waitFor();
