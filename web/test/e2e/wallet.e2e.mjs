@@ -196,7 +196,7 @@ export default (test) => {
         await page.goto(`${wallet}${path}?lang=${lang}`);
         await page.getByRole('heading', { level: 1 }).waitFor();
         if (path === '/settings/data') await page.getByRole('heading', { level: 1, name: title }).waitFor();
-        await page.locator('main .row, main .card, main .car').first().waitFor();
+        await page.locator('main button, main .card, main .car').first().waitFor();
         await t.check.screen(page, `${path} in ${lang}`);
       }
     }
