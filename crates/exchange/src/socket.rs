@@ -31,10 +31,13 @@ pub(crate) struct Socket {
     idle: Mutex<Vec<Line>>,
 }
 
+/// What writes and reads, when it is polled.
+type Driven = http1::Connection<TokioIo<UnixStream>, Whole>;
+
 /// One connection. Without its second half it is over.
 struct Line {
     sender: SendRequest<Whole>,
-    connection: Option<Pin<Box<http1::Connection<TokioIo<UnixStream>, Whole>>>>,
+    connection: Option<Pin<Box<Driven>>>,
 }
 
 impl Socket {
