@@ -201,9 +201,13 @@ export default (test) => {
       }
       await opened({ phone, page, stage, car, parcel });
       await stops();
-      // Locking is never refused.
+      // Locking is never refused, nor what shows how it was left.
+      await photograph(page);
       await shut(page, stage, car);
       await screen(page, 'locked', 'released');
+      await tap(owner.page, 'Show photos');
+      // Not a frame only: the picture was fetched, opened with the owner's key and decoded.
+      await owner.page.waitForFunction(() => [...document.images].some((image) => image.complete && image.naturalWidth > 1));
       // What was stopped is not opened once more, whatever was forgotten: the page asks, and the keyholder refuses.
       await page.getByRole('button', { name: /open once more/ }).click();
       await page.getByText('This cannot be done now, and not from here', { exact: false }).first().waitFor();
