@@ -17,7 +17,8 @@ failed=0
 npx vitest run --reporter=default --reporter=json --outputFile="$units" || failed=1
 count() { node -e 'const r = JSON.parse(require("fs").readFileSync(process.argv[1])); console.log(r[process.argv[2]])' "$units" "$1"; }
 log="$(mktemp)"
-node test/e2e/run.mjs | tee "$log" || failed=1
+# Two stories at a time, with patience: a machine with two cores does other things, too.
+AT_ONCE="${AT_ONCE:-2}" PATIENCE="${PATIENCE:-2}" node test/e2e/run.mjs | tee "$log" || failed=1
 last="$(tail -n 1 "$log")"
 rm -f "$log"
 passed=$(($(count numPassedTests) + $(sed -E 's/^([0-9]+) passed.*/\1/' <<<"$last")))
