@@ -127,6 +127,11 @@ impl Carrier {
             ERASE => self.erase_in_time(id).await,
             _ => again!(self.window_over(id)),
         };
+        let done = match done {
+            // Erased meanwhile, by whoever did not know of this job.
+            Err(problem) if problem.code() == "delivery_unknown" => again!(self.no_more(queue, id)),
+            done => done,
+        };
         if let Err(problem) = done {
             tracing::warn!(queue, code = problem.code(), "a job is tried again");
         }

@@ -20,7 +20,7 @@ use crate::Carrier;
 use crate::board::may_be_open;
 use crate::db::{
     ACCEPT, COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, ERASE, Failure, HoldPart, READY, Stored, WATCH,
-    WINDOW, again, erased, no_delivery, owner,
+    WINDOW, again, broken, erased, no_delivery, owner,
 };
 use crate::model::rounded_up;
 
@@ -86,6 +86,10 @@ pub(crate) async fn forget(carrier: Arc<Carrier>, mut stop: watch::Receiver<bool
 fn ended(row: &DeliveryRow) -> bool {
     row.state.phase == "ended"
 }
+/// Whether a deadline has to wait: for a hold, or for a lid that may be open.
+fn waits(row: &DeliveryRow) -> bool {
+    row.hold.is_some() || !row.erasing && may_be_open(&row.access.state)
+}
 fn held() -> Problem {
     Problem::new(409, "held", "a legal hold keeps this").detail("whoever put it on has to take it off first")
 }
@@ -96,8 +100,16 @@ pub(crate) enum Export {
     Carriers,
     Merchants,
 }
-/// Members of a delivery's row that a merchant does not get: they tell where about a car stands, and when somebody drove there.
-const CARRIERS_OWN: [&str; 6] = ["accepted", "leg", "ready", "salt", "access", "hold"];
+/// What a merchant gets of a delivery's row, and of its state. Everything else is the carrier's own, also what is added later: it
+/// may tell where about a car stands, or when somebody drove there.
+const MERCHANTS: [&str; 4] = ["shipment", "merchant", "state", "personal"];
+const MERCHANTS_STATE: [&str; 6] = ["phase", "start_ms", "end_ms", "end", "fallbacks", "parcels"];
+
+fn only(members: &mut Value, these: &[&str]) {
+    if let Some(members) = members.as_object_mut() {
+        members.retain(|name, _| these.contains(&name.as_str()));
+    }
+}
 
 impl Carrier {
     async fn sweep(&self) -> Result<(), StoreError> {
@@ -130,15 +142,17 @@ impl Carrier {
 
     /// Removes a row and its jobs, whether or not it can be read.
     async fn remove(&self, table: &str, id: &[u8], why: &str) -> Result<(), Failure> {
-        let Some(row) = self.engine.get(table, id).await? else { return Ok(()) };
         let mut change = Change::new(self);
-        change.batch.deletes.push(Check { table: table.to_owned(), id: id.to_vec(), version: row.expected() });
         if table == DELIVERIES {
+            // Also where the row is gone already: somebody may have planned something meanwhile.
             for queue in [ACCEPT, WATCH, WINDOW, READY, ERASE] {
                 change.job_done(queue, id);
             }
         }
-        change.journal(table, id, "erased", &json!({"why": why}));
+        if let Some(row) = self.engine.get(table, id).await? {
+            change.batch.deletes.push(Check { table: table.to_owned(), id: id.to_vec(), version: row.expected() });
+            change.journal(table, id, "erased", &json!({"why": why}));
+        }
         change.commit().await
     }
 
@@ -155,11 +169,6 @@ impl Carrier {
         if !ended(&stored.value) {
             return Err(Problem::new(409, "not_ended", "this delivery is under way").detail("cancel it first"));
         }
-        // Whoever watches over an open lid must not lose sight of it.
-        if may_be_open(&stored.value.access.state) {
-            let open = Problem::new(409, "maybe_open", "what was opened for this delivery is not known to be locked");
-            return Err(open.detail("see to it first; then it can be erased"));
-        }
         if !again!(self.mark(&stored.id))? {
             return Err(held());
         }
@@ -168,10 +177,19 @@ impl Carrier {
 
     /// Decides that a delivery is erased, against whoever puts a hold on at this very moment. False: it is held.
     async fn mark(&self, id: &[u8]) -> Result<bool, Failure> {
-        // A key that nobody has: there is no row that could be read by it.
-        let Some(mut stored) = self.row::<DeliveryRow>(DELIVERIES, id).await? else { return Ok(true) };
+        let Some(mut stored) = self.row::<DeliveryRow>(DELIVERIES, id).await? else {
+            // A hold may lie in a row that cannot be read: a key that is merely not here is no erasure.
+            let name = owner(DELIVERIES, id).ok_or_else(erased)?;
+            let gone = self.engine.get(DELIVERIES, id).await?.is_none() || self.vault.is_erased(&name).await?;
+            return if gone { Ok(true) } else { Err(broken("a delivery's key is missing and was not destroyed")) };
+        };
         if stored.value.hold.is_some() || stored.value.erasing {
             return Ok(stored.value.erasing);
+        }
+        // Whoever watches over an open lid must not lose sight of it.
+        if may_be_open(&stored.value.access.state) {
+            let open = Problem::new(409, "maybe_open", "what was opened for this delivery is not known to be locked");
+            return Err(open.detail("see to it first; then it can be erased").into());
         }
         stored.value.erasing = true;
         let mut change = Change::new(self);
@@ -209,7 +227,7 @@ impl Carrier {
     /// that is lifted at this moment has planned its own look, which must not be put off by a day.
     async fn wait_for_hold(&self, id: DeliveryId) -> Result<bool, Failure> {
         let stored = self.row::<DeliveryRow>(DELIVERIES, id.as_bytes()).await?;
-        let Some(stored) = stored.filter(|s| s.value.hold.is_some()) else { return Ok(false) };
+        let Some(stored) = stored.filter(|s| waits(&s.value)) else { return Ok(false) };
         let mut change = Change::new(self);
         change.delivery(&stored);
         change.job(ERASE, id.as_bytes(), self.kept_now().plus_seconds(HELD_AGAIN_S));
@@ -238,28 +256,26 @@ impl Carrier {
         Ok(answer)
     }
 
-    /// That somebody took out what is kept of a delivery.
-    pub(crate) async fn note_export(&self, id: &[u8], by: &str) -> Result<(), Failure> {
-        let mut change = Change::new(self);
-        change.journal(DELIVERIES, id, "exported", &json!({"by": by}));
-        change.commit().await
-    }
-
     /// Everything that is kept of one delivery, for the person whom it is about. A merchant gets what merchants may know: no
-    /// area, no leg, nothing of whether a car is ready.
+    /// area, no leg, nothing of whether a car is ready, and no journal, which they never see.
     pub(crate) async fn export(&self, stored: &Stored<DeliveryRow>, of: Export) -> Result<Value, Failure> {
-        let entries = self.engine.journal(DELIVERIES, &stored.id, 0, parcelshelf_store::PAGE_ROWS_MAX).await?;
+        let entries = match of {
+            Export::Carriers => {
+                self.engine.journal(DELIVERIES, &stored.id, 0, parcelshelf_store::PAGE_ROWS_MAX).await?
+            }
+            Export::Merchants => Vec::new(),
+        };
         let journal: Vec<Value> = entries
             .iter()
-            .filter(|e| of == Export::Carriers || !e.kind.starts_with("ready_"))
             .map(|e| {
                 let event: Value = serde_json::from_slice(&e.event).unwrap_or_default();
                 json!({"kind": e.kind, "at": e.at.to_rfc3339(), "event": event})
             })
             .collect();
         let mut kept = serde_json::to_value(&stored.value).map_err(|e| Failure::Problem(Problem::internal(&e)))?;
-        if let (Export::Merchants, Some(members)) = (of, kept.as_object_mut()) {
-            members.retain(|name, _| !CARRIERS_OWN.contains(&name.as_str()));
+        if of == Export::Merchants {
+            only(&mut kept, &MERCHANTS);
+            only(&mut kept["state"], &MERCHANTS_STATE);
         }
         let r = &self.config.retention;
         Ok(json!({

@@ -323,22 +323,37 @@ impl Carrier {
         change.commit().await
     }
 
+    /// Taking out everything is a look at a person, too.
+    pub(super) async fn note_export(&self, stored: &Stored<DeliveryRow>, who: &Principal) -> Result<(), Failure> {
+        let mut change = Change::new(self);
+        if let Principal::Staff(staff, _) = who {
+            note_look(&mut change, &stored.id, *staff, &json!("export"));
+        }
+        change.journal(DELIVERIES, &stored.id, "exported", &json!({"by": who.name()}));
+        change.commit().await
+    }
+
     async fn look_up(&self, id: DeliveryId, reason: LookReason, staff: StaffId) -> Result<RecipientSeen, Failure> {
         let stored = self.delivery(id).await?;
         let personal = stored.value.personal.clone();
         let mut change = Change::new(self);
-        let event = json!({"by": staff.to_string(), "delivery": id.to_string(), "reason": reason});
         // First noted, then shown.
-        change.journal(LOOKS, ALL, "recipient", &event);
+        note_look(&mut change, &stored.id, staff, &json!(reason));
         change.journal(
             DELIVERIES,
-            id.as_bytes(),
+            &stored.id,
             "recipient_looked_up",
             &json!({"by": staff.to_string(), "reason": reason}),
         );
         change.commit().await?;
         Ok(RecipientSeen { name: personal.recipient, fallback_address: personal.fallback_address })
     }
+}
+
+/// One entry of the journal that leads read.
+fn note_look(change: &mut Change<'_>, delivery: &[u8], staff: StaffId, reason: &Value) {
+    let event = json!({"by": staff.to_string(), "delivery": b64(delivery), "reason": reason});
+    change.journal(LOOKS, ALL, "recipient", &event);
 }
 
 impl ExceptionOut {

@@ -41,7 +41,7 @@ pub(super) async fn hold(
     Ok(Json(again!(c.hold(id, &by, value.held))?).into_response())
 }
 
-/// Everything that is kept of one delivery, as one document for the person whom it is about.
+/// Everything that is kept of one delivery, as one document for the person whom it is about; for a merchant, its part of it.
 #[utoipa::path(get, path = "/v1/deliveries/{delivery}/export", params(("delivery" = String, Path)),
     security(("key" = [])), responses((status = 200, body = serde_json::Value)))]
 pub(super) async fn export(State(c): C, who: Principal, StrictPath(delivery): StrictPath<String>) -> Answer {
@@ -51,7 +51,7 @@ pub(super) async fn export(State(c): C, who: Principal, StrictPath(delivery): St
         _ => Export::Carriers,
     };
     // Everything about a person is looked at here: by whom is noted first.
-    again!(c.note_export(&row.id, &who.name()))?;
+    again!(c.note_export(&row, &who))?;
     Ok(Json(c.export(&row, of).await.map_err(problem)?).into_response())
 }
 
@@ -65,6 +65,9 @@ pub(super) async fn erase(
     StrictPath(delivery): StrictPath<String>,
     _: StrictJson<Nothing>,
 ) -> Answer {
+    if !matches!(who, Principal::Merchant(_)) {
+        who.dispatch()?;
+    }
     // Asked again after an answer that got lost.
     if !c.is_erased(delivery_of(&delivery)?).await? {
         let row = answers_for(&c, &who, &delivery).await?;
