@@ -15,7 +15,7 @@ use parcelshelf_edge::json::StrictJson;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::from_b64;
 use parcelshelf_protocol::statement::{Said, Statement, ToErase};
-use parcelshelf_store::{Batch, Check, CommitError, ListQuery, Row};
+use parcelshelf_store::{Batch, Check, CommitError, JOURNAL_FORGOTTEN_MAX, ListQuery, Row};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -146,11 +146,14 @@ impl Front {
         let (now, r) = (self.host.now(), &self.config.retention);
         let ago_ms = |days: u32| now.unix_millis() - i64::from(days) * DAY_MS;
         self.remove_older::<SessionRow>(SESSIONS, EXPIRES, |s| s.expires_ms, now.unix_millis()).await?;
-        self.forget_photos(ago_ms(r.photos_days)).await?;
         let ago = |days: u32| parcelshelf_core::time::Timestamp::from_unix_millis(ago_ms(days));
-        let journal = self.engine.forget_journal(ago(r.journal_days)).await.map(drop);
-        let names = self.vault.keys().forget_destroyed(ago(r.backups_days)).await.map(drop);
-        journal.and(names).map_err(|e| Problem::store(&e))
+        let store = |e| Problem::store(&e);
+        while self.engine.forget_journal(ago(r.journal_days)).await.map_err(store)? >= u64::from(JOURNAL_FORGOTTEN_MAX)
+        {
+        }
+        self.vault.keys().forget_destroyed(ago(r.backups_days)).await.map_err(store)?;
+        // Last: it waits for the keyholder's word.
+        self.forget_photos(ago_ms(r.photos_days)).await
     }
 
     /// Photos past their deadline go, except those of a delivery that a hold keeps. While the keyholder does not say they stay.
@@ -162,13 +165,13 @@ impl Front {
             let page = self.engine.list(query).await.map_err(|e| Problem::store(&e))?;
             let (mut over, mut done) = (Vec::new(), page.next.is_none());
             for row in page.rows {
-                // One that cannot be read any more was erased.
                 match self.opened::<PhotoRow>(PHOTOS, &row.id).await? {
                     Some(photo) if photo.day_ms >= before_ms => {
                         done = true;
                         break;
                     }
                     Some(_) if self.is_held(&row.id).await? => {}
+                    None if !self.is_gone(&row).await? => {}
                     _ => over.push(row),
                 }
             }
@@ -180,6 +183,16 @@ impl Front {
             }
             cursor = page.next;
         }
+    }
+    /// Whether a row that cannot be read was erased. A key that is merely not here is no erasure: whoever started with the wrong
+    /// folder loses nothing by it.
+    async fn is_gone(&self, row: &Row) -> Result<bool, Problem> {
+        let Some(owner) = parcelshelf_vault::owner_of(&row.state) else { return Ok(false) };
+        let gone = self.vault.is_erased(owner).await.map_err(vault_problem)?;
+        if !gone {
+            tracing::error!("a row's key is missing and was not destroyed: put the key store back");
+        }
+        Ok(gone)
     }
     /// `photo`: its row's id, which begins with its delivery's.
     async fn is_held(&self, photo: &[u8]) -> Result<bool, Problem> {
@@ -205,11 +218,10 @@ impl Front {
         loop {
             let mut over = Vec::new();
             for row in self.page(table, index, &[]).await? {
-                // One that cannot be read any more was erased.
-                if self.opened::<T>(table, &row.id).await?.is_none_or(|r| time_ms(&r) < before_ms) {
-                    over.push(row);
-                } else {
-                    break;
+                match self.opened::<T>(table, &row.id).await? {
+                    Some(r) if time_ms(&r) >= before_ms => break,
+                    None if !self.is_gone(&row).await? => {}
+                    _ => over.push(row),
                 }
             }
             if over.is_empty() {

@@ -189,6 +189,11 @@ impl Vault {
             cache.destroyed
         };
         let Some(wrapped) = self.keys.get(owner.as_bytes()).await? else { return Ok(None) };
+        // Epochs go from the oldest on. One that is newer than ours was not destroyed: its folder is another one.
+        if wrapped.epoch > self.kms.current() {
+            let missing = format!("epoch key {} is not here: put the folder of epoch keys back", wrapped.epoch);
+            return Err(KmsError(missing).into());
+        }
         let Some(bytes) = self.kms.unwrap(owner, &wrapped).await? else { return Ok(None) };
         Ok(Some(self.remember(owner, &bytes, destroyed)))
     }
@@ -303,6 +308,12 @@ mod tests {
             other[at] ^= 1;
             assert!(v.open("wallet/a", b"car", &other).await.unwrap().is_none(), "byte {at}");
         }
+        // A key of an epoch that has not been here yet was not destroyed: the folder is another one.
+        let elsewhere = Arc::new(MemoryKeys::default());
+        let mut wrapped = keys.get(b"wallet/a").await.unwrap().unwrap();
+        wrapped.epoch += 1;
+        assert!(elsewhere.put_new(b"wallet/a", &wrapped).await.unwrap());
+        assert!(matches!(vault(&elsewhere, 1).open("wallet/a", b"car", &sealed).await, Err(VaultError::Kms(_))));
         // The same keys without the epoch key are nothing.
         assert!(vault(&keys, 2).open("wallet/a", b"car", &sealed).await.is_ok_and(|o| o.is_none()));
     }
