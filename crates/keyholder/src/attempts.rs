@@ -624,6 +624,8 @@ impl Driver {
                         &NonceRow { v: 1, expires_ms: proof.nonce.expires_at.unix_millis() },
                         housekeeping::nonce_index(&proof.nonce),
                     );
+                    // By these bytes the opening is found again when its answer was lost: also the second one.
+                    row.proof = proof.hash().to_string();
                     let event =
                         Recorded::OpenIntended { delivery, attempt, command: u32::from(n), proof: proof.hash() };
                     change.record_of(event, of, delivery, Some(&proof.jws)).await?;

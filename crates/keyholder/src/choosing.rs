@@ -151,6 +151,7 @@ impl Keyholder {
             let car = offer.cars.iter().find(|car| self.pick(link, car) == *pick);
             chosen.push(car.ok_or_else(|| Problem::new(404, "car_unknown", "this linking offers no such car"))?);
         }
+        chosen.sort_by_key(|car| car.vin.expose().to_owned());
         chosen.dedup_by_key(|car| car.vin.expose().to_owned());
         let mut row = offer.row;
         row.value.choosing = false;
@@ -200,6 +201,11 @@ impl Keyholder {
         let all = self.db.list::<LinkRow>("expires", &[]).await?;
         for link in over {
             let of = |other: &LinkRow| other.wallet == link.value.wallet && other.maker == link.value.maker;
+            // The owner is at the maker again: its code may come now. It is looked at again in a minute.
+            let begun = |other: &LinkRow| !other.done && other.expires_ms >= over_ms;
+            if all.iter().any(|other| begun(&other.value) && of(&other.value)) {
+                continue;
+            }
             let alive = |other: &LinkRow| other.choosing && other.expires_ms >= over_ms;
             let another = all.iter().any(|other| alive(&other.value) && of(&other.value));
             // One that cannot be given up now does not hold up the others.
@@ -212,7 +218,13 @@ impl Keyholder {
     async fn give_up_link(&self, mut link: Stored<LinkRow>, another: bool) -> Result<(), Failure> {
         let wallet = WalletId::parse(&link.value.wallet).map_err(|_| broken("a wallet's id is none"))?;
         if !another {
-            self.give_up_account(wallet, &link.value.maker).await?;
+            // With the last try our tokens go, or the account would outlive its linking.
+            let last_from = link.value.expires_ms + GIVE_UP_TRIES_MS - 2 * CHOICE_IN_FLIGHT_MS;
+            let at_last = self.host.now().unix_millis() > last_from;
+            self.give_up_account(wallet, &link.value.maker, at_last).await?;
+        }
+        if let Ok(id) = link.id.as_slice().try_into() {
+            self.offers.forget(LinkId::from_bytes(id));
         }
         link.value.choosing = false;
         let mut change = Change::new(&self.db, &self.host);

@@ -96,7 +96,10 @@ impl Keyholder {
         match erased {
             ToErase::Delivery(delivery) => {
                 // Asked again after an answer that got lost.
-                if !self.db.vault.is_erased(&delivery_key(*delivery)).await? {
+                if self.db.vault.is_erased(&delivery_key(*delivery)).await? {
+                    // What an earlier try may have left behind.
+                    self.remove_of_delivery(delivery.as_bytes()).await?;
+                } else {
                     self.erase_delivery(*wallet, *delivery, by).await?;
                 }
                 Ok(json!({"erased": "delivery", "deliveries": [delivery.to_string()]}))
@@ -167,7 +170,7 @@ impl Keyholder {
         }
         // A linking that never came to a car has left an account.
         for account in self.db.list::<AccountRow>("", wallet.as_bytes()).await? {
-            permissions.extend(self.give_up_account(wallet, &account.value.maker).await?.map(Value::from));
+            permissions.extend(self.give_up_account(wallet, &account.value.maker, true).await?.map(Value::from));
         }
         let mut deliveries = Vec::new();
         // Anew: something may have been granted before the block.

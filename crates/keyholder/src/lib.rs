@@ -237,7 +237,7 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
     if engine.is_altered() {
         tracing::error!(
             "somebody else has written to this store: nothing is located, opened or allowed until an operator has looked; \
-             locks go on. See docs/operations.md, `The store was altered`"
+             locks go on. See docs/operations/README.md, `The store was altered`"
         );
     }
     let data_keys = shell.storage.keys(&config.data_dir, "keyholder")?;

@@ -130,8 +130,11 @@ impl Keyholder {
         // linked, also while it is open.
         let lists = |vin: &String| listed.iter().flatten().any(|car| car.vin.expose() == vin);
         if !linked.iter().all(lists) {
-            let given_back = access.revoke(&tokens).await;
-            tracing::debug!(given_back = given_back.is_ok(), "another account of a maker was refused");
+            // What shares a car with us is our own account: giving it back would take the keys that lock that car.
+            if !linked.iter().any(lists) {
+                let given_back = access.revoke(&tokens).await;
+                tracing::debug!(given_back = given_back.is_ok(), "another account of a maker was refused");
+            }
             let another =
                 Problem::new(409, "another_account", "this account does not have the car that you have linked");
             return Err(another.detail("log in with the account that has it, or take that car back first").into());
@@ -259,6 +262,10 @@ impl Keyholder {
         let mut change = Change::new(&self.db, &self.host);
         for car in cars {
             let earlier = known.iter().find(|(vin, _)| vin == car.vin.expose()).map(|(_, stored)| stored);
+            // Looking again does not undo that it is being taken back; linking it anew does.
+            if done.is_none() && earlier.is_some_and(|e| e.value.unlinking) {
+                return Err(Problem::new(409, "car_unlinked", "the owner has taken this car back").into());
+            }
             let id = match earlier {
                 Some(stored) => stored.id.clone(),
                 None => self.host.random::<16>().to_vec(),

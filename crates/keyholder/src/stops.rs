@@ -215,7 +215,9 @@ impl Keyholder {
         grant: &GrantRow,
         device: Option<Thumbprint>,
     ) -> Result<(), Failure> {
-        let blocked = owner.blocked_all
+        // What is being erased is over, whatever else its row says.
+        let blocked = grant.erasing
+            || owner.blocked_all
             || owner.blocked_carriers.contains(&grant.cnf)
             || grant.use_state.blocked_ms.is_some()
             || device.is_some_and(|d| owner.blocked_couriers.contains(&d.to_string()))
@@ -309,6 +311,8 @@ impl Keyholder {
 
     async fn keep_signalled(&self, held: &Held, f: &Facts) -> Result<(), Failure> {
         let mut grant = self.grant(held.delivery).await?;
+        let owner = self.wallet(wallet_of(&grant.value)?).await?;
+        self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
         let facts = self.locate_facts(held, &grant.value, f)?;
         let _permit = conditions::locate(&facts, &car::consents(&f.vehicle.value, &f.car)).map_err(denied)?;
         if located_by(&grant.value, held).is_none() {
@@ -316,6 +320,7 @@ impl Keyholder {
         }
         self.leg_holds(held).await?;
         let mut change = Change::new(&self.db, &self.host);
+        change.check(&owner);
         let event = Event::Signalled { delivery: held.delivery, proof: held.chain.proof().hash() };
         self.record_proof(&mut change, &mut grant, held, event).await?;
         change.update(&grant, self.grant_index(&grant)?);

@@ -58,14 +58,26 @@ impl Revoked {
 
 impl Keyholder {
     /// An account whose cars nobody chose: our permission is given back, and our tokens are forgotten.
-    /// `None`: there is no such account, or a car of it is linked.
-    pub(crate) async fn give_up_account(&self, wallet: WalletId, maker: &str) -> Result<Option<&'static str>, Failure> {
+    /// `None`: there is no such account, or a car of it is linked. `at_last`: our tokens go, whatever the maker says.
+    pub(crate) async fn give_up_account(
+        &self,
+        wallet: WalletId,
+        maker: &str,
+        at_last: bool,
+    ) -> Result<Option<&'static str>, Failure> {
         let id = account_id(wallet, maker);
         let wanted = self.vehicles_of(wallet).await?.iter().any(|v| v.value.maker == maker);
         if wanted || self.db.get::<AccountRow>(&id).await?.is_none() {
             return Ok(None);
         }
         let revoked = self.give_back(wallet, maker).await;
+        if !at_last && revoked == Revoked::NotVerified {
+            let again = Problem::unavailable("not_given_back", "the maker did not take the permission back", 60);
+            return Err(again.into());
+        }
+        if self.vehicles_of(wallet).await?.iter().any(|v| v.value.maker == maker) {
+            return Ok(None);
+        }
         // Anew: giving it back may have written new tokens.
         if let Some(account) = self.db.get::<AccountRow>(&id).await? {
             let mut change = Change::new(&self.db, &self.host);
@@ -137,6 +149,8 @@ impl Keyholder {
 
     async fn forget_vehicle(&self, wallet: WalletId, id: VehicleId, others: bool) -> Result<(), Failure> {
         let vehicle = self.vehicle(wallet, id).await?;
+        // The maker was asked since the last look; whoever opens checks this car's row, which goes here.
+        self.nothing_open(id).await?;
         let mut change = Change::new(&self.db, &self.host);
         if !others && let Some(account) = self.db.get::<AccountRow>(&account_id(wallet, &vehicle.value.maker)).await? {
             change.delete(&account);

@@ -9,6 +9,7 @@ use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
 use parcelshelf_opening::attempt::Event as AttemptEvent;
 use parcelshelf_opening::eligibility::Finding;
+use parcelshelf_opening::grant::Use;
 use parcelshelf_opening::hindrance::Hindrance;
 use parcelshelf_opening::possession::{self, Door, DoorChange, Prompt, Verdict};
 use parcelshelf_protocol::content::Description;
@@ -426,9 +427,12 @@ impl Keyholder {
         let mut grant = self.own_grant(wallet, delivery).await?;
         let state = self.grant_state(&grant)?;
         let mut running = Vec::new();
-        for id in state.reserved() {
+        // Whatever lives: a use that is spent may be opened once more within minutes.
+        for (_, used) in state.uses() {
+            let (Use::Reserved(id) | Use::Spent(id)) = used;
             let row = self.db.get::<AttemptRow>(id.as_bytes()).await?;
-            if row.is_some_and(|r| device.is_none_or(|d| r.value.device == d.to_string())) {
+            let own = |r: &AttemptRow| !r.state.ended && device.is_none_or(|d| r.device == d.to_string());
+            if row.is_some_and(|r| own(&r.value)) {
                 running.push(id);
             }
         }
@@ -529,7 +533,8 @@ impl Keyholder {
                 Scope::All => true,
             };
             // Nothing brings a delivery back whose car was taken back.
-            if covered && grant.value.use_state.blocked_ms.is_some() && self.granted_vehicle(&grant).await.is_ok() {
+            let stopped = grant.value.use_state.blocked_ms.is_some() && !grant.value.erasing;
+            if covered && stopped && self.granted_vehicle(&grant).await.is_ok() {
                 again!(self.unblock_grant(wallet, delivery, scope))?;
                 self.tell_carrier(&grant.value, delivery);
             }
@@ -554,6 +559,9 @@ impl Keyholder {
 
     async fn unblock_grant(&self, wallet: WalletId, delivery: DeliveryId, scope: &Scope) -> Result<(), Failure> {
         let mut grant = self.own_grant(wallet, delivery).await?;
+        if grant.value.erasing {
+            return Err(crate::grants::no_grant().into());
+        }
         let state = self.grant_state(&grant)?.unblock();
         let mut change = Change::new(&self.db, &self.host);
         let scope = Word::new(scope.code()).ok_or_else(|| broken("a scope is not a word"))?;
