@@ -148,7 +148,7 @@ export async function home(phone, stage, place, plate = PLATE) {
 }
 
 /** Digits of a place as they stand in texts and numbers, about a hundred (three) or ten (four) metres wide. */
-function digits(place, after) {
+export function digits(place, after) {
   // A car may stand at a rounder number: all of its digits then.
   const found = [place.lat, place.lng].map(String).filter((x) => x.length - x.indexOf('.') > 3);
   assert.ok(found.length > 0, 'a place too round to be looked for');

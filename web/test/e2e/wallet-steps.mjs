@@ -1,6 +1,6 @@
 // What an owner does in many tests, in the words of the page.
 import assert from 'node:assert/strict';
-import { enrol, north, placeOf } from './courier-steps.mjs';
+import { digits, enrol, north, placeOf } from './courier-steps.mjs';
 
 /** Presses a button or link by its name. */
 export async function press(page, name, role = 'button') {
@@ -145,8 +145,7 @@ const MAP = /\.geojson|maplibre|tile\b|glyph|sprite/;
 /** The owner's browser speaks with the gateway and the maker alone, says no place, and shows no map. */
 export async function keepsThePlaceSecret(stage, who, car) {
   const { carrier, courier, ops } = await stage.state();
-  const { lat, lng } = placeOf(car);
-  const near = [lat.toFixed(3), lng.toFixed(3)];
+  const near = digits(placeOf(car), 3);
   for (const { method, url, body } of who.requests) {
     assert.ok(!near.some((n) => (url + body).includes(n)), `${method} ${url} carries a place`);
     assert.ok(![carrier, courier, ops].some((origin) => url.startsWith(`${origin}/`)), `${method} ${url} goes to the carrier`);

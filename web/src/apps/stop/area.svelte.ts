@@ -56,7 +56,13 @@ export class AreaPage {
     const clock = setInterval(() => (this.nowMs = Date.now()), 1_000);
     const unwatch = watchWhere((fix) => this.moved(fix), (why) => (this.noFix = why));
     const looking = setInterval(() => void this.lookBehind(), LOOK_BEHIND_EVERY_MS);
-    if (this.list) void this.reach(this.list);
+    // A part of the page that does not load is no answer either.
+    if (this.list) {
+      void this.reach(this.list).catch(() => {
+        this.code = 'silence';
+        this.begun = 'failed';
+      });
+    }
     return () => {
       removeEventListener('online', network);
       removeEventListener('offline', network);
@@ -77,7 +83,7 @@ export class AreaPage {
     // Inside a stop the stop itself looks.
     if (this.chosen !== null) return;
     const { lookBehind } = await import('./core/run');
-    this.behind = await lookBehind('');
+    this.behind = await lookBehind('', this.behind);
   }
   private moved(fix: Fix): void {
     const first = this.fix === null;

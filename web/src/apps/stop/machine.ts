@@ -378,8 +378,12 @@ function named(s: State, id: string): Step {
   };
   return [{ ...answered(s), attempt }, [{ do: 'watch', attempt: id }, { do: 'follow', attempt: id, after: 0, inMs: 0 }]];
 }
+/** An opening leaves, or the lid is open: not shut, not locked. */
+const isUnderWay = (a: Attempt): boolean => ['intended', 'sent', 'ready', 'open'].includes(a.state);
 /** The answer to the second opening of one attempt. Any state but *intended* says that no command leaves. */
 function openedAgain(s: State, a: Attempt, state: string | undefined, nowMs: number): Step {
+  // Its news came before its answer: what they say is newer.
+  if (isUnderWay(a)) return [{ ...answered(s), reopened: true }, [{ do: 'follow', attempt: a.id, after: a.seq, inMs: 0 }]];
   if (state !== 'intended') {
     const trouble = { act: 'open', code: 'not_again', passing: false, atMs: nowMs } as const;
     return [{ ...s, asking: null, reopened: true, trouble }, [{ do: 'buzz', kind: 'bad' }]];
@@ -410,10 +414,15 @@ function news(s: State, a: Attempt): Step {
   const effects = buzzOf(before, a);
   if (!a.ended) effects.push({ do: 'follow', attempt: a.id, after: a.seq, inMs: 0 });
   // Opened once more after it was locked: the close is to be said anew.
-  const anew = a.state === 'open' && (before.state === 'locked' || before.state === 'locking');
-  const fresh = anew ? { shutAtMs: null, handleHeld: null, photo: 'none' as const, photoHash: null } : {};
-  const asking = s.asking?.act === 'close' || s.asking?.act === 'lock' ? null : s.asking;
-  return [{ ...s, ...fresh, asking, attempt: a }, effects];
+  const anew = (before.state === 'locked' || before.state === 'locking') && isUnderWay(a);
+  const askedAgain = anew && s.asking?.act === 'open';
+  const fresh = anew
+    ? { lid: null, shutAtMs: null, handleHeld: null, closeQueued: false, photo: 'none' as const, photoHash: null, reopened: s.reopened || askedAgain }
+    : {};
+  const asking = askedAgain || s.asking?.act === 'close' || s.asking?.act === 'lock' ? null : s.asking;
+  // Newer news: the close that waited has been heard.
+  const closeQueued = s.closeQueued && a.seq === before.seq;
+  return [{ ...s, closeQueued, ...fresh, asking, attempt: a }, effects];
 }
 
 function closing(s: State, e: Event, nowMs: number): Step {

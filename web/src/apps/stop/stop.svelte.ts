@@ -73,7 +73,7 @@ export class StopPage {
   }
   private async begin(fragment: Fragment): Promise<void> {
     const { start, lookBehind } = await import('./core/run');
-    const look = async (): Promise<void> => void (this.behind = await lookBehind(this.state?.over ? '' : this.delivery));
+    const look = async (): Promise<void> => void (this.behind = await lookBehind(this.state?.over ? '' : this.delivery, this.behind));
     const looked = (): void => void look().catch(() => undefined);
     const looking = setInterval(looked, 15_000);
     this.stops.push(() => clearInterval(looking));

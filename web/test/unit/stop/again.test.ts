@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Problem, Silence } from '../../../src/lib/api/client';
-import { GIVE_UP_MS, untilAnswered } from '../../../src/apps/stop/core/again';
+import { GIVE_UP_MS, untilAnswered } from '$lib/api/again';
 
 type Try = 'ok' | 'silence' | number | string;
 /** Plays tries, each of which takes some time; what became of it, how often it was sent, and when. */

@@ -253,6 +253,15 @@ describe('a parcel that was forgotten', () => {
     expect([screenOf(s), mayLeave(s)]).toEqual(['opening', false]);
     expect(screenOf(play(s, [news({ seq: 10, state: 'open' })]).s)).toBe('load');
   });
+  it('whose news come before their answer is not taken back by it', () => {
+    const { s, last } = play(start(), [...shut, { is: 'reopen' }, news({ seq: 9, state: 'ready' }), { is: 'named', attempt: 'a', state: 'intended' }]);
+    expect([screenOf(s), s.shutAtMs, s.reopened, s.asking]).toEqual(['pull', null, true, null]);
+    expect(last).toEqual([{ do: 'follow', attempt: 'a', after: 9, inMs: 0 }]);
+  });
+  it('and whose answer is lost is loaded when the car says that it is open', () => {
+    const { s } = play(start(), [...shut, { is: 'reopen' }, news({ seq: 10, state: 'open' }), { is: 'failed', act: 'open', code: 'silence', passing: true }]);
+    expect([screenOf(s), s.shutAtMs, s.reopened]).toEqual(['load', null, true]);
+  });
   it('is offered once, for three minutes, and never beside an alarm or a recall', () => {
     const s = play(start(), shut).s;
     expect([mayReopen(s, NOW), mayReopen(s, NOW + 180_000), mayReopen(s, NOW + 180_001)]).toEqual([true, true, false]);

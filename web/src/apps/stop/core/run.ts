@@ -313,8 +313,10 @@ export function sendWhatWaits(): void {
 async function livingAttempt(delivery: string): Promise<string | null> {
   const kept = (await (await database()).getAll('watched')).filter((w) => w.delivery === delivery);
   for (const { attempt } of kept.sort((a, b) => b.sinceMs - a.sinceMs)) {
-    const response = await lookAt(attempt).catch(() => null);
-    if (!response?.ok) continue;
+    const response = await lookAt(attempt);
+    // Only that there is none says that nothing is open here; anything else is no answer.
+    if (response.status === 404) continue;
+    if (!response.ok) throw new Silence('no answer');
     const now = attemptOf((await response.json()) as Record<string, unknown>);
     if (!now.ended && now.state !== 'did_not_happen') return attempt;
   }
@@ -328,7 +330,7 @@ export interface Behind {
   readonly address: string | null;
 }
 /** Attempts of other stops that were left while they were still being locked: which of them call the courier back. */
-export async function lookBehind(here: string): Promise<Behind[]> {
+export async function lookBehind(here: string, before: readonly Behind[] = []): Promise<Behind[]> {
   const db = await database();
   const called: Behind[] = [];
   for (const watched of await db.getAll('watched')) {
@@ -336,10 +338,15 @@ export async function lookBehind(here: string): Promise<Behind[]> {
     let now: Attempt;
     try {
       const response = await lookAt(watched.attempt);
-      if (response.status === 404) await db.delete('watched', watched.attempt);
-      if (!response.ok) continue;
+      if (response.status === 404) {
+        await db.delete('watched', watched.attempt);
+        continue;
+      }
+      if (!response.ok) throw new Silence('no answer');
       now = attemptOf((await response.json()) as Record<string, unknown>);
     } catch {
+      // Who called before and cannot be heard now still calls.
+      called.push(...before.filter((b) => b.delivery === watched.delivery));
       continue;
     }
     const { delivery, sinceMs, text } = watched;

@@ -14,7 +14,7 @@ import { seal } from '$lib/protocol/seal';
 import type { SealPublicKey, SealPurpose } from '$lib/protocol/sealkey';
 import type { Action } from '$lib/protocol/text';
 import type { Attempt } from '../machine';
-import { untilAnswered } from './again';
+import { untilAnswered } from '$lib/api/again';
 import type { Device, Pin } from './device';
 
 const ANSWER_WITHIN_MS = 15_000;

@@ -12,7 +12,7 @@ const de: Catalogue = {
   bar: {
     offline: 'Kein Netz',
     waiting: (count) => n(count, { one: '# Notiz wartet auf Netz', other: '# Notizen warten auf Netz' }),
-    refused: (count) => n(count, { one: '# Notiz wurde abgelehnt. Sagen Sie es der Disposition.', other: '# Notizen wurden abgelehnt. Sag es der Disposition.' }),
+    refused: (count) => n(count, { one: '# Notiz wurde abgelehnt. Sagen Sie es der Disposition.', other: '# Notizen wurden abgelehnt. Sagen Sie es der Disposition.' }),
     badge: 'Ausweis',
     problem: 'Problem',
   },

@@ -12,7 +12,7 @@ const es: Catalogue = {
   bar: {
     offline: 'Sin señal',
     waiting: (count) => n(count, { one: '# nota espera señal', other: '# notas esperan señal' }),
-    refused: (count) => n(count, { one: 'Se rechazó # nota. Dígaselo a la central.', other: 'Se rechazaron # notas. Díselo a la central.' }),
+    refused: (count) => n(count, { one: 'Se rechazó # nota. Dígaselo a la central.', other: 'Se rechazaron # notas. Dígaselo a la central.' }),
     badge: 'Acreditación',
     problem: 'Problema',
   },

@@ -42,15 +42,6 @@ export async function acknowledge(delivery: string): Promise<Attempt> {
 }
 
 export type Scope = { scope: 'delivery' | 'carrier' | 'courier'; id: string } | { scope: 'all' };
-export interface Blocked {
-  settled: boolean;
-  may_act_until: string | null;
-}
-/** Stops at once; needs no passkey. Not settled: a command may still act that had left before. */
-export async function block(scope: Scope): Promise<Blocked> {
-  return answered(await api.POST('/v1/wallet/blocks', { body: scope })) as unknown as Blocked;
-}
-/** Needs the passkey: who holds a session only must not undo a stop. */
 export async function unblock(covered: Scope): Promise<void> {
   const body = await stated({ typ: 'unblock', wallet: account().wallet, covered });
   answered(await api.POST('/v1/wallet/unblocks', { body }));

@@ -52,7 +52,7 @@ export async function eraseDelivery(delivery: string): Promise<void> {
  */
 export async function eraseWallet(): Promise<string[]> {
   const confirmed = await stated({ typ: 'erase', wallet: account().wallet, erased: { scope: 'wallet' } });
-  const said = (await insisted(confirmed)) as { permissions?: ({ code?: string } | null)[] } | null;
+  const said = (await insisted(confirmed, true)) as { permissions?: ({ code?: string } | null)[] } | null;
   await forgetAll();
   session.become(null);
   return (said?.permissions ?? []).map((permission) => permission?.code ?? 'not_verified');
@@ -60,15 +60,15 @@ export async function eraseWallet(): Promise<string[]> {
 
 const TRIES = 4;
 /**
- * The same confirmed words until there is an answer: erased twice is erased once. Null: the wallet's session is gone, which
- * after a silence means that it was done and the answer got lost.
+ * The same confirmed words until there is an answer: erased twice is erased once. Null, where it ends the session: the wallet's
+ * session is gone, which after a silence means that it was done and the answer got lost.
  */
-async function insisted(body: Confirmed): Promise<unknown> {
+async function insisted(body: Confirmed, endsSession = false): Promise<unknown> {
   for (let tried = 1; ; tried += 1) {
     try {
       return answered(await api.POST('/v1/wallet/erasures', { body }));
     } catch (error) {
-      if (tried > 1 && error instanceof Problem && error.code === 'session_missing') return null;
+      if (endsSession && tried > 1 && error instanceof Problem && error.code === 'session_missing') return null;
       const passing = error instanceof Silence || (error instanceof Problem && error.status >= 500);
       if (!passing || tried >= TRIES) throw error;
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** tried));

@@ -3,6 +3,7 @@
 // position, and kept nowhere.
 
 import { answered, createApi, Problem, Silence, type GatewayPaths } from '$lib/api';
+import { untilAnswered } from '$lib/api/again';
 import { verifyAccepted } from '$lib/protocol/accepted';
 import { b64, randomBytes, utf8, type Bytes } from '$lib/protocol/bytes';
 import { deviceThumbprint } from '$lib/protocol/cert';
@@ -24,9 +25,9 @@ export const TEMPLATE = 'rehearsal-1';
 const WINDOW_MS = 10 * 60_000;
 const CLOCKS_MS = 60_000;
 const ANSWER_WITHIN_MS = 15_000;
+/** A photo is half a megabyte, and the line may be thin. */
+const PHOTO_WITHIN_MS = 90_000;
 const FOLLOW_WITHIN_MS = 30_000;
-const AGAIN_MS = 1_000;
-const GIVE_UP_MS = 60_000;
 
 /** An attempt with its place in the order of news. */
 export type Seen = Attempt & { seq: number };
@@ -74,7 +75,12 @@ const proved = createApi<GatewayPaths>({
   fetch: (input, init) => fetch(new Request(input, { ...init, credentials: 'omit' })),
 });
 
-async function send(path: string, headers: Record<string, string>, body: Bytes): Promise<Record<string, unknown>> {
+async function send(
+  path: string,
+  headers: Record<string, string>,
+  body: Bytes,
+  withinMs = ANSWER_WITHIN_MS,
+): Promise<Record<string, unknown>> {
   const asked = {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
@@ -85,12 +91,14 @@ async function send(path: string, headers: Record<string, string>, body: Bytes):
     referrerPolicy: 'no-referrer',
   } as const;
   let response: Response;
+  let said: Record<string, unknown>;
   try {
-    response = await fetch(path, { ...asked, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+    response = await fetch(path, { ...asked, signal: AbortSignal.timeout(withinMs) });
+    // What is cut off, or comes from a gate that wants to be logged in to first, is no answer.
+    said = (await response.json()) as Record<string, unknown>;
   } catch {
     throw new Silence('no answer');
   }
-  const said = (await response.json().catch(() => ({}))) as Record<string, unknown>;
   if (response.ok) return said;
   const code = typeof said['code'] === 'string' ? said['code'] : `http_${response.status}`;
   throw new Problem(response.status, code, String(said['title'] ?? ''), undefined, said);
@@ -167,14 +175,7 @@ export class Rehearsal {
   /** Asks to open; the same bytes again while no answer comes, for one proof opens nothing twice. */
   async open(at: Position): Promise<string> {
     const { path, headers, body } = await this.prepared('open', at, { labels: [] });
-    for (const since = Date.now(); ; await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))) {
-      try {
-        return String((await send(path, headers, body))['attempt']);
-      } catch (error) {
-        const silent = error instanceof Silence || (error instanceof Problem && error.status >= 502);
-        if (!silent || Date.now() - since > GIVE_UP_MS) throw error;
-      }
-    }
+    return untilAnswered(async () => String((await send(path, headers, body))['attempt']));
   }
   /** What is new since `after`; the keyholder answers when there is something. */
   async follow(attempt: string, after: number): Promise<Seen> {
@@ -198,7 +199,7 @@ export class Rehearsal {
     const owner = (await grantSealKey(seed, this.jti)).public;
     const context = { sender: this.device, recipient: owner.hash, delivery: this.delivery, seq: 0 };
     const box = await seal(owner, 'photo', context, jpeg);
-    await send(`/v1/stops/${this.delivery}/photos`, {}, utf8(JSON.stringify({ attempt, photo: b64(box) })));
+    await send(`/v1/stops/${this.delivery}/photos`, {}, utf8(JSON.stringify({ attempt, photo: b64(box) })), PHOTO_WITHIN_MS);
     return sha256(box);
   }
 }
