@@ -391,7 +391,7 @@ pub struct Serve {
     #[arg(short, long, value_name = "FILE")]
     pub config: PathBuf,
     /// Keyholder only: take a store as it is that somebody else has written to. Say it once, after having looked: read
-    /// "The store was altered" in docs/operations.md first
+    /// "The store was altered" in docs/operations/README.md first
     #[arg(long)]
     pub accept_altered_store: bool,
     /// Stop for ever at a step, so that a test can kill the process there: `before:KIND` or `after:KIND`

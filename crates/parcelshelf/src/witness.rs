@@ -80,7 +80,7 @@ pub fn write(args: &WitnessInit, host: &Host) -> anyhow::Result<(PathBuf, Witnes
         log_level: String::from("info"),
     };
     let file = dir.join("witness.toml");
-    let comment = "# Written by `parcelshelf witness init`. Every member is explained in docs/operations.md.\n";
+    let comment = "# Written by `parcelshelf witness init`. Every member is explained in docs/operations/README.md.\n";
     fs::write(&file, format!("{comment}{}", toml::to_string(&config)?))?;
     Ok((file, signer))
 }

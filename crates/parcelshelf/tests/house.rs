@@ -33,7 +33,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("witness", &["edge", "log", "store"]),
     ("client", &["core", "exchange", "log", "protocol"]),
     ("web-assets", &[]),
-    ("client", &["core", "exchange", "protocol"]),
     ("simulator", &["client", "core", "edge", "protocol"]),
     (
         "parcelshelf",
@@ -43,7 +42,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "access-onstar",
             "access-smartcar",
             "access-tesla",
-            "access-smartcar",
             "access-volvo",
             "carrier",
             "client",

@@ -194,7 +194,7 @@ async fn what_the_hosts_show_is_what_the_log_says_of_them() {
     // The log by itself is as good as ever.
     assert_eq!(audited(&stage, &["--log-only"]).await.0, 0);
 
-    // One that says nothing of a host is found out, too: nothing new is said, and what was said is of another host.
+    // Put right, all holds again.
     restarted(&mut stage, &text).await;
     assert_eq!(audited_at_last(&stage, &["--state", &state]).await.0, 0, "the newest word counts");
     stage.stop().await.unwrap();

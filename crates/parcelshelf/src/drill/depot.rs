@@ -5,12 +5,12 @@ use parcelshelf_client::courier::{Device, Stop};
 use parcelshelf_client::people;
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64, sha256};
 use parcelshelf_protocol::label;
-use parcelshelf_protocol::order::Ordered;
 
 use super::carriers::CloudKeys;
 use super::gain::Gain;
 use super::stop::{Visit, answered};
 use super::world::World;
+use crate::simulate::operators;
 
 /// Places that may be seen by one device before the carrier is stopped: eleven that it let go of, and the one it holds.
 const PLACES_MAX: u64 = 12;
@@ -74,14 +74,8 @@ pub async fn enrolment_credential(world: &mut World) -> anyhow::Result<Gain> {
 
 /// Two people look, and let the carrier go on: other drills come after.
 async fn release(world: &World, carrier: Thumbprint, stop: Hash) -> anyhow::Result<()> {
-    let (scene, gateway) = (world.scene(), world.scene().gateway_http());
-    for key in scene.layout.people()? {
-        let aud = &scene.layout.gateway_origin;
-        answered(world, async || {
-            people::order(&gateway, aud, &key, carrier, Ordered::Release { stop }, &scene.host).await
-        })
-        .await?;
-    }
+    operators::release(world.scene(), carrier, stop).await?;
+    let gateway = world.scene().gateway_http();
     ensure!(answered(world, async || people::stop_of(&gateway, carrier).await).await?.is_none(), "still stopped");
     Ok(())
 }

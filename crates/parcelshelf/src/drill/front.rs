@@ -33,8 +33,6 @@ use crate::audit::pages::{Compared, compare};
 /// Largest body that passes: photos and bundles are smaller.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(60);
-/// An auditor who looks so often is on the safe side of the figure; only the look itself is measured.
-const LOOKS_EVERY_S: u64 = 60;
 /// A look that takes longer finds nothing in time.
 const FOUND_MAX: Duration = Duration::from_secs(60);
 /// Owners who open their wallet meanwhile, at most.
@@ -323,7 +321,6 @@ async fn play(world: &World, thief: &Thief, mine: &[usize], gain: &mut Gain) -> 
     let longest = seconds.last().copied().unwrap_or_default();
     gain.figure("ways_to_replace", seconds.len());
     gain.figure("seconds_until_found", (longest * 100.0).round() / 100.0);
-    gain.figure("seconds_until_found_by_an_auditor_who_looks_each_minute", LOOKS_EVERY_S as f64 + longest.ceil());
     Ok(())
 }
 

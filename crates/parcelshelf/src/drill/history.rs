@@ -288,6 +288,10 @@ async fn refused_all(world: &World, gain: &mut Gain, visit: &Visit, what: &'stat
     })
     .await;
     gain.refused(what, &opened);
+    // Whoever has not heard the witness refuses everybody: that would say nothing of the old store.
+    let decided = |f: Option<&Failure>| f.is_none_or(|f| f.code().is_some_and(|code| code != "log_unconfirmed"));
+    let heard = decided(looked.as_ref().err()) && decided(opened.as_ref().err());
+    ensure!(heard, "{what}: the witness was not heard, so that nothing was tried");
     Ok(())
 }
 

@@ -146,7 +146,7 @@ async fn with_second(world: &World, keys: &CloudKeys, carrier: &VerifiedCert, n:
     let consent = owner.consent(claims.window, point)?;
     let signed = owner.wallet.sign(&ticket, &consent)?;
     let granted = answered(world, async || owner.wallet.hand_in(&signed).await).await.context("the second grant")?;
-    let mut text: Value = json!({"link": link, "accepted": granted.accepted.jws(), "accepted_claims": ""});
+    let mut text: Value = json!({"link": link, "accepted": granted.accepted.jws()});
     text["heard"] = json!(heard(world, keys, claims.delivery).await);
     Ok(text.to_string())
 }

@@ -348,7 +348,7 @@ async fn race(
     Ok(word)
 }
 
-/// Where an invented city's stops are, if none were named.
+/// Where the small worlds lie.
 #[must_use]
 pub fn folder(of: &Path) -> PathBuf {
     of.join("schedules")

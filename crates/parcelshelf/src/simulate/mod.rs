@@ -12,7 +12,7 @@ pub mod garages;
 pub mod inside;
 pub mod kills;
 mod leaks;
-mod operators;
+pub mod operators;
 pub mod owner;
 pub mod phone;
 pub mod plots;
