@@ -37,6 +37,7 @@ mod orders;
 mod pages;
 mod rows;
 mod stops;
+mod turns;
 mod unlinking;
 mod vault;
 mod views;
@@ -122,7 +123,10 @@ pub(crate) struct Keyholder {
     pub feeds: feeds::Feeds,
     pub legs: legs::Legs,
     pub begun: occupants::Begun,
-    pub tokens: linking::TokenLocks,
+    /// One refresh at a time per account: two would use the same refresh token, and the second kills the account.
+    pub tokens: turns::Turns,
+    /// One answer at a time per proof that opens.
+    pub openings: turns::Turns,
     pub offers: choosing::Offers,
     pub log: logbook::Logbook,
     pub witnesses: witnesses::Witnesses,
@@ -257,7 +261,8 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
         feeds: feeds::Feeds::new(shell.host.random()),
         legs: legs::Legs::default(),
         begun: occupants::Begun::default(),
-        tokens: linking::TokenLocks::default(),
+        tokens: turns::Turns::default(),
+        openings: turns::Turns::default(),
         offers: choosing::Offers::default(),
         log: logbook::Logbook::default(),
         witnesses,

@@ -1,7 +1,6 @@
 //! Accounts at makers: OAuth with PKCE (RFC 7636), and tokens whose rotation is stored before it is used.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use parcelshelf_access::{AccessError, Session, Tokens, VehicleFindings};
 use parcelshelf_core::id::{LinkId, VehicleId, WalletId};
@@ -31,19 +30,6 @@ pub(crate) const LINK_MINUTES: i64 = 15;
 const TOKEN_LEFT_MS: i64 = 60_000;
 /// Tries to keep tokens that were rotated.
 const KEEP_TRIES: u32 = 12;
-
-/// One refresh at a time per account: two would use the same refresh token, and the second kills the account.
-#[derive(Debug, Default)]
-pub(crate) struct TokenLocks(Mutex<HashMap<Vec<u8>, Arc<tokio::sync::Mutex<()>>>>);
-impl TokenLocks {
-    pub fn of(&self, account: &[u8]) -> Arc<tokio::sync::Mutex<()>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() > 10_000 {
-            all.retain(|_, lock| Arc::strong_count(lock) > 1);
-        }
-        Arc::clone(all.entry(account.to_vec()).or_default())
-    }
-}
 
 /// What is kept of a car, sealed.
 #[derive(Debug, Clone, Serialize, Deserialize)]

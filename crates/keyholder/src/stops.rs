@@ -341,12 +341,16 @@ impl Keyholder {
     ) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Open, shown, Moment::Used(self.host.now())).await?;
         let proof = held.chain.proof().hash();
+        // The same bytes come again while the first are still at a car that sleeps. Who is second waits for the first: it would
+        // read the car once more, and be refused for a nonce that was fresh when it was first shown.
+        let turn = self.openings.of(proof.as_bytes());
+        let _mine = turn.lock().await;
         if let Some(known) = self.by_proof(proof).await? {
             return Ok(accepted_attempt(&known));
         }
         match self.open_with(&held, shown, labels, phone).await {
             Ok(answer) => Ok(answer),
-            // The same bytes may have come twice at the same time: whoever was second gets the first one's attempt.
+            // A store that failed may have kept it all the same.
             Err(failure) => match self.by_proof(proof).await? {
                 Some(known) => Ok(accepted_attempt(&known)),
                 None => self.owner_told_why(delivery, Err(failure)).await,

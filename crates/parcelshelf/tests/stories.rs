@@ -113,10 +113,17 @@ async fn a_request_sent_twice_opens_once_and_a_spent_grant_never_again() {
     let label = at.scan(LABEL).unwrap();
     let body = json!({"labels": [label.to_string()]});
     let prepared = at.page.prepare(&t.courier.device, &at.stop, Action::Open, at.phone, body).await.unwrap();
+    let read = async || {
+        let car = t.stage.scene.seen_of(&t.owner.hands.vin).await.unwrap();
+        car["position_reads"].as_u64().unwrap()
+    };
+    let before = read().await;
     // The answer was lost on the way: the same bytes again, four at a time.
     let four = futures_util::future::join_all((0..4).map(|_| at.page.send(&prepared))).await;
     let attempts: Vec<_> = four.into_iter().map(|a| StopPage::attempt_of(&a.unwrap()).unwrap()).collect();
     assert!(attempts.iter().all(|a| *a == attempts[0]), "{attempts:?}");
+    // Who came second waited for the first, and did not ask the car again.
+    assert_eq!(read().await - before, 1);
     let again = StopPage::attempt_of(&at.page.send(&prepared).await.unwrap()).unwrap();
     assert_eq!(again, attempts[0]);
     // A fresh proof joins what lives, and sends nothing.
