@@ -7,6 +7,8 @@ import { openBrowser, PATIENCE, person } from './browser.mjs';
 import { startStage, until } from './stage.mjs';
 
 const TEST_MS = 180_000;
+/** At most so many may be played a second time. */
+const SECOND_TRIES = Number(process.env.SECOND_TRIES ?? 2);
 const AT_ONCE = Number(process.env.AT_ONCE ?? 1);
 const here = fileURLToPath(new URL('.', import.meta.url));
 const shots = fileURLToPath(new URL('../../../target/e2e', import.meta.url));
@@ -27,8 +29,9 @@ for (const file of files) {
 const stage = await startStage();
 const browser = await openBrowser();
 let passed = 0;
-const failed = [];
-async function play({ name, run, ms = TEST_MS }) {
+let failed = [];
+async function play(test) {
+  const { name, run, ms = TEST_MS } = test;
   const people = [];
   const someone = async (options = {}) => {
     const who = await person(options.browser ?? browser, options);
@@ -45,7 +48,7 @@ async function play({ name, run, ms = TEST_MS }) {
     passed++;
     console.log(`ok    ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
   } catch (error) {
-    failed.push(name);
+    failed.push(test);
     console.log(`FAIL  ${name}\n${String(error.stack ?? error).replace(/^/gm, '      ')}`);
     const complaints = people.flatMap((p) => p.complaints());
     if (complaints.length) console.log(`      console: ${complaints.join('\n      ')}`);
@@ -67,8 +70,16 @@ const players = Array.from({ length: AT_ONCE }, async () => {
 });
 await Promise.all([...aside, ...players]);
 for (const test of tests.filter((t) => t.alone)) await play(test);
+// A story or two that failed beside others are played once more, alone: a machine that was busy is no fault of the project's. They
+// are named all the same, for a story that needs this often hides something. Three that fail are no accident.
+if (failed.length <= SECOND_TRIES) {
+  const unsteady = failed;
+  failed = [];
+  for (const test of unsteady) await play(test);
+  for (const { name } of unsteady.filter((t) => !failed.includes(t))) console.log(`unsteady: ${name}`);
+}
 await browser.close();
 await stage.stop();
-if (failed.length) console.log(`\nfailed: ${failed.join('\n        ')}`);
+if (failed.length) console.log(`\nfailed: ${failed.map((t) => t.name).join('\n        ')}`);
 console.log(`${passed} passed, ${failed.length} failed`);
 process.exit(failed.length ? 1 : 0);
