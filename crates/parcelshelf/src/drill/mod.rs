@@ -28,13 +28,16 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use anyhow::{Context as _, bail, ensure};
+use parcelshelf_client::people;
 use parcelshelf_edge::clock::Stopwatch;
 use serde_json::{Value, json};
 use tokio::task::LocalSet;
 
 use self::gain::Gain;
+use self::stop::answered;
 use self::world::{Size, World};
 use crate::cli;
+use crate::simulate::operators;
 use crate::stops::Stops;
 
 type Attack = for<'a> fn(&'a mut World) -> Pin<Box<dyn Future<Output = anyhow::Result<Gain>> + 'a>>;
@@ -165,13 +168,32 @@ async fn run_here(args: cli::Drill) -> anyhow::Result<()> {
 
 async fn one(world: &mut World, drill: &Drill) -> anyhow::Result<Value> {
     let watch = Stopwatch::start();
-    let gain = (drill.attack)(world).await.with_context(|| format!("while {} was drilled", drill.name))?;
+    let was_stopped = release_the_carrier(world).await?;
+    let drilled = (drill.attack)(world).await;
+    let gain = match drilled {
+        Err(why) if release_the_carrier(world).await? => Err(why.context("the gateway has stopped the carrier")),
+        other => other,
+    };
+    let gain = gain.with_context(|| format!("while {} was drilled", drill.name))?;
     let mut entry = gain.to_json(drill.name);
+    entry["carrier_was_stopped_before"] = json!(was_stopped);
     let seconds = watch.elapsed().as_secs_f64();
     entry["seconds"] = json!((seconds * 10.0).round() / 10.0);
     let word = if entry["attack_succeeded"] == json!(true) { "SUCCEEDED" } else { "failed" };
     println!("{:<20} {word:<10} {seconds:>7.1}  {}", drill.name, drill.about);
     Ok(entry)
+}
+
+/// What was drilled before may have stopped the carrier, as it should: the gateway's two people let it go on, so that each
+/// drill attacks one that works. Whether it was stopped.
+async fn release_the_carrier(world: &World) -> anyhow::Result<bool> {
+    let scene = world.scene();
+    let carrier = scene.depot.cert.claims().issuer;
+    let Some(stop) = answered(world, async || people::stop_of(&scene.gateway_http(), carrier).await).await? else {
+        return Ok(false);
+    };
+    operators::release(scene, carrier, stop).await?;
+    Ok(true)
 }
 
 /// In which stages the world's deliveries were when the couriers' phones went dark.
