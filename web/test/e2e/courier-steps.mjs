@@ -1,6 +1,6 @@
 // What a courier does in many stories, and what must hold behind each of them: nobody but the stop page knows the place.
 import assert from 'node:assert/strict';
-import { openBrowser, PATIENCE } from './browser.mjs';
+import { openBrowser, within } from './browser.mjs';
 import { neverSent } from './check.mjs';
 
 const MAP = /\.geojson|maplibre|tile|glyph|sprite/;
@@ -11,7 +11,7 @@ export const PLATE = 'DEM 042';
 export const north = (at, metres) => ({ latitude: at.lat + metres / 111_195, longitude: at.lng, accuracy: 8 });
 /** Waits for one of these screens of the stop page. */
 export const screen = (page, ...names) =>
-  page.waitForSelector(names.map((n) => `[data-screen=${n}]`).join(','), { timeout: 30_000 * PATIENCE });
+  page.waitForSelector(names.map((n) => `[data-screen=${n}]`).join(','), within(30_000));
 export const press = (page, name) => page.getByRole('button', { name, exact: true }).first().click();
 
 /** Where a simulated car really stands. */

@@ -1,5 +1,6 @@
 // Several cars in one area: the carrier plans by areas, the order inside is found on the phone, from here, and shown as text.
 import assert from 'node:assert/strict';
+import { within } from './browser.mjs';
 import { enrol, goTo, north, nobodyKnows, placeOf, PLATE, press, pressOpen, scan, screen, shut } from './courier-steps.mjs';
 
 const rad = (deg) => (deg * Math.PI) / 180;
@@ -35,7 +36,7 @@ export default (test) => {
     await check.screen(page, 'area-before');
     phone.revealed = phone.requests.length;
     await press(page, 'Show the places');
-    await page.getByText('The shortest way from here', { exact: false }).waitFor({ timeout: 30_000 });
+    await page.getByText('The shortest way from here', { exact: false }).waitFor(within(30_000));
     await check.screen(page, 'area');
     const tails = async () => (await page.locator('ol > li').allInnerTexts()).map((text) => /ends in (\w+)/.exec(text)[1]);
     const length = (list) => list.reduce(([sum, at], s) => [sum + metres(at, s.place), s.place], [0, from])[0];

@@ -1,5 +1,6 @@
 // What goes wrong at the kerb, and what must hold behind every story: the carrier's page learns an outcome and nothing else.
 import assert from 'node:assert/strict';
+import { within } from './browser.mjs';
 import {
   backToTheApp, enrol, fromTheApp, goTo, holdings, home, nobodyKnows, north, onTheWay, photograph, placeOf, PLATE, press, pressOpen, reveal, scan, screen,
   setOut, shut,
@@ -86,7 +87,7 @@ export default (test) => {
     await check.screen(page, 'stop-opening');
     const seconds = async () => Number(await page.locator('.count').innerText());
     await t.until('some seconds', async () => (await seconds()) >= 5);
-    await page.waitForSelector('[data-screen=load]', { timeout: 120_000 });
+    await page.waitForSelector('[data-screen=load]', within(120_000));
     await stage.hand(car, 'open_tailgate');
     await photograph(page);
     await shut(page, stage, car);
@@ -103,13 +104,13 @@ export default (test) => {
     await opened({ phone, page, stage, car, parcel });
     await press(page, 'I have shut the lid');
     await screen(page, 'locking');
-    await page.getByText('The car says that the lid is still open', { exact: false }).waitFor({ timeout: 30_000 });
+    await page.getByText('The car says that the lid is still open', { exact: false }).waitFor(within(30_000));
     await check.screen(page, 'stop-still-open');
     assert.equal(await page.getByRole('button', { name: 'Next stop' }).count(), 0);
     await press(page, 'Problem');
     await page.getByText('Not while the car may be open', { exact: false }).waitFor();
     await press(page, 'Cancel');
-    await page.waitForSelector('[data-screen=alarm]', { timeout: 240_000 });
+    await page.waitForSelector('[data-screen=alarm]', within(240_000));
     await page.getByText('The lid has been open for three minutes. Shut it.').waitFor();
     await check.screen(page, 'stop-alarm');
     assert.equal(await page.getByRole('button', { name: 'Next stop' }).count(), 0);
@@ -145,7 +146,7 @@ export default (test) => {
     await stage.mend(car);
     await goTo(phone, placeOf(next), 200);
     await setOut(page, sam);
-    await page.getByText('Go back: the last car is not locked').waitFor({ timeout: 60_000 });
+    await page.getByText('Go back: the last car is not locked').waitFor(within(60_000));
     await check.screen(page, 'stop-behind');
     await press(page, 'To that stop');
     await screen(page, 'come_back');

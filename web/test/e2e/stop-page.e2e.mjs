@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encode } from 'uqr';
-import { video } from './browser.mjs';
+import { video, within } from './browser.mjs';
 import { goTo, north, onTheWay, photograph, screen, type, untilOpenPressed } from './courier-steps.mjs';
 
 const MAP = /\.geojson|maplibre|tile|glyph|sprite/;
@@ -104,7 +104,7 @@ export default (test) => {
     await page.getByRole('button', { name: 'I have shut the lid' }).click();
     await page.getByText('2 notes wait for signal').waitFor();
     await phone.context.setOffline(false);
-    await page.getByText('notes wait', { exact: false }).waitFor({ state: 'detached', timeout: 40_000 });
+    await page.getByText('notes wait', { exact: false }).waitFor({ state: 'detached', ...within(40_000) });
     await screen(page, 'released', 'locked');
   });
 

@@ -1,6 +1,7 @@
 // The owner's whole way: sign up, link, prove, allow, follow, stop, check. Nothing here knows what the pages are made of:
 // it presses what a person sees.
 import assert from 'node:assert/strict';
+import { within } from './browser.mjs';
 import { allowed, carReady, codeFor, keepsThePlaceSecret, linked, owns, press, signedUp, withThePasskeysOf } from './wallet-steps.mjs';
 
 /** Before a courier sets out; whether the carrier has asked after the car already is a matter of a second. */
@@ -79,9 +80,9 @@ export default (test) => {
     await check.screen(page, 'a delivery');
     await stage.delivery(shipped.delivery, 'accepted');
     await stage.play(shipped.delivery);
-    await page.getByText('The courier now knows where your car stands').waitFor({ timeout: 40_000 });
+    await page.getByText('The courier now knows where your car stands').waitFor(within(40_000));
     await check.screen(page, 'a delivery whose place is known');
-    await page.getByText('Done. Your car is locked').waitFor({ timeout: 60_000 });
+    await page.getByText('Done. Your car is locked').waitFor(within(60_000));
     await page.getByText('The car itself reported that it is locked.').first().waitFor();
     await press(page, 'Show photos');
     // This courier is played and takes none; one that a real page took is looked at in `stop-kerb`.
@@ -89,7 +90,7 @@ export default (test) => {
     // Asked for too early, the case is not ready; the page asks again.
     owner.expect(/\/bundle\)/);
     await press(page, 'Check now');
-    await page.getByText(/In order: \d+ records, signed and in the log\./).waitFor({ timeout: 20_000 });
+    await page.getByText(/In order: \d+ records, signed and in the log\./).waitFor(within(20_000));
     await check.screen(page, 'a delivery that is done');
     await page.goto(wallet);
     await page.getByText('Done and locked').waitFor();
