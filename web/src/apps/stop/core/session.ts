@@ -24,6 +24,11 @@ const FOLLOW_WITHIN_MS = 30_000;
 
 export { Problem, Silence };
 
+/** Where a car stands. `attempt`: something was opened there before, and is not known to be locked. */
+export interface Found {
+  readonly place: Place;
+  readonly attempt: string | null;
+}
 /** A signed request that may be sent more than once. */
 interface Prepared {
   readonly path: string;
@@ -80,6 +85,7 @@ export function attemptOf(body: Record<string, unknown>): Attempt {
     alarm: text(body.alarm),
     lockProof: text(body.lock_proof),
     checkHandle: body.check_handle === true,
+    mayReopen: body.may_reopen === true,
     ended: body.ended === true,
   };
 }
@@ -149,8 +155,10 @@ export class Session {
     return openEnvelope(envelope, this.device.seal, purpose, this.delivery);
   }
 
-  async locate(at: Position): Promise<Place> {
-    return parsePlace(await this.unseal(await this.act('locate', at), 'place'));
+  async locate(at: Position): Promise<Found> {
+    const answer = await this.act('locate', at);
+    const attempt = typeof answer.attempt === 'string' && parseId(answer.attempt) ? answer.attempt : null;
+    return { place: parsePlace(await this.unseal(answer, 'place')), attempt };
   }
   async describe(at: Position): Promise<Description> {
     return parseDescription(await this.unseal(await this.act('describe', at), 'description'));

@@ -155,6 +155,7 @@ const de: Catalogue = {
     photo_again: 'Noch ein Foto machen',
     photo_hint: 'Nur die Besitzerin oder der Besitzer kann es sehen. Zeigen Sie das Paket mit Etikett oder die geschlossene Klappe.',
     sealing: 'Das Foto wird versiegelt…',
+    sending: 'Foto versiegelt; es ist unterwegs, machen Sie weiter',
     kept: 'Foto versiegelt',
     queued: 'Foto versiegelt; es wird gesendet, sobald Netz da ist',
     shut: 'Ich habe die Klappe geschlossen',
@@ -225,7 +226,15 @@ const de: Catalogue = {
       other: 'Es hat nicht geöffnet.',
     },
   },
+  taken: {
+    heading: 'Dieses Auto ist offen',
+    text: 'Jemand anderes hat es geöffnet und kann sich nicht mehr darum kümmern. Gehen Sie hin, sehen Sie nach, ob alles am Platz ist, und schließen Sie die Klappe.',
+    ask: 'War alles, wo es hingehört?',
+    done: 'Ja: erledigt',
+    missing: 'Nein: etwas fehlt',
+  },
   come_back: {
+    way: 'Weg dorthin zeigen',
     heading: 'Kommen Sie zurück',
     text: 'Das Auto ist nicht verriegelt. Schließen Sie die Klappe und prüfen Sie den Griff.',
     lock: 'Jetzt verriegeln',
@@ -251,6 +260,7 @@ const de: Catalogue = {
     wiped: 'Ort, Kennzeichen und Foto dieses Halts sind von diesem Telefon gelöscht.',
     back: 'Zurück zur Kurier-App',
     no_back: 'Gehen Sie zurück zu Ihrer Kurier-App.',
+    go_on: 'Weiter zum nächsten Halt',
     missing: (count) =>
       n(count, { one: '# Paket wurde nicht gescannt: es geht wie vereinbart woandershin.', other: '# Pakete wurden nicht gescannt: sie gehen wie vereinbart woandershin.' }),
   },

@@ -154,6 +154,7 @@ const en = {
     photo_again: 'Take another photo',
     photo_hint: 'Only the owner can see it. Show the parcel with its label, or the closed lid.',
     sealing: 'Sealing the photo…',
+    sending: 'Photo sealed; it is on its way, go on',
     kept: 'Photo sealed for the owner',
     queued: 'Photo sealed; it is sent when there is signal',
     shut: 'I have shut the lid',
@@ -220,7 +221,15 @@ const en = {
       other: 'It did not open.',
     },
   },
+  taken: {
+    heading: 'This car is open',
+    text: 'Another courier opened it and cannot see to it any more. Go there, look whether everything is where it belongs, and shut the lid.',
+    ask: 'Was everything where it belongs?',
+    done: 'Yes: done',
+    missing: 'No: something is missing',
+  },
   come_back: {
+    way: 'Show the way there',
     heading: 'Come back',
     text: 'The car is not locked. Shut the lid and check the handle.',
     lock: 'Lock it now',
@@ -246,6 +255,7 @@ const en = {
     wiped: 'Place, plate and photo of this stop are gone from this phone.',
     back: 'Back to the courier app',
     no_back: 'Go back to your courier app.',
+    go_on: 'On to the next stop',
     missing: (count: number) =>
       n(count, { one: '# parcel was not scanned: it goes elsewhere, as agreed.', other: '# parcels were not scanned: they go elsewhere, as agreed.' }),
   },

@@ -155,6 +155,7 @@ const es: Catalogue = {
     photo_again: 'Hacer otra foto',
     photo_hint: 'Solo el dueño puede verla. Muestre el paquete con su etiqueta, o el portón cerrado.',
     sealing: 'Sellando la foto…',
+    sending: 'Foto sellada; está en camino, siga',
     kept: 'Foto sellada para el dueño',
     queued: 'Foto sellada; se envía cuando haya señal',
     shut: 'He cerrado el portón',
@@ -225,7 +226,15 @@ const es: Catalogue = {
       other: 'No se ha abierto.',
     },
   },
+  taken: {
+    heading: 'Este coche está abierto',
+    text: 'Otra persona lo abrió y ya no puede ocuparse. Vaya, mire si todo está en su sitio y cierre el maletero.',
+    ask: '¿Estaba todo en su sitio?',
+    done: 'Sí: hecho',
+    missing: 'No: falta algo',
+  },
   come_back: {
+    way: 'Mostrar el camino',
     heading: 'Vuelva',
     text: 'El coche no tiene el seguro puesto. Cierre el portón y compruebe la manilla.',
     lock: 'Cerrar ahora',
@@ -251,6 +260,7 @@ const es: Catalogue = {
     wiped: 'El lugar, la matrícula y la foto de esta parada se han borrado de este teléfono.',
     back: 'Volver a la aplicación de reparto',
     no_back: 'Vuelva a su aplicación de reparto.',
+    go_on: 'A la próxima parada',
     missing: (count) =>
       n(count, { one: 'No se escaneó # paquete: va a otro sitio, según lo acordado.', other: 'No se escanearon # paquetes: van a otro sitio, según lo acordado.' }),
   },
