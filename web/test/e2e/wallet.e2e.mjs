@@ -256,4 +256,31 @@ export default (test) => {
     await press(page, 'Show the place');
     await page.getByText('This cannot be done now, and not from here', { exact: false }).first().waitFor();
   });
+
+  test('another wallet’s passkey, and a log-out that found no answer: nothing of that wallet is stopped from here', async (t) => {
+    const { stage, someone, check } = t;
+    const { wallet } = await stage.state();
+    const owner = await someone();
+    const other = await someone();
+    await signedUp(owner.page, wallet);
+    await signedUp(other.page, wallet);
+    // The session is over, and the only passkey at hand is another's.
+    await owner.authenticator.cdp.send('WebAuthn.clearCredentials', { authenticatorId: owner.authenticator.id });
+    await withThePasskeysOf(other, owner);
+    await owner.context.clearCookies();
+    owner.expect(/401|ERR_FAILED/);
+    await owner.page.route('**/v1/sessions', (route) => (route.request().method() === 'DELETE' ? route.abort() : route.continue()));
+    await owner.page.reload();
+    await press(owner.page, 'Log in');
+    await owner.page.getByText('That passkey belongs to another wallet.', { exact: false }).first().waitFor();
+    assert.equal((await owner.context.cookies(wallet)).length, 1, 'the other wallet’s cookie is still here');
+    const before = owner.requests.length;
+    await press(owner.page, 'Stop');
+    const all = owner.page.getByRole('button', { name: 'Stop everything' });
+    await all.waitFor();
+    assert.ok(await all.isDisabled());
+    await check.screen(owner.page, 'stop-logged-out');
+    const asked = owner.requests.slice(before).map((r) => new URL(r.url).pathname);
+    assert.ok(!asked.some((path) => path.startsWith('/v1/wallet/')), `asked as the other wallet: ${asked}`);
+  });
 };

@@ -185,6 +185,18 @@ describe('the runner', () => {
   });
 });
 
+describe('an answer about the car', () => {
+  it.each([['locate', 45_000], ['describe', 45_000], ['close', 15_000], ['lock', 15_000]])('%s is waited for %i ms', async (act, ms) => {
+    const waits: number[] = [];
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation((n) => (waits.push(n), new AbortController().signal));
+    vi.stubGlobal('fetch', async () => answer(200, '{}'));
+    const session = { prepare: async () => ({ path: '/x', headers: {}, body: new Uint8Array() }) };
+    await (Session.prototype as unknown as { act: (act: string, at: null) => Promise<unknown> }).act.call(session, act as string, null);
+    timeout.mockRestore();
+    expect(waits).toEqual([ms]);
+  });
+});
+
 describe('a failure that nobody thought of', () => {
   it('is no answer, and may pass', async () => {
     vi.spyOn(console, 'warn').mockImplementation(() => undefined);

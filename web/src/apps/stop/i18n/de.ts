@@ -46,6 +46,7 @@ const de: Catalogue = {
     told: 'Wenn Sie den Ort anzeigen, erfährt die Besitzerin oder der Besitzer, dass Sie unterwegs sind.',
     show: 'Ort anzeigen',
     locating: 'Es wird gefragt, wo das Auto steht…',
+    slow: 'Es schläft vielleicht. Das kann bis zu einer Minute dauern.',
     until: (time) => `Dieser Halt ist offen bis ${time}.`,
     no_fix: 'Der Standort dieses Telefons wird gesucht…',
   },

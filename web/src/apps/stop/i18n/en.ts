@@ -45,6 +45,7 @@ const en = {
     told: 'When you show the place, the owner is told that you are on your way.',
     show: 'Show the place',
     locating: 'Asking where the car is…',
+    slow: 'It may be asleep. That can take up to a minute.',
     until: (time: string) => `This stop is open until ${time}.`,
     no_fix: 'Waiting for this phone’s position…',
   },

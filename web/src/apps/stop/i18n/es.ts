@@ -46,6 +46,7 @@ const es: Catalogue = {
     told: 'Cuando usted muestre el lugar, se avisa al dueño de que va de camino.',
     show: 'Mostrar el lugar',
     locating: 'Preguntando dónde está el coche…',
+    slow: 'Puede que esté dormido. Puede tardar hasta un minuto.',
     until: (time) => `Esta parada está abierta hasta las ${time}.`,
     no_fix: 'Esperando la posición de este teléfono…',
   },
