@@ -9,7 +9,7 @@ use parcelshelf_core::id::{AttemptId, DeliveryId, GrantId};
 use parcelshelf_core::reason::Action;
 use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_edge::problem::Problem;
-use parcelshelf_opening::attempt::{Attempt, By, CloseReport, Event as AttemptEvent, Phase};
+use parcelshelf_opening::attempt::{Attempt, By, CloseReport, Event as AttemptEvent};
 use parcelshelf_opening::conditions::{self, Denial, DescribeFacts, Fact, LocateFacts, OpenFacts, OpenPermit};
 use parcelshelf_opening::grant::Refused as GrantRefused;
 use parcelshelf_opening::hindrance::Hindrance;
