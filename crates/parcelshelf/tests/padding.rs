@@ -83,7 +83,7 @@ async fn from_outside_a_day_with_a_delivery_looks_like_a_day_without() {
     println!("sizes seen: {sizes:?}, busy from {quiet_until} on");
     let first = sizes.iter().position(|s| *s > before).unwrap();
     let steps: Vec<u64> = sizes[first..].windows(2).map(|w| w[1] - w[0]).collect();
-    assert!(steps.len() > 8, "{steps:?}");
+    assert!(steps.len() >= 6, "{steps:?}");
     // A reader who comes late sees two steps as one, but never a step of another size.
     assert!(steps.iter().all(|s| *s > 0 && s % LEAVES == 0), "{steps:?}");
     let ordinary = steps.iter().filter(|s| **s == LEAVES).count();
