@@ -294,8 +294,22 @@ impl StopPage {
     /// # Errors
     /// [`Failure`].
     pub async fn locate(&self, device: &Device, stop: &Stop, at: Position) -> Result<Place, Failure> {
+        self.find(device, stop, at).await.map(|(place, _)| place)
+    }
+
+    /// The same, with the attempt that another device has left open there, for this one to shut and lock.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn find(
+        &self,
+        device: &Device,
+        stop: &Stop,
+        at: Position,
+    ) -> Result<(Place, Option<AttemptId>), Failure> {
         let answer = self.act(device, stop, Action::Locate, at, json!({})).await?;
-        Ok(Place::parse(&self.unseal(device, stop, Sealed::Place, &answer)?)?)
+        let left_open = if answer["attempt"].is_null() { None } else { Some(Self::attempt_of(&answer)?) };
+        Ok((Place::parse(&self.unseal(device, stop, Sealed::Place, &answer)?)?, left_open))
     }
 
     /// Plate and words by which the car is found, when near.

@@ -425,6 +425,6 @@ impl AttemptPart {
         let alarm = self.alarm.as_ref().map(|a| (&a.cause, a.acknowledged_ms.is_some()));
         // Written or on its way is one to whoever waits at the lid.
         let phase = if self.phase == "intended" { "sent" } else { self.phase.as_str() };
-        (phase, &self.phase_detail, self.phase_until_ms, self.released, self.recalled, alarm, self.ended)
+        (phase, &self.phase_detail, self.phase_until_ms, self.released, self.recalled, alarm, self.blocked, self.ended)
     }
 }

@@ -2,7 +2,6 @@
 //! condition is judged on facts of this very request.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::area::Area;
@@ -10,7 +9,7 @@ use parcelshelf_core::id::{AttemptId, DeliveryId, GrantId};
 use parcelshelf_core::reason::Action;
 use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_edge::problem::Problem;
-use parcelshelf_opening::attempt::{Attempt, By, CloseReport, Event as AttemptEvent, Phase};
+use parcelshelf_opening::attempt::{Attempt, By, CloseReport, Event as AttemptEvent};
 use parcelshelf_opening::conditions::{self, Denial, DescribeFacts, Fact, LocateFacts, OpenFacts, OpenPermit};
 use parcelshelf_opening::grant::Refused as GrantRefused;
 use parcelshelf_opening::hindrance::Hindrance;
@@ -55,7 +54,7 @@ pub(crate) fn denied(denial: Denial) -> Failure {
 
 /// What the maker is asked for: every call is counted there.
 #[derive(Debug, Clone, Copy)]
-enum Needed {
+pub(crate) enum Needed {
     /// Where the car stands.
     Place,
     /// That, its locks and lids, and whether it can be reached.
@@ -63,13 +62,13 @@ enum Needed {
 }
 
 /// Everything that the conditions of one request are judged on.
-struct Facts {
-    now: Timestamp,
-    phone: Phone,
-    car: CarNow,
+pub(crate) struct Facts {
+    pub now: Timestamp,
+    pub phone: Phone,
+    pub car: CarNow,
     reached: Reached,
-    vehicle: Stored<VehicleRow>,
-    parking: Option<String>,
+    pub vehicle: Stored<VehicleRow>,
+    pub parking: Option<String>,
 }
 
 impl Keyholder {
@@ -83,7 +82,7 @@ impl Keyholder {
     }
 
     /// Asks the maker, and for a place only while the grant is live: what is blocked or used up is refused before.
-    async fn facts(&self, held: &Held, sealed_phone: &str, what: Needed) -> Result<Facts, Failure> {
+    pub(crate) async fn facts(&self, held: &Held, sealed_phone: &str, what: Needed) -> Result<Facts, Failure> {
         self.believes_its_store()?;
         let phone = self.phone(held, sealed_phone)?;
         let owner = self.wallet(wallet_of(&held.grant.value)?).await?;
@@ -138,10 +137,18 @@ impl Keyholder {
             return Err(Problem::new(403, "guests_do_not_locate", "guests are not shown where the car is").into());
         }
         self.fresh(&held)?;
+        if let Some(open) = self.left_open(delivery).await? {
+            return self.recover(&held, phone, &open).await;
+        }
         let facts = self.or_kept_away(&held, self.facts(&held, phone, Needed::Everything).await)?;
         self.or_kept_away(&held, again!(self.keep_located(&held, &facts)))?;
         self.log.ring();
         self.tell_carrier(&held.grant.value, delivery);
+        self.place_to_device(&held, facts)
+    }
+
+    /// Where the car stands, for the device that asked.
+    pub(crate) fn place_to_device(&self, held: &Held, facts: Facts) -> Result<Value, Failure> {
         let located = facts.car.located.ok_or_else(|| broken("located without a place"))?;
         let place = Place {
             position: located.position,
@@ -149,11 +156,11 @@ impl Keyholder {
             read_at: located.read_at,
             colour: facts.reached.about.colour.clone(),
             model: facts.reached.about.model.clone(),
-            class: class_of(&held, &facts.vehicle.value)?,
+            class: class_of(held, &facts.vehicle.value)?,
             seal: SealPublicKey::parse(&held.grant.value.papers.seal_key)
                 .ok_or_else(|| broken("a sealing key is none"))?,
         };
-        self.to_device(&held, Purpose::Place, &place.to_bytes())
+        self.to_device(held, Purpose::Place, &place.to_bytes())
     }
 
     async fn keep_located(&self, held: &Held, f: &Facts) -> Result<(), Failure> {
@@ -191,7 +198,7 @@ impl Keyholder {
     }
 
     /// Records an event that names the proof of this request.
-    async fn record_proof(
+    pub(crate) async fn record_proof(
         &self,
         change: &mut Change<'_>,
         grant: &mut Stored<GrantRow>,
@@ -209,7 +216,7 @@ impl Keyholder {
 
     /// Neither is anything blocked that concerns this grant and device, nor does a pause run. Every transaction that reserves
     /// or discloses asks this of the rows that it checks, so that who stops and who opens cannot both win.
-    fn not_blocked(
+    pub(crate) fn not_blocked(
         &self,
         owner: &crate::rows::WalletRow,
         grant: &GrantRow,
@@ -585,7 +592,7 @@ impl Keyholder {
         self.attempt_json(id).await
     }
 
-    /// Locks. Never refused to the device that opened, whatever the time.
+    /// Locks. Never refused to the device that opened, nor to the one that was sent after it, whatever the time.
     pub(crate) async fn lock(
         self: &Arc<Self>,
         delivery: DeliveryId,
@@ -602,7 +609,8 @@ impl Keyholder {
 
     async fn own_attempt(&self, held: &Held) -> Result<(AttemptId, Stored<AttemptRow>), Failure> {
         let row = self.latest_attempt(held.delivery).await?;
-        let own = row.filter(|r| r.value.device == held.chain.device().to_string());
+        let device = held.chain.device().to_string();
+        let own = row.filter(|r| r.value.device == device || held.takes_over(&r.value));
         let row = own.ok_or_else(|| Problem::new(409, "nothing_opened", "this device has opened nothing here"))?;
         Ok((AttemptId::parse(&b64(&row.id)).map_err(|_| broken("an attempt's id is none"))?, row))
     }
@@ -638,49 +646,6 @@ impl Keyholder {
         let row = self.latest_attempt(delivery).await?;
         let row = row.ok_or_else(|| Problem::new(409, "nothing_opened", "nothing was opened in this delivery"))?;
         AttemptId::parse(&b64(&row.id)).map_err(|_| broken("an attempt's id is none"))
-    }
-
-    // ---- attempts as resources -------------------------------------------------------------------------------------
-
-    /// How an attempt stands, once it is newer than `after`.
-    pub(crate) async fn wait_attempt(&self, id: AttemptId, after: u64, wait: Duration) -> Result<Value, Failure> {
-        let mut vigil = self.bells.vigil(id.as_bytes(), wait, &*self.host.clock);
-        loop {
-            let rung = vigil.listen();
-            let seen = self.attempt_json(id).await?;
-            if seen["seq"].as_u64().is_some_and(|seq| seq > after) || !vigil.rest(rung).await {
-                return Ok(seen);
-            }
-        }
-    }
-
-    pub(crate) async fn attempt_json(&self, id: AttemptId) -> Result<Value, Failure> {
-        let row = self.db.get::<AttemptRow>(id.as_bytes()).await?.ok_or_else(no_attempt)?.value;
-        let access = self.access(&row.maker).ok_or_else(|| broken("an attempt's maker is not configured"))?;
-        let parts = convert::attempt_parts(id, &row.state);
-        let attempt = parts
-            .and_then(|p| Attempt::from_parts(p, convert::rules(access.facts())).ok())
-            .ok_or_else(|| broken("an attempt's row is impossible"))?;
-        let at = |t: Option<Timestamp>| t.map(Timestamp::to_rfc3339);
-        let ready_until = match attempt.phase() {
-            Phase::Armed { until } => Some(until),
-            _ => None,
-        };
-        Ok(json!({
-            "attempt": id.to_string(),
-            "delivery": row.delivery,
-            "seq": row.seq,
-            "state": word(&attempt),
-            "reason": attempt.phase().detail().filter(|_| matches!(attempt.phase(), Phase::DidNotHappen(_))),
-            "ready_until": at(ready_until),
-            "may_act_until": at(attempt.may_act_until()),
-            "released": attempt.parts().released && !attempt.parts().recalled,
-            "recalled": attempt.parts().recalled,
-            "alarm": attempt.alarm().filter(|a| a.acknowledged_at.is_none()).map(|a| a.cause.code()),
-            "lock_proof": attempt.lock_proof().map(|p| p.code()),
-            "check_handle": attempt.wants_handle_check(),
-            "ended": attempt.ended(),
-        }))
     }
 
     // ---- readiness -------------------------------------------------------------------------------------------------
@@ -892,7 +857,7 @@ fn accepted_attempt(row: &Stored<AttemptRow>) -> Value {
 }
 
 /// The word for the stop page: a car that waits for a hand is *ready*.
-fn word(attempt: &Attempt) -> &'static str {
+pub(crate) fn word(attempt: &Attempt) -> &'static str {
     stop_page_word(attempt.code())
 }
 fn stop_page_word(code: &str) -> &str {

@@ -21,6 +21,8 @@ pub const DESCRIBE_DISTANCE_M: f64 = 300.0;
 /// *Describe* and the usable car position: no accuracy counts for more than this, metres. A position vaguer than an
 /// area's margin places nobody.
 pub const USABLE_ACCURACY_M: f64 = 1_000.0;
+/// *Recovery locate*: so long after an opening its car may be found again, milliseconds.
+pub const RECOVER_WITHIN_MS: i64 = 30 * 60_000;
 /// Attempts in one delivery: enough for a sleepy car, too few for trying handles.
 pub const ATTEMPTS_MAX: u8 = 5;
 /// Parkings shown in one delivery: the car may move once or twice; more would be following it.
@@ -314,6 +316,22 @@ pub struct DescribeFacts {
     pub phone: Option<Position>,
 }
 
+/// Facts for *recovery locate*: a car that was opened here and is not known to be locked, for whoever has to shut it.
+#[derive(Clone, Copy, Debug)]
+pub struct RecoverFacts<'a> {
+    pub now: Timestamp,
+    pub grant_window: Window,
+    pub delegation_window: Window,
+    pub blocked: bool,
+    /// When the opening was intended.
+    pub opened_at: Timestamp,
+    pub area: &'a Area,
+    pub car: Option<Position>,
+    /// This delivery has shown this very parking before it was opened.
+    pub parking_shown_before: bool,
+    pub phone: Option<Position>,
+}
+
 /// By what the courier was known to stand at the car. Weaker ones are marked in the record.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Presence {
@@ -455,6 +473,24 @@ pub fn describe(f: &DescribeFacts) -> Result<(), Denial> {
     let phone = usable(f.phone).ok_or(Denial::PhonePositionUnusable)?;
     let reach = DESCRIBE_DISTANCE_M + car.accuracy_m() + phone.accuracy_m();
     if car.distance_m(&phone) <= reach { Ok(()) } else { Err(Denial::PhoneFarFromCar) }
+}
+
+/// Judges *recovery locate*. An open car is neither parked nor unused by what its maker tells; what counts is that it stands where
+/// it was opened. One that has moved is somebody's who drives it, and nobody is led there.
+///
+/// # Errors
+/// The first [`Denial`] that applies.
+pub fn recover(f: &RecoverFacts<'_>) -> Result<(), Denial> {
+    live(f.blocked, &f.grant_window, &f.delegation_window, f.now)?;
+    if f.now.millis_since(f.opened_at) > RECOVER_WITHIN_MS {
+        return Err(Denial::OutsideWindow);
+    }
+    usable(f.car).ok_or(Denial::CarPositionUnusable)?;
+    if !f.parking_shown_before {
+        return Err(Denial::CarMoved);
+    }
+    let phone = usable(f.phone).ok_or(Denial::PhonePositionUnusable)?;
+    if f.area.within(&phone, LOCATE_MARGIN_M) { Ok(()) } else { Err(Denial::PhoneFarFromArea) }
 }
 
 /// Whether a purpose needs an earlier *locate* by the same device. Guests never locate a car; the rehearsing owner

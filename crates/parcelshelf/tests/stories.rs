@@ -551,6 +551,67 @@ async fn after_a_reassignment_the_first_courier_can_do_nothing_but_lock() {
 }
 
 #[tokio::test]
+async fn whoever_is_sent_after_an_open_lid_finds_it_and_shuts_it_and_can_do_nothing_else() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let label = at.scan(LABEL).unwrap();
+    let attempt = at.ask_to_open(&[label]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    t.owner.hands.act(&json!({"action": "open_tailgate"})).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "open").await.unwrap();
+    // Its own page, loaded anew, finds it again while it is open.
+    let (_, own) = at.page.find(&t.courier.device, &at.stop, at.phone).await.unwrap();
+    assert_eq!(own, Some(attempt));
+
+    let second = Courier::hire(&t.stage.scene, "Kim Berg", "hire-0002").await.unwrap();
+    let dispatch = t.stage.scene.dispatch();
+    dispatch.step(granted.delivery, "unload", "unload-01", &json!({})).await.unwrap();
+    dispatch.load(granted.delivery, second.id, "load-0002").await.unwrap();
+    let url = second.shipping.start_leg(granted.delivery, "leg-00002").await.unwrap();
+    let now = AtStop::open(&t.stage.scene, &second, &t.owner, &url, at.phone).await.unwrap();
+    let (page, stop, device) = (&now.page, &now.stop, &second.device);
+    assert_eq!(code(page.find(device, stop, place().moved(0.0, 9_000.0)).await), "conditions_not_met");
+    let (found, left_open) = page.find(device, stop, now.phone).await.unwrap();
+    assert_eq!((left_open, found.position.distance_m(&place()) < 1.0), (Some(attempt), true));
+    assert_eq!(code(page.describe(device, stop, now.phone).await), "conditions_not_met", "no plate");
+    assert_eq!(code(page.ask_to_open(device, stop, now.phone, &[label]).await), "attempt_of_another");
+    assert_eq!(code(at.page.find(&t.courier.device, &at.stop, at.phone).await), "delegation_superseded");
+
+    t.owner.hands.act(&json!({"action": "close_tailgate"})).await.unwrap();
+    page.close(device, stop, now.phone, None, true).await.unwrap();
+    now.follow(attempt, |s| s["state"] == "locked" && s["ended"] == json!(true)).await.unwrap();
+    let seen = t.seen().await;
+    assert_eq!((seen.unlock_commands, seen.shut_and_locked), (1, true));
+    // It is over: nothing is left to take over, and who opened nothing locks nothing.
+    assert_eq!(code(page.lock(device, stop, now.phone).await), "nothing_opened");
+}
+
+#[tokio::test]
+async fn a_page_is_told_that_its_owner_has_stopped_what_it_could_open_once_more() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    t.owner.hands.act(&json!({"action": "open_tailgate"})).await.unwrap();
+    let open = at.follow(attempt, |s| s["state"] == "open").await.unwrap();
+    assert_eq!(open["may_reopen"], json!(false), "it is open");
+    t.owner.hands.act(&json!({"action": "close_tailgate"})).await.unwrap();
+    at.page.close(&t.courier.device, &at.stop, at.phone, None, false).await.unwrap();
+    let locked = at.follow(attempt, |s| s["state"] == "locked").await.unwrap();
+    assert_eq!(locked["may_reopen"], json!(true));
+    // Whoever waits for news hears of it at once.
+    let after = locked["seq"].as_u64().unwrap();
+    let news = at.page.attempt(attempt, after);
+    let (news, stopped) = tokio::join!(news, t.owner.wallet.block(granted.delivery));
+    stopped.unwrap();
+    assert_eq!(news.unwrap()["may_reopen"], json!(false));
+}
+
+#[tokio::test]
 async fn a_keyholder_that_is_told_to_stop_first_sees_the_open_trunk_locked() {
     let mut t = theatre().await;
     let (_, url) = t.under_way().await;

@@ -5,6 +5,8 @@ import { chromium } from 'playwright-core';
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 /** How many times longer than on an idle machine everything may take: `PATIENCE=5 npm run e2e`. */
 export const PATIENCE = Number(process.env.PATIENCE ?? 1);
+/** How long something may take that takes longer than most: `waitFor(within(60_000))`. A time-out of a story's own comes from here alone. */
+export const within = (ms) => ({ timeout: ms * PATIENCE });
 /** What Chromium says about itself, not about our pages. */
 const NOT_OURS = [/GPU stall due to ReadPixels/, /GroupMarkerNotSet/, /Automatic fallback to software WebGL/];
 
@@ -27,7 +29,7 @@ export async function person(browser, { width = 412, height = 915, place, camera
     permissions: [...(place ? ['geolocation'] : []), ...(camera ? ['camera'] : [])],
     ...(place && { geolocation: place }),
   });
-  context.setDefaultTimeout(30_000 * PATIENCE);
+  context.setDefaultTimeout(within(30_000).timeout);
   const who = new Person(context, passkey);
   await who.open();
   return who;

@@ -1,6 +1,6 @@
 // What a courier does in many stories, and what must hold behind each of them: nobody but the stop page knows the place.
 import assert from 'node:assert/strict';
-import { openBrowser, PATIENCE } from './browser.mjs';
+import { openBrowser, within } from './browser.mjs';
 import { neverSent } from './check.mjs';
 
 const MAP = /\.geojson|maplibre|tile|glyph|sprite/;
@@ -11,7 +11,7 @@ export const PLATE = 'DEM 042';
 export const north = (at, metres) => ({ latitude: at.lat + metres / 111_195, longitude: at.lng, accuracy: 8 });
 /** Waits for one of these screens of the stop page. */
 export const screen = (page, ...names) =>
-  page.waitForSelector(names.map((n) => `[data-screen=${n}]`).join(','), { timeout: 30_000 * PATIENCE });
+  page.waitForSelector(names.map((n) => `[data-screen=${n}]`).join(','), within(30_000));
 export const press = (page, name) => page.getByRole('button', { name, exact: true }).first().click();
 
 /** Where a simulated car really stands. */
@@ -164,10 +164,7 @@ export async function nobodyKnows(phone, stage, place, plate = PLATE) {
   const near = digits(place, 3);
   neverSent(phone.requests, 'http', near);
   for (const origin of [carrier, courier, ops]) neverSent(phone.requests, origin, [...near, plate, plate.replace(' ', '')]);
-  if (phone.revealed !== undefined) {
-    const maps = phone.requests.slice(phone.revealed).filter((r) => MAP.test(r.url));
-    assert.deepEqual(maps.map((r) => r.url), [], 'no map request after the place was shown');
-  }
+  noMapAfterThePlace(phone);
   assert.equal(new URL(phone.page.url()).origin, courier, 'the carrier’s page is open');
   const left = await holdings(phone);
   assert.equal(left.keys, 0, 'a key is in the carrier’s page');
@@ -175,6 +172,19 @@ export async function nobodyKnows(phone, stage, place, plate = PLATE) {
   for (const [where, text] of Object.entries(left.texts)) {
     for (const needle of needles) assert.ok(!text.includes(needle), `${needle} is in ${where} of the carrier’s page`);
   }
+}
+
+/** From the moment at which a place is shown no map is asked for; a page that is loaded anew knows none. */
+export function noMapAfterThePlace(phone) {
+  if (phone.revealed === undefined) return;
+  const maps = phone.requests.slice(phone.revealed).filter((r) => MAP.test(r.url));
+  assert.deepEqual(maps.map((r) => r.url), [], 'no map request after the place was shown');
+}
+/** Loads the page anew, as a system does that has thrown it away. */
+export async function thrownAway(phone) {
+  noMapAfterThePlace(phone);
+  phone.revealed = undefined;
+  await phone.page.reload();
 }
 
 /** What the open page holds: keys in heap and storages by count, everything else as text. */
@@ -198,6 +208,7 @@ export async function holdings({ page, context }) {
 }
 /** Every string and number of the page's heap. */
 async function heapOf(cdp) {
+  await cdp.send('HeapProfiler.collectGarbage');
   const chunks = [];
   cdp.on('HeapProfiler.addHeapSnapshotChunk', ({ chunk }) => chunks.push(chunk));
   await cdp.send('HeapProfiler.enable');

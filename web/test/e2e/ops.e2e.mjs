@@ -1,5 +1,6 @@
 // The operations page: invitation and passkey, the board, a delivery, reassigning, the switch, who looked up whom.
 import assert from 'node:assert/strict';
+import { within } from './browser.mjs';
 
 async function joined(stage, someone, role = 'lead', name = 'Alex Moreno') {
   const { url } = await stage.invite(name, role);
@@ -145,7 +146,7 @@ export default (test) => {
     await stage.hand(car, 'jam_lock');
     await stage.play(shipped.delivery);
     const exception = page.getByRole('listitem').filter({ hasText: shipped.labels[0].slice(-4) });
-    await exception.getByText('alarm: not proved locked').waitFor({ timeout: 100_000 });
+    await exception.getByText('alarm: not proved locked').waitFor(within(100_000));
     await check.screen(page, 'an alarm');
     await exception.getByRole('button', { name: 'I take care of it' }).click();
     await exception.getByText(/Ines Okoye takes care of it/).waitFor();

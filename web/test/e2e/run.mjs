@@ -21,8 +21,8 @@ for (const file of files) {
   const { default: declare } = await import(`./${file}`);
   // `ms`: how long it may take; `aside`: it mostly waits; `alone`: it changes something for everybody.
   declare((name, run, { ms, aside, alone } = {}) => {
-    // `ONLY=words` runs the tests whose name has these words.
-    if (name.includes(process.env.ONLY ?? '')) tests.push({ name: `${file.replace('.e2e.mjs', '')}: ${name}`, run, ms, aside, alone });
+    // `ONLY='words|other words'` runs the tests whose name has one of these.
+    if ((process.env.ONLY ?? '').split('|').some((words) => name.includes(words))) tests.push({ name: `${file.replace('.e2e.mjs', '')}: ${name}`, run, ms, aside, alone });
   });
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encode } from 'uqr';
-import { video } from './browser.mjs';
+import { video, within } from './browser.mjs';
 import { goTo, north, onTheWay, photograph, screen, type, untilOpenPressed } from './courier-steps.mjs';
 
 const MAP = /\.geojson|maplibre|tile|glyph|sprite/;
@@ -104,7 +104,7 @@ export default (test) => {
     await page.getByRole('button', { name: 'I have shut the lid' }).click();
     await page.getByText('2 notes wait for signal').waitFor();
     await phone.context.setOffline(false);
-    await page.getByText('notes wait', { exact: false }).waitFor({ state: 'detached', timeout: 40_000 });
+    await page.getByText('notes wait', { exact: false }).waitFor({ state: 'detached', ...within(40_000) });
     await screen(page, 'released', 'locked');
   });
 
@@ -152,6 +152,33 @@ export default (test) => {
     await page.getByRole('button', { name: 'It holds' }).click();
     await screen(page, 'locked');
     await page.getByText('The maker says so, and you checked the handle.').waitFor();
+  });
+
+  test('a photo that is still on its way keeps nobody at the handle', async (t) => {
+    const { stage } = t;
+    const { car, parcel, page, stop_url } = await onTheWay({ ...t, maker: 'onstar', metres: 20 });
+    let isLet;
+    const let_ = new Promise((done) => (isLet = done));
+    await page.route('**/photos', async (route) => {
+      await let_;
+      await route.continue();
+    });
+    await untilOpenPressed(page, stop_url, parcel);
+    await screen(page, 'load');
+    await stage.hand(car, 'open_tailgate');
+    await page.getByRole('button', { name: 'Take a photo' }).click();
+    await page.getByRole('button', { name: 'Take the photo' }).click();
+    await page.getByRole('button', { name: 'Use it' }).click();
+    await page.getByText('Photo sealed; it is on its way').waitFor();
+    await stage.hand(car, 'close_tailgate');
+    await page.getByRole('button', { name: 'I have shut the lid' }).click();
+    await screen(page, 'handle');
+    await page.getByRole('button', { name: 'It holds' }).click();
+    // The lock is proved by a photo that the front has not got yet.
+    await screen(page, 'locked');
+    await page.getByText('Photo sealed; it is on its way').waitFor();
+    isLet();
+    await page.getByText('Photo sealed for the owner').waitFor();
   });
 
   test('a page that was lost in the middle joins what is open', async (t) => {

@@ -1,5 +1,6 @@
 // Parcels: several, one that was forgotten, one that is fetched; and evidence that comes twice while an opening never does.
 import assert from 'node:assert/strict';
+import { within } from './browser.mjs';
 import { backToTheApp, fromTheApp, home, photograph, press, pressOpen, reveal, scan, screen, shut, type } from './courier-steps.mjs';
 
 export default (test) => {
@@ -129,7 +130,7 @@ export default (test) => {
     await page.getByText('it is sent when there is signal', { exact: false }).waitFor();
     await shut(page, stage, car);
     await page.getByText(/notes? waits? for signal/).first().waitFor();
-    await page.getByText(/notes? waits? for signal/).first().waitFor({ state: 'detached', timeout: 60_000 });
+    await page.getByText(/notes? waits? for signal/).first().waitFor({ state: 'detached', ...within(60_000) });
     await screen(page, 'released', 'locked');
     const sent = (what) => phone.requests.filter((r) => r.method === 'POST' && new URL(r.url).pathname.endsWith(`/${what}`));
     assert.equal(new Set(sent('open').map((r) => r.proof)).size, 1, 'the very same bytes were sent again');

@@ -1,5 +1,6 @@
 // When it goes wrong at the kerb, as the owner sees and stops it, with a real courier's page beside.
 import assert from 'node:assert/strict';
+import { within } from './browser.mjs';
 import { goTo, screen, type, untilOpenPressed } from './courier-steps.mjs';
 import {
   allowed, carReady, codeFor, courierFor, hasAllowed, keepsThePlaceSecret, linked, openedSince, owns, press, signedUp, withThePasskeysOf,
@@ -40,7 +41,7 @@ export default (test) => {
       () => {},
     );
     assert.equal(await openedSince(t, car, before), 0);
-    await page.getByText('You have stopped this. Allow it again if you want it.').waitFor({ timeout: 20_000 });
+    await page.getByText('You have stopped this. Allow it again if you want it.').waitFor(within(20_000));
     await keepsThePlaceSecret(stage, owner, car);
   });
 
@@ -109,7 +110,7 @@ export default (test) => {
     await courier.getByRole('button', { name: 'Done' }).click();
     await courier.getByRole('button', { name: 'Open', exact: true }).click();
     await page.goto(`${wallet}/deliveries/${parcel.delivery}`);
-    await page.getByText(/The car slept|the car could not be reached|could not reach the car/).first().waitFor({ timeout: 60_000 });
+    await page.getByText(/The car slept|the car could not be reached|could not reach the car/).first().waitFor(within(60_000));
     await check.screen(page, 'a car that sleeps');
     assert.equal(await openedSince(t, car, before), 0);
     await keepsThePlaceSecret(stage, owner, car);
@@ -132,7 +133,7 @@ export default (test) => {
     await stage.hand(car, 'close_tailgate');
     await screen(courier, 'load');
     await courier.getByRole('button', { name: 'I have shut the lid' }).click();
-    await page.getByText('Please look at your car now').waitFor({ timeout: 130_000 });
+    await page.getByText('Please look at your car now').waitFor(within(130_000));
     await page.getByText('Locking did not work, although it was tried several times.').first().waitFor();
     await check.screen(page, 'an alarm');
     await page.goto(wallet);
@@ -145,7 +146,7 @@ export default (test) => {
     await stage.hand(car, 'free_lock');
     await press(page, 'Lock now');
     await page.getByText('The car was asked to lock.').waitFor();
-    await page.getByText('The car itself reported that it is locked.').first().waitFor({ timeout: 30_000 });
+    await page.getByText('The car itself reported that it is locked.').first().waitFor(within(30_000));
     assert.ok((await stage.look(car)).shut_and_locked);
     await keepsThePlaceSecret(stage, owner, car);
   });

@@ -1,5 +1,6 @@
 // The whole way by keyboard alone: no pointer is used on any page of ours.
 import assert from 'node:assert/strict';
+import { within } from './browser.mjs';
 import { choose, pressKey, tabTo, typeInto } from './keys.mjs';
 import { carReady, keepsThePlaceSecret } from './wallet-steps.mjs';
 
@@ -35,7 +36,7 @@ export default (test) => {
     // The maker's page is the simulator's, not ours.
     await page.getByLabel('Owner').selectOption(car.owner);
     await page.getByRole('button', { name: 'Allow' }).press('Enter');
-    await page.getByRole('heading', { name: 'Your car is linked' }).waitFor({ timeout: 20_000 });
+    await page.getByRole('heading', { name: 'Your car is linked' }).waitFor(within(20_000));
     await page.locator('main a[href^="/cars/"]').first().waitFor();
     await pressKey(page, 'Go on');
     await page.getByText('This car can take part.').waitFor();
@@ -63,7 +64,7 @@ export default (test) => {
     await page.goto(parcel.consent_url);
     await page.getByText('This is what the carrier learns').waitFor();
     await pressKey(page, 'Allow');
-    await page.getByText('Allowed.', { exact: true }).waitFor({ timeout: 20_000 });
+    await page.getByText('Allowed.', { exact: true }).waitFor(within(20_000));
     await pressKey(page, 'Follow this delivery');
     await page.getByRole('heading', { name: 'Fjord Books' }).waitFor();
 

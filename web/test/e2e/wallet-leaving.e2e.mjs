@@ -1,6 +1,7 @@
 // What an owner can have back or gone: one file with everything, a hold, an erasure, a car taken back.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { within } from './browser.mjs';
 import {
   allowed, carReady, courierFor, hasAllowed, keepsThePlaceSecret, keptHere, linked, openedSince, owns, press, signedUp,
   throughTheMaker,
@@ -40,7 +41,7 @@ export default (test) => {
     await page.keyboard.press('Escape');
     await press(page, 'Erase my wallet');
     await press(page, 'Yes, erase everything');
-    await page.getByRole('heading', { name: 'Your wallet is erased' }).waitFor({ timeout: 40_000 });
+    await page.getByRole('heading', { name: 'Your wallet is erased' }).waitFor(within(40_000));
     await check.screen(page, 'a wallet that is erased');
     assert.equal(await page.getByRole('button', { name: 'Stop', exact: true }).count(), 0, 'nobody is logged in');
     assert.equal(await keptHere(page), '[]', 'this device has forgotten it');
@@ -137,7 +138,7 @@ export default (test) => {
     const one = await stage.addCar('volvo', { owner: login, colour: 'Vapour Grey', ...at });
     const other = await stage.addCar('volvo', { owner: login, colour: 'Fusion Red', ...at });
     await throughTheMaker(page, wallet, one);
-    await page.getByRole('heading', { name: 'Which cars take part?' }).waitFor({ timeout: 20_000 });
+    await page.getByRole('heading', { name: 'Which cars take part?' }).waitFor(within(20_000));
     const boxes = page.getByRole('checkbox');
     await boxes.nth(1).waitFor();
     assert.equal(await boxes.count(), 2);
@@ -145,7 +146,7 @@ export default (test) => {
     assert.ok(await page.getByRole('button', { name: 'Link these cars' }).isDisabled());
     await page.getByRole('checkbox', { name: new RegExp(one.vin.slice(-4)) }).check();
     await press(page, 'Link these cars');
-    await page.getByRole('heading', { name: 'Your car is linked' }).waitFor({ timeout: 20_000 });
+    await page.getByRole('heading', { name: 'Your car is linked' }).waitFor(within(20_000));
     await page.goto(`${wallet}/cars`);
     await page.locator('main a.car').first().waitFor();
     assert.equal(await page.locator('main a.car').count(), 1);

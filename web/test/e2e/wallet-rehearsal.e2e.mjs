@@ -1,5 +1,6 @@
 // The owner plays courier once at the own car.
 import assert from 'node:assert/strict';
+import { within } from './browser.mjs';
 import { keepsThePlaceSecret, openedSince, owns, press, standsAt } from './wallet-steps.mjs';
 
 const GREY_DOT = Buffer.from(
@@ -30,13 +31,13 @@ export default (test) => {
     owner.expect(/409/);
     await standsAt(owner, wallet, car, 600);
     await press(page, 'Open my car now');
-    await page.getByText('You are too far away from the car.').waitFor({ timeout: 20_000 });
+    await page.getByText('You are too far away from the car.').waitFor(within(20_000));
     await check.screen(page, 'rehearsal from afar');
     assert.equal(await openedSince(t, car, before), 0);
 
     await standsAt(owner, wallet, car);
     await press(page, 'Open my car now');
-    await page.getByText('Pull the handle now').waitFor({ timeout: 20_000 });
+    await page.getByText('Pull the handle now').waitFor(within(20_000));
     await check.screen(page, 'rehearsal, pull');
     await stage.hand(car, 'open_tailgate');
     await page.getByText('It is open', { exact: true }).waitFor();
@@ -44,7 +45,7 @@ export default (test) => {
     await stage.hand(car, 'close_tailgate');
     // The car may tell that it is shut before the owner does.
     await page.getByRole('button', { name: 'I have shut the lid' }).click({ timeout: 2_000 }).catch(() => {});
-    await page.getByText('It works: your car is locked').waitFor({ timeout: 30_000 });
+    await page.getByText('It works: your car is locked').waitFor(within(30_000));
     await page.getByText('The car itself reported that it is locked.').waitFor();
     await page.getByText(/^Opening took/).waitFor();
     await check.screen(page, 'rehearsal, done');
@@ -63,7 +64,7 @@ export default (test) => {
     await standsAt(owner, wallet, car);
     await toTheRehearsal(page, wallet);
     await press(page, 'Open my car now');
-    await page.getByText('It is open', { exact: true }).waitFor({ timeout: 30_000 });
+    await page.getByText('It is open', { exact: true }).waitFor(within(30_000));
     await stage.hand(car, 'open_tailgate');
     await stage.hand(car, 'close_tailgate');
     assert.ok(await page.getByRole('button', { name: 'I have shut the lid' }).isDisabled(), 'first the photo');
@@ -71,9 +72,9 @@ export default (test) => {
     await page.getByText('The photo is sealed to you').waitFor();
     await check.screen(page, 'rehearsal, photo');
     await press(page, 'I have shut the lid');
-    await page.getByText('Pull the handle once').waitFor({ timeout: 30_000 });
+    await page.getByText('Pull the handle once').waitFor(within(30_000));
     await press(page, 'It holds');
-    await page.getByText('It works: your car is locked').waitFor({ timeout: 40_000 });
+    await page.getByText('It works: your car is locked').waitFor(within(40_000));
     await page.getByText('the courier pulled the handle and took a photo').waitFor();
     await keepsThePlaceSecret(stage, owner, car);
   });

@@ -1,5 +1,6 @@
 // What an owner does in many tests, in the words of the page.
 import assert from 'node:assert/strict';
+import { within } from './browser.mjs';
 import { digits, enrol, north, placeOf } from './courier-steps.mjs';
 
 /** Presses a button or link by its name. */
@@ -26,7 +27,7 @@ export async function throughTheMaker(page, wallet, car) {
 /** Links a car at its simulated maker, and stops at the car's page, which says whether it can take part. */
 export async function linked(page, wallet, car, says = 'This car can take part.') {
   await throughTheMaker(page, wallet, car);
-  await page.getByRole('heading', { name: 'Your car is linked' }).waitFor({ timeout: 20_000 });
+  await page.getByRole('heading', { name: 'Your car is linked' }).waitFor(within(20_000));
   await page.locator('main a[href^="/cars/"]').first().waitFor();
   await press(page, 'Go on', 'link');
   await page.getByText(says).waitFor();
@@ -94,7 +95,7 @@ export async function allowed(page) {
   const button = page.getByRole('button', { name: 'Allow', exact: true });
   await page.waitForFunction(() => [...document.querySelectorAll('button')].some((b) => b.textContent?.trim() === 'Allow' && !b.disabled));
   await button.click();
-  await page.getByText('Allowed.', { exact: true }).waitFor({ timeout: 20_000 });
+  await page.getByText('Allowed.', { exact: true }).waitFor(within(20_000));
 }
 
 /** A wallet with one car that is ready. */

@@ -1,6 +1,7 @@
 // The owner's whole way: sign up, link, prove, allow, follow, stop, check. Nothing here knows what the pages are made of:
 // it presses what a person sees.
 import assert from 'node:assert/strict';
+import { within } from './browser.mjs';
 import { allowed, carReady, codeFor, keepsThePlaceSecret, linked, owns, press, signedUp, withThePasskeysOf } from './wallet-steps.mjs';
 
 /** Before a courier sets out; whether the carrier has asked after the car already is a matter of a second. */
@@ -79,9 +80,9 @@ export default (test) => {
     await check.screen(page, 'a delivery');
     await stage.delivery(shipped.delivery, 'accepted');
     await stage.play(shipped.delivery);
-    await page.getByText('The courier now knows where your car stands').waitFor({ timeout: 40_000 });
+    await page.getByText('The courier now knows where your car stands').waitFor(within(40_000));
     await check.screen(page, 'a delivery whose place is known');
-    await page.getByText('Done. Your car is locked').waitFor({ timeout: 60_000 });
+    await page.getByText('Done. Your car is locked').waitFor(within(60_000));
     await page.getByText('The car itself reported that it is locked.').first().waitFor();
     await press(page, 'Show photos');
     // This courier is played and takes none; one that a real page took is looked at in `stop-kerb`.
@@ -89,7 +90,7 @@ export default (test) => {
     // Asked for too early, the case is not ready; the page asks again.
     owner.expect(/\/bundle\)/);
     await press(page, 'Check now');
-    await page.getByText(/In order: \d+ records, signed and in the log\./).waitFor({ timeout: 20_000 });
+    await page.getByText(/In order: \d+ records, signed and in the log\./).waitFor(within(20_000));
     await check.screen(page, 'a delivery that is done');
     await page.goto(wallet);
     await page.getByText('Done and locked').waitFor();
@@ -210,5 +211,76 @@ export default (test) => {
       await owner.page.getByText(words).first().waitFor();
       await check.screen(owner.page, `welcome in ${lang}`);
     }
+  });
+
+  test('a car that somebody has linked before waits for a word of theirs, and takes part then', async (t) => {
+    const { stage, someone, check } = t;
+    const first = await someone();
+    const { wallet, car } = await owns(t, first);
+    const second = await someone();
+    await signedUp(second.page, wallet);
+    await linked(second.page, wallet, car);
+    // Whoever stands at the car has proved that; it does not suffice for a second wallet.
+    await carReady(second.page, stage, car, second.page.getByText(/^Your doors are proved\. Somebody linked this car before you/));
+    await check.screen(second.page, 'link-waits');
+    const own = new URL(second.page.url()).pathname;
+    const parcel = await stage.ship();
+    await second.page.goto(parcel.consent_url);
+    await second.page.getByText('None of your cars is ready.').waitFor();
+    await second.page.goto(`${wallet}/cars`);
+    await second.page.getByText('Waits until its link is confirmed').waitFor();
+
+    await first.page.goto(`${wallet}/cars`);
+    await first.page.getByText('Somebody else has linked this car').waitFor();
+    await first.page.locator('a.car').first().click();
+    await first.page.getByRole('heading', { name: 'Who else has linked this car' }).waitFor();
+    // 72 hours, and how long they run by the clock of whoever reads it.
+    await first.page.getByText(/^Counts by itself after .* if you say nothing\.$/).waitFor();
+    await check.screen(first.page, 'later-link');
+    await press(first.page, 'I know who that is');
+    await first.page.getByText('You confirmed it').waitFor();
+
+    await second.page.goto(wallet + own);
+    await press(second.page, 'Look now');
+    await second.page.getByText(/^Proved/).first().waitFor();
+    await second.page.goto(parcel.consent_url);
+    await allowed(second.page);
+    await stage.delivery(parcel.delivery, 'accepted');
+
+    // A word that was given can be taken back, and then nothing of theirs finds the car.
+    await press(first.page, 'Refuse');
+    await first.page.getByText('You refused it').waitFor();
+    const { page, phone, stop_url } = await courierFor(t, { car, parcel }, 20);
+    phone.expect(/409/);
+    await page.goto(stop_url);
+    await press(page, 'Show the place');
+    await page.getByText('This cannot be done now, and not from here', { exact: false }).first().waitFor();
+  });
+
+  test('another wallet’s passkey, and a log-out that found no answer: nothing of that wallet is stopped from here', async (t) => {
+    const { stage, someone, check } = t;
+    const { wallet } = await stage.state();
+    const owner = await someone();
+    const other = await someone();
+    await signedUp(owner.page, wallet);
+    await signedUp(other.page, wallet);
+    // The session is over, and the only passkey at hand is another's.
+    await owner.authenticator.cdp.send('WebAuthn.clearCredentials', { authenticatorId: owner.authenticator.id });
+    await withThePasskeysOf(other, owner);
+    await owner.context.clearCookies();
+    owner.expect(/401|ERR_FAILED/);
+    await owner.page.route('**/v1/sessions', (route) => (route.request().method() === 'DELETE' ? route.abort() : route.continue()));
+    await owner.page.reload();
+    await press(owner.page, 'Log in');
+    await owner.page.getByText('That passkey belongs to another wallet.', { exact: false }).first().waitFor();
+    assert.equal((await owner.context.cookies(wallet)).length, 1, 'the other wallet’s cookie is still here');
+    const before = owner.requests.length;
+    await press(owner.page, 'Stop');
+    const all = owner.page.getByRole('button', { name: 'Stop everything' });
+    await all.waitFor();
+    assert.ok(await all.isDisabled());
+    await check.screen(owner.page, 'stop-logged-out');
+    const asked = owner.requests.slice(before).map((r) => new URL(r.url).pathname);
+    assert.ok(!asked.some((path) => path.startsWith('/v1/wallet/')), `asked as the other wallet: ${asked}`);
   });
 };

@@ -314,6 +314,14 @@ pub(crate) struct EnvelopeOut {
     pub envelope: String,
 }
 #[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PlaceOut {
+    /// `psh-sealed+jwt`.
+    pub envelope: String,
+    /// Only where something was opened here before and is not known to be locked: the attempt, to be shut and locked by this device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<String>,
+}
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AccessPointOut {
     pub access_point: String,
 }

@@ -12,7 +12,7 @@ use parcelshelf_opening::attempt::CloseReport;
 use parcelshelf_protocol::encoding::Hash;
 use serde_json::Value;
 
-use super::bodies::{ActWord, Closed, EnvelopeOut, ForNonce, NonceOut, ToOpen, Wait, WithPhone, fits};
+use super::bodies::{ActWord, Closed, EnvelopeOut, ForNonce, NonceOut, PlaceOut, ToOpen, Wait, WithPhone, fits};
 use super::owners::{delivery_of, thumb_of};
 use super::{Answer, PublicUrl, State, header, problem};
 use crate::attempts::no_attempt;
@@ -68,8 +68,11 @@ pub(super) async fn nonce(
 }
 
 /// Where the car stands, sealed to the device that asks.
+///
+/// While something that was opened here is not known to be locked, for half an hour, the newest courier finds it again, to shut
+/// and lock it.
 #[utoipa::path(post, path = "/v1/stops/{delivery}/locate", params(("delivery" = String, Path)), request_body = WithPhone,
-    security(("dpop" = [])), responses((status = 200, body = EnvelopeOut)))]
+    security(("dpop" = [])), responses((status = 200, body = PlaceOut)))]
 pub(super) async fn locate(
     axum::extract::State(k): State,
     dpop: Dpop,
@@ -129,7 +132,7 @@ pub(super) async fn signal(
     Ok(Json(k.signal(delivery_of(&delivery)?, &shown, &value.phone).await.map_err(problem)?))
 }
 
-/// Locks. Never refused to a device that opened here, whatever the time.
+/// Locks. Never refused to a device that opened here, nor to the one that was sent after it, whatever the time.
 #[utoipa::path(post, path = "/v1/stops/{delivery}/lock", params(("delivery" = String, Path)), request_body = WithPhone,
     security(("dpop" = [])), responses((status = 202, body = Value)))]
 pub(super) async fn lock(

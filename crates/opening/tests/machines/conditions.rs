@@ -5,8 +5,8 @@ use parcelshelf_core::area::Position;
 use parcelshelf_core::reason::Purpose;
 use parcelshelf_core::time::Window;
 use parcelshelf_opening::conditions::{
-    Consents, Denial, DescribeFacts, Fact, LocateFacts, OpenFacts, Presence, describe, locate, may_locate,
-    needs_locate, open,
+    Consents, Denial, DescribeFacts, Fact, LocateFacts, OpenFacts, Presence, RECOVER_WITHIN_MS, RecoverFacts, describe,
+    locate, may_locate, needs_locate, open, recover,
 };
 use proptest::prelude::*;
 
@@ -160,6 +160,39 @@ fn guests_and_rehearsals_need_no_place_shown_before() {
     ] {
         let facts = OpenFacts { purpose, located: false, ..good_facts(&area, NOON) };
         assert_eq!(open(&facts, &CONSENTS).is_ok(), ok, "{purpose}");
+    }
+}
+
+/// An open car is neither parked nor unused by what its maker tells; it is found where it was opened, for half an hour.
+#[test]
+fn an_open_car_is_found_again_where_it_was_opened_for_half_an_hour() {
+    let area = area();
+    let window = Window::new(at(-3_600), at(7_200)).unwrap();
+    let good = RecoverFacts {
+        now: NOON,
+        grant_window: window,
+        delegation_window: window,
+        blocked: false,
+        opened_at: NOON.plus_millis(-RECOVER_WITHIN_MS),
+        area: &area,
+        car: Some(car()),
+        parking_shown_before: true,
+        phone: away(900.0, 20.0),
+    };
+    assert_eq!(recover(&good), Ok(()));
+    let table = [
+        (Denial::Blocked, RecoverFacts { blocked: true, ..good }),
+        (Denial::OutsideWindow, RecoverFacts { grant_window: Window::new(at(10), at(20)).unwrap(), ..good }),
+        (Denial::OutsideWindow, RecoverFacts { delegation_window: Window::new(at(-20), at(0)).unwrap(), ..good }),
+        (Denial::OutsideWindow, RecoverFacts { opened_at: good.opened_at.plus_millis(-1), ..good }),
+        (Denial::CarPositionUnusable, RecoverFacts { car: None, ..good }),
+        (Denial::CarPositionUnusable, RecoverFacts { car: away(0.0, 1_001.0), ..good }),
+        (Denial::CarMoved, RecoverFacts { parking_shown_before: false, ..good }),
+        (Denial::PhonePositionUnusable, RecoverFacts { phone: None, ..good }),
+        (Denial::PhoneFarFromArea, RecoverFacts { phone: away(20_000.0, 5.0), ..good }),
+    ];
+    for (denial, facts) in table {
+        assert_eq!(recover(&facts), Err(denial), "{}", denial.code());
     }
 }
 

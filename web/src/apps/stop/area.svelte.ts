@@ -1,9 +1,9 @@
 // A list of stops in one area: their places in memory, the order that is shortest from here, what became of each.
 
-import type { Place } from '$lib/protocol/content';
 import type { Behind } from './core/run';
 import type { Reach } from './core/area';
-import { listText, parseList, type List, type Listed } from './fragment';
+import type { Found } from './core/session';
+import { listText, parseList, type Ended, type List, type Listed } from './fragment';
 import type { Fix, Over } from './machine';
 import { improve } from './order';
 import { watchWhere, type NoFix } from './sense';
@@ -15,16 +15,17 @@ const LOOK_BEHIND_EVERY_MS = 15_000;
 export interface Item extends Listed {
   /** Its place in the carrier's list. */
   readonly index: number;
-  readonly place: Place | null;
+  readonly found: Found | null;
   /** Why its place is not shown. */
   readonly code: string | null;
-  readonly over: Over | null;
 }
 
 export class AreaPage {
   begun = $state<'loading' | 'bad_link' | Reach['is']>('loading');
   code = $state('');
   items = $state.raw<readonly Item[]>([]);
+  /** What became of those that are over, those of before a reload too. */
+  ended = $state.raw<readonly Ended[]>([]);
   /** Stops that are not over, as indices, the next first: those with a place by the way, the others as the carrier planned. */
   order = $state.raw<readonly number[]>([]);
   fix = $state.raw<Fix | null>(null);
@@ -44,7 +45,8 @@ export class AreaPage {
       this.begun = 'bad_link';
       return;
     }
-    this.items = this.list.stops.map((s, index) => ({ ...s, index, place: null, code: null, over: null }));
+    this.items = this.list.stops.map((s, index) => ({ ...s, index, found: null, code: null }));
+    this.ended = this.list.ended;
     this.order = this.items.map((i) => i.index);
   }
 
@@ -98,20 +100,20 @@ export class AreaPage {
     if (!at || !this.reached || this.busy) return;
     this.busy = true;
     const { placeOf } = await import('./core/area');
-    for (const { index, place, over } of this.items) {
-      if (place || over) continue;
+    for (const { index, found: known } of this.open()) {
+      if (known) continue;
       const found = await placeOf(this.reached.sessions[index]!, this.fix ?? at);
-      this.set(index, 'place' in found ? { place: found.place, code: null } : { code: found.code });
+      this.set(index, 'found' in found ? { found: found.found, code: null } : { code: found.code });
     }
     this.busy = false;
     this.plan();
   }
   /** The order from here. The end is open: where the route goes on is the carrier's to know. */
   private plan(): void {
-    const open = this.items.filter((i) => !i.over);
-    const [known, hidden] = [open.filter((i) => i.place), open.filter((i) => !i.place)];
+    const open = this.open();
+    const [known, hidden] = [open.filter((i) => i.found), open.filter((i) => !i.found)];
     const here = this.fix;
-    const places = known.map((i) => i.place!);
+    const places = known.map((i) => i.found!.place);
     const best = here ? improve(here, places, null, KICKS).map((n) => known[n]!) : known;
     this.order = [...best, ...hidden].map((i) => i.index);
   }
@@ -119,22 +121,32 @@ export class AreaPage {
     this.items = this.items.map((i) => (i.index === index ? { ...i, ...more } : i));
   }
 
-  /** A stop is over, or was put off (`null`). Its place goes; the way to the others is looked for anew. */
-  finished(over: Over | null): void {
-    const index = this.chosen;
-    this.chosen = null;
-    if (index === null || !over) return;
-    this.set(index, { over, place: null });
+  private open(): readonly Item[] {
+    const past = new Set(this.ended.map((e) => e.delivery));
+    return this.items.filter((i) => !past.has(i.delivery));
+  }
+
+  /**
+   * The stop that is shown is over. Its place goes, and the way to the others is looked for anew. Its codes are in the address
+   * at once: a page that is thrown away now finds them again.
+   */
+  over({ codes }: Over): void {
+    const item = this.chosen === null ? undefined : this.items[this.chosen];
+    if (!item || this.ended.some((e) => e.delivery === item.delivery)) return;
+    this.ended = [...this.ended, { delivery: item.delivery, codes }];
+    this.set(item.index, { found: null });
     this.plan();
-    const open = this.items.filter((i) => !i.over);
-    history.replaceState({}, '', open.length > 0 ? `/area#${listText(open, this.list?.returnTo ?? null)}` : '/');
+    history.replaceState({}, '', `/area#${listText({ stops: this.open(), ended: this.ended, returnTo: this.list?.returnTo ?? null })}`);
+  }
+  /** Back from a stop that is over, or was put off. */
+  toList(): void {
+    this.chosen = null;
     void this.lookBehind();
   }
   /** The courier app's address with what became of each stop, and nothing else; null when it gave none. */
   wayBack(): string | null {
     const back = this.list?.returnTo;
-    const over = this.items.filter((i) => i.over);
     if (!back) return null;
-    return `${back}#${over.map((i) => `d=${i.delivery}&o=${i.over!.codes.join(',')}`).join('&')}`;
+    return `${back}#${this.ended.map((e) => `d=${e.delivery}&o=${e.codes.join(',')}`).join('&')}`;
   }
 }

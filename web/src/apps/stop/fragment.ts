@@ -52,36 +52,53 @@ export interface Listed {
   readonly delivery: string;
   readonly fragment: Fragment;
 }
+/** What became of a stop of the list: codes, as the courier app takes them. */
+export interface Ended {
+  readonly delivery: string;
+  readonly codes: readonly string[];
+}
 export interface List {
   readonly stops: readonly Listed[];
+  readonly ended: readonly Ended[];
   readonly returnTo: string | null;
 }
 /** As many places as a phone may hold at once. */
 const LISTED_MAX = 40;
+const ENDED = /^\*([\w-]{22})~([a-z_]{1,40}(?:,[a-z_]{1,40}){0,15})$/;
 
-/** `<delivery>~<link 1>~<salt>~<parcels>` for each stop of an area, between them `!`; at the end `!~<where to return to>`. */
+/**
+ * `<delivery>~<link 1>~<salt>~<parcels>` for each stop of an area, `*<delivery>~<codes>` for each that is over, between them
+ * `!`; at the end `!~<where to return to>`.
+ */
 export function parseList(hash: string): List | null {
   const parts = hash.replace(/^#/, '').split('!');
   const back = parts.at(-1)?.startsWith('~') ? parts.pop()!.slice(1) : null;
   if (parts.length === 0 || parts.length > LISTED_MAX) return null;
   const stops = [];
+  const ended = [];
   for (const part of parts) {
+    const [, past, codes] = ENDED.exec(part) ?? [];
+    if (past && codes) {
+      ended.push({ delivery: past, codes: codes.split(',') });
+      continue;
+    }
     const [, delivery, rest] = /^([\w-]{22})~(.+)$/.exec(part) ?? [];
     const fragment = rest ? parseFragment(rest) : null;
     if (!delivery || !fragment || fragment.returnTo !== null) return null;
     stops.push({ delivery, fragment });
   }
-  if (new Set(stops.map((s) => s.delivery)).size < stops.length) return null;
+  if (new Set([...stops, ...ended].map((s) => s.delivery)).size < parts.length) return null;
   try {
-    return { stops, returnTo: back === null ? null : address(text(back)) };
+    return { stops, ended, returnTo: back === null ? null : address(text(back)) };
   } catch {
     return null;
   }
 }
-/** The same as an address; without stops that are over. */
-export function listText(stops: readonly Listed[], returnTo: string | null): string {
+/** The same as an address: of a stop that is over its codes alone. */
+export function listText({ stops, ended, returnTo }: List): string {
   const back = returnTo === null ? [] : [`~${btoa(returnTo).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}`];
-  return [...stops.map((s) => `${s.delivery}~${s.fragment.text}`), ...back].join('!');
+  const over = ended.map((e) => `*${e.delivery}~${e.codes.join(',')}`);
+  return [...stops.map((s) => `${s.delivery}~${s.fragment.text}`), ...over, ...back].join('!');
 }
 
 /** Null for anything that is not a stop's fragment: nothing of it is repaired. */

@@ -48,6 +48,8 @@ export interface Attempt {
   readonly alarm: string | null;
   readonly lockProof: string | null;
   readonly checkHandle: boolean;
+  /** The keyholder would open it once more, as far as it knows now: not where its owner has stopped it. */
+  readonly mayReopen: boolean;
   readonly ended: boolean;
 }
 /** Why the last request failed. `passing`: it may work when asked again. */
@@ -85,7 +87,8 @@ export interface State {
   readonly attempt: Attempt | null;
   /** What the courier saw when asked to look at the lid. */
   readonly lid: 'open' | 'shut' | null;
-  readonly photo: 'none' | 'sealing' | 'kept' | 'queued';
+  /** `sending`: sealed and safe on this device, so that its name can be said; nobody waits for the rest. */
+  readonly photo: 'none' | 'sealing' | 'sending' | 'kept' | 'queued';
   readonly photoHash: Hash | null;
   /** When the courier said that the lid is shut. */
   readonly shutAtMs: number | null;
@@ -94,6 +97,8 @@ export interface State {
   readonly closeQueued: boolean;
   /** It was opened once more: never a third time. */
   readonly reopened: boolean;
+  /** Another phone opened it and cannot see to it any more: it is found, shut and locked here, and never opened. */
+  readonly takenOver: boolean;
   readonly over: Over | null;
 }
 /** What became of a stop. `codes`: one for each parcel, in the order of the link, or one for all. */
@@ -109,6 +114,8 @@ export type Event =
   | { readonly is: 'online'; readonly online: boolean }
   | { readonly is: 'reveal' }
   | { readonly is: 'located'; readonly place: Place }
+  /** With the place: something was opened here before, and is not known to be locked. */
+  | { readonly is: 'taken_over'; readonly attempt: string }
   | { readonly is: 'described'; readonly description: Description }
   | { readonly is: 'scanned'; readonly hash: Hash; readonly tail: string }
   | { readonly is: 'signal' }
@@ -118,16 +125,19 @@ export type Event =
   /** `state`: as the answer says; without it the attempt is one that is joined. */
   | { readonly is: 'named'; readonly attempt: string; readonly state?: string }
   | { readonly is: 'news'; readonly attempt: Attempt }
-  | { readonly is: 'failed'; readonly act: Trouble['act']; readonly code: string; readonly passing: boolean }
+  /** `photo`: which one, where it has a name already. */
+  | { readonly is: 'failed'; readonly act: Trouble['act']; readonly code: string; readonly passing: boolean; readonly photo?: Hash }
   | { readonly is: 'lid'; readonly lid: 'open' | 'shut' }
   | { readonly is: 'photo_taken' }
+  | { readonly is: 'photo_sealed'; readonly hash: Hash }
   | { readonly is: 'photo_kept'; readonly hash: Hash; readonly queued: boolean }
   | { readonly is: 'shut' }
   | { readonly is: 'handle'; readonly held: boolean }
   | { readonly is: 'close_queued' }
   | { readonly is: 'lock' }
   | { readonly is: 'give_up'; readonly reason: Reason }
-  | { readonly is: 'leave' };
+  /** `isDone`: said where this phone cannot know, whether everything is where it belongs. */
+  | { readonly is: 'leave'; readonly isDone?: boolean };
 
 export type Effect =
   | { readonly do: 'locate' | 'describe' | 'signal' | 'lock' }
@@ -140,7 +150,7 @@ export type Effect =
   /** Everything of this stop goes from memory. */
   | { readonly do: 'wipe' }
   /** Its id is kept on the device: for a page that is loaded anew, and for a courier who must go back. */
-  | { readonly do: 'watch'; readonly attempt: string };
+  | { readonly do: 'watch'; readonly attempt: string; readonly takenOver: boolean };
 
 export type Step = readonly [State, readonly Effect[]];
 
@@ -155,7 +165,7 @@ export function begin(
     parcels, put, take, windowEndMs, online,
     fix: null, fixTrouble: null, asking: null, trouble: null, place: null, description: null, describes: 0,
     describedAtMs: 0, scanned: [], wrong: null, attempt: null, lid: null, photo: 'none', photoHash: null, shutAtMs: null,
-    handleHeld: null, closeQueued: false, reopened: false, over: null,
+    handleHeld: null, closeQueued: false, reopened: false, takenOver: false, over: null,
   };
 }
 
@@ -170,7 +180,7 @@ export function screenOf(s: State): Screen {
   const a = s.attempt;
   if (s.asking?.act === 'open') return 'opening';
   if (!a) return s.place ? 'go' : 'start';
-  if (a.recalled) return 'come_back';
+  if (a.recalled || (s.takenOver && s.shutAtMs === null && isNotShut(a))) return 'come_back';
   if (needsHand(a) || a.state === 'alarm') return 'alarm';
   const mayBeOpen = a.state === 'ready' || a.state === 'unknown' || a.state === 'open';
   if (mayBeOpen && s.shutAtMs !== null) return 'locking';
@@ -209,6 +219,9 @@ export function wayOf(s: State): Way | null {
   };
 }
 
+/** Whoever takes over is led there, whatever is known of it. */
+const isNotShut = (a: Attempt): boolean => !['locking', 'locked', 'acknowledged', 'did_not_happen'].includes(a.state);
+
 /** An alarm that no proof has answered: somebody must look. The alarm itself stands until its owner has seen it. */
 export function needsHand(a: Attempt): boolean {
   const proved = a.state === 'locked' && a.lockProof !== null && a.lockProof !== 'attested';
@@ -245,9 +258,9 @@ export function mayLeave(s: State): boolean {
  * being opened says [`notYet`]. */
 export function mayReopen(s: State, nowMs: number): boolean {
   const a = s.attempt;
-  if (!a || s.over || s.reopened || s.shutAtMs === null) return false;
+  if (!a || s.over || s.reopened || s.takenOver || s.shutAtMs === null) return false;
   const shut = a.state === 'locked' || a.state === 'locking';
-  return shut && !a.ended && !a.recalled && a.alarm === null && nowMs - s.shutAtMs <= REOPEN_WITHIN_MS;
+  return shut && a.mayReopen && !a.ended && !a.recalled && a.alarm === null && nowMs - s.shutAtMs <= REOPEN_WITHIN_MS;
 }
 /** Whether the fallback can be chosen: not while a lid may be open. */
 export function mayGiveUp(s: State): boolean {
@@ -284,6 +297,8 @@ export function step(s: State, e: Event, nowMs: number): Step {
       return s.place || s.asking || !s.fix ? [s, []] : ask(s, 'locate', { do: 'locate' }, nowMs);
     case 'located':
       return describeWhenNear({ ...answered(s), place: e.place }, nowMs);
+    case 'taken_over':
+      return s.attempt ? [s, []] : named({ ...s, takenOver: true }, e.attempt);
     case 'described':
       return [{ ...answered(s), description: e.description }, [{ do: 'buzz', kind: 'good' }]];
     case 'scanned':
@@ -340,9 +355,11 @@ function failed(s: State, e: Extract<Event, { is: 'failed' }>, nowMs: number): S
   }
   // That the car cannot be described yet is no news to the courier: it is asked again when nearer.
   const trouble = e.act === 'describe' ? s.trouble : { act: e.act, code: e.code, passing: e.passing, atMs: nowMs };
-  const photo = e.act === 'photo' ? ('none' as const) : s.photo;
+  // A newer photo stands for itself, whatever becomes of an older one.
+  const lost = e.act === 'photo' && (e.photo === undefined || e.photo === s.photoHash);
+  const photo = lost ? { photo: 'none' as const, photoHash: e.photo === undefined ? s.photoHash : null } : {};
   const asking = s.asking?.act === e.act ? null : s.asking;
-  return [{ ...s, asking, trouble, photo }, e.act === 'describe' ? [] : [{ do: 'buzz', kind: 'bad' }]];
+  return [{ ...s, asking, trouble, ...photo }, e.act === 'describe' ? [] : [{ do: 'buzz', kind: 'bad' }]];
 }
 
 function opening(s: State, e: Event, nowMs: number): Step {
@@ -374,9 +391,9 @@ function opening(s: State, e: Event, nowMs: number): Step {
 function named(s: State, id: string): Step {
   const attempt: Attempt = {
     id, seq: 0, state: 'intended', reason: null, readyUntilMs: null, mayActUntilMs: null, released: false,
-    recalled: false, alarm: null, lockProof: null, checkHandle: false, ended: false,
+    recalled: false, alarm: null, lockProof: null, checkHandle: false, mayReopen: false, ended: false,
   };
-  return [{ ...answered(s), attempt }, [{ do: 'watch', attempt: id }, { do: 'follow', attempt: id, after: 0, inMs: 0 }]];
+  return [{ ...answered(s), attempt }, [{ do: 'watch', attempt: id, takenOver: s.takenOver }, { do: 'follow', attempt: id, after: 0, inMs: 0 }]];
 }
 /** An opening leaves, or the lid is open: not shut, not locked. */
 const isUnderWay = (a: Attempt): boolean => ['intended', 'sent', 'ready', 'open'].includes(a.state);
@@ -429,8 +446,10 @@ function closing(s: State, e: Event, nowMs: number): Step {
   switch (e.is) {
     case 'photo_taken':
       return [{ ...s, photo: 'sealing' }, []];
+    case 'photo_sealed':
+      return [{ ...s, photo: 'sending', photoHash: e.hash }, []];
     case 'photo_kept':
-      return [{ ...s, photo: e.queued ? 'queued' : 'kept', photoHash: e.hash }, []];
+      return keptPhoto(s, e.hash, e.queued);
     case 'shut':
       return s.attempt ? close({ ...s, shutAtMs: nowMs, lid: null }, false, nowMs) : [s, []];
     case 'handle':
@@ -443,22 +462,28 @@ function closing(s: State, e: Event, nowMs: number): Step {
     case 'give_up':
       return mayGiveUp(s) ? [emptied(s, { outcome: 'failed', reason: e.reason, codes: [e.reason] }), [{ do: 'wipe' }]] : [s, []];
     case 'leave':
-      return leave(s);
+      return leave(s, e.isDone);
     default:
       return [s, []];
   }
 }
+/** Of the newest photo alone: one that arrives late, while another is being sealed or was taken, changes nothing. */
+function keptPhoto(s: State, hash: Hash, queued: boolean): Step {
+  const isNewest = s.photo !== 'sealing' && s.photoHash === hash;
+  return [isNewest ? { ...s, photo: queued ? 'queued' : 'kept' } : s, []];
+}
 function close(s: State, handleChecked: boolean, nowMs: number): Step {
   return ask(s, 'close', { do: 'close', handleChecked, photo: s.photoHash }, nowMs);
 }
-function leave(s: State): Step {
+function leave(s: State, isDone: boolean | undefined): Step {
   const a = s.attempt;
-  if (!a || !mayLeave(s)) return [s, []];
+  if (!a || !mayLeave(s) || (s.takenOver && isDone === undefined)) return [s, []];
   if (a.state === 'did_not_happen') {
     return [emptied(s, { outcome: 'failed', reason: 'did_not_open', codes: ['did_not_open'] }), [{ do: 'wipe' }]];
   }
   const finish: Effect = { do: 'finish', handleChecked: s.handleHeld === true, photo: s.photoHash };
-  const over: Over = { outcome: 'done', reason: null, codes: codesOf(s) };
+  const missing: Over = { outcome: 'failed', reason: 'missing_parcel', codes: ['missing_parcel'] };
+  const over: Over = isDone === false ? missing : { outcome: 'done', reason: null, codes: codesOf(s) };
   return [emptied(s, over), a.ended ? [{ do: 'wipe' }] : [finish, { do: 'wipe' }]];
 }
 /** What was never scanned was not here. A page that was loaded anew does not know what was scanned before. */

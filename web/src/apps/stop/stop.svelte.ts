@@ -1,12 +1,19 @@
 // The page's one object: the machine's state, the clock it is shown by, and the senses (position, network) that feed it.
 
-import type { Place } from '$lib/protocol/content';
 import { parseFragment, type Fragment } from './fragment';
 import { begin, screenOf, step, type Event, type Over, type State } from './machine';
 import { watchWhere } from './sense';
 import type { Behind, Runner, Start } from './core/run';
+import type { Found } from './core/session';
 
 export type Begun = 'loading' | 'ready' | 'bad_link' | Exclude<Start['is'], 'ready'>;
+
+/** The list that a stop is one of. */
+export interface InList {
+  /** It is over, whatever is pressed next. */
+  over(over: Over): void;
+  toList(): void;
+}
 
 export class StopPage {
   readonly fragment: Fragment | null;
@@ -32,18 +39,17 @@ export class StopPage {
   /** How long the delegation is good for in all. */
   lengthMs = 0;
 
-  /** Set where this stop is one of a list: called when it is over, or put off (`null`). */
-  readonly listed: ((over: Over | null) => void) | null;
+  readonly listed: InList | null;
 
   private readonly delivery: string;
   /** The list knew its place. */
-  private known: Place | null;
+  private known: Found | null;
   private runner: Runner | null = null;
   private stops: (() => void)[] = [];
   /** Where the phone is, and a screen that stays on: over with the stop. The look behind goes on. */
   private senses: (() => void)[] = [];
 
-  constructor(delivery: string, hash: string, known: Place | null = null, listed: StopPage['listed'] = null) {
+  constructor(delivery: string, hash: string, known: Found | null = null, listed: StopPage['listed'] = null) {
     this.delivery = delivery;
     this.known = known;
     this.listed = listed;
@@ -89,7 +95,7 @@ export class StopPage {
       this.state = begin(fragment.parcels, begun.put, begun.take, begun.windowEndMs, navigator.onLine);
       this.senseWhere();
       void this.stayAwake();
-      if (begun.attempt) this.dispatch({ is: 'named', attempt: begun.attempt });
+      if (begun.attempt) this.dispatch({ is: begun.attempt.takenOver ? 'taken_over' : 'named', attempt: begun.attempt.id });
       else if (this.known) this.runner.found(this.known);
       this.known = null;
     }
@@ -124,7 +130,9 @@ export class StopPage {
     this.state = state;
     this.nowMs = Date.now();
     for (const effect of effects) this.runner?.run(effect);
-    if (state.over) this.senses.splice(0).forEach((stop) => stop());
+    if (!state.over) return;
+    this.senses.splice(0).forEach((stop) => stop());
+    this.listed?.over(state.over);
   }
   scan(text: string): void {
     this.runner?.scan(text);

@@ -1197,7 +1197,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Where the car stands, sealed to the device that asks. */
+        /**
+         * Where the car stands, sealed to the device that asks.
+         * @description While something that was opened here is not known to be locked, for half an hour, the newest courier finds it again, to shut
+         *     and lock it.
+         */
         post: {
             parameters: {
                 query?: never;
@@ -1218,7 +1222,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["EnvelopeOut"];
+                        "application/json": components["schemas"]["PlaceOut"];
                     };
                 };
             };
@@ -1238,7 +1242,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Locks. Never refused to a device that opened here, whatever the time. */
+        /** Locks. Never refused to a device that opened here, nor to the one that was sent after it, whatever the time. */
         post: {
             parameters: {
                 query?: never;
@@ -2856,6 +2860,12 @@ export interface components {
         PhotosOut: {
             /** @description SHA-256 of each box. */
             photos: string[];
+        };
+        PlaceOut: {
+            /** @description Only where something was opened here before and is not known to be locked: the attempt, to be shut and locked by this device. */
+            attempt?: string | null;
+            /** @description `psh-sealed+jwt`. */
+            envelope: string;
         };
         /** @description The members of a problem, for the OpenAPI documents. */
         Problem: {

@@ -13,6 +13,8 @@ export interface Watched {
   readonly sinceMs: number;
   /** The owner's public key for photos of this delivery: it seals, and opens nothing. */
   readonly seal?: string;
+  /** Another phone opened it; this one only shuts and locks. */
+  readonly takenOver?: boolean;
 }
 interface Schema extends DBSchema {
   device: { key: string; value: unknown };

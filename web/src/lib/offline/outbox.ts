@@ -42,11 +42,12 @@ export class Outbox<T> {
   }
   /**
    * Keeps a piece first, then sends it: a page that is ended in between loses nothing. Throws only where the piece is neither
-   * sent nor kept.
+   * sent nor kept. `onKept`: it is safe; sending it may take its time.
    */
-  async post(key: string, content: T, nowMs: number, send: (content: T) => Promise<Sent> = this.send): Promise<Sent> {
+  async post(key: string, content: T, nowMs: number, send: (content: T) => Promise<Sent> = this.send, onKept?: () => void): Promise<Sent> {
     const piece = { key, atMs: nowMs, content };
     const lost = await this.shelf.put(piece).then(() => null, (why: unknown) => ({ why }));
+    if (!lost) onKept?.();
     const sent = await this.deliver(piece, send);
     if (lost && sent === 'later') throw lost.why;
     return sent;

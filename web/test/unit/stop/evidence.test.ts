@@ -80,6 +80,50 @@ describe('the runner', () => {
     expect(disk.pieces.size).toBe(0);
     expect(heard.at(-1)).toMatchObject({ is: 'photo_kept', queued: false });
   });
+  it('names a photo as soon as it is on the disk, and says later that it was sent', async () => {
+    let arrives: (r: Response) => void = () => undefined;
+    vi.stubGlobal('fetch', () => new Promise<Response>((done) => (arrives = done)));
+    const said: unknown[] = [];
+    const close = async (_: unknown, what: unknown): Promise<object> => (said.push(what), { ...ATTEMPT, state: 'locked' });
+    const { runner: made, heard } = runner({ close });
+    const sent = made.photograph(new Uint8Array(3));
+    await vi.advanceTimersByTimeAsync(10);
+    expect(heard.map((e) => e.is)).toEqual(['photo_taken', 'photo_sealed']);
+    const { hash } = heard[1] as { hash: string };
+    // A close does not wait behind it.
+    made.run({ do: 'close', handleChecked: true, photo: hash });
+    await vi.advanceTimersByTimeAsync(10);
+    expect(said).toEqual([{ handleChecked: true, photo: hash, done: false }]);
+    arrives(answer(201, '{}'));
+    await sent;
+    expect(heard.filter((e) => e.is === 'photo_kept')).toEqual([{ is: 'photo_kept', hash, queued: false }]);
+  });
+  it('says of a photo that waited when it is sent', async () => {
+    let isUp = false;
+    vi.stubGlobal('fetch', async () => (isUp ? answer(201, '{}') : Promise.reject(new TypeError('offline'))));
+    const { runner: made, heard } = runner({});
+    await made.photograph(new Uint8Array(3));
+    isUp = true;
+    await made.replay();
+    expect(heard.map((e) => (e.is === 'photo_kept' ? e.queued : e.is))).toEqual(['photo_taken', 'photo_sealed', true, false]);
+  });
+  it('names a photo that no disk takes once it was sent', async () => {
+    vi.stubGlobal('fetch', async () => answer(201, '{}'));
+    const { runner: made, heard } = runner({});
+    const put = vi.spyOn(disk.pieces, 'set').mockImplementation(() => {
+      throw new Error('full');
+    });
+    await made.photograph(new Uint8Array(3));
+    put.mockRestore();
+    expect(heard.map((e) => e.is)).toEqual(['photo_taken', 'photo_sealed', 'photo_kept']);
+  });
+  it('of a photo that is refused for good the name is told, for a newer one may be there', async () => {
+    vi.stubGlobal('fetch', async () => answer(409, '{"code":"too_many_photos"}'));
+    const { runner: made, heard } = runner({});
+    await made.photograph(new Uint8Array(3));
+    const { hash } = heard[1] as { hash: string };
+    expect(heard.at(-1)).toEqual({ is: 'failed', act: 'photo', photo: hash, code: 'photo_refused', passing: false });
+  });
   it('sends after the stop is over what could not be sent before', async () => {
     let isUp = false;
     vi.stubGlobal('fetch', async () => (isUp ? answer(201, '{}') : Promise.reject(new TypeError('offline'))));
@@ -112,13 +156,13 @@ describe('the runner', () => {
     const { runner: before } = runner({});
     const key = new SealPublicKey(new Uint8Array(1216));
     (before as unknown as { owner: object }).owner = key;
-    before.run({ do: 'watch', attempt: 'a' });
+    before.run({ do: 'watch', attempt: 'a', takenOver: false });
     await vi.advanceTimersByTimeAsync(10);
     const { runner: after } = runner({});
     (after as unknown as { owner: object | null }).owner = null;
     const known: boolean[] = [];
     after.onOwner = (is) => known.push(is);
-    after.run({ do: 'watch', attempt: 'a' });
+    after.run({ do: 'watch', attempt: 'a', takenOver: false });
     await vi.advanceTimersByTimeAsync(10);
     expect(known).toEqual([true]);
     expect((after as unknown as { owner: unknown }).owner).toEqual(key);
@@ -138,6 +182,18 @@ describe('the runner', () => {
       expect(heard.at(-1)).toEqual({ is: 'failed', act: 'follow', code: 'silence', passing: true });
       expect(looks).toBe(n);
     }
+  });
+});
+
+describe('an answer about the car', () => {
+  it.each([['locate', 45_000], ['describe', 45_000], ['close', 15_000], ['lock', 15_000]])('%s is waited for %i ms', async (act, ms) => {
+    const waits: number[] = [];
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation((n) => (waits.push(n), new AbortController().signal));
+    vi.stubGlobal('fetch', async () => answer(200, '{}'));
+    const session = { prepare: async () => ({ path: '/x', headers: {}, body: new Uint8Array() }) };
+    await (Session.prototype as unknown as { act: (act: string, at: null) => Promise<unknown> }).act.call(session, act as string, null);
+    timeout.mockRestore();
+    expect(waits).toEqual([ms]);
   });
 });
 

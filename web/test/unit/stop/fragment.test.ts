@@ -43,11 +43,21 @@ describe('the list of an area', () => {
     const text = `${stop(one)}!${stop(other)}!~${back}`;
     const list = parseList(`#${text}`)!;
     expect([list.stops.map((s) => s.delivery), list.returnTo]).toEqual([[one, other], 'http://courier.localhost:8080/back']);
-    expect(listText(list.stops, list.returnTo)).toBe(text);
+    expect(listText(list)).toBe(text);
     expect(parseList(`#${stop(one)}`)?.returnTo).toBeNull();
+  });
+  it('keeps what became of stops that are over, also where all are', () => {
+    const text = `${stop(one)}!*${other}~done,missing_parcel!~${back}`;
+    const list = parseList(`#${text}`)!;
+    expect([list.stops.map((s) => s.delivery), list.ended]).toEqual([[one], [{ delivery: other, codes: ['done', 'missing_parcel'] }]]);
+    expect(listText(list)).toBe(text);
+    expect(parseList(`#*${one}~done!*${other}~unsafe!~${back}`)?.ended).toHaveLength(2);
   });
   it.each([
     ['empty', ''],
+    ['an outcome of a stop that is listed', `#${stop(one)}!*${one}~done`],
+    ['an outcome that is no code', `#${stop(one)}!*${other}~<b>`],
+    ['an outcome without a code', `#${stop(one)}!*${other}~`],
     ['only a way back', `#~${back}`],
     ['the same stop twice', `#${stop(one)}!${stop(one)}`],
     ['a stop without its id', `#${link}~${salt}~${coded([parcel])}`],

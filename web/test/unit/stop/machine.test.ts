@@ -21,7 +21,7 @@ const place = {
 const description = { plate: 'KLM 482', colour: 'Silver', model: 'XC40', opensHow: '', notes: '', recordsVideo: false };
 const attempt = (more: Partial<Attempt> = {}): Attempt => ({
   id: 'a', seq: 1, state: 'intended', reason: null, readyUntilMs: null, mayActUntilMs: null, released: false,
-  recalled: false, alarm: null, lockProof: null, checkHandle: false, ended: false, ...more,
+  recalled: false, alarm: null, lockProof: null, checkHandle: false, mayReopen: true, ended: false, ...more,
 });
 
 function start(): State {
@@ -169,7 +169,7 @@ describe('an attempt', () => {
 
 describe('closing', () => {
   it('says shut first, and the handle only when it is asked for', () => {
-    const shut = play(start(), [...opened, { is: 'photo_taken' }, { is: 'photo_kept', hash: HASH.other, queued: false }, { is: 'shut' }]);
+    const shut = play(start(), [...opened, { is: 'photo_taken' }, { is: 'photo_sealed', hash: HASH.other }, { is: 'photo_kept', hash: HASH.other, queued: false }, { is: 'shut' }]);
     expect(shut.last).toEqual([{ do: 'close', handleChecked: false, photo: HASH.other }]);
     const held = play(shut.s, [news({ seq: 8, state: 'locking', checkHandle: true }), { is: 'handle', held: true }]);
     expect(held.last).toEqual([{ do: 'close', handleChecked: true, photo: HASH.other }]);
@@ -204,7 +204,7 @@ describe('closing', () => {
     }
   });
   it('leaves nothing of the stop behind; its attempt was kept when it began', () => {
-    expect(play(start(), asked).last).toContainEqual({ do: 'watch', attempt: 'a' });
+    expect(play(start(), asked).last).toContainEqual({ do: 'watch', attempt: 'a', takenOver: false });
     const { s, last } = play(start(), [...opened, { is: 'shut' }, news({ seq: 9, state: 'locking', released: true }), { is: 'leave' }]);
     expect(last).toEqual([{ do: 'finish', handleChecked: false, photo: null }, { do: 'wipe' }]);
     // The second parcel was never scanned: it was not here.
@@ -268,6 +268,8 @@ describe('a parcel that was forgotten', () => {
     expect(mayReopen(play(s, [news({ seq: 9, state: 'locked', lockProof: 'observed', ended: true })]).s, NOW)).toBe(false);
     expect(mayReopen(play(s, [news({ seq: 9, state: 'locking', alarm: 'lock_failed' })]).s, NOW)).toBe(false);
     expect(mayReopen(play(s, [news({ seq: 9, state: 'locking', recalled: true })]).s, NOW)).toBe(false);
+    // Its owner has stopped it meanwhile: the keyholder says so with the same number, or with a newer one.
+    expect(mayReopen(play(s, [news({ seq: 8, state: 'locked', lockProof: 'observed', released: true, mayReopen: false })]).s, NOW)).toBe(false);
     expect(mayReopen(play(start(), opened).s, NOW)).toBe(false);
     const twice = play(start(), [...again, news({ seq: 10, state: 'open' }), { is: 'shut' }, news({ seq: 12, state: 'locked', lockProof: 'observed' })]).s;
     expect(mayReopen(twice, NOW)).toBe(false);
@@ -311,13 +313,62 @@ describe('the handle of a car that does not tell whether it is locked', () => {
     expect(screenOf(asked)).toBe('handle');
     expect(mayHandle(asked, true)).toBe(false);
     expect(mayHandle(asked, false)).toBe(true);
-    expect(mayHandle(play(asked, [{ is: 'photo_kept', hash: HASH.put, queued: true }]).s, true)).toBe(true);
+    expect(mayHandle(play(asked, [{ is: 'photo_taken' }, { is: 'photo_sealed', hash: HASH.put }]).s, true)).toBe(true);
     expect(mayHandle(play(asked, [{ is: 'photo_taken' }, { is: 'failed', act: 'photo', code: 'silence', passing: true }]).s, true)).toBe(true);
   });
-  it('waits while a photo is being sealed, so that the close names it', () => {
+  it('waits while a photo is being sealed, so that the close names it, and not for its upload', () => {
     const sealing = play(asked, [{ is: 'photo_taken' }]).s;
     expect(play(sealing, [{ is: 'handle', held: true }]).did).toEqual([]);
-    const sealed = play(sealing, [{ is: 'photo_kept', hash: HASH.put, queued: false }, { is: 'handle', held: true }]);
+    const sealed = play(sealing, [{ is: 'photo_sealed', hash: HASH.put }, { is: 'handle', held: true }]);
     expect(sealed.last).toEqual([{ do: 'close', handleChecked: true, photo: HASH.put }]);
+    expect(sealed.s.photo).toBe('sending');
+    expect(play(sealed.s, [{ is: 'photo_kept', hash: HASH.put, queued: true }]).s.photo).toBe('queued');
+  });
+  it('a photo that arrives late says nothing of a newer one, nor of one that another closing wants', () => {
+    const first: Event[] = [{ is: 'photo_taken' }, { is: 'photo_sealed', hash: HASH.put }, { is: 'photo_taken' }];
+    const late: Event = { is: 'photo_kept', hash: HASH.put, queued: false };
+    expect(play(asked, [...first, late]).s.photo).toBe('sealing');
+    const second = play(asked, [...first, { is: 'photo_sealed', hash: HASH.other }]).s;
+    expect(play(second, [late]).s).toBe(second);
+    const lost = play(second, [{ is: 'failed', act: 'photo', code: 'photo_refused', passing: false, photo: HASH.put }]).s;
+    expect([lost.photo, lost.photoHash]).toEqual(['sending', HASH.other]);
+    const own = play(second, [{ is: 'failed', act: 'photo', code: 'photo_refused', passing: false, photo: HASH.other }]).s;
+    expect([own.photo, own.photoHash]).toEqual(['none', null]);
+    const anew = play(asked, [{ is: 'photo_taken' }, { is: 'photo_sealed', hash: HASH.put }, news({ seq: 9, state: 'open' })]).s;
+    expect(play(anew, [late]).s.photo).toBe('none');
+  });
+});
+
+describe('a car that another phone has opened', () => {
+  const taken: Event[] = [{ is: 'fix', fix: north(200) }, { is: 'reveal' }, { is: 'taken_over', attempt: 'a' }, { is: 'located', place }];
+  const open: Event[] = [...taken, news({ seq: 3, state: 'open' })];
+
+  it('is gone to and shut: its plate is not asked for, and nothing is opened', () => {
+    const { s, did } = play(start(), [...open, { is: 'fix', fix: north(20) }, scan, { is: 'open' }, { is: 'reopen' }]);
+    expect(did.filter((d) => d !== 'buzz')).toEqual(['locate', 'watch', 'follow', 'follow']);
+    expect([screenOf(s), Math.round(wayOf(s)!.distanceM), mayGiveUp(s), mayLeave(s)]).toEqual(['come_back', 20, false, false]);
+  });
+  it.each(['sent', 'ready', 'unknown', 'open'])('is gone to while it is %s, with an alarm as well', (state) => {
+    expect(screenOf(play(start(), [...taken, news({ seq: 3, state })]).s)).toBe('come_back');
+    expect(screenOf(play(start(), [...taken, news({ seq: 3, state: 'alarm', alarm: 'open_too_long' })]).s)).toBe('come_back');
+  });
+  it('is shut and left like any other, and its courier says what became of the parcels', () => {
+    const shut = play(start(), [...open, { is: 'shut' }]);
+    expect([shut.last, screenOf(shut.s)]).toEqual([[{ do: 'close', handleChecked: false, photo: null }], 'locking']);
+    const locked = play(shut.s, [news({ seq: 6, state: 'locked', lockProof: 'observed', released: true })]).s;
+    expect([screenOf(locked), mayReopen(locked, NOW)]).toEqual(['locked', false]);
+    expect(play(locked, [{ is: 'leave' }]).s.over, 'not without a word').toBeNull();
+    expect(play(locked, [{ is: 'leave', isDone: true }]).s.over?.codes).toEqual(['done']);
+    expect(play(locked, [{ is: 'leave', isDone: false }]).s.over?.codes).toEqual(['missing_parcel']);
+  });
+  it('is known as such after a reload, when its place is asked for once more', () => {
+    const { s } = play(start(), [{ is: 'taken_over', attempt: 'a' }, news({ seq: 3, state: 'open' }), { is: 'fix', fix: north(50) }]);
+    expect([screenOf(s), s.place]).toEqual(['come_back', null]);
+    const again = play(s, [{ is: 'reveal' }, { is: 'taken_over', attempt: 'a' }, { is: 'located', place }]);
+    expect([again.did, again.s.place, again.s.attempt!.state]).toEqual([['locate'], place, 'open']);
+  });
+  it('by this very phone is no other’s: the place alone is new', () => {
+    const { s } = play(start(), [...opened, { is: 'taken_over', attempt: 'a' }]);
+    expect(s.takenOver).toBe(false);
   });
 });

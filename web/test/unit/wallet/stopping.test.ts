@@ -4,6 +4,7 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { format } from '$lib/i18n';
 import { i18n } from '../../../src/apps/wallet/i18n';
 import en from '../../../src/apps/wallet/i18n/en';
+import { asThisWallet } from '../../../src/apps/wallet/core/gateway';
 import { session } from '../../../src/apps/wallet/core/session.svelte';
 import { Action, explain, noteEnded } from '../../../src/apps/wallet/parts/action.svelte';
 import { halted } from '../../../src/apps/wallet/parts/halting';
@@ -80,5 +81,21 @@ describe('a stop that gets no further', () => {
     session.ended = false;
     expect(noteEnded(new TypeError('no network'))).toBe(false);
     expect(session.ended).toBe(false);
+  });
+  it('asks nobody once the session is over: the cookie may be another wallet’s', async () => {
+    const { asked } = await gateway(says(200, { blocked: true, settled: true, may_act_until: null }));
+    session.ended = true;
+    const error: unknown = await halted({ scope: 'all' }).catch((caught: unknown) => caught);
+    expect([noteEnded(error), asked]).toEqual([true, []]);
+    const requests: Request[] = [];
+    vi.stubGlobal('fetch', async (request: Request) => (requests.push(request), Response.json({})));
+    const of = (path: string) => asThisWallet(`https://wallet.example${path}`);
+    expect([(await of('/v1/wallet/deliveries')).status, (await of('/v1/keys')).status]).toEqual([401, 200]);
+    session.ended = false;
+    expect((await of('/v1/wallet/deliveries')).status).toBe(200);
+    expect(requests.map((r) => [new URL(r.url).pathname, r.headers.get('parcelshelf-session')])).toEqual([
+      ['/v1/keys', 'cookie'],
+      ['/v1/wallet/deliveries', 'cookie'],
+    ]);
   });
 });

@@ -1,10 +1,10 @@
 // The stops of one area whose owners let a courier see all places there: asked for one after another, each with a proof of its own.
 
-import type { Place, Position } from '$lib/protocol/content';
+import type { Position } from '$lib/protocol/content';
 import type { Listed } from '../fragment';
 import { loadDevice } from './device';
 import { failureOf } from './run';
-import { fetchKeys, Session } from './session';
+import { fetchKeys, Session, type Found } from './session';
 
 export type Reach =
   | { readonly is: 'ready'; readonly sessions: readonly Session[] }
@@ -28,10 +28,10 @@ export async function reach(stops: readonly Listed[]): Promise<Reach> {
 }
 
 /** One place, or why not. A stop whose owner shows it to the next courier alone is not asked for: it would take the others away. */
-export async function placeOf(session: Session, at: Position): Promise<{ place: Place } | { code: string }> {
+export async function placeOf(session: Session, at: Position): Promise<{ found: Found } | { code: string }> {
   if (session.claims.disclose !== 'area') return { code: 'next_stop' };
   try {
-    return { place: await session.locate(at) };
+    return { found: await session.locate(at) };
   } catch (error) {
     return { code: failureOf(error).code };
   }

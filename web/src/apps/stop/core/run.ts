@@ -4,7 +4,7 @@
 import { database, shelf } from '$lib/offline/db';
 import { Outbox, type Sent } from '$lib/offline/outbox';
 import { b64, fromB64, type Bytes } from '$lib/protocol/bytes';
-import type { Place, Position } from '$lib/protocol/content';
+import type { Position } from '$lib/protocol/content';
 import { sha256, type Hash } from '$lib/protocol/hash';
 import { labelHash, normaliseLabel } from '$lib/protocol/label';
 import { Refused } from '$lib/protocol/refused';
@@ -12,11 +12,11 @@ import { SealPublicKey } from '$lib/protocol/sealkey';
 import type { Fragment } from '../fragment';
 import { needsHand, type Attempt, type Effect, type Event, type State, type Trouble } from '../machine';
 import { loadDevice, type Device } from './device';
-import { attemptOf, fetchKeys, leavePhoto, lookAt, Problem, Session, Silence, type CloseSaid } from './session';
+import { attemptOf, fetchKeys, leavePhoto, lookAt, Problem, Session, Silence, type CloseSaid, type Found } from './session';
 
 /** Evidence that waits: sealed, or codes. */
 type Evidence =
-  | { readonly kind: 'photo'; readonly delivery: string; readonly attempt: string; readonly photo: string }
+  | { readonly kind: 'photo'; readonly delivery: string; readonly attempt: string; readonly photo: string; readonly hash?: Hash }
   | { readonly kind: 'close'; readonly delivery: string; readonly link: string; readonly said: CloseSaid };
 
 /** A phone that does not know where it is: closing is never refused for that. */
@@ -27,7 +27,7 @@ const TAIL_CHARS = 4;
 const BUZZ = { good: [80], act: [200, 100, 200], bad: [400, 100, 400, 100, 400] } as const;
 
 export type Start =
-  | { readonly is: 'ready'; readonly runner: Runner; readonly put: readonly Hash[]; readonly take: readonly Hash[]; readonly windowEndMs: number; readonly lengthMs: number; readonly attempt: string | null }
+  | { readonly is: 'ready'; readonly runner: Runner; readonly put: readonly Hash[]; readonly take: readonly Hash[]; readonly windowEndMs: number; readonly lengthMs: number; readonly attempt: Living | null }
   | { readonly is: 'not_enrolled' }
   | { readonly is: 'other_device' }
   | { readonly is: 'failed'; readonly code: string };
@@ -154,7 +154,7 @@ export class Runner {
       case 'follow':
         return void this.follow(effect.attempt, effect.after, effect.inMs);
       case 'watch':
-        return void this.watch(effect.attempt).catch(failureOf);
+        return void this.watch(effect.attempt, effect.takenOver).catch(failureOf);
       case 'buzz':
         return void navigator.vibrate?.([...BUZZ[effect.kind]]);
       case 'wipe':
@@ -163,8 +163,10 @@ export class Runner {
   }
 
   /** The place, asked for here or by a list of stops. */
-  found(place: Place): void {
+  found({ place, attempt }: Found): void {
     this.owner = place.seal;
+    // First: who takes over asks for nothing more about the car.
+    if (attempt) this.dispatch({ is: 'taken_over', attempt });
     this.dispatch({ is: 'located', place });
   }
   private at(): Position {
@@ -191,19 +193,30 @@ export class Runner {
 
   // ---- evidence --------------------------------------------------------------------------------------------------
 
-  /** Seals a photo to the owner, keeps it, and leaves it at the front as soon as there is a network. */
+  /**
+   * Seals a photo to the owner, keeps it, and leaves it at the front as soon as there is a network. Once it is sealed its name is
+   * known, and once it is kept it is safe: nobody at the car waits for the upload.
+   */
   async photograph(jpeg: Bytes): Promise<void> {
     const attempt = this.stateOf()?.attempt;
     if (!attempt || !this.owner) return;
     this.dispatch({ is: 'photo_taken' });
+    let named: { photo?: Hash } = {};
     try {
       const box = await this.session.sealPhoto(this.owner, jpeg);
       const [hash, photo, { delivery }] = [sha256(box), b64(box), this.session];
-      const sent = await this.post(`photo:${hash}`, { kind: 'photo', delivery, attempt: attempt.id, photo });
+      const isSafe = (): void => {
+        named = { photo: hash };
+        this.dispatch({ is: 'photo_sealed', hash });
+      };
+      const piece: Evidence = { kind: 'photo', delivery, attempt: attempt.id, photo, hash };
+      const sent = await this.post(`photo:${hash}`, piece, () => sendPiece(this.device, this.at(), piece), isSafe);
       if (sent === 'refused') throw new Refused('photo_refused');
+      // Of a disk that takes nothing nothing was heard.
+      if (!named.photo) isSafe();
       this.dispatch({ is: 'photo_kept', hash, queued: sent === 'later' });
     } catch (error) {
-      this.dispatch({ is: 'failed', act: 'photo', ...failureOf(error) });
+      this.dispatch({ is: 'failed', act: 'photo', ...named, ...failureOf(error) });
     }
   }
   private async close(said: CloseSaid): Promise<void> {
@@ -234,18 +247,23 @@ export class Runner {
     await this.post(`done:${delivery}`, { kind: 'close', delivery, link, said });
   }
   /** Kept first, then sent. */
-  private async post(key: string, piece: Evidence, say?: () => Promise<Sent>): Promise<Sent> {
-    const sent = await this.outbox.post(key, piece, Date.now(), say);
+  private async post(key: string, piece: Evidence, say?: () => Promise<Sent>, onKept?: () => void): Promise<Sent> {
+    const sent = await this.outbox.post(key, piece, Date.now(), say, onKept);
     if (sent === 'later') this.onWaiting(await this.outbox.waiting().catch(() => 0));
     return sent;
   }
-  private sendEvidence(piece: Evidence): Promise<Sent> {
-    return sendPiece(this.device, this.at(), piece);
+  private async sendEvidence(piece: Evidence): Promise<Sent> {
+    const sent = await sendPiece(this.device, this.at(), piece);
+    // One of this page that had waited.
+    if (sent === 'done' && piece.kind === 'photo' && piece.hash && !this.wiped) {
+      this.dispatch({ is: 'photo_kept', hash: piece.hash, queued: false });
+    }
+    return sent;
   }
 
   // ---- the end ---------------------------------------------------------------------------------------------------
 
-  private async watch(attempt: string): Promise<void> {
+  private async watch(attempt: string, takenOver: boolean): Promise<void> {
     const db = await database();
     // A page that was loaded anew has no place any more; what seals photos to the owner stays with the attempt.
     const before = await db.get('watched', attempt);
@@ -253,7 +271,7 @@ export class Runner {
     this.owner ??= before?.seal ? SealPublicKey.parse(before.seal) : null;
     this.onOwner(this.owner !== null);
     const seal = this.owner ? { seal: this.owner.text } : {};
-    await db.put('watched', { attempt, delivery: this.session.delivery, text: this.text, sinceMs: Date.now(), ...seal });
+    await db.put('watched', { attempt, delivery: this.session.delivery, text: this.text, sinceMs: Date.now(), takenOver, ...seal });
   }
   /** Nothing of this stop stays in memory; the address with its link goes from the history, too. */
   private wipe(): void {
@@ -309,16 +327,20 @@ export function sendWhatWaits(): void {
   again();
 }
 
+interface Living {
+  readonly id: string;
+  readonly takenOver: boolean;
+}
 /** The attempt of this stop, if the page was loaded anew while something is open. */
-async function livingAttempt(delivery: string): Promise<string | null> {
+async function livingAttempt(delivery: string): Promise<Living | null> {
   const kept = (await (await database()).getAll('watched')).filter((w) => w.delivery === delivery);
-  for (const { attempt } of kept.sort((a, b) => b.sinceMs - a.sinceMs)) {
+  for (const { attempt, takenOver = false } of kept.sort((a, b) => b.sinceMs - a.sinceMs)) {
     const response = await lookAt(attempt);
     // Only that there is none says that nothing is open here; anything else is no answer.
     if (response.status === 404) continue;
     if (!response.ok) throw new Silence('no answer');
     const now = attemptOf((await response.json()) as Record<string, unknown>);
-    if (!now.ended && now.state !== 'did_not_happen') return attempt;
+    if (!now.ended && now.state !== 'did_not_happen') return { id: attempt, takenOver };
   }
   return null;
 }

@@ -21,9 +21,17 @@ const ANSWER_WITHIN_MS = 15_000;
 /** 0.7 MB over the uplink of a basement takes its time. */
 const PHOTO_WITHIN_MS = 90_000;
 const FOLLOW_WITHIN_MS = 30_000;
+/** What is judged on the car's place: one that sleeps is asked for it for 36 s, and the front waits for 40. Whoever gave up sooner and
+ * pressed again would ask the maker once more. */
+const CAR_WITHIN_MS = 45_000;
 
 export { Problem, Silence };
 
+/** Where a car stands. `attempt`: something was opened there before, and is not known to be locked. */
+export interface Found {
+  readonly place: Place;
+  readonly attempt: string | null;
+}
 /** A signed request that may be sent more than once. */
 interface Prepared {
   readonly path: string;
@@ -80,6 +88,7 @@ export function attemptOf(body: Record<string, unknown>): Attempt {
     alarm: text(body.alarm),
     lockProof: text(body.lock_proof),
     checkHandle: body.check_handle === true,
+    mayReopen: body.may_reopen === true,
     ended: body.ended === true,
   };
 }
@@ -141,7 +150,8 @@ export class Session {
     return { path, headers: { authorization: `DPoP ${this.link}`, dpop: proof }, body };
   }
   private async act(act: Action, at: Position, more: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
-    return send(await this.prepare(act, at, more));
+    const ofTheCar = act === 'locate' || act === 'describe' || act === 'signal';
+    return send(await this.prepare(act, at, more), ofTheCar ? CAR_WITHIN_MS : ANSWER_WITHIN_MS);
   }
   private async unseal(answer: Record<string, unknown>, purpose: SealPurpose): Promise<Bytes> {
     const { message, iss } = this.keys;
@@ -149,8 +159,10 @@ export class Session {
     return openEnvelope(envelope, this.device.seal, purpose, this.delivery);
   }
 
-  async locate(at: Position): Promise<Place> {
-    return parsePlace(await this.unseal(await this.act('locate', at), 'place'));
+  async locate(at: Position): Promise<Found> {
+    const answer = await this.act('locate', at);
+    const attempt = typeof answer.attempt === 'string' && parseId(answer.attempt) ? answer.attempt : null;
+    return { place: parsePlace(await this.unseal(answer, 'place')), attempt };
   }
   async describe(at: Position): Promise<Description> {
     return parseDescription(await this.unseal(await this.act('describe', at), 'description'));

@@ -16,14 +16,19 @@ import { b64 } from '$lib/protocol/bytes';
 import { keep, type Account } from './db';
 import { session } from './session.svelte';
 
-/** The session is a cookie that no script here can read. */
-export const api = createApi<GatewayPaths>({
-  fetch: (input, init) => {
-    const request = new Request(input, init);
-    request.headers.set('parcelshelf-session', 'cookie');
-    return fetch(request);
-  },
-});
+/**
+ * The session is a cookie that no script here can read. Once this wallet's session is over the cookie may be another's: what a
+ * log-out whose answer was lost has left. Nothing is then asked or told in a wallet's name before a log-in.
+ */
+export const asThisWallet: typeof fetch = async (input, init) => {
+  const request = new Request(input, init);
+  if (session.ended && new URL(request.url).pathname.startsWith('/v1/wallet/')) {
+    return Response.json({ code: 'session_missing', title: 'log in first', status: 401 }, { status: 401 });
+  }
+  request.headers.set('parcelshelf-session', 'cookie');
+  return fetch(request);
+};
+export const api = createApi<GatewayPaths>({ fetch: asThisWallet });
 
 /** This device has no seed yet: it can stop everything, and read nothing. */
 export class SeedMissing extends Error {
