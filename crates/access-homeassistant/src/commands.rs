@@ -1,7 +1,7 @@
 //! What an answer to a command, or a look after it, means: done, did not happen, or unknown. Pure.
 //!
 //! The server answers with the states that the call changed, all under the call's own context id. Only the lock's last word
-//! among them decides. A status that is no success decides nothing: the server also gives 400 and 500 when an automation
+//! among them decides; a door with a drive has said its last word when it is where it was sent. A status that is no success decides nothing: the server also gives 400 and 500 when an automation
 //! behind the lock fails after it has turned the bolt.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use parcelshelf_access::Sent;
 use parcelshelf_core::actuation::{Confirmation, Outcome, Refusal};
 use parcelshelf_core::time::Timestamp;
 
-use crate::state::{State, Word};
+use crate::state::{Leaf, State, Word};
 use crate::wire::{Answer, Silence};
 
 /// A command without a final word may still act so long: the server goes on with it though nobody listens, and integrations
@@ -20,41 +20,74 @@ pub(crate) const UNANSWERED_MAY_ACT_FOR: Duration = Duration::from_secs(120);
 /// The server's context ids have 26 or 32 characters.
 const CONTEXT_BYTES_MAX: usize = 64;
 
-/// What is asked of a lock.
+/// What is asked of a lock, or of a door's drive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
     Unlock,
     Lock,
+    Raise,
+    Lower,
+}
+/// What a state says of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Done,
+    Failed,
+    /// It is on its way, or nobody can say.
+    NotYet,
 }
 impl Asked {
     pub const fn service(self) -> &'static str {
         match self {
             Self::Unlock => "/api/services/lock/unlock",
             Self::Lock => "/api/services/lock/lock",
+            Self::Raise => "/api/services/cover/open_cover",
+            Self::Lower => "/api/services/cover/close_cover",
         }
     }
-    const fn wanted(self) -> Word {
-        match self {
-            Self::Unlock => Word::Unlocked,
-            Self::Lock => Word::Locked,
+    fn told(self, state: &State) -> Told {
+        let done = match self {
+            Self::Unlock => state.word() == Word::Unlocked,
+            Self::Lock => state.word() == Word::Locked,
+            // Half way is open as well: a parcel may fit through, and nobody may call it shut.
+            Self::Raise => state.leaf() == Leaf::Open,
+            Self::Lower => state.leaf() == Leaf::Closed,
+        };
+        match (done, self, state.word()) {
+            (true, ..) => Told::Done,
+            (false, Self::Unlock | Self::Lock, Word::Jammed) => Told::Failed,
+            _ => Told::NotYet,
         }
+    }
+    /// It is so already.
+    pub fn is_so(self, state: &State) -> bool {
+        self.told(state) == Told::Done
     }
 }
 
-/// What the lock said before a command, if that forbids it.
-pub(crate) const fn forbids(word: Word) -> Option<Refusal> {
-    match word {
+/// What the lock or the door said before a command, if that forbids it.
+pub(crate) fn forbids(asked: Asked, state: &State) -> Option<Refusal> {
+    match asked {
         // The server itself passes no command on to such a device, and says nothing of it.
-        Word::Unavailable => Some(Refusal::Unreachable),
+        _ if state.is_unavailable() => Some(Refusal::Unreachable),
+        // Many drives know one button: pressed at a door that is not shut it might shut or stop it.
+        Asked::Raise if state.leaf() != Leaf::Closed => Some(Refusal::NotClosed),
         _ => None,
     }
 }
 
-/// What `send` saw. `before`: the lock's word just before; `sent_at`: when the command left.
+/// A drive that is at it is not told again: many know one button, and a second press stops them. What it did is the door's to
+/// say.
+pub(crate) fn under_way(asked: Asked, state: &State, now: Timestamp) -> Option<Sent> {
+    let at_it = asked == Asked::Lower && state.leaf() == Leaf::Closing;
+    at_it.then(|| unknown(may_act_until(now), None, None))
+}
+
+/// What `send` saw. `moved`: the lock's or cover's id; `was_so`: it was so just before; `sent_at`: when the command left.
 pub(crate) fn sent(
     asked: Asked,
-    lock: &str,
-    before: Word,
+    moved: &str,
+    was_so: bool,
     sent_at: Timestamp,
     came_back: Result<&Answer, Silence>,
 ) -> Sent {
@@ -75,10 +108,10 @@ pub(crate) fn sent(
     let Some(context) = one_context(&states) else {
         // Nothing changed. Where the lock was already so, the server took the command and that is all; else the device's
         // own report is still to come.
-        let already = states.is_empty() && before == asked.wanted();
+        let already = states.is_empty() && was_so;
         return if already { done(Confirmation::Accepted, None) } else { unknown(until, None, None) };
     };
-    match states.iter().rev().find(|s| s.is_of(lock)) {
+    match states.iter().rev().find(|s| s.is_of(moved)) {
         Some(state) => concluded(asked, state, until, context),
         None => unknown(until, Some(context.as_bytes().to_vec()), None),
     }
@@ -93,12 +126,12 @@ pub(crate) fn reconciled(asked: Asked, state: &State, prepared_at: Timestamp, ha
 
 fn concluded(asked: Asked, state: &State, until: Timestamp, context: &str) -> Sent {
     let handle = Some(context.as_bytes().to_vec());
-    match state.word() {
+    match asked.told(state) {
         // The integration only repeats what it was told, and would again: there is nothing more to ask by.
-        word if word == asked.wanted() && state.is_assumed() => done(Confirmation::Accepted, None),
-        word if word == asked.wanted() => done(Confirmation::Observed, handle),
-        Word::Jammed => Sent { handle, ..did_not_happen(Refusal::CarFailed, None) },
-        _ => unknown(until, handle, None),
+        Told::Done if state.is_assumed() => done(Confirmation::Accepted, None),
+        Told::Done => done(Confirmation::Observed, handle),
+        Told::Failed => Sent { handle, ..did_not_happen(Refusal::CarFailed, None) },
+        Told::NotYet => unknown(until, handle, None),
     }
 }
 
@@ -139,10 +172,13 @@ mod tests {
             "last_updated":"2026-11-22T22:24:00+00:00","context":{{"id":"{context}","parent_id":null,"user_id":null}}}}"#
         )
     }
-    fn answered(status: u16, body: &str, before: Word) -> Sent {
+    fn answer_to(asked: Asked, moved: &str, status: u16, body: &str, was_so: bool) -> Sent {
         let status = StatusCode::from_u16(status).unwrap();
         let answer = Answer { status, headers: HeaderMap::new(), body: Some(body.to_owned().into()) };
-        sent(Asked::Lock, LOCK, before, NOW, Ok(&answer))
+        sent(asked, moved, was_so, NOW, Ok(&answer))
+    }
+    fn answered(status: u16, body: &str, before: Word) -> Sent {
+        answer_to(Asked::Lock, LOCK, status, body, before == Word::Locked)
     }
     fn outcome(states: &[String]) -> Outcome {
         answered(200, &format!("[{}]", states.join(",")), Word::Unlocked).outcome
@@ -196,10 +232,56 @@ mod tests {
         for body in ["", "{}", "null", "<html>", "[7]", "[{}]"] {
             assert_eq!(answered(200, body, Word::Unlocked).outcome, Outcome::Unknown, "{body}");
         }
-        let lost = sent(Asked::Lock, LOCK, Word::Unlocked, NOW, Err(Silence::Lost));
+        let lost = sent(Asked::Lock, LOCK, false, NOW, Err(Silence::Lost));
         assert_eq!(lost.outcome, Outcome::Unknown);
-        let never = sent(Asked::Lock, LOCK, Word::Unlocked, NOW, Err(Silence::NeverSent));
+        let never = sent(Asked::Lock, LOCK, false, NOW, Err(Silence::NeverSent));
         assert_eq!((never.outcome, never.may_act_until), (Outcome::DidNotHappen(Refusal::MakerRefused), None));
+    }
+
+    #[test]
+    fn a_door_has_said_its_last_word_where_it_was_sent() {
+        const DOOR: &str = "cover.garage";
+        let observed = Outcome::Done(Confirmation::Observed);
+        let table = [
+            (Asked::Lower, &["closing", "closed"][..], observed),
+            (Asked::Lower, &["closed"], observed),
+            (Asked::Lower, &["closing"], Outcome::Unknown),
+            // Come up again, or not gone down yet: only looking at it tells.
+            (Asked::Lower, &["closing", "open"], Outcome::Unknown),
+            (Asked::Lower, &["unavailable"], Outcome::Unknown),
+            (Asked::Raise, &["opening"], Outcome::Unknown),
+            (Asked::Raise, &["opening", "open"], observed),
+            (Asked::Raise, &["closed"], Outcome::Unknown),
+        ];
+        for (asked, words, expected) in table {
+            let states: Vec<_> = words.iter().map(|word| one(DOOR, word, "01A")).collect();
+            let sent = answer_to(asked, DOOR, 200, &format!("[{}]", states.join(",")), false);
+            assert_eq!(sent.outcome, expected, "{asked:?} {words:?}");
+            assert_eq!(sent.handle.as_deref(), Some(&b"01A"[..]), "{asked:?} {words:?}");
+        }
+        let other = format!("[{}]", one("cover.other", "closed", "01A"));
+        assert_eq!(answer_to(Asked::Lower, DOOR, 200, &other, false).outcome, Outcome::Unknown);
+        let accepted = Outcome::Done(Confirmation::Accepted);
+        assert_eq!(answer_to(Asked::Lower, DOOR, 200, "[]", true).outcome, accepted);
+        assert_eq!(answer_to(Asked::Lower, DOOR, 200, "[]", false).outcome, Outcome::Unknown);
+    }
+
+    #[test]
+    fn a_drive_is_told_to_open_only_what_is_shut_and_to_shut_whatever_it_says() {
+        let before = |word: &str| State::parse(one("cover.garage", word, "01A").as_bytes(), "cover.garage").unwrap();
+        assert_eq!(forbids(Asked::Raise, &before("closed")), None);
+        for word in ["open", "opening", "closing", "unknown", "odd"] {
+            assert_eq!(forbids(Asked::Raise, &before(word)), Some(Refusal::NotClosed), "{word}");
+            assert_eq!(forbids(Asked::Lower, &before(word)), None, "{word}");
+        }
+        let told = |asked, word| under_way(asked, &before(word), NOW).map(|sent| sent.outcome);
+        assert_eq!(told(Asked::Lower, "closing"), Some(Outcome::Unknown), "it is at it");
+        for (asked, word) in [(Asked::Lower, "open"), (Asked::Lower, "opening"), (Asked::Lock, "closing")] {
+            assert_eq!(told(asked, word), None, "{word}");
+        }
+        for asked in [Asked::Raise, Asked::Lower, Asked::Lock, Asked::Unlock] {
+            assert_eq!(forbids(asked, &before("unavailable")), Some(Refusal::Unreachable));
+        }
     }
 
     #[test]

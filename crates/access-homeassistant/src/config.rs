@@ -28,6 +28,8 @@ pub struct HomeAssistantConfig {
 pub enum Things {
     Cars(Vec<Car>),
     Doors(Vec<Door>),
+    /// Garage doors, or gates.
+    Entrances(Vec<Entrance>),
 }
 
 /// One car: three entities that somebody's integration of that car made.
@@ -61,6 +63,20 @@ pub struct Door {
     pub lock: String,
 }
 
+/// One garage door or gate with a drive.
+#[derive(Debug, Clone)]
+pub struct Entrance {
+    /// As a door's.
+    pub number: Vin,
+    pub name: String,
+    /// [`AccessClass::Garage`] or [`AccessClass::Gate`]; the cover must say the same.
+    pub class: AccessClass,
+    /// `cover.*`
+    pub cover: String,
+    /// `binary_sensor.*` that is on while something is in the way, where there is one.
+    pub obstruction: Option<String>,
+}
+
 /// Why a configuration is none. Names the member, never its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -75,28 +91,45 @@ pub enum ConfigError {
     HowMany,
     #[error("{0} is not such an entity's id")]
     Entity(&'static str),
-    #[error("two things have the same number or lock")]
+    #[error("two things have the same number, lock or cover")]
     Twice,
     #[error("a car's number never begins with 0, and a door's always does")]
     Number,
-    #[error("a car opens as trunk, tailgate_with_cabin or cabin, and all cars of one server alike")]
+    #[error(
+        "a car opens as trunk, tailgate_with_cabin or cabin, and all cars of one server alike; an entrance as garage or gate"
+    )]
     Class,
     #[error("{0} is empty, too long or has control characters")]
     Text(&'static str),
 }
 
-/// The entities of one thing, whatever it is.
+/// One thing, whatever it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Thing {
     pub number: Vin,
     pub class: AccessClass,
-    pub lock: String,
-    pub lid: Option<String>,
-    pub tracker: Option<String>,
+    pub parts: Parts,
     pub make: String,
     pub model: Option<String>,
     pub model_year: Option<u16>,
     pub colour: Option<String>,
+}
+/// Its entities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// A bolt, what it locks, and where that is.
+    Bolt { lock: String, lid: Option<String>, tracker: Option<String> },
+    /// A door that its drive opens and shuts.
+    Leaf { cover: String, obstruction: Option<String> },
+}
+impl Thing {
+    /// The entity that commands go to.
+    pub fn moved(&self) -> &str {
+        match &self.parts {
+            Parts::Bolt { lock, .. } => lock,
+            Parts::Leaf { cover, .. } => cover,
+        }
+    }
 }
 
 /// The checked form that requests are made from.
@@ -106,7 +139,6 @@ pub(crate) struct Checked {
     pub client_id: String,
     pub redirect_uri: String,
     pub things: Vec<Thing>,
-    pub doors: bool,
 }
 
 impl Checked {
@@ -116,10 +148,10 @@ impl Checked {
         let client = safe(&config.client_id).filter(|u| u.fragment().is_none()).ok_or(ConfigError::ClientId)?;
         let redirect = safe(&config.redirect_uri).filter(|u| u.fragment().is_none() && u.origin() == client.origin());
         redirect.ok_or(ConfigError::RedirectUri)?;
-        let doors = matches!(config.things, Things::Doors(_));
         let things: Vec<Thing> = match config.things {
             Things::Cars(cars) => cars.into_iter().map(car).collect::<Result<_, _>>()?,
             Things::Doors(all) => all.into_iter().map(door).collect::<Result<_, _>>()?,
+            Things::Entrances(all) => all.into_iter().map(entrance).collect::<Result<_, _>>()?,
         };
         if things.is_empty() || things.len() > THINGS_MAX {
             return Err(ConfigError::HowMany);
@@ -128,11 +160,11 @@ impl Checked {
             return Err(ConfigError::Class);
         }
         let numbers: HashSet<_> = things.iter().map(|t| &t.number).collect();
-        let locks: HashSet<_> = things.iter().map(|t| &t.lock).collect();
-        if numbers.len() != things.len() || locks.len() != things.len() {
+        let moved: HashSet<_> = things.iter().map(Thing::moved).collect();
+        if numbers.len() != things.len() || moved.len() != things.len() {
             return Err(ConfigError::Twice);
         }
-        Ok(Self { base, client_id: config.client_id, redirect_uri: config.redirect_uri, things, doors })
+        Ok(Self { base, client_id: config.client_id, redirect_uri: config.redirect_uri, things })
     }
     pub fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
@@ -158,9 +190,11 @@ fn car(car: Car) -> Result<Thing, ConfigError> {
     Ok(Thing {
         number: car.vin,
         class: car.class,
-        lock: entity("lock", "lock.", car.lock)?,
-        lid: Some(entity("lid", "cover.", car.lid)?),
-        tracker: Some(entity("tracker", "device_tracker.", car.tracker)?),
+        parts: Parts::Bolt {
+            lock: entity("lock", "lock.", car.lock)?,
+            lid: Some(entity("lid", "cover.", car.lid)?),
+            tracker: Some(entity("tracker", "device_tracker.", car.tracker)?),
+        },
         make: car.make,
         model: car.model,
         model_year: car.model_year,
@@ -175,10 +209,30 @@ fn door(door: Door) -> Result<Thing, ConfigError> {
     Ok(Thing {
         number: door.number,
         class: AccessClass::Door,
-        lock: entity("lock", "lock.", door.lock)?,
-        lid: None,
-        tracker: None,
+        parts: Parts::Bolt { lock: entity("lock", "lock.", door.lock)?, lid: None, tracker: None },
         make: door.name,
+        model: None,
+        model_year: None,
+        colour: None,
+    })
+}
+fn entrance(entrance: Entrance) -> Result<Thing, ConfigError> {
+    if !is_a_doors(&entrance.number) {
+        return Err(ConfigError::Number);
+    }
+    if !matches!(entrance.class, AccessClass::Garage | AccessClass::Gate) {
+        return Err(ConfigError::Class);
+    }
+    text("name", &entrance.name)?;
+    let sensor = |id| entity("obstruction", "binary_sensor.", id);
+    Ok(Thing {
+        number: entrance.number,
+        class: entrance.class,
+        parts: Parts::Leaf {
+            cover: entity("cover", "cover.", entrance.cover)?,
+            obstruction: entrance.obstruction.map(sensor).transpose()?,
+        },
+        make: entrance.name,
         model: None,
         model_year: None,
         colour: None,
@@ -290,6 +344,38 @@ mod tests {
         assert_eq!(refused(Things::Doors(vec![door])), Some(ConfigError::Number));
         let odd = Car { class: AccessClass::Door, ..a_car() };
         assert_eq!(refused(Things::Cars(vec![odd])), Some(ConfigError::Class));
+    }
+
+    #[test]
+    fn an_entrance_is_a_cover_of_a_house() {
+        let garage = || Entrance {
+            number: Vin::parse("0GARAGE0000000001").unwrap(),
+            name: "Garage".into(),
+            class: AccessClass::Garage,
+            cover: "cover.garage".into(),
+            obstruction: Some("binary_sensor.garage_obstruction".into()),
+        };
+        assert_eq!(refused(Things::Entrances(vec![garage()])), None);
+        for (odd, why) in [
+            (Entrance { number: a_car().vin, ..garage() }, ConfigError::Number),
+            (Entrance { class: AccessClass::Door, ..garage() }, ConfigError::Class),
+            (Entrance { cover: "lock.garage".into(), ..garage() }, ConfigError::Entity("cover")),
+            (Entrance { obstruction: Some("sensor.x".into()), ..garage() }, ConfigError::Entity("obstruction")),
+            (Entrance { name: " ".into(), ..garage() }, ConfigError::Text("name")),
+        ] {
+            assert_eq!(refused(Things::Entrances(vec![odd])), Some(why));
+        }
+        let gate = Entrance {
+            number: Vin::parse("0GATE000000000001").unwrap(),
+            class: AccessClass::Gate,
+            cover: "cover.gate".into(),
+            ..garage()
+        };
+        assert_eq!(
+            refused(Things::Entrances(vec![garage(), gate])),
+            Some(ConfigError::Class),
+            "facts are the adapter's"
+        );
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! A household's Home Assistant behind the access port: a car that one of its integrations knows, or a door's lock.
+//! A household's Home Assistant behind the access port: a car that one of its integrations knows, a door's lock, or a garage
+//! door or gate with a drive.
 //!
 //! What it is: the one place that knows this server's addresses, states and quirks. What it is not: it holds no policy and no
 //! token, and repeats no command by itself. It asks for the configured entities one by one and never for all of them: the
 //! states of cameras carry tokens. `docs/makers/home-assistant.md` says what the server promises and what a lock proof means.
 //!
 //! The three things to know: [`HomeAssistant`] (the adapter), [`HomeAssistantConfig`] (which server, and which entities are
-//! one car or one door), and that a command is confirmed by the lock's own new state under the call's context id.
+//! one car, door or entrance), and that a command is confirmed by the lock's or cover's own new state under the call's context id.
 //!
 //! ```no_run
 //! use parcelshelf_access::Access as _;
@@ -45,18 +46,23 @@ use parcelshelf_core::time::{Timer, Timestamp, within};
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_exchange::Client;
 
-pub use config::{Car, ConfigError, Door, HomeAssistantConfig, Things};
+pub use config::{Car, ConfigError, Door, Entrance, HomeAssistantConfig, Things};
 pub use tokens::{ADMINISTRATOR, LINK_REFUSED};
 pub use wire::{PERMISSION_REFUSED, TOKEN_REFUSED};
 
 use commands::{Asked, did_not_happen};
-use config::{Checked, Thing};
-use state::State;
+use config::{Checked, Parts, Thing};
+use state::{InTheWay, State};
 use wire::{Answer, COMMAND_DEADLINE, Content, Operation, READ_DEADLINE, Silence};
 
 /// Short names in configuration and reports.
 pub const CARS: &str = "homeassistant-car";
 pub const DOORS: &str = "homeassistant-door";
+pub const GARAGES: &str = "homeassistant-garage";
+pub const GATES: &str = "homeassistant-gate";
+
+/// The zone that this server has for the house it stands in.
+const HOUSE: &str = "zone.home";
 
 /// No call takes longer: three readings before a command, and the command.
 const CALL_DEADLINE: Duration = Duration::from_secs(90);
@@ -92,6 +98,18 @@ const FACTS_OF_A_CAR: Facts = Facts {
     position: Source::Observed,
     ..FACTS_OF_A_DOOR
 };
+/// A door with a drive tells by one word whether it is shut and held shut. Where the house stands the server knows.
+const FACTS_OF_A_GARAGE: Facts = Facts {
+    maker: GARAGES,
+    classes: &[AccessClass::Garage],
+    lid_state: Source::Observed,
+    position: Source::Observed,
+    // A server in the house, and a drive on its wire: no cloud counts. Of a door that is open, reading is never too much.
+    reads_per_minute: 120,
+    commands_per_minute: 20,
+    ..FACTS_OF_A_DOOR
+};
+const FACTS_OF_A_GATE: Facts = Facts { maker: GATES, classes: &[AccessClass::Gate], ..FACTS_OF_A_GARAGE };
 
 /// The adapter. Cheap to share; holds no token of an owner.
 pub struct HomeAssistant {
@@ -111,13 +129,13 @@ impl HomeAssistant {
     /// [`ConfigError`] names what is wrong, never its value.
     pub fn new(config: HomeAssistantConfig, client: Client, timer: Arc<dyn Timer>) -> Result<Self, ConfigError> {
         let checked = Checked::new(config)?;
-        let facts = match (checked.doors, checked.things.first().map(|t| t.class)) {
-            (true, _) => FACTS_OF_A_DOOR,
-            (false, Some(AccessClass::SeparateTrunk)) => {
-                Facts { classes: &[AccessClass::SeparateTrunk], ..FACTS_OF_A_CAR }
-            }
-            (false, Some(AccessClass::Cabin)) => Facts { classes: &[AccessClass::Cabin], ..FACTS_OF_A_CAR },
-            (false, _) => FACTS_OF_A_CAR,
+        let facts = match checked.things.first().map(|t| t.class) {
+            Some(AccessClass::Door) => FACTS_OF_A_DOOR,
+            Some(AccessClass::Garage) => FACTS_OF_A_GARAGE,
+            Some(AccessClass::Gate) => FACTS_OF_A_GATE,
+            Some(AccessClass::SeparateTrunk) => Facts { classes: &[AccessClass::SeparateTrunk], ..FACTS_OF_A_CAR },
+            Some(AccessClass::Cabin) => Facts { classes: &[AccessClass::Cabin], ..FACTS_OF_A_CAR },
+            Some(AccessClass::TailgateWithCabin) | None => FACTS_OF_A_CAR,
         };
         Ok(Self { checked, facts, client, timer })
     }
@@ -159,42 +177,69 @@ impl HomeAssistant {
     /// Looks first, sends once. An entity that does not exist would be answered with success and an empty list.
     async fn command(&self, asked: Asked, session: &Session, thing: &Thing) -> Sent {
         let started = self.timer.uptime();
-        let lock = match self.state(session, &thing.lock).await {
-            Ok(lock) => lock,
+        let moved = thing.moved();
+        let before = match self.state(session, moved).await {
+            Ok(state) => state,
             Err(e) => return not_begun(&e),
         };
-        if let Some(refusal) = commands::forbids(lock.word()) {
+        if let Some(refusal) = commands::forbids(asked, &before) {
             return did_not_happen(refusal, None);
         }
-        // A bolt that comes out beside an open lid proves nothing. Not to know keeps nobody from locking.
-        if let (Asked::Lock, Some(lid)) = (asked, &thing.lid)
-            && let Ok(lid) = self.state(session, lid).await
-            && matches!(lid.lid().value, LidState::Open | LidState::Ajar)
-        {
+        if let Some(under_way) = commands::under_way(asked, &before, session.now) {
+            return under_way;
+        }
+        if self.is_hindered(asked, session, thing).await {
             return did_not_happen(Refusal::NotClosed, None);
         }
-        let body = format!(r#"{{"entity_id":"{}"}}"#, thing.lock);
+        let body = format!(r#"{{"entity_id":"{moved}"}}"#);
         let sent_at = session.now.plus_millis(millis(self.timer.uptime().saturating_sub(started)));
         let came_back = self.post(COMMAND, asked.service(), Content::Json(body), Some(&session.access_token)).await;
-        commands::sent(asked, &thing.lock, lock.word(), sent_at, came_back.as_ref().map_err(|silence| *silence))
+        commands::sent(asked, moved, asked.is_so(&before), sent_at, came_back.as_ref().map_err(|silence| *silence))
+    }
+    /// A bolt that comes out beside an open lid proves nothing, and a door is not driven down on what a sensor sees in its way.
+    /// Not to know keeps nobody from locking.
+    async fn is_hindered(&self, asked: Asked, session: &Session, thing: &Thing) -> bool {
+        match (asked, &thing.parts) {
+            (Asked::Lock, Parts::Bolt { lid: Some(lid), .. }) => {
+                self.state(session, lid).await.is_ok_and(|lid| lid.lid().value.is_open())
+            }
+            (Asked::Lower, Parts::Leaf { obstruction: Some(sensor), .. }) => {
+                self.state(session, sensor).await.is_ok_and(|s| s.in_the_way() == InTheWay::Something)
+            }
+            _ => false,
+        }
+    }
+    /// What the sensor in the doorway says; without one, nothing is in the way.
+    async fn in_the_way(&self, session: &Session, sensor: Option<&String>) -> Result<InTheWay, AccessError> {
+        match sensor {
+            Some(sensor) => Ok(self.state(session, sensor).await?.in_the_way()),
+            None => Ok(InTheWay::Nothing),
+        }
     }
 
     async fn findings(&self, session: &Session, thing: &Thing) -> Result<VehicleFindings, AccessError> {
-        let mut complete = true;
-        for entity in [Some(&thing.lock), thing.lid.as_ref()].into_iter().flatten() {
-            match self.state(session, entity).await {
-                Ok(_) => {}
-                Err(AccessError::NotSupported) => complete = false,
-                Err(other) => return Err(other),
+        let (complete, publishes_position) = match &thing.parts {
+            Parts::Bolt { lock, lid, tracker } => {
+                let mut complete = true;
+                for entity in std::iter::once(lock).chain(lid) {
+                    complete &= self.if_there(session, entity).await?.is_some();
+                }
+                let told = match tracker {
+                    Some(tracker) => self.if_there(session, tracker).await?,
+                    None => None,
+                };
+                (complete, told.is_some_and(|state| state.place().is_ok()))
             }
-        }
-        let publishes_position = match &thing.tracker {
-            Some(tracker) => match self.state(session, tracker).await {
-                Ok(state) => state.place().is_ok(),
-                Err(AccessError::NotSupported) => false,
-                Err(other) => return Err(other),
-            },
-            None => false,
+            Parts::Leaf { cover, obstruction } => {
+                let cover = self.if_there(session, cover).await?;
+                // This server's word for the class is ours.
+                let mut complete = cover.is_some_and(|cover| cover.is_drive(thing.class.code()));
+                if let Some(sensor) = obstruction {
+                    complete &= self.if_there(session, sensor).await?.is_some();
+                }
+                let house = self.if_there(session, HOUSE).await?;
+                (complete, house.is_some_and(|zone| zone.house().is_ok()))
+            }
         };
         Ok(VehicleFindings {
             vin: thing.number.clone(),
@@ -209,6 +254,14 @@ impl HomeAssistant {
             obstacles: Vec::new(),
             publishes_position,
         })
+    }
+    /// An entity's state, or that there is no such entity.
+    async fn if_there(&self, session: &Session, entity: &str) -> Result<Option<State>, AccessError> {
+        match self.state(session, entity).await {
+            Ok(state) => Ok(Some(state)),
+            Err(AccessError::NotSupported) => Ok(None),
+            Err(other) => Err(other),
+        }
     }
 
     /// Whether a token works, and whether its user is one that administers nothing.
@@ -248,6 +301,16 @@ fn not_begun(error: &AccessError) -> Sent {
         | AccessError::Down { .. }
         | AccessError::Malformed(_)
         | AccessError::Credentials => did_not_happen(Refusal::MakerRefused, None),
+    }
+}
+/// What a command asks of this thing; `None` for a class that it does not open.
+fn asked(command: Command, thing: &Thing) -> Option<Asked> {
+    match (command, &thing.parts) {
+        (Command::Open(class), _) if class != thing.class => None,
+        (Command::Open(_), Parts::Bolt { .. }) => Some(Asked::Unlock),
+        (Command::Lock, Parts::Bolt { .. }) => Some(Asked::Lock),
+        (Command::Open(_), Parts::Leaf { .. }) => Some(Asked::Raise),
+        (Command::Lock, Parts::Leaf { .. }) => Some(Asked::Lower),
     }
 }
 fn millis(span: Duration) -> i64 {
@@ -319,11 +382,24 @@ impl Access for HomeAssistant {
         within(&*self.timer, CALL_DEADLINE, all).await.unwrap_or(Err(AccessError::Unreachable))
     }
     async fn reachability(&self, session: &Session, vin: &Vin) -> Result<Reachability, AccessError> {
-        Ok(self.state(session, &self.thing(vin)?.lock).await?.reachability())
+        let thing = self.thing(vin)?;
+        let moved = self.state(session, thing.moved()).await?;
+        let Parts::Leaf { obstruction, .. } = &thing.parts else { return Ok(moved.reachability()) };
+        let told = moved.reachability_of_leaf();
+        // A doorway that cannot be seen into is not opened: nobody would know whether it can be shut.
+        match self.in_the_way(session, obstruction.as_ref()).await? {
+            InTheWay::Untold if told == Reachability::Available => Ok(Reachability::NoConnection),
+            InTheWay::Something if told == Reachability::Available => Ok(Reachability::Busy),
+            _ => Ok(told),
+        }
     }
     async fn locate(&self, session: &Session, vin: &Vin) -> Result<Located, AccessError> {
-        let tracker = self.thing(vin)?.tracker.as_ref().ok_or(AccessError::NotSupported)?;
-        let (position, taken_at) = self.state(session, tracker).await?.place()?;
+        let (position, taken_at) = match &self.thing(vin)?.parts {
+            Parts::Bolt { tracker: Some(tracker), .. } => self.state(session, tracker).await?.place()?,
+            // A house stays where it is: how old its zone is says nothing.
+            Parts::Leaf { .. } => (self.state(session, HOUSE).await?.house()?, None),
+            Parts::Bolt { tracker: None, .. } => return Err(AccessError::NotSupported),
+        };
         Ok(Located {
             position,
             // The server's clock may run ahead of ours.
@@ -333,11 +409,19 @@ impl Access for HomeAssistant {
         })
     }
     async fn closures(&self, session: &Session, vin: &Vin) -> Result<Closures, AccessError> {
-        let thing = self.thing(vin)?;
-        let central_lock = self.state(session, &thing.lock).await?.lock();
-        let lid = match &thing.lid {
-            Some(lid) => self.state(session, lid).await?.lid(),
-            None => Reading { value: LidState::Unknown, changed_at: None },
+        let (lid, central_lock) = match &self.thing(vin)?.parts {
+            Parts::Bolt { lock, lid, .. } => {
+                let lock = self.state(session, lock).await?.lock();
+                let lid = match lid {
+                    Some(lid) => self.state(session, lid).await?.lid(),
+                    None => Reading { value: LidState::Unknown, changed_at: None },
+                };
+                (lid, lock)
+            }
+            Parts::Leaf { cover, obstruction } => {
+                let way = self.in_the_way(session, obstruction.as_ref()).await?;
+                self.state(session, cover).await?.entrance(way, session.now)
+            }
         };
         Ok(Closures { central_lock, lid, doors: Vec::new(), read_at: session.now })
     }
@@ -358,10 +442,9 @@ impl Access for HomeAssistant {
         let Some(thing) = self.checked.thing(&wish.vin) else {
             return did_not_happen(Refusal::NotSupported, None);
         };
-        match wish.command {
-            Command::Open(class) if class == thing.class => self.command(Asked::Unlock, session, thing).await,
-            Command::Lock => self.command(Asked::Lock, session, thing).await,
-            Command::Open(_) => did_not_happen(Refusal::NotSupported, None),
+        match asked(wish.command, thing) {
+            Some(asked) => self.command(asked, session, thing).await,
+            None => did_not_happen(Refusal::NotSupported, None),
         }
     }
     /// Looks at the lock once: its state still belongs to the command if it has the command's context id.
@@ -374,8 +457,8 @@ impl Access for HomeAssistant {
         let wish = prepared::decode(self.facts.maker, prepared);
         let thing = wish.as_ref().and_then(|w| self.checked.thing(&w.vin));
         let (Some(wish), Some(thing), Some(handle)) = (wish, thing, handle) else { return Ok(Reconciled::AskTheCar) };
-        let asked = if wish.command == Command::Lock { Asked::Lock } else { Asked::Unlock };
-        let state = self.state(session, &thing.lock).await?;
+        let Some(asked) = asked(wish.command, thing) else { return Ok(Reconciled::AskTheCar) };
+        let state = self.state(session, thing.moved()).await?;
         let told = commands::reconciled(asked, &state, wish.prepared_at, handle);
         Ok(told.map_or(Reconciled::AskTheCar, Reconciled::Outcome))
     }

@@ -9,6 +9,12 @@ use serde_json::Value;
 /// Metres to assume where a tracker gives no accuracy.
 pub(crate) const ACCURACY_M: f64 = 50.0;
 
+/// Bits of a cover's `supported_features`.
+const OPENS: u64 = 1;
+const CLOSES: u64 = 2;
+/// A door that tells how far it is, and has told nothing new for so long, stands still.
+const STILL_MS: i64 = 3_000;
+
 /// One state object as the server writes it. Members that are not used here are ignored; one that stands there twice, or is
 /// of another type, makes the whole unreadable.
 #[derive(Deserialize)]
@@ -36,6 +42,12 @@ struct Attributes {
     gps_accuracy: Value,
     #[serde(default)]
     source_type: Value,
+    #[serde(default)]
+    device_class: Value,
+    #[serde(default)]
+    supported_features: Value,
+    #[serde(default)]
+    current_position: Value,
 }
 #[derive(Deserialize)]
 struct Context {
@@ -54,6 +66,27 @@ pub(crate) enum Word {
     Unavailable,
     /// `unknown`, or a word that nobody has listed.
     Other,
+}
+
+/// The word of a cover's state, where the cover is a door with a drive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaf {
+    Closed,
+    /// Not shut: the server calls a door that stands half way open as well.
+    Open,
+    Opening,
+    Closing,
+    /// `unavailable`, `unknown`, or a word that nobody has listed.
+    Other,
+}
+
+/// What a sensor in the doorway says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InTheWay {
+    Nothing,
+    Something,
+    /// It does not tell, which counts as something before an opening.
+    Untold,
 }
 
 impl State {
@@ -117,6 +150,83 @@ impl State {
             Word::Other => Reachability::Unknown,
             _ => Reachability::Available,
         }
+    }
+    /// The same of a door with a drive.
+    pub fn reachability_of_leaf(&self) -> Reachability {
+        match self.leaf() {
+            _ if self.is_unavailable() => Reachability::NoConnection,
+            Leaf::Other => Reachability::Unknown,
+            _ => Reachability::Available,
+        }
+    }
+    pub fn is_unavailable(&self) -> bool {
+        self.state == "unavailable"
+    }
+
+    // ---- doors with a drive ----------------------------------------------------------------------------------------
+
+    pub fn leaf(&self) -> Leaf {
+        match self.state.as_str() {
+            "closed" => Leaf::Closed,
+            "open" => Leaf::Open,
+            "opening" => Leaf::Opening,
+            "closing" => Leaf::Closing,
+            _ => Leaf::Other,
+        }
+    }
+    /// Whether this is a cover of that device class which opens and closes by command, and reads its door.
+    pub fn is_drive(&self, device_class: &str) -> bool {
+        let features = self.attributes.supported_features.as_u64().unwrap_or(0);
+        self.attributes.device_class.as_str() == Some(device_class)
+            && features & (OPENS | CLOSES) == OPENS | CLOSES
+            && !self.is_assumed()
+    }
+    /// A door with a drive as lid and lock: shut, it is held shut by its drive. `now` is ours.
+    pub fn entrance(&self, in_the_way: InTheWay, now: Timestamp) -> (Reading<LidState>, Reading<LockState>) {
+        let (lid, lock) = match self.leaf() {
+            _ if self.is_assumed() => (LidState::Unknown, LockState::Unknown),
+            // What is shut has nothing in its way.
+            Leaf::Closed => (LidState::Closed, LockState::Locked),
+            Leaf::Other => (LidState::Unknown, LockState::Unknown),
+            Leaf::Open | Leaf::Opening | Leaf::Closing if in_the_way == InTheWay::Something => {
+                (LidState::Stuck, LockState::Unlocked)
+            }
+            Leaf::Open if self.stands_half_way(now) => (LidState::Stuck, LockState::Unlocked),
+            Leaf::Open if self.is_half_way() => (LidState::Ajar, LockState::Unlocked),
+            Leaf::Open => (LidState::Open, LockState::Unlocked),
+            Leaf::Opening | Leaf::Closing => (LidState::Ajar, LockState::Unlocked),
+        };
+        let changed_at = self.changed_at();
+        (Reading { value: lid, changed_at }, Reading { value: lock, changed_at })
+    }
+    /// Between shut and open, by a drive that tells how far.
+    fn is_half_way(&self) -> bool {
+        self.attributes.current_position.as_f64().is_some_and(|p| p > 0.0 && p < 100.0)
+    }
+    /// Not called moving, and nothing of it has changed for a while: some integrations tell a move by its positions only.
+    fn stands_half_way(&self, now: Timestamp) -> bool {
+        let since = Timestamp::parse_rfc3339(&self.last_updated).ok();
+        self.is_half_way() && since.is_none_or(|t| now.millis_since(t) >= STILL_MS)
+    }
+    /// What a sensor in the doorway says: `on` is a problem, for this server.
+    pub fn in_the_way(&self) -> InTheWay {
+        match self.state.as_str() {
+            "off" => InTheWay::Nothing,
+            "on" => InTheWay::Something,
+            _ => InTheWay::Untold,
+        }
+    }
+    /// Where the house stands that this server is in, by the server's own zone for it.
+    pub fn house(&self) -> Result<Position, AccessError> {
+        let number = |value: &Value| value.as_f64().filter(|n| n.is_finite());
+        let (Some(latitude), Some(longitude)) = (number(&self.attributes.latitude), number(&self.attributes.longitude))
+        else {
+            return Err(AccessError::NotSupported);
+        };
+        // A server that was never told where it stands says 0° N 0° E.
+        let position =
+            (latitude != 0.0 || longitude != 0.0).then(|| Position::new(latitude, longitude, ACCURACY_M).ok());
+        position.flatten().ok_or(AccessError::Malformed("position"))
     }
     /// Where a tracker says that its car is, and since when it says so.
     pub fn place(&self) -> Result<(Position, Option<Timestamp>), AccessError> {
@@ -198,6 +308,68 @@ mod tests {
             assert_eq!(state(word, "{}").lid().value, lid, "{word:?}");
             assert_eq!(state(word, r#"{"assumed_state":"yes"}"#).lid().value, LidState::Unknown, "{word:?}");
         }
+    }
+
+    #[test]
+    fn a_door_with_a_drive_is_locked_when_it_is_shut_and_unknown_counts_as_no() {
+        use InTheWay::{Nothing, Something, Untold};
+        use LidState::{Ajar, Closed, Open, Stuck};
+        let at = Timestamp::parse_rfc3339("2026-11-22T22:24:10Z").unwrap();
+        let seen = |word: &str, attributes: &str, way| {
+            let (lid, lock) = state(word, attributes).entrance(way, at);
+            (lid.value, lock.value)
+        };
+        let half = r#"{"current_position":40}"#;
+        let no = (LidState::Unknown, LockState::Unknown);
+        for (word, attributes, way, expected) in [
+            ("closed", "{}", Nothing, (Closed, LockState::Locked)),
+            ("closed", "{}", Untold, (Closed, LockState::Locked)),
+            ("open", "{}", Nothing, (Open, LockState::Unlocked)),
+            ("open", r#"{"current_position":100}"#, Nothing, (Open, LockState::Unlocked)),
+            ("open", half, Nothing, (Stuck, LockState::Unlocked)),
+            ("closing", half, Nothing, (Ajar, LockState::Unlocked)),
+            ("opening", "{}", Untold, (Ajar, LockState::Unlocked)),
+            ("closing", "{}", Something, (Stuck, LockState::Unlocked)),
+            ("open", "{}", Something, (Stuck, LockState::Unlocked)),
+            ("unavailable", "{}", Nothing, no),
+            ("unknown", "{}", Nothing, no),
+            ("locked", "{}", Nothing, no),
+            ("Closed", "{}", Nothing, no),
+            ("closed", r#"{"assumed_state":true}"#, Nothing, no),
+        ] {
+            assert_eq!(seen(word, attributes, way), expected, "{word} {attributes} {way:?}");
+        }
+        let moving = Timestamp::parse_rfc3339("2026-11-22T22:24:02Z").unwrap();
+        assert_eq!(state("open", half).entrance(Nothing, moving).0.value, Ajar, "it told something new just now");
+        for (word, way) in [("on", Something), ("off", Nothing), ("unavailable", Untold), ("unknown", Untold)] {
+            assert_eq!(state(word, "{}").in_the_way(), way, "{word}");
+        }
+    }
+
+    #[test]
+    fn only_a_cover_of_its_class_that_opens_and_closes_is_a_drive() {
+        let good = r#"{"device_class":"garage","supported_features":11}"#;
+        assert!(state("closed", good).is_drive("garage"));
+        assert!(!state("closed", good).is_drive("gate"));
+        for odd in [
+            "{}",
+            r#"{"device_class":"shutter","supported_features":11}"#,
+            r#"{"device_class":"garage","supported_features":9}"#,
+            r#"{"device_class":"garage","supported_features":"3"}"#,
+            r#"{"device_class":"garage"}"#,
+            r#"{"device_class":"garage","supported_features":3,"assumed_state":true}"#,
+        ] {
+            assert!(!state("closed", odd).is_drive("garage"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_house_stands_where_its_server_says_so() {
+        let told = |attributes: &str| state("0", attributes).house().map(|p| (p.latitude_deg(), p.accuracy_m()));
+        assert_eq!(told(r#"{"latitude":59.33,"longitude":18.06,"radius":100}"#), Ok((59.33, ACCURACY_M)));
+        assert_eq!(told("{}"), Err(AccessError::NotSupported));
+        assert_eq!(told(r#"{"latitude":0,"longitude":0}"#), Err(AccessError::Malformed("position")));
+        assert_eq!(told(r#"{"latitude":91,"longitude":1}"#), Err(AccessError::Malformed("position")));
     }
 
     #[test]

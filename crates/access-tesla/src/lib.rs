@@ -428,7 +428,7 @@ impl Tesla {
         // The button would shut an open lid on whatever lies there; one that was not seen just now may be open.
         match seen.lid.value {
             LidState::Closed if fresh && state.can_actuate_trunks() == Some(true) => {}
-            LidState::Open | LidState::Ajar => return no(Refusal::NotClosed),
+            LidState::Open | LidState::Ajar | LidState::Stuck => return no(Refusal::NotClosed),
             LidState::Closed | LidState::Unknown => return no(Refusal::MakerRefused),
         }
         if car.known().style.is_none() || (wish.signed.is_none() && self.key.is_some()) {

@@ -41,7 +41,7 @@ pub trait Access: Send + Sync + 'static {
     /// Revokes the grant at the maker, where the maker can. `Ok(false)`: this maker has no such call.
     async fn revoke(&self, tokens: &Tokens) -> Result<bool, AccessError>;
 
-    /// Cars of the account with what the maker says of them.
+    /// Cars of the account, or doors of the house, with what the maker says of them.
     async fn vehicles(&self, session: &Session) -> Result<Vec<VehicleFindings>, AccessError>;
     async fn reachability(&self, session: &Session, vin: &Vin) -> Result<Reachability, AccessError>;
     async fn locate(&self, session: &Session, vin: &Vin) -> Result<Located, AccessError>;
@@ -69,6 +69,7 @@ pub trait Access: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
     Open(AccessClass),
+    /// Locks; what is moved by a drive ([`AccessClass::shuts`]) is shut by it.
     Lock,
 }
 
@@ -139,9 +140,19 @@ pub enum LockState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LidState {
     Open,
+    /// Not shut, or on its way.
     Ajar,
+    /// Moved by a drive, and hindered: it stands still half way, or something is in its way.
+    Stuck,
     Closed,
     Unknown,
+}
+impl LidState {
+    /// Seen not to be shut.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Ajar | Self::Stuck)
+    }
 }
 
 /// Where the car stands, as the maker tells.

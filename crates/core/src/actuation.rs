@@ -31,6 +31,39 @@ impl AccessClass {
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|c| c.code() == code)
     }
+    /// What stands there: a car that somebody drives and parks, or a house.
+    #[must_use]
+    pub const fn belongs_to(self) -> Place {
+        match self {
+            Self::SeparateTrunk | Self::TailgateWithCabin | Self::Cabin => Place::Car,
+            Self::Door | Self::Garage | Self::Gate => Place::Home,
+        }
+    }
+    /// Who shuts what was opened.
+    #[must_use]
+    pub const fn shuts(self) -> Shuts {
+        match self {
+            Self::SeparateTrunk | Self::TailgateWithCabin | Self::Cabin | Self::Door => Shuts::ByHand,
+            Self::Garage | Self::Gate => Shuts::ByCommand,
+        }
+    }
+}
+
+/// What a class opens a part of. What is asked of a car (parked, unused, nobody inside, where it stands today) is not asked of
+/// a house.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Place {
+    Car,
+    Home,
+}
+
+/// Who shuts what was opened.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Shuts {
+    /// A hand; a command only locks, and an open lid refuses it.
+    ByHand,
+    /// A drive: the command to lock is the command to shut, and what is shut is locked by its drive.
+    ByCommand,
 }
 
 /// How strongly a maker's cloud confirmed that something was done, weakest first.

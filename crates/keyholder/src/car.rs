@@ -165,7 +165,7 @@ impl CarNow {
         for state in states {
             match state {
                 LidState::Closed => {}
-                LidState::Open | LidState::Ajar => return Some(false),
+                LidState::Open | LidState::Ajar | LidState::Stuck => return Some(false),
                 LidState::Unknown => all = None,
             }
         }
@@ -223,6 +223,14 @@ impl CarNow {
     pub fn nobody_inside(&self) -> Fact {
         Self::by(self.sources.nobody_inside, None, self.at_rest())
     }
+    /// Whether what opens answers. A door that sleeps, is busy or says nothing does not.
+    pub fn reachable(&self) -> Fact {
+        Fact::observed(match self.reachability {
+            Reachability::Available => Some(true),
+            Reachability::NoConnection | Reachability::Busy | Reachability::InUse | Reachability::Asleep => Some(false),
+            Reachability::Unknown => None,
+        })
+    }
     pub fn closed(&self) -> Fact {
         Fact::observed(self.all_closed())
     }
@@ -267,6 +275,7 @@ pub(crate) fn reading(closures: &Closures) -> CarReading {
     let lid = match closures.lid.value {
         LidState::Open => Lid::Open,
         LidState::Ajar => Lid::Ajar,
+        LidState::Stuck => Lid::Stuck,
         LidState::Closed => Lid::Closed,
         LidState::Unknown => Lid::Unknown,
     };
@@ -276,7 +285,7 @@ pub(crate) fn reading(closures: &Closures) -> CarReading {
         LockState::Unknown => Lock::Unknown,
     };
     let doors = &closures.doors;
-    let doors_all_closed = if doors.iter().any(|(_, r)| matches!(r.value, LidState::Open | LidState::Ajar)) {
+    let doors_all_closed = if doors.iter().any(|(_, r)| r.value.is_open()) {
         Some(false)
     } else if doors.is_empty() || doors.iter().any(|(_, r)| r.value == LidState::Unknown) {
         None

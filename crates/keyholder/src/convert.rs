@@ -138,7 +138,7 @@ pub(crate) fn attempt_parts(id: AttemptId, p: &AttemptPart) -> Option<AttemptPar
 
 /// A maker's facts as the attempt's rules.
 pub(crate) fn rules(facts: &parcelshelf_access::Facts) -> MakerRules {
-    use parcelshelf_core::actuation::Source;
+    use parcelshelf_core::actuation::{Shuts, Source};
     let millis = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
     MakerRules {
         unanswered_may_act_for_ms: millis(facts.unanswered_open_may_act_for),
@@ -146,6 +146,8 @@ pub(crate) fn rules(facts: &parcelshelf_access::Facts) -> MakerRules {
         opening_is_a_window: facts.opening_is_a_window,
         lid_state_observed: facts.lid_state == Source::Observed,
         lock_state_observed: facts.lock_state == Source::Observed,
+        // One adapter opens things of one kind.
+        shuts: facts.classes.first().map_or(Shuts::ByHand, |class| class.shuts()),
     }
 }
 

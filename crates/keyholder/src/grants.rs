@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::actuation::{AccessClass, Place};
 use parcelshelf_core::id::{AccessPointId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_opening::conditions::Denial;
@@ -217,6 +217,13 @@ impl Keyholder {
             }
             Err(_) => return no("possession_not_proved", "prove first that you stand at this car"),
         }
+        if !opens.iter().all(|c| row.value.can_open.iter().any(|can| can == c.code())) {
+            return no("class_not_supported", "this car does not open that way");
+        }
+        // A house's door tells all that is asked of it: there is nothing to agree to.
+        if self.place_of(&row.value.maker) == Place::Home {
+            return Ok(row);
+        }
         let Some(consents) = &row.value.consents else {
             return no("consents_missing", "say first that you agree to what the maker cannot tell");
         };
@@ -226,9 +233,6 @@ impl Keyholder {
                 "consents_missing",
                 "this car tells neither lid nor lock: say first that you agree to a courier's look",
             );
-        }
-        if !opens.iter().all(|c| row.value.can_open.iter().any(|can| can == c.code())) {
-            return no("class_not_supported", "this car does not open that way");
         }
         if opens.contains(&AccessClass::TailgateWithCabin) && !consents.tailgate_with_cabin {
             return no("consents_missing", "this tailgate gives access to the cabin: say first that you agree");

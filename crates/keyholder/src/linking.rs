@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use parcelshelf_access::{AccessError, Session, Tokens, VehicleFindings};
+use parcelshelf_core::actuation::Place;
 use parcelshelf_core::id::{LinkId, VehicleId, WalletId};
 use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
-use parcelshelf_opening::eligibility::{self, CarFacts, Findings};
+use parcelshelf_opening::eligibility::{self, CarFacts, EntranceFacts, Findings};
 use parcelshelf_opening::gate::Urgency;
 use parcelshelf_protocol::encoding::b64;
 use parcelshelf_store::Version;
@@ -291,10 +292,24 @@ impl Keyholder {
         Ok(known)
     }
 
-    /// What stands against a car, or should be known about it.
+    /// What the adapter of this name opens a part of. One adapter serves things of one kind.
+    pub(crate) fn place_of(&self, maker: &str) -> Place {
+        let class = self.access(maker).and_then(|access| access.facts().classes.first());
+        class.map_or(Place::Car, |class| class.belongs_to())
+    }
+
+    /// What stands against a car or a door, or should be known about it.
     pub(crate) fn found(&self, maker: &str, car: &VehicleFindings, not_given: &[Obstacle]) -> Findings {
         let mut obstacles = car.obstacles.clone();
         obstacles.extend(not_given.iter().filter(|o| !car.obstacles.contains(o)));
+        if self.place_of(maker) == Place::Home {
+            return eligibility::judge_entrance(&EntranceFacts {
+                driven: !car.can_open.is_empty() && car.can_lock,
+                missing_permissions: car.missing_permissions.len(),
+                obstacles: &obstacles,
+                house_known: car.publishes_position,
+            });
+        }
         eligibility::judge(&CarFacts {
             vin: &car.vin,
             make: &car.make,

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::actuation::Place as Kind;
 use parcelshelf_core::area::Area;
 use parcelshelf_core::id::{AttemptId, DeliveryId, GrantId};
 use parcelshelf_core::reason::Action;
 use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_opening::attempt::{Attempt, By, CloseReport, Event as AttemptEvent};
-use parcelshelf_opening::conditions::{self, Denial, DescribeFacts, Fact, LocateFacts, OpenFacts, OpenPermit};
+use parcelshelf_opening::conditions::{self, Denial, DescribeFacts, Fact, LocateFacts};
 use parcelshelf_opening::grant::Refused as GrantRefused;
 use parcelshelf_opening::hindrance::Hindrance;
 use parcelshelf_opening::readiness::{self, Question, ReadinessFacts};
@@ -24,6 +24,10 @@ use parcelshelf_protocol::records::{Event, Word};
 use parcelshelf_protocol::seal::{Context, Purpose, SealPublicKey};
 use parcelshelf_store::Version;
 use serde_json::{Value, json};
+
+mod judging;
+
+use judging::class_of;
 
 use crate::Keyholder;
 use crate::attempts::{self, Begun, FreshProof, Ids, attempt_index, no_attempt};
@@ -133,8 +137,14 @@ impl Keyholder {
 
     async fn locate_now(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Locate, shown, Moment::Used(self.host.now())).await?;
-        if !conditions::may_locate(held.chain.scope().purpose) {
-            return Err(Problem::new(403, "guests_do_not_locate", "guests are not shown where the car is").into());
+        match (self.kind_of(&held).await?, held.chain.scope().purpose) {
+            (Kind::Home, _) => {
+                return Err(Problem::new(403, "houses_are_not_located", "a house is found by its address").into());
+            }
+            (kind, purpose) if !conditions::may_locate(purpose, kind) => {
+                return Err(Problem::new(403, "guests_do_not_locate", "guests are not shown where the car is").into());
+            }
+            _ => {}
         }
         self.fresh(&held)?;
         if let Some(open) = self.left_open(delivery).await? {
@@ -431,29 +441,6 @@ impl Keyholder {
         Ok(Some(row))
     }
 
-    fn judge_open(&self, held: &Held, grant: &GrantRow, f: &Facts) -> Result<OpenPermit, Failure> {
-        let facts = OpenFacts {
-            locate: self.locate_facts(held, grant, f)?,
-            purpose: held.chain.scope().purpose,
-            located: located_by(grant, held).is_some(),
-            same_parking: if conditions::needs_locate(held.chain.scope().purpose) {
-                Fact::observed(located_by(grant, held).map(|at| f.parking.as_deref() == Some(at)))
-            } else {
-                Fact::Yes
-            },
-            closed: f.car.closed(),
-            not_in_use: f.car.not_in_use(),
-            nobody_inside: f.car.nobody_inside(),
-            class: class_of(held, &f.vehicle.value)?,
-            granted: held.chain.scope().opens,
-            supported: &convert::classes(&f.vehicle.value.can_open),
-            attempts: grant.attempts,
-            owner_tap: false,
-            plate_read: false,
-        };
-        conditions::open(&facts, &car::consents(&f.vehicle.value, &f.car)).map_err(denied)
-    }
-
     /// Reserves the use, writes attempt, leaf and intent in one transaction. Nothing has left when this returns.
     async fn intend(self: &Arc<Self>, held: &Held, f: &Facts, proof: &FreshProof) -> Result<Begun, Failure> {
         let mut grant = self.grant(held.delivery).await?;
@@ -472,7 +459,7 @@ impl Keyholder {
         let mut car = self.car_of(&f.vehicle).await?;
         let before = car.value.clone();
         self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
-        if conditions::needs_locate(held.chain.scope().purpose) {
+        if conditions::needs_locate(held.chain.scope().purpose, class.belongs_to()) {
             self.car_located(&mut car.value, held.delivery, now).map_err(denied)?;
         }
         change.update_from(&before, &car, car.value.index());
@@ -828,13 +815,6 @@ fn too_many_proofs() -> Problem {
 fn located_by<'a>(grant: &'a GrantRow, held: &Held) -> Option<&'a str> {
     let (device, link) = (held.chain.device().to_string(), held.chain.last_link().to_string());
     grant.located.iter().find(|l| l.device == device && l.link == link).map(|l| l.parking.as_str())
-}
-
-/// What is opened: the least that the grant names and the car can.
-fn class_of(held: &Held, vehicle: &VehicleRow) -> Result<AccessClass, Failure> {
-    let can = convert::classes(&vehicle.can_open);
-    let class = held.chain.scope().opens.iter().copied().filter(|c| can.contains(c)).min();
-    class.ok_or_else(|| denied(Denial::ClassNotSupported))
 }
 
 fn not_reserved(refused: GrantRefused) -> Failure {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parcelshelf_access::{Closures, LidState};
+use parcelshelf_core::actuation::Shuts;
 use parcelshelf_core::id::{AccessPointId, AttemptId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::problem::Problem;
@@ -608,8 +609,11 @@ pub(crate) fn reported(closures: &Closures) -> Vec<(Door, Timestamp)> {
 }
 
 /// For the owner before agreeing, in plain words.
-const fn how_locking_is_proved(facts: &parcelshelf_access::Facts) -> &'static str {
-    if car::tells_lid_and_lock(facts) {
+fn how_locking_is_proved(facts: &parcelshelf_access::Facts) -> &'static str {
+    let driven = facts.classes.first().is_some_and(|class| class.shuts() == Shuts::ByCommand);
+    if driven {
+        "the door is driven shut, and tells that it is"
+    } else if car::tells_lid_and_lock(facts) {
         "the car tells that it is shut and locked"
     } else {
         "the car does not tell; the courier checks the handle and photographs the closed lid"

@@ -22,6 +22,7 @@ mod deadlines;
 mod locking;
 mod machine;
 mod parts;
+mod shutting;
 mod words;
 
 pub use parts::{
@@ -41,6 +42,11 @@ pub const UNDER_WAY_QUIET_MS: i64 = 45_000;
 pub const UNDER_WAY_MAX_MS: i64 = 600_000;
 /// A lid open for longer than this raises the alarm: loading takes seconds, three minutes are a problem.
 pub const OPEN_TOO_LONG_MS: i64 = 180_000;
+/// What a drive shuts is open for a courier's steps in and out; then it is shut, whoever has said so. Drives that are told from
+/// afar sound a warning first and yield to what is in their way (UL 325, EN 13241).
+pub const INSIDE_MS: i64 = 120_000;
+/// So long after it was told a drive may still sound its warning. What stands open later does not move.
+pub const SHUT_BEGINS_MS: i64 = 15_000;
 /// So long after the close without a problem the courier may go on, proof or not; a failure recalls them.
 pub const RELEASE_AFTER_MS: i64 = 20_000;
 /// An intent that is not durable after this long is withdrawn; nothing has left.

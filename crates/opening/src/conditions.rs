@@ -3,7 +3,11 @@
 //! Pure functions over facts that the shell gathered just now. One [`Denial`] per condition, in one fixed order.
 //! **Unknown counts as no**, unless a consent that the owner gave by name stands in ([`Consents`]).
 
-use parcelshelf_core::actuation::AccessClass;
+mod entrance;
+
+pub use entrance::{EntranceFacts, open_entrance};
+
+use parcelshelf_core::actuation::{AccessClass, Place};
 use parcelshelf_core::area::{Area, Position};
 use parcelshelf_core::id::GrantId;
 use parcelshelf_core::reason::Purpose;
@@ -122,9 +126,17 @@ pub enum Denial {
     TooManyDeliveries,
     /// Nothing is located or opened for this carrier until people say so.
     CarrierStopped,
+    /// A door with a drive does not answer, or something is in its way.
+    NotReachable,
+    /// Where the house stands is not known well enough.
+    HousePlaceUnusable,
+    /// The house is not inside the area of the grant.
+    HouseNotInArea,
+    /// The phone is too far from the house.
+    PhoneFarFromHouse,
 }
 impl Denial {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::Blocked,
         Self::OutsideWindow,
         Self::NotParked,
@@ -147,6 +159,10 @@ impl Denial {
         Self::LinkNotConfirmed,
         Self::TooManyDeliveries,
         Self::CarrierStopped,
+        Self::NotReachable,
+        Self::HousePlaceUnusable,
+        Self::HouseNotInArea,
+        Self::PhoneFarFromHouse,
     ];
     /// The stable word in records and problems.
     #[must_use]
@@ -174,6 +190,10 @@ impl Denial {
             Self::LinkNotConfirmed => "link_not_confirmed",
             Self::TooManyDeliveries => "too_many_deliveries",
             Self::CarrierStopped => "carrier_stopped",
+            Self::NotReachable => "not_reachable",
+            Self::HousePlaceUnusable => "house_place_unusable",
+            Self::HouseNotInArea => "house_not_in_area",
+            Self::PhoneFarFromHouse => "phone_far_from_house",
         }
     }
     #[must_use]
@@ -196,7 +216,7 @@ impl Denial {
             Self::TooManyParkings => "The car has moved too often for one delivery.",
             Self::NotLocated => "The courier had not found the car before.",
             Self::CarMoved => "The car has moved since the courier found it.",
-            Self::NotClosed => "A door or lid was open. Close the car.",
+            Self::NotClosed => "A door or lid was open. Close it.",
             Self::InUse => "The car was being used. Nothing opens while it is.",
             Self::MaybeOccupied => "Somebody may have been inside. Nothing opens then.",
             Self::ClassNotGranted => "You have not allowed to open it this way.",
@@ -207,6 +227,10 @@ impl Denial {
             Self::CarrierStopped => {
                 "This carrier asked for too many places without coming there. It is stopped until people have looked."
             }
+            Self::NotReachable => "The door did not answer, or something was in its way. Look at it and at its server.",
+            Self::HousePlaceUnusable => "Your server does not say where your house stands. Tell it.",
+            Self::HouseNotInArea => "Your house is not in the area that you allowed. Choose the area around it.",
+            Self::PhoneFarFromHouse => "The courier was too far away from the house.",
             Self::TooManyDeliveries => {
                 "The car has been located for two deliveries within a day. No third one finds it."
             }
@@ -222,6 +246,7 @@ impl Denial {
                 | Self::PhonePositionUnusable
                 | Self::PhoneFarFromArea
                 | Self::PhoneFarFromCar
+                | Self::PhoneFarFromHouse
                 | Self::NotLocated
                 | Self::NotClosed
         )
@@ -243,11 +268,15 @@ impl Denial {
             | Self::MaybeOccupied
             | Self::PossessionTooOld
             | Self::LinkNotConfirmed
-            | Self::CarrierStopped => true,
+            | Self::CarrierStopped
+            | Self::NotReachable
+            | Self::HousePlaceUnusable
+            | Self::HouseNotInArea => true,
             Self::OutsideWindow
             | Self::PhonePositionUnusable
             | Self::PhoneFarFromArea
             | Self::PhoneFarFromCar
+            | Self::PhoneFarFromHouse
             | Self::NotLocated
             | Self::ClassNotGranted
             | Self::ClassNotSupported
@@ -436,7 +465,7 @@ pub fn locate(f: &LocateFacts<'_>, consents: &Consents) -> Result<LocatePermit, 
 /// The first [`Denial`] in the order of the text in `protocol.md`, "Conditions".
 pub fn open(f: &OpenFacts<'_>, consents: &Consents) -> Result<OpenPermit, Denial> {
     place(&f.locate, consents)?;
-    if needs_locate(f.purpose) {
+    if needs_locate(f.purpose, Place::Car) {
         if !f.located {
             return Err(Denial::NotLocated);
         }
@@ -494,16 +523,17 @@ pub fn recover(f: &RecoverFacts<'_>) -> Result<(), Denial> {
 }
 
 /// Whether a purpose needs an earlier *locate* by the same device. Guests never locate a car; the rehearsing owner
-/// knows where it stands.
+/// knows where it stands; a house is found by its address.
 #[must_use]
-pub const fn needs_locate(purpose: Purpose) -> bool {
-    matches!(purpose, Purpose::Delivery | Purpose::Pickup | Purpose::Service)
+pub const fn needs_locate(purpose: Purpose, at: Place) -> bool {
+    matches!(at, Place::Car) && matches!(purpose, Purpose::Delivery | Purpose::Pickup | Purpose::Service)
 }
 
-/// Whether anybody is shown where the car stands for this purpose. Guests are told by whom they visit, or not at all.
+/// Whether anybody is shown where the car stands for this purpose. Guests are told by whom they visit, or not at all; a house
+/// is never shown: who delivers there has its address.
 #[must_use]
-pub const fn may_locate(purpose: Purpose) -> bool {
-    !matches!(purpose, Purpose::Guest)
+pub const fn may_locate(purpose: Purpose, at: Place) -> bool {
+    matches!(at, Place::Car) && !matches!(purpose, Purpose::Guest)
 }
 
 /// What *locate* and *open* share.

@@ -1,4 +1,4 @@
-//! May this car be enrolled? Every finding by its code, with what to do about it.
+//! May this car, or this door of a house, be enrolled? Every finding by its code, with what to do about it.
 //!
 //! The maker's own statement is cross-checked with the VIN (ISO 3779): the check digit where the law asks for it, the
 //! manufacturer identifier against the make, the model-year code against the year. What is not known counts against
@@ -38,6 +38,16 @@ pub struct CarFacts<'a> {
     pub pin_instead_of_position: bool,
 }
 
+/// What is known of a garage door or gate that its owner wants to link. It has no make, year or number of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct EntranceFacts<'a> {
+    /// It opens and shuts by command, and tells how it stands.
+    pub driven: bool,
+    pub missing_permissions: usize,
+    pub obstacles: &'a [Obstacle],
+    pub house_known: bool,
+}
+
 /// Something that stands against a car, or should be known about it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Finding {
@@ -63,9 +73,13 @@ pub enum Finding {
     PinInstead,
     /// Not against it: outside North America the check digit is not mandatory, and this one does not hold.
     CheckDigitNotUsed,
+    /// A door of a house that nothing opens and shuts by command, or whose drive does not tell how it stands.
+    NotDriven,
+    /// Where the house stands is not known, so that nobody can be held against it.
+    HouseUnknown,
 }
 impl Finding {
-    const PLAIN: [Self; 15] = [
+    const PLAIN: [Self; 17] = [
         Self::VinMalformed,
         Self::CheckDigitWrong,
         Self::MakeUnknown,
@@ -81,6 +95,8 @@ impl Finding {
         Self::NoPosition,
         Self::PinInstead,
         Self::CheckDigitNotUsed,
+        Self::NotDriven,
+        Self::HouseUnknown,
     ];
     /// Every finding there is.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -106,6 +122,8 @@ impl Finding {
             Self::NoPosition => "no_position",
             Self::PinInstead => "pin_instead",
             Self::CheckDigitNotUsed => "check_digit_not_used",
+            Self::NotDriven => "not_driven",
+            Self::HouseUnknown => "house_unknown",
         }
     }
     #[must_use]
@@ -140,6 +158,11 @@ impl Finding {
             }
             Self::PinInstead => "Your own pin at parking stands in for a position of the maker.",
             Self::CheckDigitNotUsed => "The car's identification number has no check digit. Nothing to do.",
+            Self::NotDriven => {
+                "Your home server has no garage door or gate there that it opens and shuts and whose state it reads. Set it \
+                 up there, then look again."
+            }
+            Self::HouseUnknown => "Your home server does not say where your house stands. Tell it, then look again.",
         }
     }
     /// Whether it keeps the car out.
@@ -170,6 +193,7 @@ impl Finding {
             },
             Self::CountryUnknown => Remedy::SayCountry,
             Self::NoPosition => Remedy::SetPinAtParking,
+            Self::NotDriven | Self::HouseUnknown => Remedy::SetUpAtHome,
             Self::PinInstead | Self::CheckDigitNotUsed => Remedy::Nothing,
         }
     }
@@ -236,6 +260,8 @@ pub enum Remedy {
     LetTheHolderLink,
     SayCountry,
     SetPinAtParking,
+    /// In the server of the household.
+    SetUpAtHome,
     NotPossible,
 }
 impl Remedy {
@@ -250,6 +276,7 @@ impl Remedy {
             Self::LetTheHolderLink => "let_the_holder_link",
             Self::SayCountry => "say_country",
             Self::SetPinAtParking => "set_pin_at_parking",
+            Self::SetUpAtHome => "set_up_at_home",
             Self::NotPossible => "not_possible",
         }
     }
@@ -297,6 +324,21 @@ pub fn judge(car: &CarFacts<'_>) -> Findings {
     found.extend(tests.into_iter().filter(|(is_found, _)| *is_found).map(|(_, finding)| finding));
     found.retain(|finding| !car.obstacles.iter().any(|obstacle| finding.follows_from(*obstacle)));
     found.extend(car.obstacles.iter().copied().map(Finding::Obstacle));
+    found.sort_unstable();
+    found.dedup();
+    Findings(found)
+}
+
+/// Judges a door of a house.
+#[must_use]
+pub fn judge_entrance(entrance: &EntranceFacts<'_>) -> Findings {
+    let tests = [
+        (!entrance.driven, Finding::NotDriven),
+        (entrance.missing_permissions > 0 && entrance.obstacles.is_empty(), Finding::PermissionMissing),
+        (!entrance.house_known, Finding::HouseUnknown),
+    ];
+    let found = tests.into_iter().filter(|(is_found, _)| *is_found).map(|(_, finding)| finding);
+    let mut found: Vec<_> = found.chain(entrance.obstacles.iter().copied().map(Finding::Obstacle)).collect();
     found.sort_unstable();
     found.dedup();
     Findings(found)
@@ -389,6 +431,20 @@ mod tests {
         let v = vin("YV1", 'R');
         assert_eq!(judge(&good(&v)), Findings::default());
         assert!(judge(&good(&v)).eligible());
+    }
+
+    #[test]
+    fn of_a_houses_door_nothing_is_asked_that_only_a_car_has() {
+        let good = EntranceFacts { driven: true, missing_permissions: 0, obstacles: &[], house_known: true };
+        assert_eq!(judge_entrance(&good), Findings::default());
+        for (entrance, finding) in [
+            (EntranceFacts { driven: false, ..good }, Finding::NotDriven),
+            (EntranceFacts { missing_permissions: 1, ..good }, Finding::PermissionMissing),
+            (EntranceFacts { house_known: false, ..good }, Finding::HouseUnknown),
+        ] {
+            let found = judge_entrance(&entrance);
+            assert_eq!((found.all(), found.eligible()), (&[finding][..], false));
+        }
     }
 
     #[test]

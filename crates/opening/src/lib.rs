@@ -47,7 +47,7 @@
 //! let (grant, chain) = grant.reserve(permit, AttemptId::from_bytes([2; 16]), now, epoch).unwrap();
 //! let rules = MakerRules {
 //!     unanswered_may_act_for_ms: 60_000, default_window_ms: 300_000, opening_is_a_window: true,
-//!     lid_state_observed: true, lock_state_observed: true,
+//!     lid_state_observed: true, lock_state_observed: true, shuts: AccessClass::SeparateTrunk.shuts(),
 //! };
 //! let (attempt, _record_the_intent) = Attempt::intend(chain, rules, now);
 //! // Store grant, attempt and leaf in one transaction; only then:

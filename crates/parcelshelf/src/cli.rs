@@ -209,6 +209,9 @@ pub struct Demo {
     /// Whose cars: one whose cars tell lid and lock, or one that answers later and whose cars tell neither
     #[arg(long, value_enum, default_value = "volvo")]
     pub maker: Maker,
+    /// A parcel into a garage instead of a car: a household's own server opens it and shuts it
+    #[arg(long, conflicts_with_all = ["stops", "deliveries", "maker", "sabotage", "stage"])]
+    pub garage: bool,
     /// Write what happened as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -474,6 +477,9 @@ pub struct Init {
     /// Country of its cars (two capital letters)
     #[arg(long, default_value = "SE")]
     pub smartcar_country: String,
+    /// Address of a household's server, such as the simulator of `parcelshelf sim home`; its one garage takes part
+    #[arg(long)]
+    pub home_base: Option<String>,
     /// No owner waits whose car reports no doors to prove possession by; only where no car is real
     #[arg(long, hide = true)]
     pub no_possession_wait: bool,
@@ -515,6 +521,12 @@ pub enum Sim {
     /// `login_hint`. "Success" of a command says only that it was accepted; how old a state is stands in a header.
     /// `/__sim/help` lists the control path: hands, sleep, faults, clock, the record.
     Smartcar(SimSmartcar),
+    /// A household's Home Assistant: login, states and services of a garage door with a drive
+    ///
+    /// Prints its address when ready. How to get a token: `/auth/authorize` takes a name as `login_hint`, which the real one
+    /// does not; then exchange the code at `/auth/token`. `/__sim/help` lists the control path: hands, obstacles, a broken
+    /// drive, a lost line, faults, the record.
+    Home(SimHome),
 }
 
 /// How much is logged.
@@ -535,6 +547,16 @@ impl LogLevel {
             Self::Trace => "trace",
         }
     }
+}
+
+#[derive(Args, Debug)]
+pub struct SimHome {
+    /// Address to listen on; port 0 takes any free one
+    #[arg(long, default_value = "127.0.0.1:8484")]
+    pub listen: SocketAddr,
+    /// World file (JSON): people and doors. Without it: one garage in Gothenburg
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -9,7 +9,7 @@ use parcelshelf_client::courier::CloseSaid;
 use parcelshelf_client::wallet::Granted;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::time::Window;
-use parcelshelf_protocol::bundle::{Anchors, Bundle};
+use parcelshelf_protocol::bundle::Bundle;
 use parcelshelf_simulator::onstar;
 use parcelshelf_simulator::sabotage::Tampering;
 use parcelshelf_simulator::volvo::{CarFile, WorldFile};
@@ -21,6 +21,8 @@ use crate::judge::{Seen, judge};
 use crate::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist, until};
 use crate::stage::{Scene, Setting, Stage, Worlds};
 use crate::stops::Stops;
+
+pub(crate) mod garage;
 
 /// Cars of each maker that a person can link in the wallet.
 const CARS_TO_LINK: u32 = 3;
@@ -41,6 +43,9 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     if let Some(cars) = args.stage {
         return stage_alone(&dir, cars).await;
     }
+    if args.garage {
+        return garage::run(&args, &dir).await;
+    }
     let places = places(args.stops.as_deref(), args.deliveries)?;
     let mut worlds = worlds(args.maker, &places);
     if !args.once {
@@ -55,28 +60,28 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     tell("Starting carrier, gateway, keyholder and a simulated car maker's cloud, each a process of its own …");
     let mut stage = Stage::start_with(&dir, &worlds, Setting { tampering, ..Setting::default() }).await?;
     let mut report = Vec::new();
-    let mut violations = 0;
     for (n, place) in places.iter().enumerate() {
         tell(&format!("\n── Delivery {} of {} ──", n + 1, places.len()));
         let play =
             Play { stage: &stage.scene, n, place: *place, dir: &dir, sabotage: args.sabotage, maker: args.maker };
         let entry = play.delivery().await.with_context(|| format!("delivery {} stopped", n + 1))?;
-        violations += entry["violations"].as_array().map_or(0, Vec::len);
         report.push(entry);
     }
+    end(&args, &dir, &mut stage, report).await
+}
+
+/// Writes the report, says how it went, and stays up unless told not to.
+async fn end(args: &Demo, dir: &Path, stage: &mut Stage, report: Vec<Value>) -> anyhow::Result<()> {
+    let violations: usize = report.iter().map(|r| r["violations"].as_array().map_or(0, Vec::len)).sum();
     let delivered = report.iter().filter(|r| r["outcome"] == "delivered").count();
-    let all = json!({"deliveries": report});
+    let all = report.len();
     if let Some(path) = &args.report {
-        fs::write(path, serde_json::to_string_pretty(&all)? + "\n")
+        fs::write(path, serde_json::to_string_pretty(&json!({ "deliveries": report }))? + "\n")
             .with_context(|| format!("failed to write {}", path.display()))?;
         tell(&format!("\nReport: {}", path.display()));
     }
-    tell(&format!(
-        "\n{delivered} of {} delivered, {violations} violations. Everything is in {}.",
-        places.len(),
-        dir.display()
-    ));
-    if violations > 0 || delivered < places.len() {
+    tell(&format!("\n{delivered} of {all} delivered, {violations} violations. Everything is in {}.", dir.display()));
+    if violations > 0 || delivered < all {
         stage.stop().await?;
         bail!("the judge is not satisfied; the report names each violation");
     }
@@ -141,23 +146,19 @@ async fn stay_up(stage: &Arc<Scene>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What each party has learned by now, and what it has not.
-fn learned() {
-    for (who, what) in [
-        ("merchant", "that it was delivered"),
-        (
-            "carrier",
-            "name and fallback address, the parcel, an area; times rounded to 15 minutes. No car, no plate, no place",
-        ),
-        ("courier", "the place and the plate, on one device, for this stop; wiped with it"),
-        ("front", "that sealed bytes passed, how many and when"),
-        ("keyholder", "the place, in one request's memory; that this grant was used"),
-        ("car maker", "what it knows anyway: its customer's car was unlocked and locked"),
-        ("log readers", "hashes, and their order"),
-    ] {
-        tell(&format!("             {who:12} {what}"));
-    }
-}
+/// What each party has learned of a parcel in a car, and what it has not.
+const LEARNED: [(&str, &str); 7] = [
+    ("merchant", "that it was delivered"),
+    (
+        "carrier",
+        "name and fallback address, the parcel, an area; times rounded to 15 minutes. No car, no plate, no place",
+    ),
+    ("courier", "the place and the plate, on one device, for this stop; wiped with it"),
+    ("front", "that sealed bytes passed, how many and when"),
+    ("keyholder", "the place, in one request's memory; that this grant was used"),
+    ("car maker", "what it knows anyway: its customer's car was unlocked and locked"),
+    ("log readers", "hashes, and their order"),
+];
 
 fn tell(line: &str) {
     println!("{line}");
@@ -180,7 +181,7 @@ fn worlds(maker: Maker, places: &[Position]) -> Worlds {
             volvo.cars.push(car);
         }
     }
-    Worlds { volvo, onstar: maker.is_silent().then_some(onstar), tesla: None, smartcar: None }
+    Worlds { volvo, onstar: maker.is_silent().then_some(onstar), tesla: None, smartcar: None, home: None }
 }
 
 /// Stops of a file, or a car park in Gothenburg for each car.
@@ -296,7 +297,8 @@ impl Play<'_> {
             .await?;
         courier.shipping.step(ordered.delivery, "finish", &self.key("finish"), &json!({})).await?;
         let done = carrier_says(&dispatch, ordered.delivery, &["ended", "falling_back"]).await?;
-        self.judged(&owner, &granted, before, &done).await
+        let case = Case { stage, dir: self.dir, maker: self.maker.name(), sabotage: self.sabotage, learned: &LEARNED };
+        case.judged(&owner, &granted, before, &done).await
     }
 
     fn key(&self, step: &str) -> String {
@@ -381,15 +383,20 @@ impl Play<'_> {
         let to = owner.wallet.seal_key_of(granted.id)?;
         at.photograph(attempt, &to, &parcelshelf_client::photo::specimen()).await
     }
+}
 
+/// One delivery that is over, and what each party has learned by now.
+struct Case<'a> {
+    stage: &'a Scene,
+    dir: &'a Path,
+    maker: &'static str,
+    sabotage: Option<Sabotage>,
+    learned: &'static [(&'static str, &'static str)],
+}
+
+impl Case<'_> {
     async fn judged(&self, owner: &Owner, granted: &Granted, before: Seen, done: &Value) -> anyhow::Result<Value> {
-        let bytes =
-            until(&self.stage.host, "the case bundle", async || match owner.wallet.bundle(granted.delivery).await {
-                Ok(bytes) => Ok(Some(bytes)),
-                Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
-                Err(other) => Err(other),
-            });
-        let mut bytes = bytes.await?;
+        let mut bytes = owner.bundle(granted.delivery).await?;
         if self.sabotage == Some(Sabotage::LeafLeftOut) {
             let mut bundle = Bundle::parse_canonical(&bytes)?;
             ensure!(bundle.records.len() > 2, "a bundle without records");
@@ -398,25 +405,19 @@ impl Play<'_> {
         }
         let path: PathBuf = self.dir.join(format!("bundles/{}.json", granted.delivery));
         fs::write(&path, &bytes)?;
-        let keys = owner.wallet.pinned().claims();
-        let anchors = Anchors {
-            aud: keys.iss.clone(),
-            log: keys.log.clone(),
-            operator: self.stage.operator.clone(),
-            rp_id: keys.rp_id.clone(),
-            wallet_origin: keys.wallet_origin.clone(),
-        };
         let seen = Seen::of(&self.stage.seen_of(&owner.hands.vin).await?).since(before);
-        let finding = judge(seen, &bytes, &anchors);
+        let finding = judge(seen, &bytes, &owner.anchors(self.stage));
         let outcome = done["end"].as_str().or(done["state"].as_str()).unwrap_or("unknown");
         tell(&format!(
             "owner      exports the case; verified offline, and compared with what the car itself recorded: {}",
             if finding.violations.is_empty() { String::from("they agree") } else { finding.violations.join(", ") }
         ));
         tell("           what each party has learned:");
-        learned();
+        for (who, what) in self.learned {
+            tell(&format!("             {who:12} {what}"));
+        }
         Ok(json!({
-            "maker": self.maker.name(),
+            "maker": self.maker,
             "outcome": outcome,
             "openings": finding.openings,
             "lock_proof": finding.lock_proof.map(|p| p.code()),

@@ -22,10 +22,12 @@ use parcelshelf_protocol::encoding::{b64, sha256};
 use parcelshelf_protocol::jws::{Sign as _, SigningKey};
 use parcelshelf_simulator::onstar::{self, LOGIN_PATH};
 use parcelshelf_simulator::volvo::{DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_VCC_API_KEY};
-use parcelshelf_simulator::{smartcar, tesla};
+use parcelshelf_simulator::{homeassistant, smartcar, tesla};
 
 use crate::cli::Init;
-use crate::services::{KeyholderFile, OnstarFile, RegionFile, SmartcarFile, TeslaFile, VolvoFile};
+use crate::services::{
+    HomeAssistantFile, HomeEntranceFile, KeyholderFile, OnstarFile, RegionFile, SmartcarFile, TeslaFile, VolvoFile,
+};
 
 /// Where everything is.
 #[derive(Debug, Clone)]
@@ -212,6 +214,24 @@ fn smartcar_section(layout: &Layout, base: &str) -> SmartcarFile {
     }
 }
 
+/// The simulated household's garage.
+fn home_section(layout: &Layout, base: &str) -> HomeAssistantFile {
+    let garage = |door: homeassistant::DoorFile| HomeEntranceFile {
+        number: door.number,
+        name: String::from("Garage"),
+        cover: format!("cover.{}", door.entity),
+        obstruction: Some(format!("binary_sensor.{}_obstruction", door.entity)),
+    };
+    HomeAssistantFile {
+        base: base.to_owned(),
+        client_id: format!("{}/", layout.wallet_origin),
+        redirect_uri: format!("{}/oauth/callback", layout.wallet_origin),
+        cars: Vec::new(),
+        garages: homeassistant::WorldFile::demo().doors.into_iter().map(garage).collect(),
+        gates: Vec::new(),
+    }
+}
+
 fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host) -> anyhow::Result<()> {
     let dir = &layout.dir;
     let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -267,7 +287,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             app_version: String::from("parcelshelf-1"),
             device_id: String::from("66666666-7777-4888-8999-000000000000"),
         }),
-        homeassistant: None,
+        homeassistant: args.home_base.as_ref().map(|base| home_section(layout, base)),
         smartcar: args.smartcar_base.as_ref().map(|base| smartcar_section(layout, base)),
         tesla: args.tesla_base.as_ref().map(|base| tesla_section(layout, base)).transpose()?,
     };

@@ -33,8 +33,10 @@ impl Seen {
         let number = |v: &Value| v.as_u64().unwrap_or(0);
         Self {
             // The makers call the lid for parcels and the command for it differently.
-            tailgate_openings: number(&car["tailgate_openings"]) + number(&car["trunk_openings"]),
-            unlock_commands: ["unlock", "unlockTrunk", "actuate_trunk", "door_unlock"]
+            tailgate_openings: number(&car["tailgate_openings"])
+                + number(&car["trunk_openings"])
+                + number(&car["door_openings"]),
+            unlock_commands: ["unlock", "unlockTrunk", "actuate_trunk", "door_unlock", "open_cover"]
                 .iter()
                 .map(|name| number(&car["commands"][name]))
                 .sum(),

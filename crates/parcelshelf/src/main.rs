@@ -44,6 +44,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sim(Sim::Onstar(args)) => sim::onstar(args).await,
         Command::Sim(Sim::Tesla(args)) => sim::tesla(args).await,
         Command::Sim(Sim::Smartcar(args)) => sim::smartcar(args).await,
+        Command::Sim(Sim::Home(args)) => sim::home(args).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Drill(args) => drill::run(args).await,
         Command::Plan(args) => tokio::task::block_in_place(|| plan::run(&args)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use parcelshelf_access_homeassistant::GARAGES;
 use parcelshelf_client::courier::{CloseSaid, Device, Stop, StopPage};
 use parcelshelf_client::shipping::{Order, Ordered, ParcelOrder, Shipping};
 use parcelshelf_client::wallet::{Consent, Granted, Possession, Wallet, WalletSite};
@@ -12,6 +13,7 @@ use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::area::{Area, Cell, Position};
 use parcelshelf_core::id::{AttemptId, CourierId, DeliveryId, VehicleId};
 use parcelshelf_core::time::{Timestamp, Window};
+use parcelshelf_protocol::bundle::Anchors;
 use parcelshelf_protocol::content::{Description, Place};
 use parcelshelf_protocol::encoding::Hash;
 use parcelshelf_protocol::grant::Disclose;
@@ -188,6 +190,29 @@ impl Owner {
         Ok(owner)
     }
 
+    /// Signs up and links the garage of a household's server, as the person whom that server knows by `login`. Nothing is asked
+    /// of it that only a car has.
+    ///
+    /// # Errors
+    /// When any step is refused.
+    pub async fn enrol_garage(scene: &Scene, login: &str, hands: Hands, place: Position) -> anyhow::Result<Self> {
+        let site = WalletSite::new(&scene.layout.wallet_origin, &scene.host)?;
+        let wallet = Wallet::register(site, &scene.host).await.context("to sign up")?;
+        let url = wallet.link(GARAGES).await.context("to begin linking")?;
+        let status =
+            wallet.http().browse(&format!("{url}&login_hint={login}")).await.context("to log in at the home server")?;
+        ensure!(status == 200, "the linking page answered {status}");
+        let linked = wallet.vehicles().await?;
+        let garage = linked.first().context("no garage was linked")?;
+        ensure!(garage["eligible"] == json!(true), "the garage is not eligible: {}", garage["findings"]);
+        let vehicle = garage["vehicle"].as_str().and_then(|v| VehicleId::parse(v).ok());
+        let vehicle = vehicle.context("a garage without an id")?;
+        ensure!(garage["class"] == json!(AccessClass::Garage.code()), "it is no garage: {}", garage["class"]);
+        let owner = Self { wallet, vehicle, hands, place, plate: String::new(), class: AccessClass::Garage };
+        owner.prove_possession().await.context("to prove possession")?;
+        Ok(owner)
+    }
+
     async fn prove_possession(&self) -> anyhow::Result<()> {
         let mut door = match self.wallet.begin_possession(self.vehicle).await? {
             Possession::Door(door) => door,
@@ -218,6 +243,32 @@ impl Owner {
             }
         }
         bail!("possession was not proved")
+    }
+
+    /// What this owner's wallet knows of whose word counts, to verify a case bundle by.
+    #[must_use]
+    pub fn anchors(&self, scene: &Scene) -> Anchors {
+        let keys = self.wallet.pinned().claims();
+        Anchors {
+            aud: keys.iss.clone(),
+            log: keys.log.clone(),
+            operator: scene.operator.clone(),
+            rp_id: keys.rp_id.clone(),
+            wallet_origin: keys.wallet_origin.clone(),
+        }
+    }
+
+    /// The case bundle of a delivery, once it is whole.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub async fn bundle(&self, delivery: DeliveryId) -> anyhow::Result<Vec<u8>> {
+        until(self.wallet.host(), "the case bundle", async || match self.wallet.bundle(delivery).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
+            Err(other) => Err(other),
+        })
+        .await
     }
 
     /// Whole cells around the car: what the owner lets a carrier know.

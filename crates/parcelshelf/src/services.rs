@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use parcelshelf_access::Access;
-use parcelshelf_access_homeassistant::{Car, HomeAssistant, HomeAssistantConfig, Things};
+use parcelshelf_access_homeassistant::{Car, Entrance, HomeAssistant, HomeAssistantConfig, Things};
 use parcelshelf_access_onstar::{Onstar, OnstarConfig};
 use parcelshelf_access_smartcar::{ApiVersion, Mode, Smartcar, SmartcarConfig};
 use parcelshelf_access_tesla::{Region, Tesla, TeslaConfig};
@@ -69,7 +69,7 @@ impl KeyholderFile {
             accesses.push(smartcar.access(host, client).context("[smartcar]")?);
         }
         if let Some(home) = &self.homeassistant {
-            accesses.push(home.access(host, client).context("[homeassistant]")?);
+            accesses.extend(home.accesses(host, client).context("[homeassistant]")?);
         }
         ensure!(
             !accesses.is_empty(),
@@ -149,7 +149,39 @@ pub struct HomeAssistantFile {
     pub base: String,
     pub client_id: String,
     pub redirect_uri: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cars: Vec<HomeCarFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub garages: Vec<HomeEntranceFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<HomeEntranceFile>,
+}
+/// One garage door or gate with a drive.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HomeEntranceFile {
+    /// Seventeen characters like a VIN, of the operator's choice, that begin with `0`.
+    pub number: String,
+    pub name: String,
+    pub cover: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstruction: Option<String>,
+}
+impl std::fmt::Debug for HomeEntranceFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HomeEntranceFile(<redacted>)")
+    }
+}
+impl HomeEntranceFile {
+    fn entrance(&self, class: AccessClass) -> anyhow::Result<Entrance> {
+        Ok(Entrance {
+            number: Vin::parse(&self.number).context("number")?,
+            name: self.name.clone(),
+            class,
+            cover: self.cover.clone(),
+            obstruction: self.obstruction.clone(),
+        })
+    }
 }
 /// One car: who it is by its papers, and the three entities that tell of it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -192,16 +224,36 @@ impl HomeCarFile {
     }
 }
 impl HomeAssistantFile {
+    /// One adapter for each kind of thing: what a server can tell differs by kind.
+    ///
     /// # Errors
     /// When the configuration cannot be used; no value is repeated.
-    pub fn access(&self, host: &Host, client: &Client) -> anyhow::Result<Arc<dyn Access>> {
-        let config = HomeAssistantConfig {
-            base: self.base.clone(),
-            client_id: self.client_id.clone(),
-            redirect_uri: self.redirect_uri.clone(),
-            things: Things::Cars(self.cars.iter().map(HomeCarFile::car).collect::<anyhow::Result<_>>()?),
+    pub fn accesses(&self, host: &Host, client: &Client) -> anyhow::Result<Vec<Arc<dyn Access>>> {
+        let entrances = |all: &[HomeEntranceFile], class| {
+            all.iter().map(|e| e.entrance(class)).collect::<anyhow::Result<Vec<_>>>().map(Things::Entrances)
         };
-        Ok(Arc::new(HomeAssistant::new(config, client.clone(), host.clock.clone())?))
+        let mut kinds = Vec::new();
+        if !self.cars.is_empty() {
+            kinds.push(Things::Cars(self.cars.iter().map(HomeCarFile::car).collect::<anyhow::Result<_>>()?));
+        }
+        if !self.garages.is_empty() {
+            kinds.push(entrances(&self.garages, AccessClass::Garage)?);
+        }
+        if !self.gates.is_empty() {
+            kinds.push(entrances(&self.gates, AccessClass::Gate)?);
+        }
+        ensure!(!kinds.is_empty(), "there are neither cars nor garages nor gates");
+        let adapter = |things| {
+            let config = HomeAssistantConfig {
+                base: self.base.clone(),
+                client_id: self.client_id.clone(),
+                redirect_uri: self.redirect_uri.clone(),
+                things,
+            };
+            let home = HomeAssistant::new(config, client.clone(), host.clock.clone())?;
+            Ok(Arc::new(home) as Arc<dyn Access>)
+        };
+        kinds.into_iter().map(adapter).collect()
     }
 }
 
@@ -530,14 +582,37 @@ mod tests {
         let host = Host::system();
         let client = Client::network(Arc::clone(&host.clock)).unwrap();
         let whole: HomeAssistantFile = toml::from_str(HOME).unwrap();
-        assert_eq!(whole.access(&host, &client).unwrap().facts().maker, "homeassistant-car");
+        let makers = |file: &HomeAssistantFile| {
+            let all = file.accesses(&host, &client).unwrap();
+            all.iter().map(|a| a.facts().maker).collect::<Vec<_>>()
+        };
+        assert_eq!(makers(&whole), ["homeassistant-car"]);
         for (good, bad) in [("1M8GDM9AXKP042788", "SHORT"), ("lock.car", "light.car"), ("tailgate_with_cabin", "door")]
         {
             let odd: HomeAssistantFile = toml::from_str(&HOME.replace(good, bad)).unwrap();
-            let refused = odd.access(&host, &client).err().map(|e| format!("{e:#}"));
+            let refused = odd.accesses(&host, &client).err().map(|e| format!("{e:#}"));
             assert!(refused.is_some_and(|text| !text.contains(bad) || bad == "door"), "{bad}");
         }
         assert!(!format!("{whole:?}").contains("1M8GDM9AXKP042788"), "no VIN prints");
+
+        const ENTRANCES: &str = r#"
+            [[garages]]
+            number = "0GARAGE0000000001"
+            name = "Garage"
+            cover = "cover.garage"
+            obstruction = "binary_sensor.garage_obstruction"
+            [[gates]]
+            number = "0GATE000000000001"
+            name = "Gate"
+            cover = "cover.gate"
+        "#;
+        let all: HomeAssistantFile = toml::from_str(&format!("{HOME}{ENTRANCES}")).unwrap();
+        assert_eq!(makers(&all), ["homeassistant-car", "homeassistant-garage", "homeassistant-gate"]);
+        let server = HOME.split("[[cars]]").next().unwrap();
+        let house: HomeAssistantFile = toml::from_str(&format!("{server}{ENTRANCES}")).unwrap();
+        assert_eq!(makers(&house), ["homeassistant-garage", "homeassistant-gate"]);
+        let nothing: HomeAssistantFile = toml::from_str(server).unwrap();
+        assert!(nothing.accesses(&host, &client).is_err(), "a server with nothing to open");
     }
 
     #[tokio::test]

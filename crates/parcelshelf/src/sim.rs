@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use parcelshelf_edge::{Host, serve};
-use parcelshelf_simulator::{onstar, smartcar, tesla, volvo};
+use parcelshelf_simulator::{homeassistant, onstar, smartcar, tesla, volvo};
 use tokio::net::TcpListener;
 
-use crate::cli::{SimOnstar, SimSmartcar, SimTesla, SimVolvo};
+use crate::cli::{SimHome, SimOnstar, SimSmartcar, SimTesla, SimVolvo};
 
 /// # Errors
 /// When the world cannot be, or the address is taken.
@@ -59,6 +59,19 @@ pub async fn smartcar(args: SimSmartcar) -> anyhow::Result<()> {
     let listener = listen(args.listen, "Smartcar's").await?;
     let host = Host::system();
     smartcar::serve(listener, world, host.clock, host.entropy, stopped()?).await?;
+    Ok(())
+}
+
+/// # Errors
+/// When the world cannot be, or the address is taken.
+pub async fn home(args: SimHome) -> anyhow::Result<()> {
+    let world = match &args.world {
+        None => homeassistant::WorldFile::demo(),
+        Some(path) => homeassistant::WorldFile::parse(&bytes(path, homeassistant::WORLD_BYTES_MAX)?)?,
+    };
+    let listener = listen(args.listen, "A household's").await?;
+    let host = Host::system();
+    homeassistant::serve(listener, world, host.clock, host.entropy, stopped()?).await?;
     Ok(())
 }
 

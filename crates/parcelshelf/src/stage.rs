@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, bail};
+use parcelshelf_access_homeassistant::GARAGES;
 use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_access_smartcar::MAKER as SMARTCAR;
 use parcelshelf_access_tesla::MAKER as TESLA;
@@ -19,7 +20,7 @@ use parcelshelf_protocol::jws::{Moment, Sign as _, VerifyingKey};
 use parcelshelf_simulator::sabotage::{Proxy, Tampering};
 use parcelshelf_simulator::volvo::WorldFile;
 use parcelshelf_simulator::wiretap::Wiretap;
-use parcelshelf_simulator::{onstar, smartcar, tesla};
+use parcelshelf_simulator::{homeassistant, onstar, smartcar, tesla};
 use serde_json::Value;
 
 use crate::cli::Init;
@@ -51,10 +52,12 @@ pub struct Clouds {
     pub tesla: Option<String>,
     /// The aggregator's, if its cars take part.
     pub smartcar: Option<String>,
+    /// A household's own server, if its garage takes part.
+    pub home: Option<String>,
 }
 impl Clouds {
     fn all(&self) -> impl Iterator<Item = &String> {
-        let others = [&self.onstar, &self.tesla, &self.smartcar];
+        let others = [&self.onstar, &self.tesla, &self.smartcar, &self.home];
         std::iter::once(&self.volvo).chain(others.into_iter().flatten())
     }
     fn of(&self, maker: &str) -> Option<&str> {
@@ -62,6 +65,7 @@ impl Clouds {
             ONSTAR => self.onstar.as_deref(),
             TESLA => self.tesla.as_deref(),
             SMARTCAR => self.smartcar.as_deref(),
+            GARAGES => self.home.as_deref(),
             _ => Some(&self.volvo),
         }
     }
@@ -74,6 +78,7 @@ pub struct Worlds {
     pub onstar: Option<onstar::WorldFile>,
     pub tesla: Option<tesla::WorldFile>,
     pub smartcar: Option<smartcar::WorldFile>,
+    pub home: Option<homeassistant::WorldFile>,
 }
 
 /// What people on the stage know: addresses, keys that are theirs, the operator's public key.
@@ -117,8 +122,12 @@ impl Stage {
     /// # Errors
     /// When a party does not become ready; its log's end is in the error.
     pub async fn start(dir: &Path, world: &WorldFile, setting: Setting) -> anyhow::Result<Self> {
-        Self::start_with(dir, &Worlds { volvo: world.clone(), onstar: None, tesla: None, smartcar: None }, setting)
-            .await
+        Self::start_with(
+            dir,
+            &Worlds { volvo: world.clone(), onstar: None, tesla: None, smartcar: None, home: None },
+            setting,
+        )
+        .await
     }
 
     /// As [`Stage::start`], with cars of other makers too.
@@ -129,7 +138,7 @@ impl Stage {
         fs::create_dir_all(dir.join("log"))?;
         let (sim, volvo) = cloud(dir, "volvo", &serde_json::to_vec(&worlds.volvo)?).await?;
         let mut sims = vec![sim];
-        let mut clouds = Clouds { volvo, onstar: None, tesla: None, smartcar: None };
+        let mut clouds = Clouds { volvo, onstar: None, tesla: None, smartcar: None, home: None };
         if let Some(world) = &worlds.onstar {
             let (sim, base) = cloud(dir, "onstar", &serde_json::to_vec(world)?).await?;
             sims.push(sim);
@@ -144,6 +153,11 @@ impl Stage {
             let (sim, base) = cloud(dir, "smartcar", &serde_json::to_vec(world)?).await?;
             sims.push(sim);
             clouds.smartcar = Some(base);
+        }
+        if let Some(world) = &worlds.home {
+            let (sim, base) = cloud(dir, "home", &serde_json::to_vec(world)?).await?;
+            sims.push(sim);
+            clouds.home = Some(base);
         }
         let clockwork = Clockwork { host: System::system(), conductor: None };
         let mut stage = Self::start_parties(dir, clouds, setting, clockwork).await?;
@@ -180,6 +194,7 @@ impl Stage {
             tesla_country: String::from("SE"),
             smartcar_base: clouds.smartcar.clone(),
             smartcar_country: String::from("SE"),
+            home_base: clouds.home.clone(),
             no_possession_wait: !setting.waits,
         };
         let layout = init::write(&args, &clockwork.host)?;

@@ -28,6 +28,30 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
+fn a_parcel_goes_into_a_garage_that_is_opened_once_and_seen_shut() {
+    let dir = tempfile::tempdir().unwrap();
+    let (output, report) = demo(dir.path(), &["--garage"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let [d] = report["deliveries"].as_array().unwrap().as_slice() else { panic!("{report}") };
+    assert_eq!((d["outcome"].as_str(), d["openings"].as_u64()), (Some("delivered"), Some(1)), "{d}");
+    assert_eq!(
+        (d["maker"].as_str(), d["lock_proof"].as_str()),
+        (Some("homeassistant-garage"), Some("observed")),
+        "{d}"
+    );
+    assert_eq!(d["violations"].as_array().map(Vec::len), Some(0), "{d}");
+    let verified = parcelshelf(&["verify", "--explain", d["bundle"].as_str().unwrap()]);
+    assert!(verified.status.success(), "{}", said(&verified));
+    let text = said(&verified);
+    assert!(text.contains("opened      once"), "{text}");
+    for never in ["the place was shown", "car", "lid", "plate"] {
+        assert!(!said(&output).contains(&format!(" {never} ")), "a garage has no {never}: {}", said(&output));
+    }
+    // Half a house's words would be worse than none: nothing that only a car has is in the case.
+    assert!(!text.contains("the place was shown to the courier"), "{text}");
+}
+
+#[test]
 fn three_deliveries_at_real_stops_are_delivered_opened_once_and_seen_locked() {
     let dir = tempfile::tempdir().unwrap();
     let stops = dir.path().join("stops.csv");

@@ -27,7 +27,8 @@ fn cast() -> Cast {
     let vin = smartcar::vin_of(car.model_year, 200_001).unwrap().expose().to_owned();
     car.vin = Some(vin.clone());
     let fourth = smartcar::WorldFile { cars: vec![car], ..smartcar::WorldFile::default() };
-    let worlds = Worlds { volvo: volvo::WorldFile::default(), onstar: None, tesla: None, smartcar: Some(fourth) };
+    let worlds =
+        Worlds { volvo: volvo::WorldFile::default(), onstar: None, tesla: None, smartcar: Some(fourth), home: None };
     // Tuesday, 24 November 2026, 08:00 in Gothenburg.
     Cast { maker: "smartcar", login, place, morning: Timestamp::from_unix_seconds(1_795_503_600), vin, worlds }
 }

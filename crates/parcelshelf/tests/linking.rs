@@ -118,7 +118,7 @@ fn worlds() -> Worlds {
         }
         fourth.cars.push(car);
     }
-    Worlds { volvo: first, onstar: Some(second), tesla: Some(third), smartcar: Some(fourth) }
+    Worlds { volvo: first, onstar: Some(second), tesla: Some(third), smartcar: Some(fourth), home: None }
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn of_several_cars_only_what_the_owner_chose_is_linked() {
         car.model_year = year;
         world.cars.push(car);
     }
-    let worlds = Worlds { volvo: world, onstar: None, tesla: None, smartcar: None };
+    let worlds = Worlds { volvo: world, onstar: None, tesla: None, smartcar: None, home: None };
     let mut stage = Stage::start_with(dir.path(), &worlds, Setting::default()).await.unwrap();
     let owner = wallet(&stage.scene).await;
     let (link, status) = log_in(&owner, "volvo", SEVERAL).await;
@@ -226,7 +226,7 @@ async fn a_linking_ends_in_the_browser_and_the_account_in_which_it_began() {
     let dir = tempfile::tempdir().unwrap();
     let cars = vec![volvo::CarFile::of(MINE), volvo::CarFile::of(THEIRS)];
     let world = volvo::WorldFile { cars, ..volvo::WorldFile::default() };
-    let worlds = Worlds { volvo: world, onstar: None, tesla: None, smartcar: None };
+    let worlds = Worlds { volvo: world, onstar: None, tesla: None, smartcar: None, home: None };
     let mut stage = Stage::start_with(dir.path(), &worlds, Setting::default()).await.unwrap();
 
     // Somebody sends another person the address at the maker. That person logs in and says yes.
@@ -257,7 +257,8 @@ async fn an_account_whose_cars_nobody_chose_is_given_back_at_its_maker() {
     // Each in an account of its own: what is given back ends a whole account's permission.
     let cars = [SEVERAL, SEVERAL, "two@example.org", "two@example.org"].map(smartcar::CarFile::of).to_vec();
     let world = smartcar::WorldFile { cars, ..smartcar::WorldFile::default() };
-    let worlds = Worlds { volvo: volvo::WorldFile::default(), onstar: None, tesla: None, smartcar: Some(world) };
+    let worlds =
+        Worlds { volvo: volvo::WorldFile::default(), onstar: None, tesla: None, smartcar: Some(world), home: None };
     let (garages, clouds) = Garages::serve(worlds, &host).await.unwrap();
     let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
     let mut stage = Stage::start_parties(dir.path(), clouds, Setting::default(), clockwork).await.unwrap();

@@ -75,7 +75,9 @@ impl Theatre {
         };
         let world = volvo::WorldFile { cars: (0..many).map(car).collect(), ..volvo::WorldFile::demo() };
         let (garages, clouds) =
-            Garages::serve(Worlds { volvo: world, onstar: None, tesla: None, smartcar: None }, &host).await.unwrap();
+            Garages::serve(Worlds { volvo: world, onstar: None, tesla: None, smartcar: None, home: None }, &host)
+                .await
+                .unwrap();
         let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
         let setting = Setting { waits: true, ..Setting::default() };
         let stage = Stage::start_parties(dir.path(), clouds, setting, clockwork).await.unwrap();

@@ -31,7 +31,8 @@ async fn begin(dir: &Path, change: impl FnOnce(&mut tesla::CarFile)) -> (Stage, 
     let vin = tesla::vin_of(&car.model, car.model_year, 100_001).unwrap().expose().to_owned();
     car.vin = Some(vin.clone());
     let third = tesla::WorldFile { cars: vec![car], ..tesla::WorldFile::default() };
-    let worlds = Worlds { volvo: volvo::WorldFile::default(), onstar: None, tesla: Some(third), smartcar: None };
+    let worlds =
+        Worlds { volvo: volvo::WorldFile::default(), onstar: None, tesla: Some(third), smartcar: None, home: None };
     let stage = Stage::start_with(dir, &worlds, Setting::default()).await.unwrap();
     let hands = Hands::at(&stage.scene, MAKER, &vin).unwrap();
     let owner = Owner::enrol_at(&stage.scene, MAKER, LOGIN, hands, place(), "KLM 482").await.unwrap();

@@ -3,6 +3,7 @@
 pub mod canary;
 pub mod clock;
 pub mod garage;
+pub mod homeassistant;
 pub mod onstar;
 pub mod sabotage;
 pub mod smartcar;

@@ -112,7 +112,9 @@ async def set_up(base, cars):
             async with session.get(f"{base}/api/config", headers=bearer) as answer:
                 if (await answer.json())["state"] != "RUNNING":
                     return None
-            for wanted in ["lock.front_door", *(f"lock.car_{n}" for n in range(cars))]:
+            names = [f"{kind}_{n}" for n in range(cars) for kind in ("lock.car", "cover.car")]
+            names = [name if name.startswith("lock") else f"{name}_garage" for name in names]
+            for wanted in ["lock.front_door", *names]:
                 async with session.get(f"{base}/api/states/{wanted}", headers=bearer) as answer:
                     if answer.status != 200:
                         return None

@@ -1,4 +1,4 @@
-//! The port's conformance suite against a real server: for a car, and for a door.
+//! The port's conformance suite against a real server: for a car, for a door, and for a garage door with a drive.
 
 use parcelshelf_access::conformance;
 
@@ -18,6 +18,13 @@ macro_rules! stories {
             $(#[tokio::test]
             async fn $story() {
                 conformance::$story(&HomeRig::door().await).await;
+            })+
+        }
+        mod garage {
+            use super::*;
+            $(#[tokio::test]
+            async fn $story() {
+                conformance::$story(&HomeRig::garage().await).await;
             })+
         }
     };

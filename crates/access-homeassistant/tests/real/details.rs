@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::between::{Between, Machine};
 use crate::home::home;
-use crate::rig::{CLIENT_ID, HomeRig, REDIRECT, a_door, adapter};
+use crate::rig::{CLIENT_ID, HomeRig, REDIRECT, a_door, a_garage, adapter};
 
 const OPEN: Command = Command::Open(AccessClass::TailgateWithCabin);
 
@@ -103,6 +103,67 @@ async fn a_lock_that_is_only_assumed_proves_nothing() {
     let locked = send(&access, &session, Command::Lock, &number).await;
     assert!(!matches!(locked.outcome, Outcome::Done(c) if c > Confirmation::Accepted), "{:?}", locked.outcome);
     assert_eq!(access.closures(&session, &number).await.unwrap().central_lock.value, LockState::Unknown);
+}
+
+#[tokio::test]
+async fn a_garage_door_that_stops_half_way_is_stuck_and_never_shut() {
+    let rig = HomeRig::garage().await;
+    rig.move_leaf(100).await;
+    rig.switch("drive_is_weak", true).await;
+    let sent = command(&rig, Command::Lock).await;
+    assert_eq!(sent.outcome, Outcome::Unknown);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let seen = rig.adapter.closures(&rig.session().await, &rig.vin).await.unwrap();
+    assert_eq!((seen.lid.value, seen.central_lock.value), (LidState::Stuck, LockState::Unlocked));
+    let told = send(rig.access(), &rig.session().await, Command::Open(AccessClass::Garage), &rig.vin).await;
+    assert_eq!(told.outcome, Outcome::DidNotHappen(Refusal::NotClosed), "one button might shut or stop it");
+
+    rig.switch("drive_is_weak", false).await;
+    assert_eq!(command(&rig, Command::Lock).await.outcome, Outcome::Done(Confirmation::Observed));
+    let seen = rig.adapter.closures(&rig.session().await, &rig.vin).await.unwrap();
+    assert_eq!((seen.lid.value, seen.central_lock.value), (LidState::Closed, LockState::Locked));
+}
+
+#[tokio::test]
+async fn what_is_in_a_garages_way_is_told_and_nothing_is_driven_down_on_it() {
+    let rig = HomeRig::garage().await;
+    rig.move_leaf(100).await;
+    rig.switch("in_the_way", true).await;
+    let session = rig.session().await;
+    let seen = rig.adapter.closures(&session, &rig.vin).await.unwrap();
+    assert_eq!(seen.lid.value, LidState::Stuck);
+    assert_eq!(rig.adapter.reachability(&session, &rig.vin).await, Ok(Reachability::Busy));
+    assert_eq!(command(&rig, Command::Lock).await.outcome, Outcome::DidNotHappen(Refusal::NotClosed));
+    assert_eq!(rig.way.commands(), 0);
+    rig.switch("in_the_way", false).await;
+    assert_eq!(command(&rig, Command::Lock).await.outcome, Outcome::Done(Confirmation::Observed));
+}
+
+#[tokio::test]
+async fn an_unavailable_garage_says_so_and_is_not_commanded() {
+    let rig = HomeRig::garage().await;
+    rig.switch("reachable", false).await;
+    let session = rig.session().await;
+    assert_eq!(rig.adapter.reachability(&session, &rig.vin).await, Ok(Reachability::NoConnection));
+    let seen = rig.adapter.closures(&session, &rig.vin).await.unwrap();
+    assert_eq!((seen.lid.value, seen.central_lock.value), (LidState::Unknown, LockState::Unknown));
+    for wish in [Command::Open(AccessClass::Garage), Command::Lock] {
+        assert_eq!(command(&rig, wish).await.outcome, Outcome::DidNotHappen(Refusal::Unreachable));
+    }
+    assert_eq!(rig.way.commands(), 0);
+}
+
+#[tokio::test]
+async fn a_cover_of_another_class_is_no_garage() {
+    let n = home().a_car();
+    let lid = parcelshelf_access_homeassistant::Entrance {
+        cover: format!("cover.car_{n}_tailgate"),
+        ..a_garage(n, &format!("car_{n}"), 'X')
+    };
+    let access = adapter(&home().base, Things::Entrances(vec![lid]), Arc::new(Between::new()));
+    let session = Session { access_token: home().token.clone(), now: Machine::new().now() };
+    let found = access.vehicles(&session).await.unwrap();
+    assert!(found[0].can_open.is_empty() && !found[0].can_lock && found[0].publishes_position);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! One car, or one door, in a real server, linked the way an owner links it.
+//! One car, one door, or one garage in a real server, linked the way an owner links it.
 //!
 //! What a real server cannot be told to do is played on the way to it ([`Between`]), as a proxy before such a server would.
 //! Two stories of the suite cannot be played at all, and `details` tells what is so instead: a server that knows no sleep
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parcelshelf_access::conformance::{Fault, Hand, Rig};
 use parcelshelf_access::{Access, Command, LidState, LockState, Session, Tokens};
-use parcelshelf_access_homeassistant::{Car, Door, HomeAssistant, HomeAssistantConfig, Things};
+use parcelshelf_access_homeassistant::{Car, Door, Entrance, HomeAssistant, HomeAssistantConfig, Things};
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::time::Clock as _;
 use parcelshelf_core::vehicle::Vin;
@@ -51,6 +51,15 @@ pub fn a_door(n: usize, name: &str, kind: char) -> Door {
     let number = Vin::parse(&format!("0HALLWAY{kind}00{n:06}")).unwrap();
     Door { number, name: "Hallway".into(), lock: format!("lock.{name}") }
 }
+pub fn a_garage(n: usize, name: &str, kind: char) -> Entrance {
+    Entrance {
+        number: Vin::parse(&format!("0GARAGE{kind}00{n:07}")).unwrap(),
+        name: "Garage".into(),
+        class: AccessClass::Garage,
+        cover: format!("cover.{name}_garage"),
+        obstruction: Some(format!("binary_sensor.{name}_obstruction")),
+    }
+}
 pub fn adapter(base: &str, things: Things, way: Arc<Between>) -> HomeAssistant {
     let config = HomeAssistantConfig {
         base: base.to_owned(),
@@ -79,6 +88,13 @@ impl HomeRig {
         let name = format!("car_{n}");
         Self::of(n, Things::Doors(vec![a_door(n, &name, 'X'), a_door(n, &format!("removed_{n}"), '5')])).await
     }
+    /// A door with a drive.
+    pub async fn garage() -> Self {
+        let n = home().a_car();
+        let name = format!("car_{n}");
+        let both = vec![a_garage(n, &name, 'X'), a_garage(n, &format!("removed_{n}"), '5')];
+        Self::of(n, Things::Entrances(both)).await
+    }
     async fn of(n: usize, things: Things) -> Self {
         let home = home();
         let way = Arc::new(Between::new());
@@ -86,6 +102,7 @@ impl HomeRig {
         let (vin, without) = match &things {
             Things::Cars(all) => (all[0].vin.clone(), all[1].vin.clone()),
             Things::Doors(all) => (all[0].number.clone(), all[1].number.clone()),
+            Things::Entrances(all) => (all[0].number.clone(), all[1].number.clone()),
         };
         let address = adapter.authorize_url("state-1", "");
         assert!(address.starts_with(&format!("{}/auth/authorize?", home.base)) && address.contains("state=state-1"));
@@ -105,8 +122,25 @@ impl HomeRig {
         let data = json!({"entity_id": format!("input_select.{}_fault", self.car), "option": fault});
         self.home.service("input_select/select_option", data).await;
     }
+    fn has_a_drive(&self) -> bool {
+        matches!(self.things, Things::Entrances(_))
+    }
+    /// How far the garage door is open, percent.
+    pub async fn leaf(&self) -> f64 {
+        let state = self.home.state(&format!("input_number.{}_leaf", self.car)).await;
+        state["state"].as_str().and_then(|s| s.parse().ok()).expect("a number")
+    }
+    pub async fn move_leaf(&self, percent: u8) {
+        let data = json!({"entity_id": format!("input_number.{}_leaf", self.car), "value": percent});
+        self.home.service("input_number/set_value", data).await;
+    }
     fn on_the_way(&self, command: Command, trouble: Trouble, acted: bool) {
-        let service = if command == Command::Lock { "lock/lock" } else { "lock/unlock" };
+        let service = match (self.has_a_drive(), command == Command::Lock) {
+            (true, true) => "cover/close_cover",
+            (true, false) => "cover/open_cover",
+            (false, true) => "lock/lock",
+            (false, false) => "lock/unlock",
+        };
         *self.way.next.lock().unwrap() = Some((service, trouble, acted));
     }
 }
@@ -127,6 +161,11 @@ impl Rig for HomeRig {
     }
     async fn hand(&self, hand: Hand) -> bool {
         match hand {
+            // Nobody lifts a door against its drive; the button on the wall stands for a key.
+            Hand::OpenLid if self.has_a_drive() => return self.leaf().await > 0.0,
+            Hand::CloseLid if self.has_a_drive() => self.move_leaf(0).await,
+            Hand::UnlockWithKey if self.has_a_drive() => self.move_leaf(100).await,
+            Hand::JamLock if self.has_a_drive() => self.switch("drive_is_weak", true).await,
             Hand::OpenLid if self.is("bolted").await => return false,
             Hand::OpenLid => self.switch("lid_open", true).await,
             Hand::CloseLid => self.switch("lid_open", false).await,
@@ -137,6 +176,10 @@ impl Rig for HomeRig {
         true
     }
     async fn really(&self) -> (LidState, LockState) {
+        if self.has_a_drive() {
+            let open = self.leaf().await > 0.0;
+            return if open { (LidState::Open, LockState::Unlocked) } else { (LidState::Closed, LockState::Locked) };
+        }
         let lid = if self.is("lid_open").await { LidState::Open } else { LidState::Closed };
         (lid, if self.is("bolted").await { LockState::Locked } else { LockState::Unlocked })
     }

@@ -1,6 +1,6 @@
 //! Alarm and end, and every deadline: looked at after each event.
 
-use parcelshelf_core::actuation::{LockProof, Outcome};
+use parcelshelf_core::actuation::{LockProof, Outcome, Shuts};
 use parcelshelf_core::time::Timestamp;
 
 use super::{
@@ -69,6 +69,7 @@ impl Attempt {
         if past(self.p.lock.in_flight_since, LOCK_LOST_MS) {
             self.lock_answered(Outcome::Unknown, now, fx);
         }
+        self.inside_deadlines(now, fx);
         match self.p.phase {
             Phase::Intended if past(Some(self.p.intent_at), INTENT_PATIENCE_MS) => {
                 if self.licence.is_some() {
@@ -153,7 +154,10 @@ impl Attempt {
         if let Some(alarm) = p.alarm {
             let fresh = now.millis_since(alarm.raised_at) < WATCH_ACKNOWLEDGED_MS;
             let waits = !matches!(p.phase, Phase::Locked(_)) || p.phase == Phase::Locked(LockProof::Attested);
-            return waits.then_some(if fresh { READ_ALARM_MS } else { READ_SLOW_MS });
+            // Whoever stands at a door that does not shut waits for it; its server is in that house and counts nothing.
+            let at_the_door = self.rules.shuts == Shuts::ByCommand;
+            let pace = if at_the_door { READ_MS } else { READ_ALARM_MS };
+            return waits.then_some(if fresh { pace } else { READ_SLOW_MS });
         }
         match p.phase {
             Phase::Sent | Phase::Unknown { .. } => Some(pace(p.sent_at.unwrap_or(p.intent_at))),
@@ -206,6 +210,10 @@ impl Attempt {
         let lock_lost = after(p.lock.in_flight_since, LOCK_LOST_MS);
         let watched = after(p.alarm.and_then(|a| a.acknowledged_at), WATCH_ACKNOWLEDGED_MS);
         let read_lost = after(p.read_due, READ_LOST_MS);
-        [by_phase, release, retry, lock_lost, watched, read_lost].into_iter().flatten().filter(|t| *t > now).min()
+        [by_phase, self.next_inside(), release, retry, lock_lost, watched, read_lost]
+            .into_iter()
+            .flatten()
+            .filter(|t| *t > now)
+            .min()
     }
 }

@@ -1,6 +1,6 @@
 //! Closing and locking: commands, their budget, and the proofs.
 
-use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome};
+use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome, Shuts};
 use parcelshelf_core::time::Timestamp;
 
 use super::{
@@ -15,6 +15,8 @@ impl Attempt {
         }
         self.p.close_report = Some(report);
         match self.p.phase {
+            // Everybody is out.
+            Phase::Open if self.rules.shuts == Shuts::ByCommand => self.shut(By::Courier, now, fx),
             Phase::Open if !self.rules.lid_state_observed => {
                 self.closed(now, fx);
                 self.send_lock(By::Keyholder, now, fx);
@@ -57,8 +59,10 @@ impl Attempt {
 
     pub(super) fn lock_requested(&mut self, by: By, now: Timestamp, fx: &mut Effects) {
         let joins = self.p.lock.in_flight_since.is_some_and(|t| (0..LOCK_JOIN_MS).contains(&now.millis_since(t)));
-        if !joins {
-            self.send_lock(by, now, fx);
+        match self.p.phase {
+            _ if joins => {}
+            Phase::Open if self.rules.shuts == Shuts::ByCommand && !self.p.ended => self.shut(by, now, fx),
+            _ => self.send_lock(by, now, fx),
         }
     }
 
@@ -95,6 +99,8 @@ impl Attempt {
             }
         }
         match (self.p.phase, outcome) {
+            // A drive that may be at it is not told again: what is seen of the door decides.
+            (Phase::Locking, Outcome::Unknown) if self.rules.shuts == Shuts::ByCommand => {}
             (Phase::Locking, Outcome::DidNotHappen(_) | Outcome::Unknown) => self.retry_lock_later(now),
             (Phase::Locking, Outcome::Done(_)) if !self.rules.lock_state_observed => self.prove_without_state(fx),
             _ => {}

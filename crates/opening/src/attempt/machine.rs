@@ -1,6 +1,6 @@
 //! The table of an attempt and its transitions.
 
-use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome, Refusal};
+use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome, Refusal, Shuts};
 use parcelshelf_core::time::Timestamp;
 
 use super::{
@@ -296,6 +296,7 @@ impl Attempt {
         match self.p.phase {
             Phase::Sent | Phase::Armed { .. } | Phase::Unknown { .. } => self.seen_before_opening(r, now, fx),
             Phase::Open => self.seen_while_open(r, now, fx),
+            Phase::Locking if self.rules.shuts == Shuts::ByCommand => self.seen_while_shutting(r, now, fx),
             Phase::Locking | Phase::Locked(_) => self.seen_after_close(r, now, fx),
             Phase::Intended | Phase::DidNotHappen(_) => {}
         }
@@ -332,6 +333,8 @@ impl Attempt {
             } else {
                 self.send_lock(By::Keyholder, now, fx);
             }
+        } else if self.rules.shuts == Shuts::ByCommand {
+            self.lost(now, fx);
         }
     }
 
@@ -348,6 +351,7 @@ impl Attempt {
     }
     pub(super) fn unreadable(&mut self, now: Timestamp, fx: &mut Effects) {
         match self.p.phase {
+            Phase::Open | Phase::Locking if self.rules.shuts == Shuts::ByCommand => self.lost(now, fx),
             // The courier says closed and the car says nothing: locking cannot make it worse.
             Phase::Open if self.p.close_report.is_some() => {
                 self.closed(now, fx);

@@ -1,6 +1,6 @@
 //! What an attempt remembers, in plain fields that a row type can hold.
 
-use parcelshelf_core::actuation::{LockProof, Refusal};
+use parcelshelf_core::actuation::{LockProof, Refusal, Shuts};
 use parcelshelf_core::id::{AttemptId, GrantId};
 use parcelshelf_core::time::Timestamp;
 
@@ -20,6 +20,8 @@ pub struct MakerRules {
     pub lid_state_observed: bool,
     /// The lock's state can be read.
     pub lock_state_observed: bool,
+    /// Who shuts what was opened.
+    pub shuts: Shuts,
 }
 
 /// The lock's state.
@@ -33,7 +35,10 @@ pub enum Lock {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Lid {
     Open,
+    /// Not shut, or on its way.
     Ajar,
+    /// Hindered on its way.
+    Stuck,
     Closed,
     Unknown,
 }
@@ -55,7 +60,7 @@ impl CarReading {
     /// Lid or a door seen open.
     #[must_use]
     pub const fn lid_open(&self) -> bool {
-        matches!(self.lid, Lid::Open | Lid::Ajar)
+        matches!(self.lid, Lid::Open | Lid::Ajar | Lid::Stuck)
     }
     /// Lid closed, and no door seen open.
     #[must_use]

@@ -181,10 +181,21 @@ pub enum AlarmCause {
     AttestedOnly,
     /// Locked and released, then seen open again.
     OpenedAgain,
+    /// Its drive was told to shut it, and it stands open: something is in its way, it came up again, or it stopped half way.
+    DoesNotShut,
+    /// It was open when it was last seen, and nobody can say how it is now.
+    LostWhileOpen,
 }
 impl AlarmCause {
-    pub const ALL: [Self; 5] =
-        [Self::OpenTooLong, Self::LockFailed, Self::LockUnproved, Self::AttestedOnly, Self::OpenedAgain];
+    pub const ALL: [Self; 7] = [
+        Self::OpenTooLong,
+        Self::LockFailed,
+        Self::LockUnproved,
+        Self::AttestedOnly,
+        Self::OpenedAgain,
+        Self::DoesNotShut,
+        Self::LostWhileOpen,
+    ];
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -193,6 +204,8 @@ impl AlarmCause {
             Self::LockUnproved => "lock_unproved",
             Self::AttestedOnly => "attested_only",
             Self::OpenedAgain => "opened_again",
+            Self::DoesNotShut => "does_not_shut",
+            Self::LostWhileOpen => "lost_while_open",
         }
     }
     #[must_use]

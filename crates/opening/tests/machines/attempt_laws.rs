@@ -96,7 +96,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 }
 
 fn readings() -> impl Strategy<Value = Step> {
-    let lid = prop_oneof![3 => Just(Lid::Closed), 2 => Just(Lid::Open), 1 => Just(Lid::Ajar), 1 => Just(Lid::Unknown)];
+    let lid = prop_oneof![3 => Just(Lid::Closed), 2 => Just(Lid::Open), 1 => Just(Lid::Ajar), 1 => Just(Lid::Stuck), 1 => Just(Lid::Unknown)];
     let lock = prop_oneof![2 => Just(Lock::Locked), 2 => Just(Lock::Unlocked), 1 => Just(Lock::Unknown)];
     let since = || proptest::option::weighted(0.8, -400..2i64);
     let doors = proptest::option::weighted(0.9, proptest::bool::weighted(0.9));
@@ -137,7 +137,7 @@ fn steps() -> impl Strategy<Value = Step> {
 fn makers() -> impl Strategy<Value = MakerRules> {
     let lid_only = MakerRules { lock_state_observed: false, ..POP_MAKER };
     let lock_only = MakerRules { lid_state_observed: false, ..WINDOW_MAKER };
-    prop_oneof![3 => Just(WINDOW_MAKER), 2 => Just(POP_MAKER), 3 => Just(BLIND_MAKER), 1 => Just(lid_only), 1 => Just(lock_only)]
+    prop_oneof![3 => Just(WINDOW_MAKER), 2 => Just(POP_MAKER), 3 => Just(BLIND_MAKER), 3 => Just(DRIVE_MAKER), 1 => Just(lid_only), 1 => Just(lock_only)]
 }
 
 /// Half of the sequences begin as a good one, so that the deep states are reached.

@@ -1,6 +1,6 @@
 //! Each condition by its one code, each unknown as a no.
 
-use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::actuation::{AccessClass, Place};
 use parcelshelf_core::area::Position;
 use parcelshelf_core::reason::Purpose;
 use parcelshelf_core::time::Window;
@@ -249,8 +249,9 @@ proptest! {
 
 #[test]
 fn guests_are_not_shown_where_a_car_stands() {
-    assert!(!may_locate(Purpose::Guest) && !needs_locate(Purpose::Guest));
+    assert!(!may_locate(Purpose::Guest, Place::Car) && !needs_locate(Purpose::Guest, Place::Car));
     for purpose in [Purpose::Delivery, Purpose::Pickup, Purpose::Service, Purpose::Rehearsal] {
-        assert!(may_locate(purpose), "{purpose:?}");
+        assert!(may_locate(purpose, Place::Car), "{purpose:?}");
+        assert!(!may_locate(purpose, Place::Home) && !needs_locate(purpose, Place::Home), "a house has an address");
     }
 }

@@ -5,6 +5,7 @@
 mod attempt_laws;
 mod attempt_story;
 mod conditions;
+mod drive_story;
 mod gate;
 mod grant;
 mod support;

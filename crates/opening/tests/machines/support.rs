@@ -1,6 +1,6 @@
 //! A grant, a chain, a car's readings: what the stories and laws share.
 
-use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::actuation::{AccessClass, Shuts};
 use parcelshelf_core::area::{Area, Cell, Position};
 use parcelshelf_core::id::{AttemptId, GrantId};
 use parcelshelf_core::reason::Purpose;
@@ -21,9 +21,12 @@ pub const WINDOW_MAKER: MakerRules = MakerRules {
     opening_is_a_window: true,
     lid_state_observed: true,
     lock_state_observed: true,
+    shuts: Shuts::ByHand,
 };
 /// A maker that pops the trunk.
 pub const POP_MAKER: MakerRules = MakerRules { opening_is_a_window: false, default_window_ms: 0, ..WINDOW_MAKER };
+/// A garage door with a drive.
+pub const DRIVE_MAKER: MakerRules = MakerRules { shuts: Shuts::ByCommand, ..POP_MAKER };
 /// A maker that tells nothing about lid and lock.
 pub const BLIND_MAKER: MakerRules = MakerRules { lid_state_observed: false, lock_state_observed: false, ..POP_MAKER };
 

@@ -11,6 +11,7 @@ mod depot;
 mod forged;
 mod front;
 mod gain;
+mod garage;
 mod history;
 mod inference;
 mod keepers;
@@ -99,6 +100,8 @@ drills! {
         "a second wallet for somebody's car, a carrier that nobody admitted, a guest";
     "two-carriers" pooled::two_carriers:
         "two carriers who pool every byte to find out which of their customers are one";
+    "stuck-garage" garage::stuck_garage:
+        "a garage that does not shut, and one that falls silent while it is open: unnoticed? (seconds to the alarm)";
     "enrolment-credential" depot::enrolment_credential:
         "the depot's key and the carrier's: how many places until the brake (not denied by the design, but bounded)";
 }

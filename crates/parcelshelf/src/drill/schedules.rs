@@ -181,6 +181,7 @@ async fn world(races: &Races, number: usize, size: usize, clock: Driven) -> anyh
         onstar: Some(inside::SECOND_CLOUD.to_owned()),
         tesla: Some(inside::THIRD_CLOUD.to_owned()),
         smartcar: Some(inside::FOURTH_CLOUD.to_owned()),
+        home: None,
     };
     let garages = Garages::new(run::worlds(&plan, seed), &host, &clouds)?;
     let started = inside::start(&dir, &garages, &host, Storage::Unhurried(seed)).await?;

@@ -70,6 +70,7 @@ impl Garages {
             onstar: base(&second),
             tesla: base(&third),
             smartcar: base(&fourth),
+            home: None,
         };
         let garages = Self::new(worlds, host, &clouds)?;
         served!(Some(&garages.volvo).cloned(), first);

@@ -245,6 +245,7 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host, storage: Storage)
         tesla_country: String::from("SE"),
         smartcar_base: garages.smartcar.as_ref().map(|_| String::from(FOURTH_CLOUD)),
         smartcar_country: String::from("SE"),
+        home_base: None,
         no_possession_wait: true,
     };
     let layout = init::write(&args, host)?;
@@ -307,6 +308,7 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host, storage: Storage)
         onstar: args.onstar_base,
         tesla: args.tesla_base,
         smartcar: args.smartcar_base,
+        home: None,
     };
     let scene = Scene::at(layout, people, clouds).context("failed to set the scene")?;
     scene.admit_carrier().await?;

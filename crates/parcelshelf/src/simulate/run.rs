@@ -261,7 +261,7 @@ pub(crate) fn worlds(plan: &Plan, seed: u64) -> Worlds {
     });
     let latency = FOURTH_LATENCY;
     let smartcar = smartcar::WorldFile { seed, latency, cars: cars.collect(), ..smartcar::WorldFile::default() };
-    Worlds { volvo, onstar: Some(onstar), tesla: Some(tesla), smartcar: Some(smartcar) }
+    Worlds { volvo, onstar: Some(onstar), tesla: Some(tesla), smartcar: Some(smartcar), home: None }
 }
 
 /// What a day is played on.
@@ -289,6 +289,7 @@ async fn inside_one_thread(
         onstar: Some(inside::SECOND_CLOUD.to_owned()),
         tesla: Some(inside::THIRD_CLOUD.to_owned()),
         smartcar: Some(inside::FOURTH_CLOUD.to_owned()),
+        home: None,
     };
     let garages = Garages::new(worlds(plan, args.seed), &host, &clouds)?;
     let started = inside::start(dir, &garages, &host, Storage::Memory).await?;

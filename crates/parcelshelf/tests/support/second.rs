@@ -41,7 +41,8 @@ fn onstars() -> Cast {
     let vin = onstar::vin_of(car.make, car.model_year, 100_001).unwrap().expose().to_owned();
     car.vin = Some(vin.clone());
     let second = onstar::WorldFile { cars: vec![car], ..onstar::WorldFile::default() };
-    let worlds = Worlds { volvo: volvo::WorldFile::default(), onstar: Some(second), tesla: None, smartcar: None };
+    let worlds =
+        Worlds { volvo: volvo::WorldFile::default(), onstar: Some(second), tesla: None, smartcar: None, home: None };
     // Tuesday, 24 November 2026, 08:00 in Detroit.
     Cast { maker: "onstar", login, place, morning: Timestamp::from_unix_seconds(1_795_525_200), vin, worlds }
 }

@@ -3,7 +3,7 @@
 
 import type { Description, Place } from '$lib/protocol/content';
 import type { Hash } from '$lib/protocol/hash';
-import type { Action } from '$lib/protocol/text';
+import type { AccessClass, Action } from '$lib/protocol/text';
 import type { Parcel } from './fragment';
 import { bearingDeg, distanceM } from './geo';
 
@@ -65,12 +65,21 @@ export const REASONS = [
 ] as const;
 export type Reason = (typeof REASONS)[number];
 
+export type House = Extract<AccessClass, 'door' | 'garage' | 'gate'>;
+export const HOUSES: readonly House[] = ['door', 'garage', 'gate'];
+/** What a delegation opens at a house; null where it opens a car. */
+export function houseOf(opens: readonly AccessClass[]): House | null {
+  return HOUSES.find((house) => opens.every((c) => c === house)) ?? null;
+}
+
 export interface State {
   readonly parcels: readonly Parcel[];
   /** Label hashes of the delegation. */
   readonly put: readonly Hash[];
   readonly take: readonly Hash[];
   readonly windowEndMs: number;
+  /** What opens where it is a house's door, which is found by its address; null at a car, whose place is asked for. */
+  readonly house: House | null;
   readonly online: boolean;
   readonly fix: Fix | null;
   readonly fixTrouble: 'denied' | 'unavailable' | null;
@@ -160,9 +169,10 @@ export function begin(
   take: readonly Hash[],
   windowEndMs: number,
   online: boolean,
+  house: House | null = null,
 ): State {
   return {
-    parcels, put, take, windowEndMs, online,
+    parcels, put, take, windowEndMs, house, online,
     fix: null, fixTrouble: null, asking: null, trouble: null, place: null, description: null, describes: 0,
     describedAtMs: 0, scanned: [], wrong: null, attempt: null, lid: null, photo: 'none', photoHash: null, shutAtMs: null,
     handleHeld: null, closeQueued: false, reopened: false, takenOver: false, over: null,
@@ -179,7 +189,7 @@ export function screenOf(s: State): Screen {
   if (s.over) return 'over';
   const a = s.attempt;
   if (s.asking?.act === 'open') return 'opening';
-  if (!a) return s.place ? 'go' : 'start';
+  if (!a) return s.place || s.house ? 'go' : 'start';
   if (a.recalled || (s.takenOver && s.shutAtMs === null && isNotShut(a))) return 'come_back';
   if (needsHand(a) || a.state === 'alarm') return 'alarm';
   const mayBeOpen = a.state === 'ready' || a.state === 'unknown' || a.state === 'open';
@@ -236,12 +246,14 @@ export function seemsOver(s: State, nowMs: number): boolean {
 /** Why *Open* cannot be pressed; null when it can. */
 export function notYet(s: State, nowMs: number): NotYet | null {
   if (s.asking) return 'asking';
-  if (!s.place) return 'no_place';
+  if (!s.place && !s.house) return 'no_place';
   if (!s.online) return 'offline';
   if (s.scanned.length === 0) return 'not_scanned';
-  const way = wayOf(s);
-  if (!s.fix || !way) return 'no_fix';
+  if (!s.fix) return 'no_fix';
   if (nowMs - s.fix.atMs > FIX_FRESH_MS) return 'old_fix';
+  // How far a house is only the keyholder knows.
+  const way = wayOf(s);
+  if (!s.place || !way) return null;
   const capped = Math.min(s.place.accuracyM, OPEN_ACCURACY_CAP_M) + Math.min(s.fix.accuracyM, OPEN_ACCURACY_CAP_M);
   return way.distanceM > OPEN_DISTANCE_M + capped ? 'too_far' : null;
 }
@@ -294,7 +306,7 @@ export function step(s: State, e: Event, nowMs: number): Step {
     case 'online':
       return [{ ...s, online: e.online }, []];
     case 'reveal':
-      return s.place || s.asking || !s.fix ? [s, []] : ask(s, 'locate', { do: 'locate' }, nowMs);
+      return s.house || s.place || s.asking || !s.fix ? [s, []] : ask(s, 'locate', { do: 'locate' }, nowMs);
     case 'located':
       return describeWhenNear({ ...answered(s), place: e.place }, nowMs);
     case 'taken_over':

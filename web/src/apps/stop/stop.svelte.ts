@@ -92,7 +92,7 @@ export class StopPage {
       this.runner.onWaiting = (count) => (this.waiting = count);
       this.runner.onOwner = (known) => (this.knowsOwner = known);
       this.runner.onRefused = () => (this.refused += 1);
-      this.state = begin(fragment.parcels, begun.put, begun.take, begun.windowEndMs, navigator.onLine);
+      this.state = begin(fragment.parcels, begun.put, begun.take, begun.windowEndMs, navigator.onLine, begun.house);
       this.senseWhere();
       void this.stayAwake();
       if (begun.attempt) this.dispatch({ is: begun.attempt.takenOver ? 'taken_over' : 'named', attempt: begun.attempt.id });

@@ -10,7 +10,7 @@ import { labelHash, normaliseLabel } from '$lib/protocol/label';
 import { Refused } from '$lib/protocol/refused';
 import { SealPublicKey } from '$lib/protocol/sealkey';
 import type { Fragment } from '../fragment';
-import { needsHand, type Attempt, type Effect, type Event, type State, type Trouble } from '../machine';
+import { houseOf, needsHand, type House, type Attempt, type Effect, type Event, type State, type Trouble } from '../machine';
 import { loadDevice, type Device } from './device';
 import { attemptOf, fetchKeys, leavePhoto, lookAt, Problem, Session, Silence, type CloseSaid, type Found } from './session';
 
@@ -27,7 +27,7 @@ const TAIL_CHARS = 4;
 const BUZZ = { good: [80], act: [200, 100, 200], bad: [400, 100, 400, 100, 400] } as const;
 
 export type Start =
-  | { readonly is: 'ready'; readonly runner: Runner; readonly put: readonly Hash[]; readonly take: readonly Hash[]; readonly windowEndMs: number; readonly lengthMs: number; readonly attempt: Living | null }
+  | { readonly is: 'ready'; readonly runner: Runner; readonly put: readonly Hash[]; readonly take: readonly Hash[]; readonly windowEndMs: number; readonly lengthMs: number; readonly house: House | null; readonly attempt: Living | null }
   | { readonly is: 'not_enrolled' }
   | { readonly is: 'other_device' }
   | { readonly is: 'failed'; readonly code: string };
@@ -59,7 +59,7 @@ export async function start(
     if (claims.delivery !== delivery) return { is: 'failed', code: 'delegation_wrong_delivery' };
     if (claims.cnf !== device.thumbprint) return { is: 'other_device' };
     const runner = new Runner(device, session, fragment, dispatch, stateOf);
-    return { is: 'ready', runner, put: claims.put, take: claims.take, windowEndMs: claims.window.endMs, lengthMs: claims.window.endMs - claims.window.startMs, attempt: await livingAttempt(delivery) };
+    return { is: 'ready', runner, put: claims.put, take: claims.take, windowEndMs: claims.window.endMs, lengthMs: claims.window.endMs - claims.window.startMs, house: houseOf(claims.opens), attempt: await livingAttempt(delivery) };
   } catch (error) {
     return { is: 'failed', code: failureOf(error).code };
   }

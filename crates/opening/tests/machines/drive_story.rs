@@ -1,0 +1,153 @@
+//! One attempt at a garage door with a drive, told event by event.
+
+use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome, Refusal};
+use parcelshelf_opening::attempt::{
+    AlarmCause, Attempt, By, CloseReport, Effect, Event, INSIDE_MS, Lid, Lock, Notice, Phase, RecordKind,
+};
+
+use crate::support::*;
+
+fn play(mut attempt: Attempt, events: Vec<(i64, Event)>) -> (Attempt, Vec<Effect>) {
+    let mut last = vec![];
+    for (s, event) in events {
+        (attempt, last) = attempt.handle(event, at(s));
+    }
+    (attempt, last)
+}
+fn seen(lid: Lid, since_s: i64, read_s: i64) -> Event {
+    let lock = match lid {
+        Lid::Closed => Lock::Locked,
+        Lid::Unknown => Lock::Unknown,
+        Lid::Open | Lid::Ajar | Lid::Stuck => Lock::Unlocked,
+    };
+    Event::CarRead(reading(lid, since_s, lock, since_s, read_s))
+}
+fn out() -> Event {
+    Event::CloseReported(CloseReport { handle_checked: false, photo: true })
+}
+fn raised(effects: &[Effect]) -> Option<AlarmCause> {
+    effects.iter().find_map(|e| if let Effect::Raise(cause) = e { Some(*cause) } else { None })
+}
+/// Told to open at 0 s, seen going up at 3 s, open at 12 s.
+fn open() -> Attempt {
+    let sent = Event::CommandUnderWay { may_act_until: Some(at(120)) };
+    let story = vec![
+        (0, Event::IntentDurable { epoch: EPOCH }),
+        (1, sent),
+        (3, seen(Lid::Ajar, 2, 3)),
+        (13, seen(Lid::Open, 12, 13)),
+    ];
+    play(intended(DRIVE_MAKER), story).0
+}
+/// The courier is out at 40 s, and the drive has been told.
+fn shutting() -> Attempt {
+    let (attempt, effects) = open().handle(out(), at(40));
+    assert!(sends_lock(&effects));
+    play(attempt, vec![(41, Event::LockAnswered { outcome: Outcome::Unknown })]).0
+}
+
+#[test]
+fn a_garage_is_opened_shut_by_its_drive_and_proved_by_its_state() {
+    assert_eq!(open().phase(), Phase::Open);
+    let (attempt, effects) = open().handle(out(), at(40));
+    assert!(sends_lock(&effects), "to shut is a command here");
+    assert!(!effects.contains(&Effect::Notify(Notice::Closed)), "nobody has seen it shut");
+    let (attempt, effects) =
+        play(attempt, vec![(41, Event::LockAnswered { outcome: Outcome::Unknown }), (44, seen(Lid::Ajar, 43, 44))]);
+    assert!(!sends_lock(&effects) && raised(&effects).is_none(), "on its way");
+    let (attempt, effects) = attempt.handle(Event::Timer, at(62));
+    assert!(!effects.contains(&Effect::Release), "the courier waits until it is seen shut");
+    let (attempt, effects) = attempt.handle(seen(Lid::Closed, 63, 64), at(64));
+    assert_eq!(attempt.lock_proof(), Some(LockProof::Observed));
+    for effect in [Effect::Record(RecordKind::Closed), Effect::Notify(Notice::Closed), Effect::Release] {
+        assert!(effects.contains(&effect), "{effect:?}");
+    }
+}
+
+#[test]
+fn a_drive_that_is_at_it_is_not_told_again() {
+    let mut attempt = shutting();
+    for s in (43..60).step_by(2) {
+        let effects;
+        (attempt, effects) = attempt.handle(seen(Lid::Ajar, 42, s), at(s));
+        assert!(!sends_lock(&effects), "{s} s");
+    }
+}
+
+#[test]
+fn a_door_that_stops_half_way_is_an_alarm_at_once_and_is_told_again() {
+    let (attempt, effects) = shutting().handle(seen(Lid::Stuck, 45, 46), at(46));
+    assert_eq!(raised(&effects), Some(AlarmCause::DoesNotShut));
+    assert!(attempt.lock_proof().is_none() && !attempt.ended());
+    let (attempt, _) = attempt.handle(seen(Lid::Stuck, 45, 58), at(58));
+    let (attempt, effects) = attempt.handle(Event::Timer, at(70));
+    assert!(sends_lock(&effects), "it is told again");
+    let (attempt, effects) = attempt.handle(seen(Lid::Closed, 82, 83), at(83));
+    assert_eq!(attempt.lock_proof(), Some(LockProof::Observed));
+    assert!(effects.contains(&Effect::Notify(Notice::AllClear)));
+}
+
+#[test]
+fn a_door_that_comes_up_again_or_never_moves_is_an_alarm() {
+    let early = shutting().handle(seen(Lid::Open, 12, 50), at(50)).1;
+    assert_eq!(raised(&early), None, "it sounds its warning");
+    let late = shutting().handle(seen(Lid::Open, 54, 56), at(56)).1;
+    assert_eq!(raised(&late), Some(AlarmCause::DoesNotShut));
+}
+
+#[test]
+fn what_is_open_and_not_heard_of_is_an_alarm_at_once() {
+    let stories: [(fn() -> Attempt, i64); 2] = [(open, 20), (shutting, 44)];
+    for (story, s) in stories {
+        for event in [Event::CarUnreadable, seen(Lid::Unknown, s, s)] {
+            let (attempt, effects) = story().handle(event, at(s));
+            assert_eq!(raised(&effects), Some(AlarmCause::LostWhileOpen));
+            let (attempt, _) = attempt.handle(out(), at(s + 10));
+            let (attempt, _) = attempt.handle(seen(Lid::Closed, s + 30, s + 31), at(s + 31));
+            assert_eq!(attempt.lock_proof(), Some(LockProof::Observed), "and it clears with a proof");
+        }
+    }
+}
+#[test]
+fn what_goes_through_an_open_door_is_no_alarm() {
+    let (attempt, effects) = open().handle(seen(Lid::Stuck, 12, 20), at(20));
+    assert_eq!((attempt.phase(), raised(&effects)), (Phase::Open, None));
+}
+
+#[test]
+fn after_the_time_inside_it_is_shut_by_itself() {
+    let due = 3 + INSIDE_MS / 1_000;
+    let (attempt, effects) = open().handle(Event::Timer, at(due - 1));
+    assert!(!sends_lock(&effects));
+    let (attempt, effects) = attempt.handle(Event::Timer, at(due));
+    assert!(sends_lock(&effects), "nobody said that they are out");
+    let (attempt, effects) = attempt.handle(seen(Lid::Ajar, due + 2, due + 60), at(due + 60));
+    assert_eq!(raised(&effects), Some(AlarmCause::OpenTooLong), "three minutes are a problem");
+    assert!(!attempt.ended());
+}
+
+#[test]
+fn an_owner_who_wants_it_shut_shuts_it_and_a_refused_drive_is_told_again() {
+    let (attempt, effects) = open().handle(Event::LockRequested(By::Owner), at(20));
+    assert!(sends_lock(&effects));
+    assert_eq!(attempt.phase(), Phase::Locking);
+    let refused = Event::LockAnswered { outcome: Outcome::DidNotHappen(Refusal::NotClosed) };
+    let (attempt, _) = attempt.handle(refused, at(21));
+    let (attempt, effects) = attempt.handle(Event::Timer, at(23));
+    assert!(sends_lock(&effects));
+    let done = Event::LockAnswered { outcome: Outcome::Done(Confirmation::Observed) };
+    let (attempt, _) = play(attempt, vec![(35, done), (36, seen(Lid::Closed, 35, 36))]);
+    assert_eq!(attempt.lock_proof(), Some(LockProof::Observed));
+}
+
+#[test]
+fn after_a_crash_an_open_door_is_shut_and_proved() {
+    let parts = open().into_parts();
+    let attempt = Attempt::from_parts(parts, DRIVE_MAKER).unwrap();
+    let (attempt, effects) = attempt.handle(Event::Recovered, at(60));
+    assert!(effects.iter().any(|e| matches!(e, Effect::ReadCar { .. })));
+    let (attempt, effects) = attempt.handle(Event::Timer, at(3 + INSIDE_MS / 1_000));
+    assert!(sends_lock(&effects));
+    let (attempt, _) = attempt.handle(seen(Lid::Closed, 140, 141), at(141));
+    assert_eq!(attempt.lock_proof(), Some(LockProof::Observed));
+}

@@ -1,0 +1,171 @@
+//! The control path `/__sim/`: hands at the doors, faults, the line to the house, the clock, and the record. Not part of the
+//! server.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use parcelshelf_core::time::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::Home;
+use super::world::Fault;
+
+/// Longest step of the clock, and longest outage: a day.
+const STEP_S_MAX: u32 = 86_400;
+
+const HELP: &str = "A simulated Home Assistant.
+GET  /__sim/cars                     its doors
+GET  /__sim/cars/NUMBER              one door
+POST /__sim/cars/NUMBER/hand         {\"action\": \"press_button\" | \"block_doorway\" | \"clear_doorway\" | \"break_drive\" |
+                                      \"mend_drive\" | \"lose_network\" | \"regain_network\"}
+POST /__sim/cars/NUMBER/faults       {\"command\": \"open_cover\" | \"close_cover\", \"fault\": \"connection_drop_acted\" |
+                                      \"500_not_acted\" | \"garbage_acted\" | ...}, for the next such command
+POST /__sim/outage                   {\"seconds\": N}: nobody answers
+POST /__sim/clock/advance            {\"seconds\": N}
+POST /__sim/people/LOGIN/revoke      {}: every login of a person ends
+GET  /__sim/clock                    what time it is there
+GET  /__sim/summary                  what the doors themselves recorded
+A login: GET /auth/authorize?...&login_hint=keyholder
+";
+
+pub fn routes() -> Router<Home> {
+    Router::new()
+        .route("/__sim/help", get(async || HELP))
+        .route("/__sim/cars", get(doors))
+        .route("/__sim/cars/{number}", get(door))
+        .route("/__sim/cars/{number}/hand", post(hand))
+        .route("/__sim/cars/{number}/faults", post(fault))
+        .route("/__sim/outage", post(outage))
+        .route("/__sim/clock", get(clock))
+        .route("/__sim/clock/advance", post(advance))
+        .route("/__sim/people/{login}/revoke", post(withdraw))
+        .route("/__sim/summary", get(summary))
+}
+
+fn no(status: StatusCode, why: &str) -> Response {
+    (status, axum::Json(json!({ "error": why }))).into_response()
+}
+/// JSON only, so that a page in somebody's browser cannot play with a simulator without the browser asking first.
+#[expect(clippy::result_large_err, reason = "the error is the response itself, made once per request")]
+fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Response> {
+    let json = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    if !json.is_some_and(|t| t.to_ascii_lowercase().starts_with("application/json")) {
+        return Err(no(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json is required"));
+    }
+    serde_json::from_slice(body).map_err(|e| no(StatusCode::BAD_REQUEST, &e.to_string()))
+}
+
+async fn doors(State(home): State<Home>) -> Response {
+    let all: Vec<Value> = home.world().doors.iter().map(super::world::Door::to_json).collect();
+    axum::Json(json!({ "cars": all })).into_response()
+}
+async fn door(State(home): State<Home>, Path(number): Path<String>) -> Response {
+    let told = home.world().door(&number).map(|d| d.to_json());
+    told.map_or_else(|| no(StatusCode::NOT_FOUND, "no such door"), |d| axum::Json(d).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hand {
+    action: String,
+}
+async fn hand(State(home): State<Home>, Path(number): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let hand: Hand = match parse(&headers, &body) {
+        Ok(hand) => hand,
+        Err(response) => return response,
+    };
+    let now = home.now();
+    let mut world = home.world();
+    let Some(door) = world.door(&number) else { return no(StatusCode::NOT_FOUND, "no such door") };
+    if door.hand(&hand.action, now, &*home.entropy) {
+        axum::Json(door.to_json()).into_response()
+    } else {
+        no(StatusCode::BAD_REQUEST, "unknown action; see /__sim/help")
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Planned {
+    command: String,
+    fault: String,
+}
+async fn fault(State(home): State<Home>, Path(number): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let planned: Planned = match parse(&headers, &body) {
+        Ok(planned) => planned,
+        Err(response) => return response,
+    };
+    let service = match planned.command.as_str() {
+        "open_cover" => "open_cover",
+        "close_cover" => "close_cover",
+        _ => return no(StatusCode::BAD_REQUEST, "open_cover or close_cover"),
+    };
+    let Some(fault) = Fault::parse(&planned.fault) else { return no(StatusCode::BAD_REQUEST, "no such fault") };
+    let mut world = home.world();
+    let Some(door) = world.door(&number) else { return no(StatusCode::NOT_FOUND, "no such door") };
+    if door.plan(service, fault) {
+        axum::Json(door.to_json()).into_response()
+    } else {
+        no(StatusCode::CONFLICT, "a door has at most 64 faults")
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    seconds: u32,
+}
+async fn outage(State(home): State<Home>, headers: HeaderMap, body: Bytes) -> Response {
+    let step: Step = match parse(&headers, &body) {
+        Ok(step) => step,
+        Err(response) => return response,
+    };
+    let until = home.now().plus_seconds(i64::from(step.seconds.min(STEP_S_MAX)));
+    home.world().away_until = until;
+    axum::Json(json!({"away_until": until.to_rfc3339()})).into_response()
+}
+async fn clock(State(home): State<Home>) -> Response {
+    axum::Json(json!({"now": home.now().to_rfc3339()})).into_response()
+}
+async fn advance(State(home): State<Home>, headers: HeaderMap, body: Bytes) -> Response {
+    let step: Step = match parse(&headers, &body) {
+        Ok(step) => step,
+        Err(response) => return response,
+    };
+    home.clock.advance_seconds(step.seconds.min(STEP_S_MAX));
+    drop(home.world());
+    axum::Json(json!({"now": home.now().to_rfc3339()})).into_response()
+}
+async fn withdraw(State(home): State<Home>, Path(login): Path<String>) -> Response {
+    let ended = home.world().logins.withdraw(&login);
+    axum::Json(json!({ "revoked": ended })).into_response()
+}
+
+async fn summary(State(home): State<Home>) -> Response {
+    let now = home.now();
+    let world = home.world();
+    let at = |t: Option<Timestamp>| t.map(Timestamp::to_rfc3339);
+    let cars: Vec<Value> = world
+        .doors
+        .iter()
+        .map(|door| {
+            let tally = &door.tally;
+            json!({
+                "vin": door.file.number,
+                "door_openings": tally.openings,
+                "door_opened_at": tally.opened_at.iter().map(|t| t.to_rfc3339()).collect::<Vec<_>>(),
+                "last_shut_at": at(tally.shut_at),
+                "last_hindered_at": at(tally.hindered_at),
+                "commands": tally.commands,
+                "position": door.drive.position,
+                "shut_and_locked": door.drive.is_shut(),
+            })
+        })
+        .collect();
+    axum::Json(json!({"cars": cars, "requests": world.requests, "now": now.to_rfc3339()})).into_response()
+}
