@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use indicatif::ProgressBar;
 use parcelshelf_client::Failure;
 use parcelshelf_client::log::{LogReader, Watch};
@@ -335,15 +335,15 @@ pub async fn rolled_back_keyholder(world: &mut World) -> anyhow::Result<Gain> {
     let mut backup = Backup::make(world, "rolled-back-keyholder").await?;
     // A device holds one place at a time, and a lid that nobody pulled in time spends nothing: one car after another, until
     // one was honestly opened.
-    let mut used = None;
+    let mut used = Err(anyhow!("none was tried"));
     for n in world.take(3).await? {
         let courier = Arc::clone(world.courier(n)?);
         let mut visit = Visit::begin(world, n).await?;
         visit.locate(world, &courier.device).await??;
         backup.keep(world, &format!("rolled-back-unspent-{n}")).await?;
         let attempt = visit.open(world, &courier.device).await??;
-        if visit.finish(world, &courier.device, attempt).await.is_ok() {
-            used = Some(visit);
+        used = visit.finish(world, &courier.device, attempt).await.map(|()| visit);
+        if used.is_ok() {
             break;
         }
     }
