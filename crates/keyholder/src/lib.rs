@@ -36,6 +36,7 @@ mod occupants;
 mod orders;
 mod pages;
 mod rows;
+mod rules;
 mod stops;
 mod turns;
 mod unlinking;
