@@ -109,9 +109,24 @@ impl Keyholder {
     }
 
     async fn erase_delivery(&self, wallet: WalletId, delivery: DeliveryId, by: By) -> Result<(), Failure> {
+        let grant = self.own_grant(wallet, delivery).await?;
         again!(self.mark_delivery(wallet, delivery, by))?;
         self.log.ring();
+        self.say_goodbye(&grant, delivery)?;
         self.finish_delivery(delivery).await
+    }
+
+    /// Whoever was on the way to it, or would have been, hears that it is withdrawn. Of one that was over nobody hears more.
+    fn say_goodbye(&self, grant: &Stored<GrantRow>, delivery: DeliveryId) -> Result<(), Failure> {
+        let row = &grant.value;
+        let used = self.grant_state(grant)?.uses().next().is_some();
+        let was_over = used || self.host.now().unix_millis() >= row.use_state.exp_ms;
+        if !was_over && row.papers.request.is_some() {
+            let mut said = row.status.clone();
+            said.say("ended", Some("withdrawn"));
+            self.feeds.last_word(crate::grants::carrier_of(row)?, delivery, said);
+        }
+        Ok(())
     }
 
     /// Nothing can be opened with it any more, and nothing is or may be open.

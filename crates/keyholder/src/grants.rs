@@ -335,7 +335,16 @@ impl Keyholder {
         let news = self.feeds.news(caller.root, from, wait, &*self.host.clock).await;
         let mut changes = Vec::with_capacity(news.changed.len());
         for delivery in news.changed {
-            let Some(row) = self.db.get::<GrantRow>(delivery.as_bytes()).await? else { continue };
+            let Some(row) = self.db.get::<GrantRow>(delivery.as_bytes()).await? else {
+                let said = self.feeds.last_word_of(caller.root, delivery);
+                changes.extend(said.map(|s| {
+                    json!({
+                        "delivery": delivery.to_string(), "accepted": null, "standing": false,
+                        "seq": s.seq, "state": s.state, "reason": s.reason,
+                    })
+                }));
+                continue;
+            };
             let status = row.value.status;
             let accepted = (status.state == "granted").then(|| row.value.papers.accepted.clone());
             changes.push(json!({
