@@ -17,7 +17,7 @@ use crate::failure::again;
 /// Hands in a standing rule together with the request that it answers; the same one again gets the same answer.
 #[utoipa::path(post, path = "/v1/rules", request_body = HandedGrant, security(("session" = [])),
     responses((status = 201, body = RuleOut)))]
-pub(super) async fn make(
+pub(super) async fn make_rule(
     axum::extract::State(k): State,
     Session(wallet): Session,
     StrictJson { value, .. }: StrictJson<HandedGrant>,
@@ -27,14 +27,14 @@ pub(super) async fn make(
 
 /// The wallet's rules, each with the signed bytes and what came of it, sealed to its account key.
 #[utoipa::path(get, path = "/v1/wallet/rules", security(("session" = [])), responses((status = 200, body = EnvelopeOut)))]
-pub(super) async fn list(axum::extract::State(k): State, Session(wallet): Session) -> Answer<Json<EnvelopeOut>> {
+pub(super) async fn rules(axum::extract::State(k): State, Session(wallet): Session) -> Answer<Json<EnvelopeOut>> {
     Ok(Json(EnvelopeOut { envelope: k.rules_envelope(wallet).await.map_err(problem)? }))
 }
 
 /// Ends a rule at once and for good, and stops what was announced under it and has not been opened.
 #[utoipa::path(post, path = "/v1/wallet/rules/{rule}/end", params(("rule" = String, Path)), request_body = Nothing,
     security(("session" = [])), responses((status = 200, body = Value)))]
-pub(super) async fn end(
+pub(super) async fn end_rule(
     axum::extract::State(k): State,
     Session(wallet): Session,
     StrictPath(rule): StrictPath<String>,
