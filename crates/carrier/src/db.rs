@@ -90,6 +90,12 @@ rows! {
         /// Who has its parcels in the van, also after they had to go elsewhere.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         carried_by: Option<String>,
+        /// The standing rule under which it is still to be announced.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        announce: Option<String>,
+        /// The owner's answer is a standing rule: what comes later can be announced under it.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        standing: bool,
     }
     /// A courier.
     CourierRow in "courier" {

@@ -89,13 +89,25 @@ impl Carrier {
         sent.inspect_err(|silence| tracing::warn!(%silence, "the gateway does not answer")).ok()
     }
 
-    /// The acceptance of a delivery's grant, verified, if there is one yet.
-    pub(crate) async fn ask_accepted(&self, delivery: DeliveryId) -> Result<Option<VerifiedAccepted>, NotDone> {
+    /// The acceptance of a delivery's grant, verified, if there is one yet; and whether it is of a standing rule.
+    pub(crate) async fn ask_accepted(&self, delivery: DeliveryId) -> Result<Option<(VerifiedAccepted, bool)>, NotDone> {
         let answer = self.call(Method::GET, &format!("/v1/deliveries/{delivery}/accepted"), None).await?;
         match answer["accepted"].as_str() {
-            Some(jws) => self.verified(delivery, jws).await.map(Some),
+            Some(jws) => Ok(Some((self.verified(delivery, jws).await?, answer["standing"] == Value::Bool(true)))),
             None => Ok(None),
         }
+    }
+
+    /// Announces a delivery under a standing rule. The same request again gets the same answer.
+    pub(crate) async fn announce(
+        &self,
+        delivery: DeliveryId,
+        request: &str,
+        rule: &str,
+    ) -> Result<VerifiedAccepted, NotDone> {
+        let body = json!({"request": request, "rule": rule});
+        let answer = self.call(Method::POST, "/v1/announcements", Some(&body)).await?;
+        self.verified(delivery, answer["accepted"].as_str().ok_or(NotDone::Later)?).await
     }
 
     /// The keyholder's word that this delivery is granted.

@@ -45,6 +45,11 @@ const BACK_OFF: Duration = Duration::from_secs(2);
 /// A sleeping car was woken: asked again after this.
 const WAKING: Duration = Duration::from_secs(8);
 
+/// The gateway has no grant for a delivery.
+const GONE: &str = "delivery_unknown";
+/// The owner has taken it back, with everything that was kept of it.
+const WITHDRAWN: &str = "withdrawn";
+
 const QUEUES: [&str; 5] = [ACCEPT, WATCH, WINDOW, READY, ERASE];
 
 /// Starts a worker per queue.
@@ -163,8 +168,13 @@ impl Carrier {
         if stored.value.state.phase != "requested" {
             return again!(self.no_more(ACCEPT, id));
         }
+        if let Some(rule) = &stored.value.announce {
+            return self.announce_under(id, &stored.value.request, rule).await;
+        }
         match self.ask_accepted(id).await {
-            Ok(Some(accepted)) => again!(self.take_acceptance(id, accepted.jws(), accepted.claims().window)),
+            Ok(Some((accepted, standing))) => {
+                again!(self.take_acceptance(id, accepted.jws(), accepted.claims().window, standing))
+            }
             Ok(None) => again!(self.poll_again(ACCEPT, id, None)),
             Err(NotDone::Later) => again!(self.soon_again(ACCEPT, id)),
             Err(NotDone::Refused(code)) => {
@@ -175,11 +185,37 @@ impl Carrier {
         }
     }
 
-    /// Keeps the owner's answer.
-    async fn take_acceptance(&self, id: DeliveryId, jws: &str, window: Window) -> Result<(), Failure> {
+    /// Tells the keyholder of a delivery that its owner may have allowed in advance. If not, the owner is asked as always.
+    async fn announce_under(
+        &self,
+        id: DeliveryId,
+        request: &str,
+        rule: &str,
+    ) -> Result<(), parcelshelf_edge::problem::Problem> {
+        match self.announce(id, request, rule).await {
+            Ok(accepted) => again!(self.take_acceptance(id, accepted.jws(), accepted.claims().window, true)),
+            Err(NotDone::Later) => again!(self.soon_again(ACCEPT, id)),
+            Err(NotDone::Refused(code)) => {
+                tracing::info!(code, "a delivery was not allowed in advance; its owner is asked");
+                again!(self.ask_the_owner(id))
+            }
+        }
+    }
+    async fn ask_the_owner(&self, id: DeliveryId) -> Result<(), Failure> {
         let mut stored = self.delivery(id).await?;
         let mut change = Change::new(self);
-        if self.note_acceptance(&mut change, &mut stored, jws, window)? {
+        stored.value.announce = None;
+        change.delivery(&stored);
+        change.journal(DELIVERIES, &stored.id, "not_announced", &json!({}));
+        change.job(ACCEPT, &stored.id, self.kept_now().plus_seconds(ASK_ACCEPTED_S));
+        change.commit().await
+    }
+
+    /// Keeps the owner's answer.
+    async fn take_acceptance(&self, id: DeliveryId, jws: &str, window: Window, standing: bool) -> Result<(), Failure> {
+        let mut stored = self.delivery(id).await?;
+        let mut change = Change::new(self);
+        if self.note_acceptance(&mut change, &mut stored, jws, window, standing)? {
             change.delivery(&stored);
         }
         change.commit().await
@@ -192,6 +228,7 @@ impl Carrier {
         stored: &mut Stored<DeliveryRow>,
         jws: &str,
         window: Window,
+        standing: bool,
     ) -> Result<bool, Failure> {
         change.job_done(ACCEPT, &stored.id);
         // The feed and the job may bring the same answer.
@@ -201,6 +238,7 @@ impl Carrier {
         match apply(change, stored, Event::Accepted { window }, self.host.now()) {
             Ok(_) => {
                 stored.value.accepted = Some(jws.to_owned());
+                (stored.value.standing, stored.value.announce) = (standing, None);
                 let (_, at) = Slot::first(window, self.kept_now());
                 change.job(READY, &stored.id, at);
                 Ok(true)
@@ -216,9 +254,13 @@ impl Carrier {
     async fn follow(&self, id: DeliveryId) -> Result<(), parcelshelf_edge::problem::Problem> {
         let stored = again!(self.delivery(id))?;
         let over = matches!(stored.value.access.state.as_str(), "ended" | "blocked");
-        let on_the_way = matches!(stored.value.state.phase.as_str(), "leg" | "at_stop");
-        if over || (!on_the_way && !may_be_open(&stored.value.access.state)) {
+        let phase = stored.value.state.phase.as_str();
+        let (on_the_way, waits) = (matches!(phase, "leg" | "at_stop"), matches!(phase, "accepted" | "loaded"));
+        if over || (!on_the_way && !waits && !may_be_open(&stored.value.access.state)) {
             return again!(self.no_more(WATCH, id));
+        }
+        if waits {
+            return self.ask_once(id).await;
         }
         let unposted = stored.value.leg.as_ref().is_some_and(|l| !l.posted);
         // Whoever signed it is handing it in at this moment.
@@ -241,11 +283,47 @@ impl Carrier {
                 again!(self.poll_again(WATCH, id, leg_ends.filter(|_| !passed).map(|end| end.plus_millis(1))))
             }
             Err(NotDone::Later) => again!(self.soon_again(WATCH, id)),
+            // Withdrawn, while nobody heard it.
+            Err(NotDone::Refused(code)) if code == GONE && !may_be_open(&stored.value.access.state) => {
+                again!(self.keep_withdrawn(id))
+            }
             Err(NotDone::Refused(code)) => {
                 tracing::warn!(code, "the gateway does not say how a leg stands");
                 again!(self.poll_again(WATCH, id, None))
             }
         }
+    }
+
+    /// Of a delivery that nobody drives to yet: what was said while nobody listened. The feed says what comes.
+    async fn ask_once(&self, id: DeliveryId) -> Result<(), parcelshelf_edge::problem::Problem> {
+        match self.ask_status(id).await {
+            Ok(said) => again!(self.keep_status(id, &said)),
+            Err(NotDone::Later) => again!(self.soon_again(WATCH, id)),
+            Err(NotDone::Refused(code)) if code == GONE => again!(self.keep_withdrawn(id)),
+            Err(NotDone::Refused(code)) => {
+                tracing::warn!(code, "the gateway does not say how a delivery stands");
+                again!(self.poll_again(WATCH, id, None))
+            }
+        }
+    }
+    async fn keep_status(&self, id: DeliveryId, said: &Value) -> Result<(), Failure> {
+        let mut stored = self.delivery(id).await?;
+        let mut change = Change::new(self);
+        self.note_status(id, &mut change, &mut stored, said)?;
+        if matches!(stored.value.state.phase.as_str(), "leg" | "at_stop") {
+            // A courier has set out meanwhile: that leg has its own questions.
+            return Ok(());
+        }
+        // With its version, for the same reason.
+        change.delivery(&stored);
+        change.job_done(WATCH, &stored.id);
+        change.commit().await
+    }
+    /// The gateway knows nothing of it any more: its owner has erased it. It goes the other way that was agreed.
+    async fn keep_withdrawn(&self, id: DeliveryId) -> Result<(), Failure> {
+        let next = self.delivery(id).await?.value.access.seq + 1;
+        self.take_news(id, None, &json!({"seq": next, "state": "ended", "reason": WITHDRAWN})).await?;
+        self.no_more(WATCH, id).await
     }
 
     /// Keeps what the gateway says of a delivery, if it is news: the owner's answer, where it comes with one, and how it stands,
@@ -260,7 +338,8 @@ impl Carrier {
         let mut change = Change::new(self);
         let mut news = false;
         if let Some((jws, window)) = accepted {
-            news |= self.note_acceptance(&mut change, &mut stored, jws, window)?;
+            let standing = said["standing"] == Value::Bool(true);
+            news |= self.note_acceptance(&mut change, &mut stored, jws, window, standing)?;
         }
         news |= self.note_status(id, &mut change, &mut stored, said)?;
         if news {
@@ -289,7 +368,7 @@ impl Carrier {
         stored.value.access.state = state.to_owned();
         stored.value.access.reason = reason.map(str::to_owned);
         change.journal(DELIVERIES, &stored.id, &format!("access_{state}"), &json!({}));
-        if state == "blocked" {
+        if state == "blocked" || (state == "ended" && reason == Some(WITHDRAWN)) {
             let stopped = Event::Stopped { reason: Reason::BlockedByOwner };
             match apply(change, stored, stopped, self.host.now()) {
                 Ok(_) => {}

@@ -7,7 +7,7 @@ use parcelshelf_delivery::delivery::{Delivery, Direction};
 use parcelshelf_delivery::parcel::{self, Money, ParcelFacts, Rules, Trait};
 use parcelshelf_edge::idempotency::Key;
 use parcelshelf_edge::problem::Problem;
-use parcelshelf_protocol::encoding::{TokenId, b64};
+use parcelshelf_protocol::encoding::{Hash, TokenId, b64};
 use parcelshelf_protocol::label;
 use parcelshelf_protocol::request::{Direction as ItemDirection, Item, Merchant, Request, RequestClaims, Ticket};
 use parcelshelf_store::Version;
@@ -36,6 +36,10 @@ impl Carrier {
         let now = self.host.now();
         let window = window_of(order)?;
         let fallbacks = fallbacks_of(order)?;
+        if order.rule.as_ref().is_some_and(|rule| Hash::parse(rule).is_none()) {
+            let wrong = Problem::new(422, "body_wrong_member", "a rule is 43 characters of base64url");
+            return Err(wrong.into());
+        }
         let (shipment, delivery) =
             (ShipmentId::from_bytes(self.host.random()), DeliveryId::from_bytes(self.host.random()));
         let salt = self.host.random::<16>();
@@ -82,6 +86,8 @@ impl Carrier {
             hold: None,
             erasing: false,
             carried_by: None,
+            announce: order.rule.clone(),
+            standing: false,
         };
         let answer = json!({
             "shipment": shipment.to_string(),
@@ -95,8 +101,10 @@ impl Carrier {
         let mut change = Change::new(self);
         change.put(DELIVERIES, delivery.as_bytes(), Version::Absent, &row, delivery_index(&row));
         change.journal(DELIVERIES, delivery.as_bytes(), "requested", &json!({}));
-        // The feed brings the answer; this asks once more in case it does not.
-        change.job(ACCEPT, delivery.as_bytes(), self.kept_now().plus_seconds(ASK_ACCEPTED_S));
+        // The feed brings the answer; this asks once more in case it does not. What the owner may have allowed in advance is
+        // announced now.
+        let wait = if row.announce.is_some() { 0 } else { ASK_ACCEPTED_S };
+        change.job(ACCEPT, delivery.as_bytes(), self.kept_now().plus_seconds(wait));
         change.job(WINDOW, delivery.as_bytes(), window.end());
         // Whatever becomes of it, nobody keeps it for ever.
         change.job(ERASE, delivery.as_bytes(), self.config.retention.unfinished(window.end()));

@@ -24,6 +24,7 @@ pub mod log;
 pub mod occupant;
 pub mod people;
 pub mod photo;
+pub mod rules;
 pub mod shipping;
 pub mod wallet;
 

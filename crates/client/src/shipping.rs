@@ -39,6 +39,8 @@ pub struct Order {
     pub parcels: Vec<ParcelOrder>,
     pub window: Window,
     pub fallbacks: Vec<String>,
+    /// Of an earlier delivery to the same person, under which this one is announced.
+    pub rule: Option<String>,
 }
 
 /// What the carrier answered.
@@ -87,13 +89,16 @@ impl Shipping {
                 })
             })
             .collect();
-        let body = json!({
+        let mut body = json!({
             "merchant": {"id": order.merchant_id, "name": order.merchant_name},
             "recipient": {"name": order.recipient, "fallback_address": order.fallback_address},
             "parcels": parcels,
             "window": {"start": order.window.start().to_rfc3339(), "end": order.window.end().to_rfc3339()},
             "fallbacks": order.fallbacks,
         });
+        if let Some(rule) = &order.rule {
+            body["rule"] = json!(rule);
+        }
         let answer = self.call("/v1/shipments", key, &body).await?;
         let delivery =
             DeliveryId::parse(&text(&answer, "delivery")?).map_err(|_| Failure::Unexpected("no delivery"))?;

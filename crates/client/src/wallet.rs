@@ -184,6 +184,9 @@ impl Wallet {
     pub const fn id(&self) -> WalletId {
         self.id
     }
+    pub(crate) const fn seed(&self) -> &[u8; 32] {
+        &self.seed
+    }
     /// The keyholder's keys as pinned at sign-up.
     #[must_use]
     pub const fn pinned(&self) -> &VerifiedKeys {
@@ -274,7 +277,7 @@ impl Wallet {
     }
 
     /// Opens an envelope for this wallet.
-    fn open(&self, answer: &Value, purpose: Sealed, delivery: &str) -> Result<Value, Failure> {
+    pub(crate) fn open(&self, answer: &Value, purpose: Sealed, delivery: &str) -> Result<Value, Failure> {
         let jws = text(answer, "envelope")?;
         let recipient = self.id.to_string();
         let envelope = Envelope::verify(&jws, self.message_key(), self.keyholder(), &recipient)?;
@@ -493,7 +496,7 @@ impl Wallet {
         self.hand_in(&signed).await
     }
 
-    fn claims(
+    pub(crate) fn claims(
         &self,
         consent: &Consent,
         cnf: Thumbprint,
@@ -527,6 +530,17 @@ impl Wallet {
 
     fn confirmed_grant(
         &self,
+        signing: (GrantClaims, Rule),
+        seal_key: &SealPublicKey,
+        delivery: DeliveryId,
+        body: Value,
+    ) -> Result<Signed, Failure> {
+        self.confirmed_about(&delivery.to_string(), signing, seal_key, delivery, body)
+    }
+    /// `about`: what the sealed rule is bound to, the delivery or the standing rule.
+    pub(crate) fn confirmed_about(
+        &self,
+        about: &str,
         (claims, rule): (GrantClaims, Rule),
         seal_key: &SealPublicKey,
         delivery: DeliveryId,
@@ -535,8 +549,8 @@ impl Wallet {
         let key = SigningKey::generate(&*self.host().entropy);
         let grant = Grant::sign(&claims, &key)?;
         let assertion = self.passkey.confirm(&grant.challenge())?;
-        let (sender, about) = (self.id.to_string(), delivery.to_string());
-        let context = Context { sender: &sender, recipient: self.keyholder(), delivery: &about, seq: 0 };
+        let sender = self.id.to_string();
+        let context = Context { sender: &sender, recipient: self.keyholder(), delivery: about, seq: 0 };
         let rule_box =
             seal::seal(&*self.host().entropy, &self.pinned.claims().seal, Sealed::Rule, &context, &rule.to_bytes())?;
         body["grant"] = json!(grant.jws());
@@ -551,7 +565,10 @@ impl Wallet {
     /// # Errors
     /// [`Failure`].
     pub async fn hand_in(&self, signed: &Signed) -> Result<Granted, Failure> {
-        let answer = self.post("/v1/grants", &signed.body).await?;
+        self.hand_in_at("/v1/grants", signed).await
+    }
+    pub(crate) async fn hand_in_at(&self, path: &str, signed: &Signed) -> Result<Granted, Failure> {
+        let answer = self.post(path, &signed.body).await?;
         let jws = text(&answer, "accepted")?;
         let accepted = Accepted::verify(&jws, self.message_key(), self.keyholder(), signed.cnf, Moment::Any)?;
         Ok(Granted { id: signed.id, delivery: signed.delivery, jws: signed.jws.clone(), accepted })

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parcelshelf_core::id::{AccessPointId, DeliveryId, WalletId};
+use parcelshelf_core::id::{AccessPointId, DeliveryId, GrantId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::Host;
 use parcelshelf_log::record::{Built, ChainHead, Kind, Opening, RecordBuilder};
@@ -431,6 +431,10 @@ pub(crate) fn delivery_key(delivery: DeliveryId) -> String {
 pub(crate) fn wallet_key(wallet: WalletId) -> String {
     format!("wallet/{wallet}")
 }
+/// The name of a standing rule's data key.
+pub(crate) fn rule_key(rule: GrantId) -> String {
+    format!("rule/{rule}")
+}
 /// The name of the data key for what concerns no owner: carriers, devices, own keys.
 pub(crate) const COMMON_KEY: &str = "common";
 
@@ -478,6 +482,7 @@ mod tests {
             hold: None,
             erasing: false,
             passed_on: papers.delegations.len(),
+            rule: None,
             papers: Arc::new(papers.clone()),
         }
     }

@@ -109,9 +109,24 @@ impl Keyholder {
     }
 
     async fn erase_delivery(&self, wallet: WalletId, delivery: DeliveryId, by: By) -> Result<(), Failure> {
+        let grant = self.own_grant(wallet, delivery).await?;
         again!(self.mark_delivery(wallet, delivery, by))?;
         self.log.ring();
+        self.say_goodbye(&grant, delivery)?;
         self.finish_delivery(delivery).await
+    }
+
+    /// Whoever was on the way to it, or would have been, hears that it is withdrawn. Of one that was over nobody hears more.
+    fn say_goodbye(&self, grant: &Stored<GrantRow>, delivery: DeliveryId) -> Result<(), Failure> {
+        let row = &grant.value;
+        let used = self.grant_state(grant)?.uses().next().is_some();
+        let was_over = used || self.host.now().unix_millis() >= row.use_state.exp_ms;
+        if !was_over && row.papers.request.is_some() {
+            let mut said = row.status.clone();
+            said.say("ended", Some("withdrawn"));
+            self.feeds.last_word(crate::grants::carrier_of(row)?, delivery, said);
+        }
+        Ok(())
     }
 
     /// Nothing can be opened with it any more, and nothing is or may be open.
@@ -179,6 +194,8 @@ impl Keyholder {
             self.erase_delivery(wallet, delivery, by).await?;
             deliveries.push(delivery.to_string());
         }
+        // The block has ended them, so that nothing new comes of them.
+        self.erase_rules_of(wallet).await?;
         again!(self.mark_wallet(wallet, by))?;
         self.log.ring();
         self.finish_wallet(wallet).await?;
@@ -206,6 +223,7 @@ impl Keyholder {
         for (table, index, prefix) in [
             ("record", OWNER, owner.as_bytes()),
             ("vehicle", "wallet", id),
+            ("rule", "wallet", id),
             ("account", "", id),
             ("head", "", id),
             ("wallet", "", id),
@@ -216,7 +234,7 @@ impl Keyholder {
     }
 
     /// Removes rows whose key is gone, as they lie there.
-    async fn remove_rows(&self, table: &'static str, index: &str, prefix: &[u8]) -> Result<(), Failure> {
+    pub(crate) async fn remove_rows(&self, table: &'static str, index: &str, prefix: &[u8]) -> Result<(), Failure> {
         loop {
             let rows = self.db.raw(table, index, prefix).await?;
             if rows.is_empty() {
@@ -262,6 +280,7 @@ impl Keyholder {
                 match parts.map(|(kind, id)| (kind, from_b64(id))) {
                     Some(("delivery", Some(id))) => self.remove_of_delivery(&id).await?,
                     Some(("wallet", Some(id))) => self.remove_of_wallet(&id).await?,
+                    Some(("rule", Some(id))) => self.remove_rows("rule", "", &id).await?,
                     _ => {}
                 }
             }
@@ -391,6 +410,7 @@ impl Keyholder {
             "blocked_all": owner.value.blocked_all,
             "paused_until": owner.value.paused_until_ms.map(|ms| Timestamp::from_unix_millis(ms).to_rfc3339()),
             "vehicles": self.vehicles_exported(wallet).await?,
+            "rules": self.rules_told(wallet, usize::MAX).await?,
             "records": self.records_told(OWNER, wallet_key(wallet).as_bytes()).await?,
             "deadlines": {"delivery_days_after_grant": r.deliveries_days, "journal_days": r.journal_days,
                           "backups_days": r.backups_days},

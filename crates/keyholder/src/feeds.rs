@@ -14,6 +14,7 @@ use parcelshelf_protocol::encoding::Thumbprint;
 use tokio::sync::Notify;
 
 use crate::bells::WAIT_MAX;
+use crate::rows::StatusPart;
 
 /// Deliveries remembered per carrier. Whoever comes later than that asks for each.
 const KEPT_MAX: usize = 50_000;
@@ -30,6 +31,8 @@ struct Feed {
     forgotten: u64,
     order: BTreeMap<u64, DeliveryId>,
     at: HashMap<DeliveryId, u64>,
+    /// What there is left to say of deliveries whose rows are gone.
+    last_words: HashMap<DeliveryId, StatusPart>,
     bell: Arc<Notify>,
 }
 
@@ -95,9 +98,19 @@ impl Feeds {
             && let Some((oldest, gone)) = feed.order.pop_first()
         {
             feed.at.remove(&gone);
+            feed.last_words.remove(&gone);
             feed.forgotten = oldest;
         }
         feed.bell.notify_waiters();
+    }
+
+    /// A delivery of this carrier is being erased before it was over: what the carrier hears when nothing of it is left.
+    pub fn last_word(&self, carrier: Thumbprint, delivery: DeliveryId, said: StatusPart) {
+        self.feeds().entry(carrier).or_default().last_words.insert(delivery, said);
+        self.changed(carrier, delivery);
+    }
+    pub fn last_word_of(&self, carrier: Thumbprint, delivery: DeliveryId) -> Option<StatusPart> {
+        self.feeds().get(&carrier)?.last_words.get(&delivery).cloned()
     }
 
     /// What has changed after `from`; waits for it.
@@ -171,6 +184,18 @@ mod tests {
         assert_eq!((first.resync, &first.changed), (false, &vec![delivery(2), delivery(1)]));
         let second = news(&feeds, Some(first.next)).await;
         assert_eq!((second.next, second.changed), (first.next, vec![]));
+    }
+
+    #[tokio::test]
+    async fn the_last_word_of_a_delivery_is_its_own_carriers_and_changes_it() {
+        let feeds = Feeds::new([1; 8]);
+        let start = news(&feeds, None).await;
+        let said = StatusPart { seq: 3, state: "ended".into(), reason: Some("withdrawn".into()) };
+        feeds.last_word(carrier(1), delivery(1), said.clone());
+        assert_eq!(news(&feeds, Some(start.next)).await.changed, [delivery(1)]);
+        assert_eq!(feeds.last_word_of(carrier(1), delivery(1)), Some(said));
+        assert_eq!(feeds.last_word_of(carrier(2), delivery(1)), None);
+        assert_eq!(feeds.last_word_of(carrier(1), delivery(2)), None);
     }
 
     #[tokio::test]

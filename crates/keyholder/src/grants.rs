@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parcelshelf_core::actuation::{AccessClass, Place};
-use parcelshelf_core::id::{AccessPointId, DeliveryId, VehicleId, WalletId};
+use parcelshelf_core::id::{AccessPointId, DeliveryId, GrantId, VehicleId, WalletId};
+use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_opening::conditions::Denial;
 use parcelshelf_opening::grant::{Allowance, BlockEpoch, GrantState};
@@ -14,8 +15,9 @@ use parcelshelf_protocol::delegation::Delegation;
 use parcelshelf_protocol::encoding::{Thumbprint, b64, from_b64, sha256};
 use parcelshelf_protocol::grant::{Disclose, Grant, VerifiedGrant};
 use parcelshelf_protocol::jws::Moment;
+use parcelshelf_protocol::narrow;
 use parcelshelf_protocol::records::Event;
-use parcelshelf_protocol::request::Request;
+use parcelshelf_protocol::request::{Request, VerifiedRequest};
 use parcelshelf_protocol::seal::{self, Context, Purpose, SealPublicKey};
 use parcelshelf_protocol::webauthn::Assertion;
 use parcelshelf_store::Version;
@@ -46,6 +48,22 @@ pub(crate) struct Handed<'a> {
     pub assertion: &'a Assertion,
     pub seal_key: &'a str,
     pub rule_box: &'a str,
+}
+
+/// A grant for one delivery that is about to be accepted.
+#[derive(Debug)]
+pub(crate) struct Granting<'a> {
+    pub wallet: WalletId,
+    pub delivery: DeliveryId,
+    pub grant: &'a VerifiedGrant,
+    pub assertion: &'a Assertion,
+    pub window: Window,
+    pub request: Option<String>,
+    pub delegation_cert: Option<String>,
+    pub seal_key: &'a SealPublicKey,
+    pub rule: &'a Rule,
+    /// The standing rule that it comes of.
+    pub under: Option<GrantId>,
 }
 
 pub(crate) fn no_grant() -> Problem {
@@ -95,7 +113,8 @@ impl Keyholder {
         self.believes_its_store()?;
         let signed = Grant::verify(handed.grant)?;
         let delivery = signed.claims().delivery().ok_or_else(|| {
-            Problem::new(409, "standing_rules_not_offered", "this gateway accepts grants for single deliveries only")
+            Problem::new(400, "grant_is_a_rule", "this route takes grants for one delivery")
+                .detail("hand a standing rule in where rules are")
         })?;
         if let Some(known) = self.db.get::<GrantRow>(delivery.as_bytes()).await? {
             let papers = &known.value.papers;
@@ -118,39 +137,64 @@ impl Keyholder {
         let seal_key = SealPublicKey::parse(handed.seal_key)
             .ok_or_else(|| Problem::new(400, "seal_key_malformed", "the sealing key is none"))?;
         grant.check_seal_key(&seal_key)?;
-        let rule = self.rule_of(wallet, delivery, &grant, handed.rule_box)?;
+        let rule = self.rule_of(wallet, &delivery.to_string(), &grant, handed.rule_box)?;
         let vehicle = self.usable_vehicle(wallet, &rule, &claims.opens).await?;
         let car = self.car_in_area(&vehicle, &claims.area, now).await?;
         let (request, delegation_cert) = self.answered_request(&grant, handed).await?;
 
         let mut change = Change::new(&self.db, &self.host);
+        let granting = Granting {
+            wallet,
+            delivery,
+            grant: &grant,
+            assertion: handed.assertion,
+            window: claims.window,
+            request,
+            delegation_cert,
+            seal_key: &seal_key,
+            rule: &rule,
+            under: None,
+        };
+        let row = self.write_grant(&mut change, granting).await?;
+        change.check(&owner);
+        change.check(&vehicle);
+        change.update(&car, car.value.index());
+        change.commit().await?;
+        self.log.ring();
+        self.tell_carrier(&row, delivery);
+        Ok(row.papers.accepted.clone())
+    }
+
+    /// Everything that an accepted grant for one delivery is in the store, with its leaf.
+    pub(crate) async fn write_grant(&self, change: &mut Change<'_>, g: Granting<'_>) -> Result<GrantRow, Failure> {
+        let (claims, delivery) = (g.grant.claims(), g.delivery);
         let event = Event::GrantAccepted {
-            grant: grant.hash(),
-            assertion: sha256(handed.assertion.to_json()),
+            grant: g.grant.hash(),
+            assertion: sha256(g.assertion.to_json()),
             delivery,
             access_point: claims.access_point,
         };
-        let of = ChainOf { wallet, access_point: claims.access_point };
+        let of = ChainOf { wallet: g.wallet, access_point: claims.access_point };
         let entry = change.record_of(event, of, delivery, None).await?;
-        let answer = AcceptedClaims::answer(&grant, delivery, claims.window, entry.to_vec(), change.now());
+        let answer = AcceptedClaims::answer(g.grant, delivery, g.window, entry.to_vec(), change.now());
         let accepted = Accepted::sign(&answer, &self.keys.message)?;
-        let state = GrantState::accepted(claims.jti, claims.window, Allowance::Once, BlockEpoch::default());
+        let state = GrantState::accepted(claims.jti, g.window, Allowance::Once, BlockEpoch::default());
         let papers = PapersRow {
             v: 1,
-            grant: handed.grant.to_owned(),
-            assertion: handed.assertion.to_json(),
-            request,
-            delegation_cert,
+            grant: g.grant.jws().to_owned(),
+            assertion: g.assertion.to_json(),
+            request: g.request,
+            delegation_cert: g.delegation_cert,
             accepted: accepted.jws().to_owned(),
             keys_entry: self.published_keys().await?.entry,
-            seal_key: seal_key.to_string(),
-            rule_sealed: self.db.vault.seal(&delivery_key(delivery), "rule", &rule.to_bytes()).await?,
+            seal_key: g.seal_key.to_string(),
+            rule_sealed: self.db.vault.seal(&delivery_key(delivery), "rule", &g.rule.to_bytes()).await?,
             delegations: Vec::new(),
         };
         change.put(delivery.as_bytes(), Version::Absent, &papers, Index::new());
         let row = GrantRow {
             v: 2,
-            wallet: wallet.to_string(),
+            wallet: g.wallet.to_string(),
             cnf: claims.cnf.to_string(),
             access_point: claims.access_point.to_string(),
             use_state: convert::use_part(state),
@@ -165,35 +209,31 @@ impl Keyholder {
             hold: None,
             erasing: false,
             passed_on: 0,
+            rule: g.under.map(|rule| rule.to_string()),
             papers: Arc::new(papers),
         };
-        change.check(&owner);
-        change.check(&vehicle);
-        change.update(&car, car.value.index());
         change.put(delivery.as_bytes(), Version::Absent, &row, grant_row_index(&row)?);
-        change.commit().await?;
-        self.log.ring();
-        self.tell_carrier(&row, delivery);
-        Ok(row.papers.accepted.clone())
+        Ok(row)
     }
 
-    fn rule_of(
+    /// What is signed for, opened and held against its commitment. `about`: the delivery, or the standing rule itself.
+    pub(crate) fn rule_of(
         &self,
         wallet: WalletId,
-        delivery: DeliveryId,
+        about: &str,
         grant: &VerifiedGrant,
         sealed: &str,
     ) -> Result<Rule, Failure> {
         let bytes = from_b64(sealed).ok_or_else(|| Problem::new(400, "box_malformed", "the box is not base64url"))?;
-        let (sender, about) = (wallet.to_string(), delivery.to_string());
-        let context = Context { sender: &sender, recipient: &self.config.aud, delivery: &about, seq: 0 };
+        let sender = wallet.to_string();
+        let context = Context { sender: &sender, recipient: &self.config.aud, delivery: about, seq: 0 };
         let rule = Rule::parse(&seal::open(&self.keys.seal, Purpose::Rule, &context, &bytes)?)?;
         grant.check_rule(&rule)?;
         Ok(rule)
     }
 
     /// The car of a rule, if it can be granted: eligible, possession proved, consented.
-    async fn usable_vehicle(
+    pub(crate) async fn usable_vehicle(
         &self,
         wallet: WalletId,
         rule: &Rule,
@@ -250,25 +290,35 @@ impl Keyholder {
             return Ok((None, None));
         }
         let missing = || Problem::new(400, "request_missing", "a carrier's grant comes with request and certificates");
+        let verified = self.asked(handed).await?.ok_or_else(missing)?;
+        grant.check_answers(&verified)?;
+        Ok((handed.request.map(str::to_owned), handed.delegation_cert.map(str::to_owned)))
+    }
+
+    /// The carrier's request that came with a grant, verified down from the operator's key; none if a part is missing.
+    pub(crate) async fn asked(&self, handed: &Handed<'_>) -> Result<Option<VerifiedRequest>, Failure> {
         let (Some(request), Some(carrier), Some(delegation)) =
             (handed.request, handed.carrier_cert, handed.delegation_cert)
         else {
-            return Err(missing().into());
+            return Ok(None);
         };
         let moment = Moment::Posted(self.host.now());
         let carrier = self.admit(carrier).await?;
         let cert = self.delegation_cert(delegation, &carrier, moment)?;
         let (root, key) = (carrier.claims().sub(), Some(cert.claims().key.thumb()));
         self.not_revoked(&Authority { root, delegation: key, depot: None }).await?;
-        let verified = Request::verify(request, &cert, &self.config.aud, moment)?;
-        grant.check_answers(&verified)?;
-        Ok((Some(request.to_owned()), Some(delegation.to_owned())))
+        Ok(Some(Request::verify(request, &cert, &self.config.aud, moment)?))
     }
 
-    /// Whether and how a delivery was granted, for the carrier it was granted to.
-    pub(crate) async fn accepted(&self, caller: &Caller, delivery: DeliveryId) -> Result<Option<String>, Failure> {
+    /// Whether and how a delivery was granted, for the carrier it was granted to; and whether under a standing rule.
+    pub(crate) async fn accepted(
+        &self,
+        caller: &Caller,
+        delivery: DeliveryId,
+    ) -> Result<Option<(String, bool)>, Failure> {
         let row = self.db.get::<GrantRow>(delivery.as_bytes()).await?;
-        Ok(row.filter(|r| r.value.cnf == caller.root.to_string()).map(|r| r.value.papers.accepted.clone()))
+        let own = row.filter(|r| r.value.cnf == caller.root.to_string());
+        Ok(own.map(|r| (r.value.papers.accepted.clone(), r.value.rule.is_some())))
     }
 
     /// What a carrier may know of a delivery.
@@ -289,11 +339,20 @@ impl Keyholder {
         let news = self.feeds.news(caller.root, from, wait, &*self.host.clock).await;
         let mut changes = Vec::with_capacity(news.changed.len());
         for delivery in news.changed {
-            let Some(row) = self.db.get::<GrantRow>(delivery.as_bytes()).await? else { continue };
+            let Some(row) = self.db.get::<GrantRow>(delivery.as_bytes()).await? else {
+                let said = self.feeds.last_word_of(caller.root, delivery);
+                changes.extend(said.map(|s| {
+                    json!({
+                        "delivery": delivery.to_string(), "accepted": null, "standing": false,
+                        "seq": s.seq, "state": s.state, "reason": s.reason,
+                    })
+                }));
+                continue;
+            };
             let status = row.value.status;
             let accepted = (status.state == "granted").then(|| row.value.papers.accepted.clone());
             changes.push(json!({
-                "delivery": delivery.to_string(), "accepted": accepted,
+                "delivery": delivery.to_string(), "accepted": accepted, "standing": row.value.rule.is_some(),
                 "seq": status.seq, "state": status.state, "reason": status.reason,
             }));
         }
@@ -322,6 +381,8 @@ impl Keyholder {
         let grant = self.verified_grant(&row.value, Moment::Posted(now)).await?;
         self.not_void(grant.claims().iat)?;
         let verified = Delegation::verify(jws, &caller.delegation_cert, &grant, Moment::Posted(now))?;
+        // Under a standing rule this is less than what was signed: the one window that was announced.
+        narrow::check(&Accepted::peek(&row.value.papers.accepted)?.scope(), &verified.claims().scope())?;
         if row.value.papers.delegations.iter().any(|d| d.jws == jws) {
             return Ok(());
         }
@@ -414,6 +475,11 @@ impl Keyholder {
 pub(crate) fn wallet_of(row: &GrantRow) -> Result<WalletId, Failure> {
     WalletId::parse(&row.wallet).map_err(|_| broken("a wallet's id is none"))
 }
+/// When a delivery may be: what was signed for, or what an announcement came to.
+pub(crate) fn window_of(row: &GrantRow) -> Result<Window, Failure> {
+    let at = Timestamp::from_unix_millis;
+    Window::new(at(row.use_state.nbf_ms), at(row.use_state.exp_ms)).map_err(|_| broken("a grant's window is none"))
+}
 pub(crate) fn carrier_of(row: &GrantRow) -> Result<Thumbprint, Failure> {
     Thumbprint::parse(&row.cnf).ok_or_else(|| broken("a carrier's thumbprint is none"))
 }
@@ -430,6 +496,6 @@ pub(crate) fn grant_row_index(row: &GrantRow) -> Result<Index, Failure> {
     Ok(index)
 }
 
-fn granted_already() -> Problem {
+pub(crate) fn granted_already() -> Problem {
     Problem::new(409, "granted_already", "another grant for this delivery was accepted")
 }

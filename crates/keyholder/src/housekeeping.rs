@@ -42,6 +42,7 @@ pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
             k.forget::<CarRow>(CarRow::over_ms).await,
             k.forget::<LegRow>(LegRow::over_ms).await,
             k.forget::<OccupantRow>(OccupantRow::over_ms).await,
+            k.forget_rules().await,
         ] {
             if let Err(failure) = done {
                 tracing::warn!(error = %failure, "stale rows could not be removed now");

@@ -8,6 +8,7 @@ mod carriers;
 mod log;
 mod occupants;
 mod owners;
+mod rules;
 mod stops;
 
 use std::sync::Arc;
@@ -64,6 +65,10 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::area))
         .routes(routes!(owners::access_point))
         .routes(routes!(owners::grant))
+        .routes(routes!(rules::make_rule))
+        .routes(routes!(rules::rules))
+        .routes(routes!(rules::end_rule))
+        .routes(routes!(rules::announce))
         .routes(routes!(owners::block))
         .routes(routes!(owners::unblock))
         .routes(routes!(owners::pause))

@@ -38,6 +38,7 @@ mod orders;
 mod pages;
 mod recovery;
 mod rows;
+mod rules;
 mod stops;
 mod turns;
 mod unlinking;

@@ -2,7 +2,7 @@
 //! was sent after it, or the same one with a page loaded anew, finds it again, shuts it and locks it. Nothing opens here.
 
 use parcelshelf_core::id::DeliveryId;
-use parcelshelf_core::time::{Timestamp, Window};
+use parcelshelf_core::time::Timestamp;
 use parcelshelf_opening::conditions::{self, RecoverFacts};
 use parcelshelf_protocol::encoding::b64;
 use parcelshelf_protocol::records::Event;
@@ -12,7 +12,7 @@ use crate::Keyholder;
 use crate::chain::Held;
 use crate::db::{Change, Stored};
 use crate::failure::{Failure, again};
-use crate::grants::wallet_of;
+use crate::grants::{wallet_of, window_of};
 use crate::rows::AttemptRow;
 use crate::stops::{Facts, Needed, denied};
 
@@ -57,7 +57,7 @@ impl Keyholder {
         let owner = self.wallet(wallet_of(&grant.value)?).await?;
         self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
         let scope = held.chain.scope();
-        let grant_window: Window = held.chain.grant().claims().window;
+        let grant_window = window_of(&grant.value)?;
         conditions::recover(&RecoverFacts {
             now: f.now,
             grant_window,

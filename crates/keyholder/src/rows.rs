@@ -232,7 +232,27 @@ rows! {
         erasing: bool,
         /// How often it was passed on: papers that know less are old ones that somebody has put back.
         passed_on: usize,
+        /// The standing rule under which a carrier announced it.
+        #[serde(default)]
+        rule: Option<String>,
     } with papers
+    /// A standing rule; the id is its grant's. What was signed for it goes with its key when it ends by itself.
+    RuleRow in "rule" of RuleRow::own_rule {
+        wallet: String,
+        cnf: String,
+        access_point: String,
+        exp_ms: i64,
+        grant: String,
+        assertion: String,
+        seal_key: String,
+        rule_sealed: String,
+        /// The request with which it was made, for the names in it.
+        request: String,
+        /// Local dates that are taken, each with its delivery.
+        days: Vec<(String, String)>,
+        /// When it ended before its time, and by what: a code.
+        ended: Option<(i64, String)>,
+    }
     /// An attempt to open.
     AttemptRow in "attempt" of AttemptRow::of_delivery {
         delivery: String,
@@ -387,6 +407,11 @@ impl RecordRow {
 impl WalletRow {
     fn own_wallet(&self, id: &[u8]) -> Option<String> {
         Some(format!("wallet/{}", b64(id)))
+    }
+}
+impl RuleRow {
+    fn own_rule(&self, id: &[u8]) -> Option<String> {
+        Some(format!("rule/{}", b64(id)))
     }
 }
 macro_rules! own_delivery {

@@ -7,7 +7,7 @@ use parcelshelf_core::actuation::Place as Kind;
 use parcelshelf_core::area::Area;
 use parcelshelf_core::id::{AttemptId, DeliveryId, GrantId};
 use parcelshelf_core::reason::Action;
-use parcelshelf_core::time::{Timestamp, Window};
+use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_opening::attempt::{Attempt, By, CloseReport, Event as AttemptEvent};
 use parcelshelf_opening::conditions::{self, Denial, DescribeFacts, Fact, LocateFacts};
@@ -37,7 +37,7 @@ use crate::chain::{Held, Shown};
 use crate::convert;
 use crate::db::{Change, Stored, delivery_key, wallet_key};
 use crate::failure::{Failure, again, broken};
-use crate::grants::{no_grant, wallet_of};
+use crate::grants::{no_grant, wallet_of, window_of};
 use crate::housekeeping;
 use crate::linking::Reached;
 use crate::rows::{AttemptRow, GrantRow, LocatedPart, NonceRow, VehicleRow};
@@ -112,7 +112,7 @@ impl Keyholder {
         let scope = held.chain.scope();
         let grant_id = GrantId::parse(&row.use_state.grant_id).map_err(|_| broken("a grant's id is none"))?;
         let shown_before = f.parking.as_ref().is_some_and(|p| row.parkings.contains(p));
-        let grant_window: Window = held.chain.grant().claims().window;
+        let grant_window = window_of(row)?;
         Ok(LocateFacts {
             now: f.now,
             grant: grant_id,
@@ -284,7 +284,7 @@ impl Keyholder {
         let scope = held.chain.scope();
         conditions::describe(&DescribeFacts {
             now: f.now,
-            grant_window: held.chain.grant().claims().window,
+            grant_window: window_of(&grant.value)?,
             delegation_window: *scope.window,
             blocked: grant.value.use_state.blocked_ms.is_some(),
             located: located_by(&grant.value, held).is_some(),

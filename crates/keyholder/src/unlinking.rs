@@ -100,6 +100,7 @@ impl Keyholder {
             again!(self.mark_unlinking(wallet, id, false))?;
             return Err(open);
         }
+        self.end_rules_for(wallet, id).await?;
         // Its deliveries end before it does: a carrier that is on the way hears of it at once, as of any other block.
         self.block_deliveries_of(wallet, id).await?;
         let others = self.vehicles_of(wallet).await?.iter().any(|v| {

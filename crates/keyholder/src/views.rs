@@ -5,6 +5,7 @@ use parcelshelf_core::id::{AttemptId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
+use parcelshelf_protocol::accepted::Accepted;
 use parcelshelf_protocol::encoding::{b64, from_b64};
 use parcelshelf_protocol::grant::{Grant, GrantClaims};
 use parcelshelf_protocol::seal::Purpose;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use crate::Keyholder;
 use crate::db::{Change, Stored, wallet_key};
 use crate::failure::{Failure, broken};
+use crate::grants::window_of;
 use crate::http::bodies::{MakerOut, MakersOut};
 use crate::rows::GrantRow;
 
@@ -40,7 +42,7 @@ impl Keyholder {
         let mut all = Vec::new();
         for grant in self.grants_of(wallet).await? {
             let signed = Grant::verify(&grant.value.papers.grant)?;
-            all.push((signed.claims().iat, signed.claims().clone(), grant));
+            all.push((allowed_at(&grant.value, signed.claims())?, signed.claims().clone(), grant));
         }
         all.sort_by_key(|(at, _, _)| std::cmp::Reverse(at.unix_millis()));
         let more = all.len() > LISTED_MAX;
@@ -63,12 +65,14 @@ impl Keyholder {
         let row = &grant.value;
         let delivery = DeliveryId::parse(&b64(&grant.id)).map_err(|_| broken("a delivery's id is none"))?;
         let request = row.papers.request.as_deref().map(payload_of).unwrap_or_default();
+        let window = window_of(row)?;
         Ok(json!({
             "delivery": delivery.to_string(),
             "purpose": claims.purpose.code(),
-            "from": claims.window.start().to_rfc3339(),
-            "until": claims.window.end().to_rfc3339(),
-            "granted_at": claims.iat.to_rfc3339(),
+            "from": window.start().to_rfc3339(),
+            "until": window.end().to_rfc3339(),
+            "granted_at": allowed_at(row, claims)?.to_rfc3339(),
+            "rule": row.rule,
             "carrier": row.cnf,
             "merchant": request["merchant"]["name"],
             "items": request["items"].as_array().map_or(0, Vec::len),
@@ -134,8 +138,16 @@ impl Keyholder {
     }
 }
 
+/// When it was allowed: by the owner's signature, or under a standing rule when it was announced.
+fn allowed_at(row: &GrantRow, claims: &GrantClaims) -> Result<Timestamp, Failure> {
+    match row.rule {
+        Some(_) => Ok(Accepted::peek(&row.papers.accepted)?.iat),
+        None => Ok(claims.iat),
+    }
+}
+
 /// The claims of a stored request, which was verified when it came.
-fn payload_of(jws: &str) -> Value {
+pub(crate) fn payload_of(jws: &str) -> Value {
     let payload = jws.split('.').nth(1).and_then(from_b64);
     payload.and_then(|p| serde_json::from_slice(&p).ok()).unwrap_or_default()
 }

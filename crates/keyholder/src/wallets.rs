@@ -29,6 +29,7 @@ use crate::attempts::{self, Told};
 use crate::car;
 use crate::db::{Change, Index, Stored, wallet_key};
 use crate::failure::{Failure, again, broken};
+use crate::rules::EndedBy;
 use crate::rows::{AttemptRow, ConsentsPart, GrantRow, PasskeyPart, PossessionPart, VehicleRow, WalletRow};
 
 /// Doors asked for in one proof of possession.
@@ -360,6 +361,11 @@ impl Keyholder {
             }
             again!(self.block_wallet(wallet, scope))?;
         }
+        match scope {
+            Scope::Carrier(c) => self.end_rules(wallet, EndedBy::Block, |r| r.cnf == c.to_string()).await?,
+            Scope::All => self.end_rules(wallet, EndedBy::Block, |_| true).await?,
+            Scope::Delivery(_) | Scope::Courier(_) => {}
+        }
         if let Scope::Courier(device) = scope {
             let until = self.interrupt(wallet, Some(*device)).await?;
             return Ok(stopped(until));
@@ -533,9 +539,12 @@ impl Keyholder {
                 Scope::Courier(_) => false,
                 Scope::All => true,
             };
-            // Nothing brings a delivery back whose car was taken back.
+            // Nothing brings a delivery back whose car was taken back, or whose rule has ended.
             let stopped = grant.value.use_state.blocked_ms.is_some() && !grant.value.erasing;
-            if covered && stopped && self.granted_vehicle(&grant).await.is_ok() {
+            if !covered || !stopped || self.rule_has_ended(&grant.value).await? {
+                continue;
+            }
+            if self.granted_vehicle(&grant).await.is_ok() {
                 again!(self.unblock_grant(wallet, delivery, scope))?;
                 self.tell_carrier(&grant.value, delivery);
             }

@@ -69,6 +69,9 @@ kinds! {
     /// Somebody who proved possession of a car has stopped everything for it.
     OccupantStopped = "occupant_stopped",
     OccupantLifted = "occupant_lifted",
+    /// A standing rule; each delivery under it has its own `grant_accepted`.
+    RuleAccepted = "rule_accepted",
+    RuleEnded = "rule_ended",
     GrantAccepted = "grant_accepted",
     DelegationAccepted = "delegation_accepted",
     Blocked = "blocked",

@@ -12,7 +12,10 @@
 
 mod standing;
 
-pub use standing::{LocalDate, NotARule, STANDING_DAYS_MAX, StandingRule, WeeklyHours};
+pub use standing::{
+    ANNOUNCED_BEFORE_MS, ANNOUNCED_WINDOW_MIN_MS, Covered, LocalDate, NotARule, NotCovered, STANDING_DAYS_MAX, StandingRule,
+    WeeklyHours,
+};
 
 use std::collections::BTreeMap;
 

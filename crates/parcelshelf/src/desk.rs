@@ -98,6 +98,12 @@ struct Ship {
     recipient: String,
     #[serde(default = "address")]
     fallback_address: String,
+    /// Of an earlier delivery, under which this one is announced.
+    #[serde(default)]
+    rule: Option<String>,
+    /// Days until the window.
+    #[serde(default)]
+    in_days: u8,
 }
 fn one() -> u32 {
     1
@@ -309,7 +315,7 @@ async fn state(State(desk): D) -> Said {
 async fn ship(State(desk): D, StrictJson { value, .. }: StrictJson<Ship>) -> Said {
     let scene = &desk.scene;
     let now = scene.host.now();
-    let start = now.rounded_down_to_minutes(15);
+    let start = now.rounded_down_to_minutes(15).plus_seconds(i64::from(value.in_days) * 86_400);
     let number = u32::from_be_bytes(scene.host.random::<4>()) % 90_000_000 + 10_000_000;
     let labels: Vec<String> = (0..value.parcels).map(|n| format!("FJB{}", number.wrapping_add(n))).collect();
     let parcel = |label: &String| ParcelOrder {
@@ -328,6 +334,7 @@ async fn ship(State(desk): D, StrictJson { value, .. }: StrictJson<Ship>) -> Sai
         parcels: labels.iter().map(parcel).collect(),
         window: Window::new(start, start.plus_seconds(4 * 3_600))?,
         fallbacks: vec![String::from("address"), String::from("return")],
+        rule: value.rule.clone(),
     };
     let ordered = scene.merchant().ship(&order, &b64(scene.host.random::<16>())).await.context("to ship")?;
     let delivery = ordered.delivery.to_string();

@@ -4,7 +4,9 @@
 //! record, what was permitted and written stands in the bundle; where the two disagree there is a violation.
 
 use parcelshelf_core::actuation::LockProof;
+use parcelshelf_opening::grant::{StandingRule, WeeklyHours};
 use parcelshelf_protocol::bundle::{self, Anchors, Verdict};
+use parcelshelf_protocol::grant::Weekday;
 use serde_json::{Value, json};
 
 /// What the judge found out about one delivery.
@@ -54,6 +56,20 @@ impl Seen {
     }
 }
 
+/// Whether a delivery under a standing rule lay in the rule's hours; what is for one delivery has none.
+#[must_use]
+pub fn in_hours(verdict: &Verdict) -> bool {
+    let Some(signed) = &verdict.standing else { return true };
+    let s = &signed.schedule;
+    let hours = |day: &Weekday| {
+        let weekday = Weekday::ALL.iter().position(|d| d == day).and_then(|n| u8::try_from(n + 1).ok())?;
+        Some(WeeklyHours { weekday, from_minute: s.from_minute, to_minute: s.to_minute })
+    };
+    let rule =
+        StandingRule::new(signed.merchants.clone(), s.days.iter().filter_map(hours).collect(), &s.zone, signed.life);
+    rule.is_ok_and(|rule| rule.covers_whole(verdict.window))
+}
+
 /// Judges one delivery by what the car did and what the bundle proves.
 #[must_use]
 pub fn judge(seen: Seen, bundle: &[u8], anchors: &Anchors) -> Finding {
@@ -66,6 +82,9 @@ pub fn judge(seen: Seen, bundle: &[u8], anchors: &Anchors) -> Finding {
         }
     };
     let proved = verdict.as_ref();
+    if proved.is_some_and(|v| !in_hours(v)) {
+        violations.push("outside_the_rule");
+    }
     let intended = proved.map_or(0, |v| v.timeline.iter().filter(|m| m.event.kind() == "open_intended").count());
     let opened = proved.map_or(0, |v| u64::from(v.openings + v.unknown));
     if seen.unlock_commands > intended as u64 {

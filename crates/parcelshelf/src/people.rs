@@ -367,6 +367,7 @@ pub fn order(now: Timestamp, label: &str) -> anyhow::Result<Order> {
         }],
         window: Window::new(start, start.plus_seconds(4 * 3_600))?,
         fallbacks: vec![String::from("address"), String::from("return")],
+        rule: None,
     })
 }
 

@@ -12,6 +12,7 @@ use parcelshelf_second::PureRust;
 use serde_json::{Value, json};
 
 use crate::cli::Verify;
+use crate::judge;
 
 /// # Errors
 /// When the file is none of the three, or anything in it does not hold: the code of the first check that fails.
@@ -40,6 +41,9 @@ pub fn run(args: &Verify) -> anyhow::Result<()> {
         && *known != verdict.anchors.log
     {
         bail!("refused: the bundle rests on another log key than the one you know");
+    }
+    if !judge::in_hours(&verdict) {
+        bail!("refused: the delivery lies outside the hours of the rule that its owner signed");
     }
     tell_case(args, &verdict);
     Ok(())
@@ -142,6 +146,14 @@ pub fn verdict_json(v: &Verdict) -> Value {
         "carrier": v.carrier,
         "merchant": v.merchant,
         "purpose": v.purpose.code(),
+        "rule": v.standing.as_ref().map(|s| json!({
+            "merchants": s.merchants,
+            "zone": s.schedule.zone,
+            "days": s.schedule.days.iter().map(|d| d.code()).collect::<Vec<_>>(),
+            "from_minute": s.schedule.from_minute,
+            "to_minute": s.schedule.to_minute,
+            "until": s.life.end().to_rfc3339(),
+        })),
         "openings": v.openings,
         "unknown": v.unknown,
         "lock_proof": v.lock_proof.map(|p| p.code()),

@@ -22,7 +22,7 @@ use crate::refused::Refused;
 use crate::webauthn::Assertion;
 
 pub use self::check::verify;
-pub use self::verdict::{Moment, Verdict};
+pub use self::verdict::{Moment, Standing, Verdict};
 
 /// Most bytes of a bundle: what one sealed box holds.
 pub const BUNDLE_MAX: usize = crate::seal::Purpose::Bundle.content_max();

@@ -14,6 +14,10 @@ pub(crate) struct NewShipment {
     /// `address`, `parcel_shop`, `next_window`, `return`; best first, each once.
     #[schema(min_items = 1, max_items = 4)]
     pub fallbacks: Vec<String>,
+    /// The `rule` of an earlier delivery to the same person: this one is announced under it. If it is not covered, the link
+    /// asks as always.
+    #[schema(min_length = 43, max_length = 43)]
+    pub rule: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -173,6 +177,9 @@ pub(crate) struct DeliverySeen {
     pub consent_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient: Option<RecipientSeen>,
+    /// The owner has also allowed later ones in advance: name this when you ship to the same person again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// Somebody has ordered that nothing of it is erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<bool>,

@@ -456,6 +456,7 @@ pub(super) fn seen(row: &Stored<DeliveryRow>, with_person: bool) -> DeliverySeen
         access: AccessSeen { state: row.value.access.state.clone(), reason: row.value.access.reason.clone() },
         ready: row.value.ready.as_ref().map(|r| ReadySeen { slot: r.slot.clone(), answer: r.answer.clone() }),
         consent_url: None,
+        rule: rule_of(&row.value),
         recipient: with_person.then(|| RecipientSeen {
             name: personal.recipient.clone(),
             fallback_address: personal.fallback_address.clone(),
@@ -464,12 +465,22 @@ pub(super) fn seen(row: &Stored<DeliveryRow>, with_person: bool) -> DeliverySeen
     }
 }
 
+/// The hash of the standing rule that an acceptance names.
+fn rule_of(row: &DeliveryRow) -> Option<String> {
+    let jws = row.accepted.as_deref().filter(|_| row.standing)?;
+    Some(parcelshelf_protocol::accepted::Accepted::peek(jws).ok()?.grant.to_string())
+}
+
 fn as_seen_by(c: &Carrier, row: &Stored<DeliveryRow>, who: &Principal) -> DeliverySeen {
     // Only dispatch's systems and the courier with the parcel need a name and an address; staff look it up, which is noted.
     let mut all = seen(row, matches!(who, Principal::Dispatch(_) | Principal::Courier(_)));
     if matches!(who, Principal::Merchant(_)) {
         // Where a car is, yes or no, is nothing for a shop.
         all.ready = None;
+    }
+    if !matches!(who, Principal::Dispatch(_) | Principal::Merchant(_)) {
+        // Whoever carries it ships nothing.
+        all.rule = None;
     }
     if row.value.state.phase == "requested" && matches!(who, Principal::Dispatch(_) | Principal::Merchant(_)) {
         all.consent_url = Some(c.consent_url(&row.value));

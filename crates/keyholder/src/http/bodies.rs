@@ -266,6 +266,8 @@ pub(crate) struct ChangeOut {
     pub delivery: String,
     /// `psh-accepted+jwt`, while nothing has followed the owner's answer.
     pub accepted: Option<String>,
+    /// It comes of a standing rule.
+    pub standing: bool,
     pub seq: u64,
     /// As in the delivery's own status.
     pub state: String,
@@ -329,6 +331,26 @@ pub(crate) struct AccessPointOut {
 pub(crate) struct AcceptedOut {
     /// `psh-accepted+jwt`; null while nothing is accepted.
     pub accepted: Option<String>,
+    /// Under a standing rule: later deliveries can be announced with the hash of the grant that the acceptance names.
+    pub standing: bool,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RuleOut {
+    /// The rule's name, for its owner.
+    pub rule: String,
+    /// `psh-accepted+jwt` of the delivery that it was made with.
+    pub accepted: String,
+}
+/// A delivery under a standing rule.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Announcement {
+    /// `psh-request+jwt`.
+    #[schema(min_length = 1, max_length = 16384)]
+    pub request: String,
+    /// The hash of the rule, as an acceptance under it names its grant.
+    #[schema(min_length = 43, max_length = 43)]
+    pub rule: String,
 }
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeviceOut {

@@ -38,7 +38,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Signed {
     }
 }
 
-async fn caller(k: &Keyholder, signed: &Signed, method: &Method, url: &PublicUrl, body: &[u8]) -> Answer<Caller> {
+pub(super) async fn caller(k: &Keyholder, signed: &Signed, method: &Method, url: &PublicUrl, body: &[u8]) -> Answer<Caller> {
     let request = HttpRequest { method: method.as_str(), url: &url.0, body };
     k.caller(&signed.0, &request).await.map_err(problem)
 }
@@ -120,7 +120,8 @@ pub(super) async fn accepted(
     let caller = caller(&k, &signed, &Method::GET, &url, b"").await?;
     let delivery = delivery_of(&delivery)?;
     let accepted = k.accepted(&caller, delivery).await.map_err(problem)?;
-    Ok(Json(AcceptedOut { accepted }))
+    let standing = accepted.as_ref().is_some_and(|(_, standing)| *standing);
+    Ok(Json(AcceptedOut { accepted: accepted.map(|(jws, _)| jws), standing }))
 }
 
 /// Passes a grant on to one courier's device. The same one again changes nothing.

@@ -267,7 +267,11 @@ pub(super) async fn grant(
     Session(wallet): Session,
     StrictJson { value, .. }: StrictJson<HandedGrant>,
 ) -> Answer<(StatusCode, Json<AcceptedOut>)> {
-    let handed = Handed {
+    let accepted = again!(k.accept(wallet, &handed(&value)))?;
+    Ok((StatusCode::CREATED, Json(AcceptedOut { accepted: Some(accepted), standing: false })))
+}
+pub(super) fn handed(value: &HandedGrant) -> Handed<'_> {
+    Handed {
         request: value.request.as_deref(),
         carrier_cert: value.carrier_cert.as_deref(),
         delegation_cert: value.delegation_cert.as_deref(),
@@ -275,9 +279,7 @@ pub(super) async fn grant(
         assertion: &value.assertion,
         seal_key: &value.seal_key,
         rule_box: &value.rule_box,
-    };
-    let accepted = again!(k.accept(wallet, &handed))?;
-    Ok((StatusCode::CREATED, Json(AcceptedOut { accepted: Some(accepted) })))
+    }
 }
 
 fn scope_of(what: &What) -> Answer<Covered> {

@@ -8,6 +8,7 @@ use super::{Facts, denied, located_by};
 use crate::Keyholder;
 use crate::chain::Held;
 use crate::failure::{Failure, broken};
+use crate::grants::window_of;
 use crate::rows::{GrantRow, VehicleRow};
 use crate::{car, convert};
 
@@ -31,7 +32,7 @@ impl Keyholder {
         let facts = EntranceFacts {
             now: f.now,
             grant: GrantId::parse(&grant.use_state.grant_id).map_err(|_| broken("a grant's id is none"))?,
-            grant_window: held.chain.grant().claims().window,
+            grant_window: window_of(grant)?,
             delegation_window: *scope.window,
             blocked: grant.use_state.blocked_ms.is_some(),
             area: scope.area,

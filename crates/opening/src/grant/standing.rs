@@ -1,17 +1,22 @@
 //! Standing rules: named merchants, weekly hours in a named zone, at most 90 days, one use per local date.
 
-use jiff::civil::{Time, Weekday};
-use jiff::tz::TimeZone;
+use jiff::ToSpan as _;
+use jiff::civil::{Date, Time, Weekday};
+use jiff::tz::{Disambiguation, TimeZone};
 use parcelshelf_core::time::{Timestamp, Window};
 
 /// A standing rule lives at most this many days: an owner who never looks again must not stay open for ever.
 pub const STANDING_DAYS_MAX: i64 = 90;
-/// Merchants in one rule; a text that a person reads before signing.
-pub const MERCHANTS_MAX: usize = 16;
+/// Merchants in one rule, as a signed grant can name them.
+pub const MERCHANTS_MAX: usize = 32;
 /// Longest name of a merchant, bytes.
 pub const MERCHANT_BYTES_MAX: usize = 128;
 /// Spans of weekly hours: two a day are plenty.
 pub const HOURS_MAX: usize = 14;
+/// An announcement comes at least this long before a courier may: the owner has time to say no.
+pub const ANNOUNCED_BEFORE_MS: i64 = 3_600_000;
+/// What is left of a window must be worth setting out for.
+pub const ANNOUNCED_WINDOW_MIN_MS: i64 = 15 * 60_000;
 
 /// A date on the calendar of the rule's zone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -28,7 +33,7 @@ impl LocalDate {
         let date: jiff::civil::Date = if plain { text.parse().ok()? } else { return None };
         Some(Self::from(date))
     }
-    fn from(date: jiff::civil::Date) -> Self {
+    fn from(date: Date) -> Self {
         Self { year: date.year(), month: date.month(), day: date.day() }
     }
 }
@@ -60,6 +65,24 @@ pub enum NotARule {
     Zone,
     #[error("a standing rule lives at most {STANDING_DAYS_MAX} days")]
     TooLong,
+}
+
+/// Why a rule does not cover what a carrier announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotCovered {
+    #[error("the merchant is not named in the rule")]
+    Merchant,
+    #[error("the rule's hours leave no window that is long enough and far enough ahead")]
+    Hours,
+    #[error("this date's delivery has been announced already")]
+    DateTaken,
+}
+
+/// What an announcement comes to: one window on one local date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Covered {
+    pub date: LocalDate,
+    pub window: Window,
 }
 
 /// "Named merchants may deliver to my car within these weekly hours", at most 90 days, once per local date.
@@ -139,6 +162,65 @@ impl StandingRule {
         let local = self.local(now);
         let (weekday, minute) = (iso_weekday(local.weekday()), minute_of_day(local.time()));
         self.hours.iter().any(|h| h.weekday == weekday && (h.from_minute..h.to_minute).contains(&minute))
+    }
+    /// The first window that the rule's hours leave of what was asked for, on a date that no other delivery has taken.
+    /// `earliest`: nothing begins before.
+    ///
+    /// # Errors
+    /// [`NotCovered`]. Whatever is not certainly inside is outside.
+    pub fn covers(
+        &self,
+        merchant: &str,
+        asked: Window,
+        earliest: Timestamp,
+        taken: &[LocalDate],
+    ) -> Result<Covered, NotCovered> {
+        if !self.names(merchant) {
+            return Err(NotCovered::Merchant);
+        }
+        let (mut day, last) = (self.local(asked.start()).date(), self.local(asked.end()).date());
+        let mut refused = NotCovered::Hours;
+        while day <= last {
+            let date = LocalDate::from(day);
+            let left = self.spans(day).find_map(|span| self.left_of(span, asked, earliest));
+            match left {
+                Some(_) if taken.contains(&date) => refused = NotCovered::DateTaken,
+                Some(window) => return Ok(Covered { date, window }),
+                None => {}
+            }
+            let Ok(next) = day.checked_add(1.day()) else { break };
+            day = next;
+        }
+        Err(refused)
+    }
+    /// Whether every moment of a window is allowed, on one date: what a case is checked against.
+    #[must_use]
+    pub fn covers_whole(&self, window: Window) -> bool {
+        let whole = |span: Window| span.encloses(&window);
+        self.window.encloses(&window) && self.spans(self.local(window.start()).date()).any(whole)
+    }
+    /// The spans of one date. Where the clocks change a minute may not exist or come twice: the later one begins a span and
+    /// the earlier one ends it, so that nothing is in it that the wall clock does not show inside the hours.
+    fn spans(&self, day: Date) -> impl Iterator<Item = Window> + '_ {
+        let at = move |minute: u16, which: Disambiguation| {
+            let midnight = day.to_datetime(Time::midnight());
+            let wall = midnight.checked_add(i64::from(minute).minutes()).ok()?;
+            let zoned = self.zone.clone().into_ambiguous_zoned(wall).disambiguate(which).ok()?;
+            Some(Timestamp::from_unix_millis(zoned.timestamp().as_millisecond()))
+        };
+        let of_day = self.hours.iter().filter(move |h| h.weekday == iso_weekday(day.weekday()));
+        of_day.filter_map(move |h| {
+            let start = at(h.from_minute, Disambiguation::Later)?;
+            Window::new(start, at(h.to_minute, Disambiguation::Earlier)?).ok()
+        })
+    }
+    fn left_of(&self, span: Window, asked: Window, earliest: Timestamp) -> Option<Window> {
+        let start = span.start().max(asked.start()).max(self.window.start()).max(earliest);
+        let end = span.end().min(asked.end()).min(self.window.end());
+        // Seconds are the unit of tokens, and inside is inside.
+        let up = Timestamp::from_unix_seconds(start.plus_millis(999).unix_seconds());
+        let window = Window::new(up, Timestamp::from_unix_seconds(end.unix_seconds())).ok()?;
+        (window.millis() >= ANNOUNCED_WINDOW_MIN_MS).then_some(window)
     }
     fn local(&self, now: Timestamp) -> jiff::civil::DateTime {
         // A `Timestamp` lies between 1970 and 9999, inside jiff's range; an offset may push its last day beyond.

@@ -3,7 +3,7 @@
 use parcelshelf_core::id::GrantId;
 use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_opening::grant::{
-    Allowance, BlockEpoch, Effect, Event, GrantState, ImpossibleGrant, LocalDate, NotARule, Refused, StandingRule, Use,
+    Allowance, BlockEpoch, Effect, Event, GrantState, ImpossibleGrant, LocalDate, NotARule, NotCovered, Refused, StandingRule, Use,
     UseSlot, WeeklyHours, handle,
 };
 use proptest::prelude::*;
@@ -172,6 +172,62 @@ fn outside_the_hours_nothing_is_reserved() {
     assert!(reserve(&grant, 1, time("2026-06-08T07:00:00Z")).is_ok(), "Monday 09:00 CEST");
     assert_eq!(reserve(&grant, 1, time("2026-06-08T10:00:00Z")), Err(Refused::OutsideHours));
     assert_eq!(reserve(&grant, 1, time("2026-06-09T07:00:00Z")), Err(Refused::OutsideHours));
+}
+
+#[test]
+fn an_announcement_comes_to_one_window_on_one_date_inside_the_hours() {
+    let weekdays: Vec<_> =
+        (1..=5).map(|weekday| WeeklyHours { weekday, from_minute: 18 * 60, to_minute: 21 * 60 }).collect();
+    let rule = rule("Europe/Stockholm", weekdays, "2026-06-01T00:00:00Z", "2026-06-20T00:00:00Z");
+    let asked = |from: &str, to: &str| Window::new(time(from), time(to)).unwrap();
+    let early = time("2026-06-01T00:00:00Z");
+    let covered = |asked: Window, earliest: Timestamp, taken: &[&str]| {
+        let taken: Vec<LocalDate> = taken.iter().map(|d| LocalDate::parse(d).unwrap()).collect();
+        rule.covers("books.example", asked, earliest, &taken).map(|c| (c.date.to_string(), c.window))
+    };
+    // Wednesday, 17:00 to 20:00 in Stockholm.
+    let evening = asked("2026-06-10T15:00:00Z", "2026-06-10T18:00:00Z");
+    let left = asked("2026-06-10T16:00:00Z", "2026-06-10T18:00:00Z");
+    assert_eq!(covered(evening, early, &[]), Ok(("2026-06-10".to_owned(), left)));
+    assert!(rule.covers_whole(left) && !rule.covers_whole(evening));
+    // Nothing begins before it was announced long enough ago, and what is too short is nothing.
+    let late = asked("2026-06-10T17:30:00Z", "2026-06-10T18:00:00Z");
+    assert_eq!(covered(evening, time("2026-06-10T17:30:00Z"), &[]), Ok(("2026-06-10".to_owned(), late)));
+    assert_eq!(covered(evening, time("2026-06-10T17:45:01Z"), &[]), Err(NotCovered::Hours));
+    assert_eq!(covered(evening, early, &["2026-06-10"]), Err(NotCovered::DateTaken));
+    // A day and a night: the second date, when the first is taken.
+    let long = asked("2026-06-10T19:00:00Z", "2026-06-11T19:00:00Z");
+    let next = asked("2026-06-11T16:00:00Z", "2026-06-11T19:00:00Z");
+    assert_eq!(covered(long, early, &[]), Ok(("2026-06-11".to_owned(), next)));
+    // Saturday; after the rule; another merchant.
+    assert_eq!(covered(asked("2026-06-13T15:00:00Z", "2026-06-13T20:00:00Z"), early, &[]), Err(NotCovered::Hours));
+    assert_eq!(covered(asked("2026-06-22T15:00:00Z", "2026-06-22T20:00:00Z"), early, &[]), Err(NotCovered::Hours));
+    assert_eq!(rule.covers("shoes.example", evening, early, &[]), Err(NotCovered::Merchant));
+}
+
+#[test]
+fn an_hour_that_the_change_of_clocks_skips_or_repeats_opens_nothing_outside_the_hours() {
+    let make = |from: u16, to: u16| {
+        let hours = every_day(from, to);
+        rule("Europe/Stockholm", hours, "2026-03-01T00:00:00Z", "2026-05-20T00:00:00Z")
+    };
+    let day = |from: &str, to: &str| Window::new(time(from), time(to)).unwrap();
+    let spring = day("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z");
+    let covers = |r: &StandingRule| r.covers("books.example", spring, time("2026-03-01T00:00:00Z"), &[]);
+    // 02:15 to 02:45 does not exist on that day; 01:30 to 03:30 is an hour.
+    assert_eq!(covers(&make(135, 165)), Err(NotCovered::Hours));
+    let hour = covers(&make(90, 210)).unwrap().window;
+    assert_eq!(hour, day("2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"));
+    // Every minute that is covered is one that the wall clock allows.
+    for (from, to) in [(0, 120), (100, 190), (120, 1_440), (179, 181), (0, 1_440)] {
+        let rule = make(from, to);
+        let Ok(c) = covers(&rule) else { continue };
+        let mut at = c.window.start();
+        while at < c.window.end() {
+            assert!(rule.allows(at) && rule.local_date(at) == c.date, "{from} to {to} at {at}");
+            at = at.plus_seconds(60);
+        }
+    }
 }
 
 #[test]

@@ -9,13 +9,13 @@ use parcelshelf_log::note::{Checkpoint, LogVerifier};
 use parcelshelf_log::record::{ChainHead, Record};
 use parcelshelf_log::tree;
 
-use super::verdict::Moment as Seen;
+use super::verdict::{Moment as Seen, Standing};
 use super::{Anchors, Bundle, RecordEvidence, Verdict};
-use crate::accepted::Accepted;
+use crate::accepted::{Accepted, VerifiedAccepted};
 use crate::cert::{Cert, Role, Subject, VerifiedCert};
 use crate::delegation::{Delegation, VerifiedDelegation};
 use crate::encoding::{Hash, Thumbprint, sha256};
-use crate::grant::{Grant, GrantClaims, VerifiedGrant};
+use crate::grant::{Grant, GrantClaims, Scoped, VerifiedGrant};
 use crate::jws::Moment;
 use crate::keys::Keys;
 use crate::narrow;
@@ -193,6 +193,8 @@ struct Proven {
     carrier: VerifiedCert,
     request: VerifiedRequest,
     grant: VerifiedGrant,
+    /// What the keyholder let the carrier do: under a standing rule less than what was signed.
+    accepted: VerifiedAccepted,
     delegations: Vec<VerifiedDelegation>,
 }
 
@@ -226,7 +228,11 @@ impl Proven {
         }
         narrow::check(&grant.claims().scope(), &accepted.claims().scope())?;
         check_leaf(b, &accepted.claims().leaf)?;
-        let proven = Self { delegations: Vec::new(), carrier, request, grant };
+        let within = request.claims().window.encloses(&accepted.claims().window);
+        if grant.claims().delivery().is_none() && !within {
+            return Err(Refused::GrantWidensRequest);
+        }
+        let proven = Self { delegations: Vec::new(), carrier, request, grant, accepted };
         let proven = proven.with_delegations(b, &delegation_cert, &devices)?;
         proven.check_registry(told, &devices, &passkeys)?;
         proven.check_proofs(b, told, &devices)?;
@@ -241,6 +247,7 @@ impl Proven {
             if delegation.claims().delivery != self.request.claims().delivery {
                 return Err(Refused::DelegationWrongDelivery);
             }
+            narrow::check(&self.accepted.claims().scope(), &delegation.claims().scope())?;
             delegation.claims().check_announced(self.request.claims())?;
             self.delegations.push(delegation);
         }
@@ -318,7 +325,15 @@ impl Proven {
             merchant: self.request.claims().merchant.name.clone(),
             purpose: claims.purpose,
             classes: claims.opens.clone(),
-            window: claims.window,
+            window: self.accepted.claims().window,
+            standing: match &claims.scoped {
+                Scoped::Delivery(_) => None,
+                Scoped::Standing { merchants, schedule } => Some(Standing {
+                    merchants: merchants.clone(),
+                    schedule: schedule.clone(),
+                    life: claims.window,
+                }),
+            },
             openings: run.openings,
             unknown: run.unknown,
             lock_proof: run.lock_proof,

@@ -6,6 +6,7 @@ use parcelshelf_core::reason::Purpose;
 use parcelshelf_core::time::{Timestamp, Window};
 
 use super::Anchors;
+use crate::grant::Schedule;
 use crate::records::{CommandOutcome, Event};
 
 /// One record of the case.
@@ -13,6 +14,37 @@ use crate::records::{CommandOutcome, Event};
 pub struct Moment {
     pub at: Timestamp,
     pub event: Event,
+}
+
+/// The standing rule under which a delivery was announced, as its owner signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub merchants: Vec<String>,
+    /// That the delivery's window lies in these hours is the zone's calendar to say: the reader checks it there.
+    pub schedule: Schedule,
+    pub life: Window,
+}
+impl Standing {
+    fn lines(&self) -> [String; 2] {
+        let s = &self.schedule;
+        let days: Vec<&str> = s.days.iter().map(|d| d.code()).collect();
+        let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+        [
+            format!(
+                "rule        {}, {} to {} ({})",
+                days.join(" "),
+                clock(s.from_minute),
+                clock(s.to_minute),
+                s.zone
+            ),
+            format!(
+                "            signed in advance for {}, from {} to {}",
+                self.merchants.join(", "),
+                self.life.start(),
+                self.life.end()
+            ),
+        ]
+    }
 }
 
 /// What a bundle proves.
@@ -26,8 +58,10 @@ pub struct Verdict {
     pub merchant: String,
     pub purpose: Purpose,
     pub classes: Vec<AccessClass>,
-    /// The grant's window.
+    /// When it was permitted: the grant's window, or what the announcement came to.
     pub window: Window,
+    /// For a delivery that the owner did not sign for alone.
+    pub standing: Option<Standing>,
     /// Commands after which it was open.
     pub openings: u32,
     /// Commands of which nobody can say whether they opened.
@@ -60,8 +94,9 @@ impl Verdict {
             format!("merchant    {} (as the carrier says)", self.merchant),
             format!("permitted   {}: {}", self.purpose, classes.join(", ")),
             format!("window      {} to {}", self.window.start(), self.window.end()),
-            String::new(),
         ];
+        lines.extend(self.standing.iter().flat_map(Standing::lines));
+        lines.push(String::new());
         lines.extend(self.timeline.iter().map(|m| format!("{}  {}", m.at, sentence(&m.event))));
         lines.push(String::new());
         lines.push(format!("opened      {}", times(self.openings)));

@@ -3,7 +3,7 @@
 use parcelshelf_core::actuation::LockProof;
 use parcelshelf_core::id::AttemptId;
 use parcelshelf_core::reason::Action;
-use parcelshelf_core::time::Timestamp;
+use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_log::note::{Checkpoint, LogSigner};
 use parcelshelf_log::record::{Built, ChainHead};
 use parcelshelf_log::tree;
@@ -11,6 +11,7 @@ use parcelshelf_protocol::accepted::{Accepted, AcceptedClaims};
 use parcelshelf_protocol::bundle::{Anchors, Bundle, DeviceEvidence, PasskeyEvidence, RecordEvidence, verify};
 use parcelshelf_protocol::cert::device_thumbprint;
 use parcelshelf_protocol::encoding::{Hash, sha256};
+use parcelshelf_protocol::grant::{Schedule, Scoped, Weekday};
 use parcelshelf_protocol::jws::{Sign as _, SignLog as _};
 use parcelshelf_protocol::keys::{Keys, KeysClaims};
 use parcelshelf_protocol::records::{CommandOutcome, Entry, Event};
@@ -164,10 +165,12 @@ impl Told {
     fn bundle(&self, w: &World, r: &Recorder) -> Bundle {
         let (records, checkpoint) = r.evidence(4);
         let chain = self.opened.verify().unwrap();
+        // Under a rule: what was announced.
+        let window = chain.grant().claims().delivery().map_or(w.request.window, |_| chain.grant().claims().window);
         let claims = AcceptedClaims::answer(
             chain.grant(),
             r.delivery,
-            chain.grant().claims().window,
+            window,
             r.entries[4].0.record.entry().to_vec(),
             NOW.plus_seconds(-1_800),
         );
@@ -223,7 +226,68 @@ pub fn delivered() -> Bundle {
     })
 }
 fn told(story: impl Fn(&mut Recorder, Hash)) -> Bundle {
-    let w = World::new();
+    told_in(World::new(), story)
+}
+/// A world in which the owner has signed in advance, for this merchant.
+fn ruled(merchant: &str) -> World {
+    let mut w = World::new();
+    w.grant.request = None;
+    w.grant.window = Window::new(NOW.plus_seconds(-86_400), NOW.plus_seconds(80 * 86_400)).unwrap();
+    w.grant.scoped = Scoped::Standing {
+        merchants: vec![merchant.into()],
+        schedule: Schedule {
+            zone: "Europe/Stockholm".into(),
+            days: Weekday::ALL.to_vec(),
+            from_minute: 0,
+            to_minute: 1_440,
+        },
+    };
+    w
+}
+/// Announced under a standing rule, opened once, locked.
+pub fn announced(w: World) -> Bundle {
+    told_in(w, |r, proof| {
+        r.intend(Recorder::attempt(), 1, proof);
+        r.outcome(Recorder::attempt(), 1, CommandOutcome::Opened);
+        r.locked(LockProof::Observed);
+    })
+}
+/// Good and bad cases under a rule.
+pub fn announced_cases() -> Vec<BadBundle> {
+    let wide = |w: &mut World| {
+        // The courier's delegation reaches beyond what was announced, though not beyond what was signed.
+        let end = w.request.window.end();
+        w.request.window = Window::new(w.request.window.start(), NOW.plus_seconds(60)).unwrap();
+        assert!(end > w.request.window.end());
+    };
+    let mut beyond = ruled("bookshop");
+    wide(&mut beyond);
+    let mut later = announced(ruled("bookshop"));
+    let mut p = crate::support::parts(&later.accepted, &World::new().message_key);
+    p.set("exp", &(World::new().request.window.end().unix_seconds() + 1).to_string());
+    later.accepted = p.signed();
+    vec![
+        ("announced under a standing rule", "ok", announced(ruled("bookshop"))),
+        ("announced for a merchant that the rule does not name", "grant_wrong_request", announced(ruled("shoeshop"))),
+        ("delegated for longer than was announced", "delegation_widens_window", announced(beyond)),
+        ("accepted for longer than was announced", "grant_widens_request", later),
+    ]
+}
+
+#[test]
+fn a_delivery_under_a_standing_rule_names_the_rule_and_stays_inside_what_was_announced() {
+    for (what, expect, bundle) in announced_cases() {
+        assert_eq!(code(&bundle), expect, "{what}");
+    }
+    let verdict = verify(&announced(ruled("bookshop")).encode(), None).unwrap();
+    assert_eq!(verdict.window, World::new().request.window);
+    assert_eq!(verdict.standing.as_ref().unwrap().merchants, ["bookshop"]);
+    let text = verdict.explain().join("\n");
+    assert!(text.contains("mon tue wed thu fri sat sun, 00:00 to 24:00 (Europe/Stockholm)"), "{text}");
+    assert_eq!(verify(&delivered().encode(), None).unwrap().standing, None);
+}
+
+fn told_in(w: World, story: impl Fn(&mut Recorder, Hash)) -> Bundle {
     let told = Told::new(&w);
     let mut r = told.recorder(&w);
     story(&mut r, told.proof());

@@ -1674,6 +1674,8 @@ export interface components {
             /** @description The link for the owner, until there is an answer. */
             consent_url?: string | null;
             recipient?: components["schemas"]["RecipientSeen"] | null;
+            /** @description The owner has also allowed later ones in advance: name this when you ship to the same person again. */
+            rule?: string | null;
             /** @description Somebody has ordered that nothing of it is erased. */
             held?: boolean | null;
         };
@@ -1813,6 +1815,11 @@ export interface components {
             window: components["schemas"]["WindowIn"];
             /** @description `address`, `parcel_shop`, `next_window`, `return`; best first, each once. */
             fallbacks: string[];
+            /**
+             * @description The `rule` of an earlier delivery to the same person: this one is announced under it. If it is not covered, the link
+             *     asks as always.
+             */
+            rule?: string | null;
         };
         /** @description An empty JSON object, for requests that need no members. */
         Nothing: Record<string, never>;

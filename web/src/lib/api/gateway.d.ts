@@ -190,6 +190,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/announcements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Announces a delivery under a standing rule, at least an hour before. The acceptance says what is left of the window. The
+         *     same request again gets the same answer; `rule_does_not_cover` gives no reason.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Announcement"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AcceptedOut"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/attempts/{attempt}": {
         parameters: {
             query?: never;
@@ -1001,6 +1043,45 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["Done"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Hands in a standing rule together with the request that it answers; the same one again gets the same answer. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["HandedGrant"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RuleOut"];
                     };
                 };
             };
@@ -2212,6 +2293,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/wallet/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The wallet's rules, each with the signed bytes and what came of it, sealed to its account key. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["EnvelopeOut"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/wallet/rules/{rule}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a rule at once and for good, and stops what was announced under it and has not been opened. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    rule: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/wallet/seed-box": {
         parameters: {
             query?: never;
@@ -2675,12 +2832,21 @@ export interface components {
         AcceptedOut: {
             /** @description `psh-accepted+jwt`; null while nothing is accepted. */
             accepted?: string | null;
+            /** @description Under a standing rule: later deliveries can be announced with the hash of the grant that the acceptance names. */
+            standing: boolean;
         };
         AccessPointOut: {
             access_point: string;
         };
         /** @enum {string} */
         ActWord: "locate" | "describe" | "open" | "signal" | "lock" | "close";
+        /** @description A delivery under a standing rule. */
+        Announcement: {
+            /** @description `psh-request+jwt`. */
+            request: string;
+            /** @description The hash of the rule, as an acceptance under it names its grant. */
+            rule: string;
+        };
         /** @description An `AuthenticatorAssertionResponse`, each part base64url. */
         Assertion: {
             credential_id: string;
@@ -2709,6 +2875,8 @@ export interface components {
             delivery: string;
             /** @description `psh-accepted+jwt`, while nothing has followed the owner's answer. */
             accepted?: string | null;
+            /** @description It comes of a standing rule. */
+            standing: boolean;
             /** Format: int64 */
             seq: number;
             /** @description As in the delivery's own status. */
@@ -2890,6 +3058,12 @@ export interface components {
         ReadyOut: {
             /** @description `yes`, `no` or `later`. */
             answer: string;
+        };
+        RuleOut: {
+            /** @description The rule's name, for its owner. */
+            rule: string;
+            /** @description `psh-accepted+jwt` of the delivery that it was made with. */
+            accepted: string;
         };
         /** @enum {string} */
         ScopeWord: "delivery" | "carrier" | "courier" | "all";

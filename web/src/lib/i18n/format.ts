@@ -32,6 +32,8 @@ export const format = {
   seconds: (when: When) => dates({ ...TIME, second: '2-digit' }).format(date(when)),
   /** Monday, 3 May */
   day: (when: When) => dates(DAY).format(date(when)),
+  /** Monday for 0, Sunday for 6. The first of January 2024 was a Monday. */
+  weekday: (n: number) => dates({ weekday: 'long' }).format(new Date(2024, 0, 1 + n, 12)),
   dateTime: (when: When) => dates({ ...DAY, ...TIME, weekday: 'short', month: 'short' }).format(date(when)),
   /** Mon, 3 May, 14:00–18:00 */
   window: (start: When, end: When) =>

@@ -1,14 +1,14 @@
 // A case bundle, verified offline: form, then what records say of messages, then the log, then signatures, then sense. The
 // order of checks and the codes are those of docs/protocol/bundle.md.
 
-import { verifyAccepted } from './accepted';
+import { verifyAccepted, type AcceptedClaims } from './accepted';
 import { equal, type Bytes } from './bytes';
 import { verifyCert, type VerifiedCert } from './cert';
 import { anchorsJson, parseBundle, type Anchors, type Bundle, type RecordEvidence } from './bundle-form';
 import { checkAnnounced, parseDelegation, verifyDelegation, type VerifiedDelegation } from './delegation';
-import { checkAnswers, checkCovers, confirmGrant, deliveryOf, scopeOf, verifyGrant, type SignedGrant } from './grant';
+import { checkAnswers, checkCovers, confirmGrant, deliveryOf, scopeOf, verifyGrant, type Schedule, type SignedGrant } from './grant';
 import { bytesOf, parseHash, sha256, type Hash, type Id } from './hash';
-import { ANY, checkTime, posted, used, type Window } from './jws';
+import { ANY, checkTime, encloses, posted, used, type Window } from './jws';
 import { verifyKeys } from './keys';
 import { LogVerifier, verifyCheckpointAlone } from './log/note';
 import { checkOpening, headAfter, parseRecord, recordEntry, type ChainHead, type Record as LogRecord } from './log/record';
@@ -34,7 +34,10 @@ export interface Verdict {
   readonly merchant: string;
   readonly purpose: Purpose;
   readonly classes: readonly AccessClass[];
+  /** When it was permitted: the grant's window, or what the announcement came to. */
   readonly window: Window;
+  /** The standing rule under which it was announced; that the window lies in its hours is the zone's calendar to say. */
+  readonly standing: { readonly merchants: readonly string[]; readonly schedule: Schedule; readonly life: Window } | null;
   /** Commands after which it was open; of how many nobody can say. */
   readonly openings: number;
   readonly unknown: number;
@@ -64,7 +67,8 @@ export async function verifyBundle(bytes: Bytes, expected: Anchors | null): Prom
     merchant: proven.request.claims.merchant.name,
     purpose: claims.purpose,
     classes: claims.opens,
-    window: claims.window,
+    window: proven.accepted.window,
+    standing: 'merchants' in claims.scoped ? { ...claims.scoped, life: claims.window } : null,
     ...run,
     timeline: events(told),
     withheld: told.chain.filter((e) => e === null).length,
@@ -195,6 +199,8 @@ interface Proven {
   readonly carrier: VerifiedCert;
   readonly request: VerifiedRequest;
   readonly grant: SignedGrant;
+  /** What the keyholder let the carrier do: under a standing rule less than what was signed. */
+  readonly accepted: AcceptedClaims;
   readonly delegations: readonly VerifiedDelegation[];
 }
 
@@ -224,8 +230,11 @@ async function prove(b: Bundle, told: Told): Promise<Proven> {
   }
   checkNarrows(scopeOf(grant.claims), accepted);
   if (!equal(recordEntry(openedRecord(b.records[keysOf(b)]!)), accepted.leaf)) throw new Refused('bundle_record_mismatch');
-  const delegations = await proveDelegations(b, cert, grant, request, devices);
-  const proven = { carrier, request, grant, delegations };
+  if (deliveryOf(grant.claims) === null && !encloses(request.claims.window, accepted.window)) {
+    throw new Refused('grant_widens_request');
+  }
+  const delegations = await proveDelegations(b, cert, grant, accepted, request, devices);
+  const proven = { carrier, request, grant, accepted, delegations };
   checkRegistry(proven, told, devices, passkeys);
   await checkProofs(proven, b, told, devices);
   return proven;
@@ -250,6 +259,7 @@ async function proveDelegations(
   b: Bundle,
   cert: VerifiedCert,
   grant: SignedGrant,
+  accepted: AcceptedClaims,
   request: VerifiedRequest,
   devices: readonly VerifiedCert[],
 ): Promise<VerifiedDelegation[]> {
@@ -257,6 +267,7 @@ async function proveDelegations(
   for (const jws of b.delegations) {
     const delegation = await verifyDelegation(parseDelegation(jws), cert, grant, ANY);
     if (delegation.claims.delivery !== request.claims.delivery) throw new Refused('delegation_wrong_delivery');
+    checkNarrows(scopeOf(accepted), delegation.claims);
     checkAnnounced(delegation.claims, request.claims);
     out.push(delegation);
   }

@@ -26,6 +26,8 @@ const place = { entries: [{ kind: 'place_disclosed', at: '2026-05-03T11:00:00.00
 describe('which message holds', () => {
   it.each([
     ['waiting', delivery(), told()],
+    ['announced', delivery({ rule: 'r' }), told()],
+    ['evening', delivery({ rule: 'r' }), told(ready('evening_before', 'yes'))],
     ['evening', delivery(), told(ready('evening_before', 'yes'))],
     ['morning', delivery(), told(ready('start_of_window', 'yes'))],
     ['notReady', delivery(), told(ready('start_of_window', 'no', 'not_in_area'))],

@@ -5,7 +5,7 @@ use parcelshelf_protocol::bundle::{Bundle, verify};
 use serde_json::{Map, Value, json};
 
 use super::check_names;
-use crate::case::{BadBundle, bad_stories, changed, delivered};
+use crate::case::{BadBundle, announced_cases, bad_stories, changed, delivered};
 
 const MEMBERS: [&str; 15] = [
     "v",
@@ -64,7 +64,7 @@ pub fn all() -> Value {
         json!({"name": name, "change": change, "replace": [], "expect": expect})
     };
     let mut cases = vec![json!({"name": "delivered", "change": {}, "replace": [], "expect": "ok"})];
-    cases.extend(bad_stories().into_iter().chain(changed()).map(case));
+    cases.extend(bad_stories().into_iter().chain(changed()).chain(announced_cases()).map(case));
     for (name, from, to) in [
         ("white space", "{\"v\":1,", "{\"v\":1, "),
         ("another version", "{\"v\":1", "{\"v\":2"),

@@ -4,7 +4,7 @@
 import { answered, Problem, Silence } from '$lib/api';
 import { b64, randomBytes } from '$lib/protocol/bytes';
 import { ruleBytes, ruleCommitment } from '$lib/protocol/content';
-import { checkAnswers, grantChallenge, signGrant, type GrantClaims, type SignedGrant } from '$lib/protocol/grant';
+import { checkAnswers, checkCovers, grantChallenge, signGrant, type GrantClaims, type SignedGrant } from '$lib/protocol/grant';
 import { verifyAccepted } from '$lib/protocol/accepted';
 import { sha256 } from '$lib/protocol/hash';
 import { ANY, generateSigningPair, signerOf, used } from '$lib/protocol/jws';
@@ -17,6 +17,7 @@ import type { AccessClass, Disclose } from '$lib/protocol/text';
 import { forgetSigned, keep, keepSigned, kept, signedHere, type KnownArea, type SignedHere } from './db';
 import { account, api, keys, SeedMissing, wire } from './gateway';
 import { operatorKey } from './operator';
+import { RULE_TEMPLATE, type Terms } from './rules';
 
 /** Which words the owner reads above the button; a change of their meaning changes its name. */
 export const TEMPLATE = 'delivery-1';
@@ -41,6 +42,8 @@ export interface Choice {
   opens: AccessClass;
   area: { name: string; cells: string[] };
   disclose: Disclose;
+  /** Later ones too, in these hours. */
+  inAdvance?: Terms;
   lang: string;
 }
 
@@ -55,15 +58,16 @@ export async function drafted(asked: Asked, choice: Choice): Promise<Draft> {
   const jti = b64(randomBytes(16));
   const rule = { salt: randomBytes(16), vehicles: [choice.vehicle] };
   const sealing = await grantSealKey(seed, jti);
+  const { inAdvance } = choice;
   const claims: GrantClaims = {
     aud: iss,
     jti,
     // Whole seconds and not before now: the keyholder's clock decides.
     iatMs: Date.now(),
-    window: request.window,
+    window: inAdvance?.life ?? request.window,
     cnf: request.iss,
-    request: asked.ticket.request.hash,
-    scoped: { delivery: request.delivery },
+    request: inAdvance ? null : asked.ticket.request.hash,
+    scoped: inAdvance ? { merchants: [request.merchant.id], schedule: inAdvance.schedule } : { delivery: request.delivery },
     accessPoint: access_point,
     purpose: request.purpose,
     opens: [choice.opens],
@@ -71,7 +75,7 @@ export async function drafted(asked: Asked, choice: Choice): Promise<Draft> {
     disclose: choice.disclose,
     seal: sealing.public.hash,
     ruleCommitment: ruleCommitment(rule),
-    text: { template: TEMPLATE, lang: choice.lang },
+    text: { template: inAdvance ? RULE_TEMPLATE : TEMPLATE, lang: choice.lang },
   };
   return { asked, choice, claims, rule: ruleBytes(rule), sealKey: sealing.public.text, wallet };
 }
@@ -89,10 +93,12 @@ export async function allow(draft: Draft): Promise<void> {
   const published = (await keys()).claims;
   const signer = await signerOf(await generateSigningPair());
   const grant: SignedGrant = await signGrant(draft.claims, signer);
-  checkAnswers(grant, draft.asked.ticket.request);
+  const rule = draft.choice.inAdvance !== undefined;
+  (rule ? checkCovers : checkAnswers)(grant, draft.asked.ticket.request);
   const { assertion } = await confirm(published.rpId, grantChallenge(grant.jws), null, [account().credentialId]);
   const { delivery } = draft.asked.ticket.request.claims;
-  const context = { sender: draft.wallet, recipient: published.iss, delivery, seq: 0 };
+  const about = rule ? draft.claims.jti : delivery;
+  const context = { sender: draft.wallet, recipient: published.iss, delivery: about, seq: 0 };
   const body = {
     grant: grant.jws,
     assertion: wire(assertion),
@@ -105,6 +111,7 @@ export async function allow(draft: Draft): Promise<void> {
   const signed: SignedHere = {
     delivery,
     body: JSON.stringify(body),
+    rule,
     jti: draft.claims.jti,
     carrier: draft.claims.cnf,
     accepted: null,
@@ -128,7 +135,9 @@ export async function handIn(signed: SignedHere): Promise<void> {
   const body = JSON.parse(signed.body);
   for (let tried = 1; ; tried += 1) {
     try {
-      const { accepted } = answered(await api.POST('/v1/grants', { body }));
+      const { accepted } = signed.rule
+        ? answered(await api.POST('/v1/rules', { body }))
+        : answered(await api.POST('/v1/grants', { body }));
       if (!accepted) throw new Problem(502, 'not_accepted', 'the answer is empty', undefined);
       const said = await verifyAccepted(accepted, published.message, published.iss, signed.carrier, ANY);
       // Signed by the keyholder, for this carrier; but of this grant?

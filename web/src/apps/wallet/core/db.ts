@@ -20,8 +20,10 @@ export interface Account {
 /** A grant that was signed here, kept before it is handed in: the same bytes are handed in again when no answer comes. */
 export interface SignedHere {
   delivery: string;
-  /** The body of `POST /v1/grants`. */
+  /** The body of `POST /v1/grants`, or of `POST /v1/rules`. */
   body: string;
+  /** It is a standing rule, made with this delivery. */
+  rule?: boolean;
   jti: string;
   carrier: string;
   accepted: string | null;

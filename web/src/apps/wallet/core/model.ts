@@ -31,6 +31,8 @@ export interface Delivery {
   state: string;
   reason: string | null;
   blocked: boolean;
+  /** The standing rule under which it was announced. */
+  rule?: string | null;
   attempt: Attempt | null;
 }
 

@@ -3,6 +3,7 @@
 
 import type { Bytes } from '$lib/protocol/bytes';
 import { verifyBundle } from '$lib/protocol/bundle';
+import { coversHours } from '$lib/protocol/hours';
 import { keep, kept } from './db';
 import { bundle } from './deliveries';
 import { account, keys } from './gateway';
@@ -29,6 +30,8 @@ export async function checked(delivery: string): Promise<Checked> {
   try {
     const verdict = await verifyBundle(bytes, expected);
     if (verdict.delivery !== delivery) return { holds: false, code: 'bundle_wrong_delivery' };
+    const { standing } = verdict;
+    if (standing && !coversHours(standing.schedule, verdict.window)) return { holds: false, code: 'outside_the_rule' };
     const before = (await kept<number>(SIZE)) ?? 0;
     if (verdict.logSize < before) return { holds: false, code: 'log_shrunk' };
     await keep(SIZE, verdict.logSize);

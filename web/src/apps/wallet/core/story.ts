@@ -47,7 +47,7 @@ export function messageOf(d: Delivery, told: Timeline | null, nowMs: number, pau
   if (asked?.answer === 'no') return say('notReady', 'warn', asked.reasons.map((r) => r.code));
   if (d.state === 'delegated' || d.state === 'located') return say('coming', 'info');
   if (asked?.answer === 'yes') return asked.slot === 'evening_before' ? say('evening', 'good') : say('morning', 'good');
-  return say('waiting', 'info');
+  return say(d.rule ? 'announced' : 'waiting', 'info');
 }
 
 /** The words for a message's codes. The same code means something else in another message. */
@@ -75,15 +75,17 @@ const TONES: Partial<Record<string, Told['tone']>> = {
 };
 
 /** The timeline, oldest first. A kind that is not known yet is shown by its name: nothing is left out. */
-export function momentsOf(told: Timeline, words: Words): Told[] {
-  const entries = told.entries.map((entry, index) => ({ ...ofEntry(entry, words), key: `${index}`, at: entry.at }));
+export function momentsOf(told: Timeline, words: Words, inAdvance = false): Told[] {
+  const entries = told.entries.map((entry, index) => ({ ...ofEntry(entry, words, inAdvance), key: `${index}`, at: entry.at }));
   return entries.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
 
-function ofEntry(entry: Entry, words: Words): Omit<Told, 'key' | 'at'> {
+function ofEntry(entry: Entry, words: Words, inAdvance: boolean): Omit<Told, 'key' | 'at'> {
   const title = pick(words.entries, entry.kind) ?? entry.kind;
   const tone = TONES[entry.kind] ?? 'neutral';
   switch (entry.kind) {
+    case 'grant_accepted':
+      return { title: inAdvance ? words.announced : title, tone };
     case 'outcome': {
       const [what, why] = (entry['outcome'] ?? '').split(':');
       if (what === 'did_not_happen') {
