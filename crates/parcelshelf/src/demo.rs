@@ -399,13 +399,7 @@ impl Play<'_> {
         let path: PathBuf = self.dir.join(format!("bundles/{}.json", granted.delivery));
         fs::write(&path, &bytes)?;
         let keys = owner.wallet.pinned().claims();
-        let anchors = Anchors {
-            aud: keys.iss.clone(),
-            log: keys.log.clone(),
-            operator: self.stage.operator.clone(),
-            rp_id: keys.rp_id.clone(),
-            wallet_origin: keys.wallet_origin.clone(),
-        };
+        let anchors = Anchors::published(keys, &self.stage.operator);
         let seen = Seen::of(&self.stage.seen_of(&owner.hands.vin).await?).since(before);
         let finding = judge(seen, &bytes, &anchors);
         let outcome = done["end"].as_str().or(done["state"].as_str()).unwrap_or("unknown");
