@@ -82,6 +82,7 @@ impl Carrier {
             hold: None,
             erasing: false,
             carried_by: None,
+            hook: None,
         };
         let answer = json!({
             "shipment": shipment.to_string(),
