@@ -99,7 +99,7 @@ async fn from_outside_a_day_with_a_delivery_looks_like_a_day_without() {
     let first = sizes.iter().position(|s| *s > before).unwrap();
     let steps: Vec<u64> = sizes[first..].windows(2).map(|w| w[1] - w[0]).collect();
     // A reader who comes late sees two steps as one, but never a step of another size.
-    assert!(steps.len() > 4 && steps.iter().all(|s| *s > 0 && s % LEAVES == 0), "{steps:?}");
+    assert!(steps.len() >= 3 && steps.iter().all(|s| *s > 0 && s % LEAVES == 0), "{steps:?}");
     // By the clock and no faster, however much there was to write. That it is not slower is the beat's own test: how soon this
     // machine lets a process run is no law.
     let grown = sizes.last().unwrap() - sizes[first];

@@ -67,6 +67,18 @@ impl Theatre {
     async fn seen(&self) -> Seen {
         Seen::of(&self.stage.scene.seen_of(&self.owner.hands.vin).await.unwrap())
     }
+    /// A car that only waits for a hand at its lid is shut and locked, too: until the command to lock has ended that.
+    async fn locked_on_command(&self) {
+        until(&self.stage.scene.host, "a car that was locked", async || {
+            let told = self.stage.scene.sim().get("/__sim/summary", &[]).await?;
+            let cars = self.stage.scene.sim().get("/__sim/cars", &[]).await?;
+            let (told, car) = (&told["cars"][0], &cars["cars"][0]);
+            let over = told["commands"]["lock"].as_u64() >= Some(1) && car["ready_until"].is_null();
+            Ok((over && Seen::of(told).shut_and_locked).then_some(()))
+        })
+        .await
+        .unwrap();
+    }
 }
 
 fn code<T: std::fmt::Debug>(refused: Result<T, Failure>) -> String {
@@ -476,9 +488,7 @@ async fn a_pause_ends_when_the_owner_signed_that_it_does_and_stops_what_is_under
     let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
     at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
     owner.pause(Some(now().plus_seconds(3_600))).await.unwrap();
-    until(&t.stage.scene.host, "a locked car", async || Ok(t.seen().await.shut_and_locked.then_some(())))
-        .await
-        .unwrap();
+    t.locked_on_command().await;
     assert!(t.owner.hands.act(&json!({"action": "open_tailgate"})).await.is_err(), "the handle gave");
 }
 
@@ -517,12 +527,7 @@ async fn blocked_while_it_stands_ready_it_is_locked_at_once() {
     at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
     assert!(!t.owner.wallet.block(granted.delivery).await.unwrap(), "a window is open: it is not settled yet");
     // The lock leaves at once; the attempt itself ends only when the window is over, for no maker says that a lock ends it.
-    parcelshelf::people::until(&t.stage.scene.host, "a locked car", async || {
-        let car = t.stage.scene.sim().get("/__sim/summary", &[]).await?;
-        Ok(Seen::of(&car["cars"][0]).shut_and_locked.then_some(()))
-    })
-    .await
-    .unwrap();
+    t.locked_on_command().await;
     let refused = t.owner.hands.act(&json!({"action": "open_tailgate"})).await.unwrap_err();
     assert!(matches!(refused, Failure::Problem { status: 409, .. }), "the handle gave: {refused}");
 }

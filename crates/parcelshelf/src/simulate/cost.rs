@@ -1,16 +1,8 @@
-//! What a run costs: processor time by the operating system, bytes by the file system, and the floor that signatures and
-//! sealing set, measured in the same run.
+//! What a run costs: processor time by the operating system, bytes by the file system.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
-
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
-use parcelshelf_core::time::Entropy;
-use parcelshelf_edge::clock::Stopwatch;
-use parcelshelf_protocol::jws::{Sign as _, SigningKey};
-use parcelshelf_protocol::seal::{self, Context, Purpose, SealKeyPair};
 
 /// Clock ticks a second of `/proc/PID/stat` (proc(5): `sysconf(_SC_CLK_TCK)`, 100 on every Linux of our time).
 const TICKS_PER_S: u64 = 100;
@@ -92,52 +84,6 @@ pub fn bytes_below(dir: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
-}
-
-/// How often one delivery needs each of the bare operations, in the three services together.
-///
-/// Signatures made: acceptance, delegation, and one for each call of the carrier and each sealed answer. Checked: links,
-/// assertions, certificates, calls and proofs. Sealed and opened: place, description, rule, the phone's position.
-const SIGNED: u32 = 12;
-const CHECKED: u32 = 30;
-const SEALED: u32 = 3;
-const OPENED: u32 = 4;
-
-/// The bare cryptography of one delivery on this machine now: ES256 and X-Wing and nothing around them.
-///
-/// # Errors
-/// When a key cannot be made.
-pub fn crypto_floor(entropy: &dyn Entropy) -> anyhow::Result<Duration> {
-    const ROUNDS: u32 = 40;
-    let key = SigningKey::generate(entropy);
-    let pair = SealKeyPair::from_seed(&parcelshelf_core::time::random(entropy))?;
-    let context = Context { sender: "a", recipient: "b", delivery: "c", seq: 1 };
-    let message = [7_u8; 300];
-    let per_round = |watch: Stopwatch| watch.elapsed() / ROUNDS;
-    let watch = Stopwatch::start();
-    let mut signature = key.sign(&message)?;
-    for _ in 1..ROUNDS {
-        signature = key.sign(&message)?;
-    }
-    let signing = per_round(watch);
-    let public = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.verifying_key().point())?;
-    let watch = Stopwatch::start();
-    for _ in 0..ROUNDS {
-        public.verify_sig(&message, &signature)?;
-    }
-    let checking = per_round(watch);
-    let watch = Stopwatch::start();
-    let mut sealed = Vec::new();
-    for _ in 0..ROUNDS {
-        sealed = seal::seal(entropy, pair.public(), Purpose::Place, &context, &message)?;
-    }
-    let sealing = per_round(watch);
-    let watch = Stopwatch::start();
-    for _ in 0..ROUNDS {
-        seal::open(&pair, Purpose::Place, &context, &sealed)?;
-    }
-    let opening = per_round(watch);
-    Ok(signing * SIGNED + checking * CHECKED + sealing * SEALED + opening * OPENED)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod courier;
 pub mod day;
 pub mod dice;
 pub mod fate;
+pub mod floor;
 pub mod garages;
 pub mod inside;
 pub mod kills;

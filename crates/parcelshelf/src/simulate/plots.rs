@@ -60,7 +60,9 @@ pub fn page(results: &Results, areas: &BTreeSet<Cell>) -> String {
 
     let per = |n: u64| n as f64 / results.deliveries.max(1) as f64;
     let mut cpu: Vec<(&str, f64)> = NAMES.into_iter().zip(results.costs.cpu_ms.map(per)).collect();
-    cpu.push(("bare cryptography", results.crypto_floor_ms));
+    cpu.push(("bare cryptography", results.floor.crypto_ms));
+    cpu.push(("bare requests", results.floor.requests_ms));
+    cpu.push(("bare commits", results.floor.commits_ms));
     page.bars("Processor time of a delivery", "ms", &cpu);
     let stored: Vec<(&str, f64)> = NAMES.into_iter().zip(results.costs.bytes.map(|b| per(b) / 1_000.0)).collect();
     page.bars("Stored for a delivery", "kB", &stored);
@@ -101,6 +103,7 @@ mod tests {
 
     use super::*;
     use crate::simulate::book;
+    use crate::simulate::floor::Floor;
     use crate::simulate::report::{Costs, OfMaker};
 
     fn results(ends: &[(&str, Option<&str>, i64)]) -> Results {
@@ -121,7 +124,7 @@ mod tests {
             costs: Costs::default(),
             cpu_by_thread_ms: BTreeMap::new(),
             counted: BTreeMap::new(),
-            crypto_floor_ms: 2.0,
+            floor: Floor { crypto_ms: 2.0, requests_ms: 1.0, commits_ms: 1.0 },
             ticks: 0,
             kills: Value::Null,
             wall_s: 1.0,

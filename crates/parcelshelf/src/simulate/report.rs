@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::book::{Page, Times};
 use super::cost::Counted;
+use super::floor::Floor;
 use super::leaks::Leaks;
 use super::operators::STOPPED;
 use super::verdict::{Finding, Settled, Violations};
@@ -43,7 +44,7 @@ pub struct Results {
     pub cpu_by_thread_ms: BTreeMap<&'static str, BTreeMap<String, u64>>,
     /// What the services counted of themselves.
     pub counted: BTreeMap<&'static str, Counted>,
-    pub crypto_floor_ms: f64,
+    pub floor: Floor,
     pub ticks: u64,
     pub kills: Value,
     pub wall_s: f64,
@@ -212,7 +213,11 @@ impl Results {
                 "commits": round2(per(c.commits)),
                 "state_bytes": per(c.state_bytes).round(),
             }))).collect::<BTreeMap<_, _>>(),
-            "crypto_floor_ms": round2(self.crypto_floor_ms),
+            "crypto_floor_ms": round2(self.floor.crypto_ms),
+            "floor_ms": {
+                "crypto": round2(self.floor.crypto_ms), "requests": round2(self.floor.requests_ms),
+                "commits": round2(self.floor.commits_ms), "all": round2(self.floor.all_ms()),
+            },
             "bytes_per_delivery": by_service(self.costs.bytes, f64::round),
             "latency_ms": domain,
             "latency_real_ms": real,
@@ -296,13 +301,20 @@ impl Results {
         lines.push(String::new());
         let cpu = self.costs.cpu_ms.map(|ms| ms as f64 / self.deliveries.max(1) as f64);
         lines.push(format!(
-            "{:<26}{:>8.2}  (carrier {:.2}, gateway {:.2}, keyholder {:.2}; bare cryptography {:.2})",
+            "{:<26}{:>8.2}  (carrier {:.2}, gateway {:.2}, keyholder {:.2})",
             "CPU ms per delivery",
             cpu.iter().sum::<f64>(),
             cpu[0],
             cpu[1],
-            cpu[2],
-            self.crypto_floor_ms
+            cpu[2]
+        ));
+        lines.push(format!(
+            "{:<26}{:>8.2}  (cryptography {:.2}, answering as many requests {:.2}, keeping as many batches {:.2})",
+            "  the same, bare",
+            self.floor.all_ms(),
+            self.floor.crypto_ms,
+            self.floor.requests_ms,
+            self.floor.commits_ms
         ));
         for (hop, times) in &self.hops {
             let [p50, p95, p99] = at_quantiles(times.domain_ms.iter().map(|ms| *ms as f64));

@@ -37,6 +37,7 @@ use super::courier;
 use super::day::{Car, Day, Plan, SICK_S};
 use super::dice::Dice;
 use super::fate::{Fate, OwnerFate};
+use super::floor;
 use super::garages::Garages;
 use super::inside::{self, Seeded, Stepper};
 use super::kills::Kills;
@@ -386,7 +387,7 @@ async fn play(
     let costs = costs().await.since(costs_before);
     let cpu_by_thread_ms = since(by_thread().await, &threads_before);
     let counted = counted().await?;
-    let counted = counted.into_iter().map(|(name, c)| (name, c.since(&counted_before[name]))).collect();
+    let counted: BTreeMap<_, _> = counted.into_iter().map(|(name, c)| (name, c.since(&counted_before[name]))).collect();
     lap("evening", &mut phases);
 
     let findings = judged(&day, args, &before).await?;
@@ -395,7 +396,7 @@ async fn play(
     if let Some(path) = &args.trace {
         fs::write(path, day.book.trace()).with_context(|| format!("failed to write {}", path.display()))?;
     }
-    let floor = cost::crypto_floor(&SystemEntropy)?;
+    let floor = floor::measure(&SystemEntropy, dir, counted.values(), args.deliveries).await?;
     let results = Results {
         deliveries: args.deliveries,
         makers: makers(&day, &before, &requests_before),
@@ -407,7 +408,7 @@ async fn play(
         costs,
         cpu_by_thread_ms,
         counted,
-        crypto_floor_ms: floor.as_secs_f64() * 1_000.0,
+        floor,
         ticks: (ground.ticks)(),
         kills: day.kills.counted(),
         wall_s: watch.elapsed().as_secs_f64(),

@@ -600,7 +600,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Everything that is kept of one delivery, as one document for the person whom it is about. */
+        /** Everything that is kept of one delivery, as one document for the person whom it is about; for a merchant, its part of it. */
         get: {
             parameters: {
                 query?: never;
