@@ -8,3 +8,4 @@ mod conditions;
 mod gate;
 mod grant;
 mod support;
+mod words;
