@@ -13,7 +13,7 @@ use parcelshelf_delivery::delivery::{Delivery, Effect, Event, IllegalTransition}
 use parcelshelf_edge::idempotency::Key;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::{b64, from_b64};
-use parcelshelf_store::{Batch, CommitError, JobWrite, JournalWrite, ListQuery, Put, StoreError, Version};
+use parcelshelf_store::{Batch, Check, CommitError, JobWrite, JournalWrite, ListQuery, Put, StoreError, Version};
 use parcelshelf_vault::{Row as Sealed, VaultError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -38,6 +38,8 @@ pub(crate) const WINDOW: &str = "window";
 pub(crate) const READY: &str = "ready";
 /// Erases what is past its deadline.
 pub(crate) const ERASE: &str = "erase";
+/// Tells the merchant.
+pub(crate) const HOOK: &str = "hook";
 /// What answers are sealed as.
 const ANSWER: &str = "answer";
 
@@ -96,6 +98,9 @@ rows! {
         /// The owner's answer is a standing rule: what comes later can be announced under it.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         standing: bool,
+        /// What the merchant was told by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hook: Option<HookPart>,
     }
     /// A courier.
     CourierRow in "courier" {
@@ -110,6 +115,9 @@ rows! {
         /// The route: cars by their deliveries, and other stops.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         stops: Vec<StopPart>,
+        /// Is being erased: nothing is given to them any more.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        erasing: bool,
     }
     /// Somebody of the staff.
     StaffRow in "staff" {
@@ -182,6 +190,15 @@ pub(crate) struct HoldPart {
     pub by: String,
 }
 
+/// What a merchant's endpoint has taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HookPart {
+    pub told: Option<String>,
+    /// In vain, for what is newer than `told`.
+    pub tries: u32,
+}
+
 /// The answer to one question whether the car is ready. Why not, only the owner hears.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -228,6 +245,13 @@ pub(crate) struct Stored<T> {
     pub id: Vec<u8>,
     pub version: Version,
     pub value: T,
+}
+
+impl Stored<DeliveryRow> {
+    /// A row whose version must still hold.
+    pub fn check(&self) -> Check {
+        Check { table: DELIVERIES.to_owned(), id: self.id.clone(), version: self.version }
+    }
 }
 
 /// Why a change did not happen.
@@ -368,6 +392,18 @@ impl Carrier {
     }
 }
 
+impl Carrier {
+    /// What goes on somebody's van goes with the version of who that is: nobody is erased with a parcel in their hands.
+    pub(crate) async fn goes_to(&self, change: &mut Change<'_>, courier: CourierId) -> Result<(), Failure> {
+        let stored = self.courier(courier).await?;
+        if stored.value.erasing {
+            return Err(Problem::new(409, "courier_leaves", "this courier is being erased").into());
+        }
+        change.batch.checks.push(Check { table: COURIERS.to_owned(), id: stored.id, version: stored.version });
+        Ok(())
+    }
+}
+
 /// Everything that one step changes.
 pub(crate) struct Change<'a> {
     carrier: &'a Carrier,
@@ -488,5 +524,6 @@ pub(crate) fn apply(
         }
     }
     change.journal(DELIVERIES, &stored.id, event.code(), &serde_json::json!({}));
+    change.carrier.plan_to_tell(change, stored, now);
     Ok(effects)
 }

@@ -17,22 +17,22 @@ use tokio::task::JoinHandle;
 
 use crate::board::may_be_open;
 use crate::db::{
-    ACCEPT, Change, DELIVERIES, DeliveryRow, ERASE, Failure, READY, ReadyPart, Stored, WATCH, WINDOW, again, apply,
+    ACCEPT, Change, DELIVERIES, DeliveryRow, ERASE, Failure, HOOK, READY, ReadyPart, Stored, WATCH, WINDOW, again, apply,
 };
 use crate::gateway::NotDone;
 use crate::model::rounded_up;
-use crate::{Carrier, feed, retention};
+use crate::{Carrier, feed, hooks, retention};
 
 /// A job's worker is taken for dead after this long; calls end after 35 s.
 const LEASE: Duration = Duration::from_secs(45);
 /// Leases end at a kept time, too: when exactly a courier set out is not to be read from who worked at what.
-fn lease(now: Timestamp) -> Duration {
+pub(crate) fn lease(now: Timestamp) -> Duration {
     now.until(rounded_up(now.plus_millis(i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX))))
 }
 /// Looking for due jobs.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Shortest pause between two looks that nothing has asked for.
-const PAUSE_MIN: Duration = Duration::from_millis(50);
+pub(crate) const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Long polls under way at once.
 const AT_ONCE: usize = 256;
 /// Whether an owner has answered is asked this often, besides the feed.
@@ -56,6 +56,7 @@ const QUEUES: [&str; 5] = [ACCEPT, WATCH, WINDOW, READY, ERASE];
 pub(crate) fn start(carrier: &Arc<Carrier>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
     let mut all: Vec<_> = QUEUES.map(|queue| tokio::spawn(work(Arc::clone(carrier), queue, stop.clone()))).into();
     all.push(tokio::spawn(retention::forget(Arc::clone(carrier), stop.clone())));
+    all.push(tokio::spawn(hooks::work(Arc::clone(carrier), stop.clone())));
     all.push(tokio::spawn(feed::read(Arc::clone(carrier), stop.clone())));
     all
 }
@@ -65,7 +66,7 @@ pub(crate) fn start(carrier: &Arc<Carrier>, stop: &watch::Receiver<bool>) -> Vec
 pub(crate) struct Bells(BTreeMap<&'static str, Notify>);
 impl Bells {
     pub fn new() -> Self {
-        Self(QUEUES.map(|queue| (queue, Notify::new())).into())
+        Self(QUEUES.into_iter().chain([HOOK]).map(|queue| (queue, Notify::new())).collect())
     }
     /// A job of this queue was written, or a place is free again.
     pub fn ring(&self, queue: &str) {
@@ -73,7 +74,7 @@ impl Bells {
             bell.notify_one();
         }
     }
-    async fn rung(&self, queue: &str) {
+    pub async fn rung(&self, queue: &str) {
         match self.0.get(queue) {
             Some(bell) => bell.notified().await,
             None => std::future::pending().await,

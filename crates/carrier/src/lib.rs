@@ -10,6 +10,7 @@ mod board;
 mod db;
 mod feed;
 mod gateway;
+mod hooks;
 mod http;
 mod jobs;
 mod legs;
@@ -38,6 +39,7 @@ use parcelshelf_vault::{Epochs, Vault};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub use hooks::WebhookConfig;
 pub use http::openapi;
 pub use retention::Retention;
 
@@ -72,6 +74,9 @@ pub struct Config {
     /// What wrapped data keys before the first epoch. The folder `epochs` beside it holds the epoch keys that do now.
     pub storage_key: PathBuf,
     pub api_keys: Vec<ApiKey>,
+    /// Merchants whose systems are told that something became of their deliveries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookConfig>,
     /// How long what is kept. docs/retention.md explains every class.
     #[serde(default)]
     pub retention: Retention,
@@ -167,6 +172,7 @@ pub(crate) struct Carrier {
     pub papers: Papers,
     pub vault: Vault,
     pub gateway: Client,
+    pub hooks: hooks::Hooks,
     pub bells: jobs::Bells,
     pub posting: feed::Posting,
     pub live: live::Live,
@@ -198,6 +204,7 @@ impl Carrier {
                 "carrier",
                 Options { on_step: steps::on_step(&shell.steps), ..Options::default() },
             )?,
+            hooks: hooks::Hooks::open(&config.webhooks, &config.api_keys, shell)?,
             bells: jobs::Bells::new(),
             posting: feed::Posting::default(),
             live: live::Live::default(),

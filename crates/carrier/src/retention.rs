@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::Carrier;
 use crate::board::may_be_open;
 use crate::db::{
-    ACCEPT, COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, ERASE, Failure, HoldPart, READY, Stored, WATCH,
+    ACCEPT, COURIERS, Change, DELIVERIES, DeliveryRow, ERASE, Failure, HOOK, HoldPart, READY, Stored, WATCH,
     WINDOW, again, broken, erased, no_delivery, owner,
 };
 use crate::model::rounded_up;
@@ -64,7 +64,10 @@ pub(crate) async fn forget(carrier: Arc<Carrier>, mut stop: watch::Receiver<bool
     loop {
         if !tidied {
             match carrier.tidy().await {
-                Ok(()) => tidied = true,
+                Ok(()) => {
+                    tracing::info!("what was erased is tidied up");
+                    tidied = true;
+                }
                 Err(Failure::Problem(p)) => tracing::warn!(code = p.code(), "what was erased is not tidied up yet"),
                 Err(Failure::Conflict) => {}
             }
@@ -145,7 +148,7 @@ impl Carrier {
         let mut change = Change::new(self);
         if table == DELIVERIES {
             // Also where the row is gone already: somebody may have planned something meanwhile.
-            for queue in [ACCEPT, WATCH, WINDOW, READY, ERASE] {
+            for queue in [ACCEPT, WATCH, WINDOW, READY, ERASE, HOOK] {
                 change.job_done(queue, id);
             }
         }
@@ -207,9 +210,24 @@ impl Carrier {
         self.vault.is_erased(&name).await.map_err(|e| Problem::internal(&e))
     }
 
-    /// Erases a courier who has left.
-    pub(crate) async fn erase_courier(&self, stored: &Stored<CourierRow>) -> Result<(), Problem> {
-        self.destroy(COURIERS, &stored.id, "asked").await
+    /// Erases a courier who has left. First it is written that nothing goes on their van any more, then it is looked whether
+    /// something is on it: whoever is loaded in between is seen here, or refused there.
+    pub(crate) async fn erase_courier(&self, id: CourierId) -> Result<(), Problem> {
+        again!(self.mark_courier(id, true))?;
+        if !again!(self.carried(id))?.is_empty() {
+            again!(self.mark_courier(id, false))?;
+            return Err(Problem::new(409, "courier_carries", "this courier has parcels")
+                .detail("give their deliveries to others first; then they can be erased"));
+        }
+        self.destroy(COURIERS, id.as_bytes(), "asked").await
+    }
+    async fn mark_courier(&self, id: CourierId, erasing: bool) -> Result<(), Failure> {
+        let mut stored = self.courier(id).await?;
+        stored.value.erasing = erasing;
+        let mut change = Change::new(self);
+        change.put(COURIERS, &stored.id, stored.version, &stored.value, stored.value.index());
+        change.journal(COURIERS, &stored.id, if erasing { "leaves" } else { "stays" }, &json!({}));
+        change.commit().await
     }
 
     /// A deadline has come.
@@ -287,9 +305,5 @@ impl Carrier {
             "deadlines": {"delivery_days_after_end": r.deliveries_days, "journal_days": r.journal_days,
                           "answers_hours": r.answers_hours, "backups_days": r.backups_days},
         }))
-    }
-
-    pub(crate) async fn courier_to_erase(&self, id: CourierId) -> Result<Stored<CourierRow>, Problem> {
-        again!(self.courier(id))
     }
 }

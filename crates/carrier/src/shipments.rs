@@ -88,6 +88,7 @@ impl Carrier {
             carried_by: None,
             announce: order.rule.clone(),
             standing: false,
+            hook: None,
         };
         let answer = json!({
             "shipment": shipment.to_string(),

@@ -17,6 +17,7 @@
 //! # Ok(()) }
 //! ```
 
+mod abroad;
 mod network;
 mod socket;
 
@@ -28,6 +29,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use parcelshelf_core::time::{Timer, within};
 
+pub use abroad::is_public;
 pub use network::{BadSetUp, bare};
 
 /// What came back.
@@ -86,6 +88,13 @@ impl Client {
     /// [`BadSetUp`] when TLS cannot be set up.
     pub fn network(timer: Arc<dyn Timer>) -> Result<Self, BadSetUp> {
         Ok(Self { way: Arc::new(network::Net::new()?), timer })
+    }
+    /// For addresses that a stranger has named: HTTPS to the public internet, and nothing inside one's own network.
+    ///
+    /// # Errors
+    /// [`BadSetUp`] when TLS cannot be set up.
+    pub fn outward(timer: Arc<dyn Timer>) -> Result<Self, BadSetUp> {
+        Ok(Self { way: Arc::new(network::Outward::new()?), timer })
     }
     /// Every request goes to one Unix socket, whatever host its address names.
     #[must_use]

@@ -57,7 +57,10 @@ pub(crate) async fn forget(front: Arc<Front>, mut stop: watch::Receiver<bool>) {
     loop {
         if !tidied {
             match front.tidy().await {
-                Ok(()) => tidied = true,
+                Ok(()) => {
+                    tracing::info!("what was erased is tidied up");
+                    tidied = true;
+                }
                 Err(problem) => tracing::warn!(code = problem.code(), "what was erased is not tidied up yet"),
             }
         }

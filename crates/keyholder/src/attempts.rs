@@ -60,8 +60,8 @@ impl FreshProof {
 }
 
 enum Message {
-    /// One step, durable together.
-    Events(Vec<Event>, oneshot::Sender<Told>),
+    /// One step, durable together. Nothing is answered of an attempt that was erased meanwhile.
+    Events(Vec<Event>, oneshot::Sender<Option<Told>>),
     /// The maker's answer to a command, or to asking after it. The number is the command's: what comes of an older one
     /// says nothing of the newest.
     Answered(Which, u32, Sent),
@@ -118,7 +118,8 @@ pub(crate) async fn tell(k: &Arc<Keyholder>, id: AttemptId, event: Event) -> Res
 pub(crate) async fn tell_all(k: &Arc<Keyholder>, id: AttemptId, events: Vec<Event>) -> Result<Told, Failure> {
     let (reply, told) = oneshot::channel();
     deliver(k, id, Message::Events(events, reply)).await?;
-    told.await.map_err(|_| broken("an attempt's task ended while it was told something"))
+    let told = told.await.map_err(|_| broken("an attempt's task ended while it was told something"))?;
+    Ok(told.ok_or_else(no_attempt)?)
 }
 
 /// Asks whether the same device may open once more, with conditions judged anew; false: it joins, nothing is sent.
@@ -224,6 +225,8 @@ struct Driver {
     handle_is_new: bool,
     /// The page asks for a hand at the handle, as it was told last.
     wants_hand: bool,
+    /// Its delivery was erased: nothing of it is kept, and nothing is done any more.
+    erased: bool,
 }
 
 impl Driver {
@@ -256,6 +259,7 @@ impl Driver {
             open: Asked::default(),
             lock: Asked::default(),
             handle_is_new: false,
+            erased: false,
         }
     }
 
@@ -343,11 +347,11 @@ impl Driver {
 
     /// Ended, nothing awaited, nobody waiting: leaves the map in the same moment, so that no message is lost.
     fn is_over(&mut self) -> bool {
-        if !self.attempt().ended() || self.awaited > 0 {
+        if !self.erased && (!self.attempt().ended() || self.awaited > 0) {
             return false;
         }
         let mut map = self.k.attempts.map();
-        if !self.inbox.is_empty() {
+        if !self.erased && !self.inbox.is_empty() {
             return false;
         }
         map.remove(&self.ids.attempt);
@@ -364,7 +368,8 @@ impl Driver {
         match message {
             Message::Events(events, reply) => {
                 self.step_through(events).await;
-                let _ = reply.send(Told { may_act_until: self.attempt().may_act_until() });
+                let told = Told { may_act_until: self.attempt().may_act_until() };
+                let _ = reply.send((!self.erased).then_some(told));
             }
             Message::Answered(which, number, sent) => {
                 self.awaited -= 1;
@@ -508,18 +513,29 @@ impl Driver {
     // ---- durable -------------------------------------------------------------------------------------------------
 
     /// Commits what was decided; does not return before it is on the disk. A block that came in between takes the right
-    /// to send away.
+    /// to send away, and an erasure takes everything: an attempt goes only after its end, with its delivery's key.
     async fn make_durable(&mut self, effects: &mut Vec<Effect>) {
         loop {
             match self.commit(effects).await {
                 Ok(()) => return,
                 Err(Failure::Conflict) => {}
+                Err(Failure::Problem(_)) if self.was_erased().await => {
+                    tracing::info!(attempt = %self.ids.attempt, "an attempt was erased; what is said of it now is dropped");
+                    effects.clear();
+                    self.erased = true;
+                    return;
+                }
                 Err(Failure::Problem(problem)) => {
                     tracing::error!(code = problem.code(), "an attempt could not be stored and is tried again");
                     self.k.host.sleep(STORE_PAUSE).await;
                 }
             }
         }
+    }
+
+    /// Known from the key store only: a row that cannot be read now is no erasure.
+    async fn was_erased(&self) -> bool {
+        self.k.db.vault.is_erased(&delivery_key(self.ids.delivery)).await.unwrap_or(false)
     }
 
     async fn commit(&mut self, effects: &mut Vec<Effect>) -> Result<(), Failure> {

@@ -247,7 +247,8 @@ impl Keyholder {
                     id: row.id.clone(),
                     version: Version::Is(row.version),
                 }));
-                change.journal(table, prefix, "erased", &json!({"rows": some.len()}));
+                // A kind for each table, so that a test can stop between any two.
+                change.journal(table, prefix, &format!("erased_{table}"), &json!({"rows": some.len()}));
                 match change.commit().await {
                     Ok(_) | Err(Failure::Conflict) => {}
                     Err(other) => return Err(other),

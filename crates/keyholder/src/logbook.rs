@@ -269,18 +269,34 @@ const REST: Duration = Duration::from_secs(600);
 /// The sequencer of a log that grows at a constant rate. At the stop nothing is hurried: what waits is in the store and
 /// comes in its turn after the next start.
 async fn padded(keyholder: &Keyholder, by: PaddingConfig, mut stop: watch::Receiver<bool>) {
-    let (timer, every) = (&keyholder.log_timer, Duration::from_secs(u64::from(by.every_s)));
-    let mut next = timer.uptime() + every;
+    let timer = &keyholder.log_timer;
+    let mut beat = Beat::new(timer.uptime(), Duration::from_secs(u64::from(by.every_s)));
     loop {
         tokio::select! {
             biased;
-            () = timer.sleep(next.saturating_sub(timer.uptime())) => {}
+            () = timer.sleep(beat.next.saturating_sub(timer.uptime())) => {}
             _ = stop.wait_for(|s| *s) => return,
         }
         let _ = keyholder.grow_by(by.leaves).await.inspect_err(complain);
-        // Kept by the clock and not by when the last one ended, for how long a step takes tells something, too.
-        while next <= timer.uptime() {
-            next += every;
+        beat.done(timer.uptime());
+    }
+}
+
+/// When the next step of a log that grows at a constant rate is due: by the clock and not by when the last one ended, for how
+/// long a step takes tells something, too.
+#[derive(Debug, Clone, Copy)]
+struct Beat {
+    every: Duration,
+    next: Duration,
+}
+impl Beat {
+    fn new(now: Duration, every: Duration) -> Self {
+        Self { every, next: now + every }
+    }
+    /// A step has ended. What was missed meanwhile is not made up for: that would be a burst after something.
+    fn done(&mut self, now: Duration) {
+        while self.next <= now {
+            self.next += self.every;
         }
     }
 }
@@ -349,5 +365,24 @@ struct Loaded(BTreeMap<(TileKind, u64), (Vec<u8>, Version)>);
 impl Tiles for Loaded {
     fn hashes(&self, level: u8, number: u64) -> Option<Vec<u8>> {
         self.0.get(&(TileKind::Hashes { level }, number)).map(|(bytes, _)| bytes.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_due_by_the_clock_whatever_a_step_takes() {
+        let ms = Duration::from_millis;
+        let (begin, every) = (ms(12_345), ms(1_000));
+        let mut beat = Beat::new(begin, every);
+        // What each step took after it was due: nothing, something, exactly a beat, more than three, nothing again.
+        for (took, due_next) in [(0, 2), (400, 3), (999, 4), (1_000, 6), (3_500, 10), (1, 11)] {
+            let due = beat.next;
+            beat.done(due + ms(took));
+            assert_eq!(beat.next, begin + every * due_next, "after a step of {took} ms");
+            assert!(beat.next > due + ms(took) && beat.next <= due + ms(took) + every);
+        }
     }
 }

@@ -198,6 +198,38 @@ mod tests {
         assert!(!leg(0, Some(5), Some(6), false).holds(at(6)) && !leg(0, None, None, false).holds(at(6)));
     }
 
+    /// An hour is counted back from now: what is past tells nothing of it, and nothing that tells is past.
+    #[test]
+    fn a_leg_is_past_an_hour_after_it_began_and_ended() {
+        let table = [
+            (leg(0, Some(5), Some(9), false), 69, true),
+            (leg(0, Some(5), Some(9), false), 68, false),
+            // It ended long ago only if it has ended.
+            (leg(0, Some(5), None, false), 119, false),
+            (leg(0, Some(5), None, false), 120, true),
+            (leg(0, Some(5), Some(90), false), 120, true),
+        ];
+        for (leg, now, past) in table {
+            assert_eq!(leg.is_past(at(now)), past, "{leg:?} at {now}");
+        }
+        // Let go before it began counts from its beginning.
+        let early = Leg { delegated_at: at(30), ..leg(0, Some(5), Some(9), false) };
+        assert!(!early.is_past(at(89)) && early.is_past(at(90)));
+        // At the very end of its window it is over by itself.
+        assert_eq!(leg(0, Some(5), Some(60), false).ended_at(at(60)), Some(at(60)));
+    }
+
+    #[test]
+    fn few_do_not_stop_it_and_only_the_free_are_free() {
+        let free: Brake<u8> = Brake::Free { since: T };
+        let few = Count { away: AWAY_MIN, of: AWAY_MIN };
+        let (same, effect) = free.handle(Event::Counted(few), T);
+        assert!(same.is_free() && effect == Effect::Nothing);
+        let many = Count { away: AWAY_MIN + 1, of: AWAY_MIN + 1 };
+        let (stopped, effect) = free.handle(Event::Counted(many), T);
+        assert!(!stopped.is_free() && effect == Effect::Stop);
+    }
+
     #[test]
     fn only_what_was_located_and_left_without_arrival_counts() {
         let away = leg(0, Some(5), Some(9), false);

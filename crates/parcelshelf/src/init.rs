@@ -326,6 +326,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             key(carrier::Role::Merchant, "first merchant", &layout.merchant_key),
             key(carrier::Role::Dispatch, "dispatch", &layout.dispatch_key),
         ],
+        webhooks: Vec::new(),
         retention: carrier::Retention::default(),
         pages: Some(carrier::PagesConfig {
             courier_origin: layout.courier_origin.clone(),

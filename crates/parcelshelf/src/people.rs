@@ -248,14 +248,7 @@ impl Owner {
     /// What this owner's wallet knows of whose word counts, to verify a case bundle by.
     #[must_use]
     pub fn anchors(&self, scene: &Scene) -> Anchors {
-        let keys = self.wallet.pinned().claims();
-        Anchors {
-            aud: keys.iss.clone(),
-            log: keys.log.clone(),
-            operator: scene.operator.clone(),
-            rp_id: keys.rp_id.clone(),
-            wallet_origin: keys.wallet_origin.clone(),
-        }
+        Anchors::published(self.wallet.pinned().claims(), &scene.operator)
     }
 
     /// The case bundle of a delivery, once it is whole.

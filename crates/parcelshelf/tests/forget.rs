@@ -374,8 +374,14 @@ async fn what_was_erased_is_readable_in_no_backup() {
     stage.carrier.restart(&[]).await.unwrap();
     assert_eq!(code(dispatch.delivery(delivery).await), "delivery_unknown");
     assert_eq!(code(wallet.vehicles().await), "session_missing");
-    // Tidying is the first that each does beside serving.
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    // The keyholder tidies up before it serves; these two do it beside serving, and say when it is done.
+    for service in [&stage.carrier, &stage.gateway] {
+        until(&scene.host, "what was erased is tidied up", async || {
+            Ok(service.has_said("what was erased is tidied up").unwrap().then_some(()))
+        })
+        .await
+        .unwrap();
+    }
     stage.stop().await.unwrap();
     for (party, table) in [
         ("carrier", "delivery"),

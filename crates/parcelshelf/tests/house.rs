@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 /// Which workspace crates each crate may name in `[dependencies]`. A crate exists to forbid a dependency: adding a row
 /// here is a decision, not a formality.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -249,4 +251,62 @@ fn every_trap_has_its_test() {
     let missing: Vec<String> =
         table.lines().filter(|l| !l.contains(".rs`")).flat_map(named).filter(|name| !tests.contains(name)).collect();
     assert!(missing.is_empty(), "named in docs/makers/traps.md and not there: {missing:?}");
+}
+
+/// Every number, and every text that could be one, that a request to the carrier may hold: (where, name).
+fn taken(schema: &Value, schemas: &Value, at: &str, name: &str, all: &mut Vec<(String, String)>, open: &mut Vec<String>) {
+    if let Some(named) = schema["$ref"].as_str() {
+        let named = named.rsplit('/').next().unwrap();
+        return taken(&schemas[named], schemas, &format!("{at} {named}"), name, all, open);
+    }
+    for either in ["oneOf", "anyOf", "allOf"] {
+        for one in schema[either].as_array().into_iter().flatten() {
+            taken(one, schemas, at, name, all, open);
+        }
+    }
+    let is = |kind: &str| schema["type"] == kind || schema["type"].as_array().is_some_and(|a| a.contains(&kind.into()));
+    if is("integer") || is("number") {
+        all.push((at.to_owned(), name.to_owned()));
+    }
+    if is("object") && schema["additionalProperties"] != false {
+        open.push(at.to_owned());
+    }
+    for (member, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let place = ["lat", "lon", "lng", "position", "place", "cell", "geo", "speed", "heading", "accuracy", "trace", "track"];
+        let words: Vec<&str> = member.split('_').collect();
+        assert!(!place.iter().any(|p| words.iter().any(|w| w.starts_with(p))), "{at}: {member} sounds like a place");
+        taken(inner, schemas, at, member, all, open);
+    }
+    if schema["items"].is_object() {
+        taken(&schema["items"], schemas, at, name, all, open);
+    }
+}
+
+/// The carrier records no trace of its vans (docs/decisions/0091), because nothing takes one: whoever adds a number to a request
+/// says here what it is.
+#[test]
+fn no_route_of_the_carrier_takes_a_place() {
+    let document = serde_json::to_value(parcelshelf_carrier::openapi()).unwrap();
+    let (mut all, mut open, mut bodies) = (Vec::new(), Vec::new(), 0);
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let at = format!("{method} {path}");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = parameter["name"].as_str().unwrap();
+                assert!(["stop", "courier", "delivery", "parcel", "shipment", "staff", "state", "cursor", "limit", "after"]
+                    .contains(&name), "{at} takes {name}");
+            }
+            for body in operation["requestBody"]["content"].as_object().into_iter().flatten() {
+                bodies += 1;
+                taken(&body.1["schema"], &document["components"]["schemas"], &at, "", &mut all, &mut open);
+            }
+        }
+    }
+    assert!(bodies > 20, "{bodies}");
+    let numbers: BTreeSet<&str> = all.iter().map(|(_, name)| name.as_str()).collect();
+    // A door's parcels; which alarm is acknowledged; what a parcel is like.
+    let known = ["bears_minutes_in_car", "parcels", "seq", "size_mm", "value_minor", "weight_g"];
+    assert_eq!(numbers, BTreeSet::from(known), "{all:?}");
+    // Unknown members are refused, so that nothing else comes in beside them. A passkey's answer has a parser of its own.
+    assert!(open.iter().all(|at| at.ends_with("AssertionParts")), "{open:?}");
 }

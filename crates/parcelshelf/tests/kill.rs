@@ -83,13 +83,7 @@ async fn check(scene: &Scene, owner: &Owner, played: &Played) -> anyhow::Result<
                 Err(other) => Err(other),
             });
         let keys = owner.wallet.pinned().claims();
-        let anchors = Anchors {
-            aud: keys.iss.clone(),
-            log: keys.log.clone(),
-            operator: scene.operator.clone(),
-            rp_id: keys.rp_id.clone(),
-            wallet_origin: keys.wallet_origin.clone(),
-        };
+        let anchors = Anchors::published(keys, &scene.operator);
         let once = Seen { tailgate_openings: 1, ..seen };
         let finding = judge(once, &bundle.await?, &anchors);
         ensure!(finding.violations.is_empty(), "{:?}", finding.violations);

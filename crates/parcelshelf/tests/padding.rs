@@ -7,9 +7,11 @@
 mod play;
 
 use std::fs;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use parcelshelf::people::{Courier, Owner};
+use parcelshelf::people::{Courier, Owner, until};
 use parcelshelf::stage::{Setting, Stage};
 use parcelshelf_core::area::Position;
 use parcelshelf_simulator::volvo::{CarFile, WorldFile};
@@ -23,9 +25,9 @@ async fn size(http: &reqwest::Client, url: &str) -> Option<u64> {
 }
 
 /// Sizes as somebody sees them who asks all the time, each once.
-async fn watched(http: &reqwest::Client, url: &str, stop: &std::sync::atomic::AtomicBool) -> Vec<u64> {
+async fn watched(http: &reqwest::Client, url: &str, stop: &AtomicBool) -> Vec<u64> {
     let mut seen = Vec::new();
-    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+    while !stop.load(Ordering::Relaxed) {
         if let Some(size) = size(http, url).await
             && seen.last() != Some(&size)
         {
@@ -34,6 +36,16 @@ async fn watched(http: &reqwest::Client, url: &str, stop: &std::sync::atomic::At
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
     seen
+}
+
+/// The first size from `wanted` on, however long it takes.
+async fn grown_to(http: &reqwest::Client, url: &str, wanted: u64) -> u64 {
+    loop {
+        match size(http, url).await {
+            Some(size) if size >= wanted => return size,
+            _ => tokio::time::sleep(Duration::from_millis(60)).await,
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,19 +60,20 @@ async fn from_outside_a_day_with_a_delivery_looks_like_a_day_without() {
     let file = stage.scene.layout.dir.join("keyholder/keyholder.toml");
     let padding = format!("\n[keyholder.log.padding]\nevery_s = 1\nleaves = {LEAVES}\n");
     fs::write(&file, fs::read_to_string(&file).unwrap() + &padding).unwrap();
+    let started = Instant::now();
     stage.keyholder.restart(&[]).await.unwrap();
     let url = format!("{}/log/checkpoint", stage.scene.layout.gateway_origin);
     let http = parcelshelf_exchange::bare(None).unwrap();
     // What was signed before the padding is as it is.
     let before = size(&http, &url).await.unwrap_or(0);
 
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let watching = tokio::spawn({
-        let (http, url, stop) = (http.clone(), url.clone(), std::sync::Arc::clone(&stop));
+        let (http, url, stop) = (http.clone(), url.clone(), Arc::clone(&stop));
         async move { watched(&http, &url, &stop).await }
     });
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let quiet_until = size(&http, &url).await.unwrap();
+    // Quiet, until it has grown by itself.
+    let quiet = grown_to(&http, &url, before + 4 * LEAVES).await;
     let cars = stage.scene.sim().get("/__sim/cars", &[]).await.unwrap();
     let vin = cars["cars"][0]["vin"].as_str().unwrap();
     let owner = Owner::enrol(&stage.scene, "kim@example.org", vin, place, "KLM 482").await.unwrap();
@@ -68,26 +81,29 @@ async fn from_outside_a_day_with_a_delivery_looks_like_a_day_without() {
     let played = play::play(&stage.scene, &owner, &courier).await.unwrap();
     assert_eq!((played.placed, played.end.as_str()), (true, "delivered"));
     // Its leaves are in, though nobody can tell which they are.
-    let mut bundle = None;
-    for _ in 0..300 {
-        bundle = owner.wallet.bundle(played.granted.delivery).await.ok();
-        if bundle.is_some() {
-            break;
+    let bundle = until(&stage.scene.host, "the case bundle", async || {
+        match owner.wallet.bundle(played.granted.delivery).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(failure) if failure.code() == Some("bundle_not_ready") => Ok(None),
+            Err(other) => Err(other),
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    let bundle = bundle.expect("the bundle gets ready");
-    assert!(parcelshelf_protocol::bundle::verify(&bundle, None).is_ok());
-    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert!(parcelshelf_protocol::bundle::verify(&bundle.await.unwrap(), None).is_ok());
+    // Quiet once more.
+    let busy = size(&http, &url).await.unwrap();
+    let end = grown_to(&http, &url, busy + 2 * LEAVES).await;
+    let elapsed = started.elapsed();
+    stop.store(true, Ordering::Relaxed);
     let sizes = watching.await.unwrap();
-    println!("sizes seen: {sizes:?}, busy from {quiet_until} on");
+    println!("sizes seen: {sizes:?}; quiet until {quiet}, {end} after {elapsed:?}");
     let first = sizes.iter().position(|s| *s > before).unwrap();
     let steps: Vec<u64> = sizes[first..].windows(2).map(|w| w[1] - w[0]).collect();
-    assert!(steps.len() >= 6, "{steps:?}");
     // A reader who comes late sees two steps as one, but never a step of another size.
-    assert!(steps.iter().all(|s| *s > 0 && s % LEAVES == 0), "{steps:?}");
-    let ordinary = steps.iter().filter(|s| **s == LEAVES).count();
-    assert!(ordinary * 10 >= steps.len() * 7, "one step a second: {steps:?}");
+    assert!(steps.len() >= 3 && steps.iter().all(|s| *s > 0 && s % LEAVES == 0), "{steps:?}");
+    // By the clock and no faster, however much there was to write. That it is not slower is the beat's own test: how soon this
+    // machine lets a process run is no law.
+    let grown = sizes.last().unwrap() - sizes[first];
+    assert!(grown <= LEAVES * (elapsed.as_secs() + 1), "{grown} leaves in {elapsed:?}: {sizes:?}");
 }
 
 #[test]

@@ -199,3 +199,37 @@ async fn what_the_hosts_show_is_what_the_log_says_of_them() {
     assert_eq!(audited_at_last(&stage, &["--state", &state]).await.0, 0, "the newest word counts");
     stage.stop().await.unwrap();
 }
+
+/// `stop_origin` may be left out: then the log says nothing of that host, and whoever audits is told so instead of believing it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyholder_that_does_not_know_the_stop_page_is_complained_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut stage = Stage::start(dir.path(), &WorldFile::demo(), Setting::default()).await.unwrap();
+    let l = stage.scene.layout.clone();
+    let config = l.dir.join("keyholder/keyholder.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let line = format!("stop_origin = \"{}\"\n", l.stop_origin);
+    assert!(text.contains(&line), "init says where the stop page is");
+    // From its first start on: what was said once stands.
+    stage.keyholder.stop().await.unwrap();
+    std::fs::remove_dir_all(l.dir.join("keyholder/data")).unwrap();
+    std::fs::write(&config, text.replace(&line, "")).unwrap();
+    stage.keyholder.restart(&[]).await.unwrap();
+
+    let (code, report) = audited_at_last(&stage, &[]).await;
+    let complaint = report["complaint"].as_str().unwrap_or_default();
+    assert!(code == 1 && complaint.contains("stop"), "{report}");
+    assert_eq!(audited(&stage, &["--log-only"]).await.0, 0, "the log by itself holds");
+    let said = Browser::at(&l.gateway_origin).page("/log/pages").await.text().await.unwrap();
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let sites: Vec<&str> = said["pages"].as_array().unwrap().iter().map(|p| p["site"].as_str().unwrap()).collect();
+    assert_eq!(sites, ["wallet"]);
+
+    // Told at last, it says the rest.
+    stage.keyholder.stop().await.unwrap();
+    std::fs::write(&config, &text).unwrap();
+    stage.keyholder.restart(&[]).await.unwrap();
+    let (code, report) = audited_at_last(&stage, &[]).await;
+    assert_eq!(code, 0, "{report}");
+    stage.stop().await.unwrap();
+}

@@ -144,13 +144,7 @@ async fn check(t: &Theatre, played: &Played) -> anyhow::Result<()> {
         drop(hold);
     }
     let keys = t.owner.wallet.pinned().claims();
-    let anchors = Anchors {
-        aud: keys.iss.clone(),
-        log: keys.log.clone(),
-        operator: t.scene.operator.clone(),
-        rp_id: keys.rp_id.clone(),
-        wallet_origin: keys.wallet_origin.clone(),
-    };
+    let anchors = Anchors::published(keys, &t.scene.operator);
     let seen = judge::Seen {
         tailgate_openings: seen.lid_openings - t.before.lid_openings,
         unlock_commands: commands,

@@ -18,6 +18,7 @@ use parcelshelf_core::area::Position;
 use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::reason::Action;
 use parcelshelf_core::time::Timestamp;
+use parcelshelf_protocol::statement::ToErase;
 use parcelshelf_simulator::volvo::{CarFile, WorldFile};
 use play::LABEL;
 use serde_json::json;
@@ -732,4 +733,53 @@ async fn answers_bring_the_next_nonce_so_that_a_stop_asks_for_none() {
         let nonce = answer.headers().get("dpop-nonce").map(|n| n.to_str().unwrap().len());
         assert_eq!(nonce, comes.then_some(54), "{path} {wish:?}");
     }
+}
+
+/// The car is seen locked long before its maker says so; by then the owner has erased the delivery.
+#[tokio::test]
+async fn what_a_maker_says_of_an_erased_delivery_is_dropped() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    let late = json!({"command": "lock", "fault": "slow", "slow_s": 20});
+    let faults = format!("/__sim/cars/{}/faults", t.owner.hands.vin);
+    t.stage.scene.sim().post(&faults, &[], &late).await.unwrap();
+    let attempt = at.ask_to_open(&[at.scan(LABEL).unwrap()]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    t.owner.hands.act(&json!({"action": "open_tailgate"})).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "open").await.unwrap();
+    t.owner.hands.act(&json!({"action": "close_tailgate"})).await.unwrap();
+    at.close(None).await.unwrap();
+    at.follow(attempt, |s| s["ended"] == json!(true)).await.unwrap();
+    t.owner.wallet.erase(ToErase::Delivery(granted.delivery)).await.unwrap();
+    let keyholder = &t.stage.keyholder;
+    let dropped = "what is said of it now is dropped";
+    assert!(!keyholder.has_said(dropped).unwrap(), "the lock was answered too early for this story");
+    until(&t.stage.scene.host, "the late answer", async || Ok(keyholder.has_said(dropped).unwrap().then_some(())))
+        .await
+        .unwrap();
+    assert!(!keyholder.has_said("is tried again").unwrap(), "nobody tries for ever to keep what was erased");
+    assert!(t.seen().await.shut_and_locked);
+}
+
+#[tokio::test]
+async fn nobody_is_erased_with_a_parcel_in_the_van() {
+    let t = theatre().await;
+    let (granted, url) = t.under_way().await;
+    let (dispatch, courier, id) = (t.stage.scene.dispatch(), t.courier.id, granted.delivery);
+    assert_eq!(code(dispatch.erase_courier(courier, "erase-0001").await), "courier_carries");
+    // They go on as if nobody had asked.
+    let at = t.at(&url).await;
+    at.locate().await.unwrap();
+    t.courier.shipping.step(id, "arrived", "arrived-1", &json!({})).await.unwrap();
+    assert_eq!(code(dispatch.erase_courier(courier, "erase-0002").await), "courier_carries");
+    t.courier.shipping.step(id, "finish", "finish-01", &json!({})).await.unwrap();
+    let left = carrier_says(&dispatch, id, &["falling_back"]).await.unwrap();
+    assert_eq!(code(dispatch.erase_courier(courier, "erase-0003").await), "courier_carries", "it is still in the van");
+    let parcel = json!({"parcel": left["parcels"][0]["parcel"]});
+    t.courier.shipping.step(id, "fallback-done", "fallback1", &parcel).await.unwrap();
+    carrier_says(&dispatch, id, &["ended"]).await.unwrap();
+    dispatch.erase_courier(courier, "erase-0004").await.unwrap();
+    assert_eq!(code(dispatch.load(id, courier, "load-0002").await), "courier_unknown");
 }

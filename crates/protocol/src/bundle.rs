@@ -17,6 +17,7 @@ use parcelshelf_log::record::{Opening, Record};
 
 use crate::encoding::Hash;
 use crate::jws::VerifyingKey;
+use crate::keys::KeysClaims;
 use crate::records::Event;
 use crate::refused::Refused;
 use crate::webauthn::Assertion;
@@ -40,6 +41,19 @@ pub struct Anchors {
     pub operator: VerifyingKey,
     pub rp_id: String,
     pub wallet_origin: String,
+}
+impl Anchors {
+    /// As a keyholder publishes them of itself; whose operator it is, only whoever judges can know.
+    #[must_use]
+    pub fn published(keys: &KeysClaims, operator: &VerifyingKey) -> Self {
+        Self {
+            aud: keys.iss.clone(),
+            log: keys.log.clone(),
+            operator: operator.clone(),
+            rp_id: keys.rp_id.clone(),
+            wallet_origin: keys.wallet_origin.clone(),
+        }
+    }
 }
 
 /// A courier's device: its certificate and the depot's.

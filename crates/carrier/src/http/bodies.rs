@@ -266,6 +266,6 @@ pub(crate) struct LegOut {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct HoldIn {
+pub(crate) struct LegalHoldIn {
     pub held: bool,
 }

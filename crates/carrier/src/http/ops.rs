@@ -311,6 +311,7 @@ impl Carrier {
         let mut stored = self.delivery(id).await?;
         let now = self.host.now();
         let mut change = Change::new(self);
+        self.goes_to(&mut change, to).await?;
         // Off the van it is on, whether its courier has set out or not; then onto the other.
         if stored.value.state.courier.as_deref() != Some(to.to_string().as_str())
             && stored.value.state.courier.is_some()

@@ -11,7 +11,7 @@ use parcelshelf_edge::problem::Problem;
 use serde_json::json;
 
 use super::auth::{Principal, problem};
-use super::bodies::HoldIn;
+use super::bodies::LegalHoldIn;
 use super::routes::{Answer, C, delivery_of, may_see};
 use crate::Carrier;
 use crate::db::{DeliveryRow, Stored, again, no_delivery};
@@ -27,14 +27,14 @@ async fn answers_for(c: &Carrier, who: &Principal, delivery: &str) -> Result<Sto
 }
 
 /// Puts a legal hold on a delivery, or takes it off: while it stands nothing of the delivery is erased.
-#[utoipa::path(post, path = "/v1/deliveries/{delivery}/hold", params(("delivery" = String, Path)), request_body = HoldIn,
+#[utoipa::path(post, path = "/v1/deliveries/{delivery}/hold", params(("delivery" = String, Path)), request_body = LegalHoldIn,
     security(("key" = [])), responses((status = 200, body = serde_json::Value)))]
 pub(super) async fn hold(
     State(c): C,
     who: Principal,
     _key: IdempotencyKey,
     StrictPath(delivery): StrictPath<String>,
-    StrictJson { value, .. }: StrictJson<HoldIn>,
+    StrictJson { value, .. }: StrictJson<LegalHoldIn>,
 ) -> Answer {
     who.dispatch()?;
     let (id, by) = (delivery_of(&delivery)?, who.name());
@@ -76,7 +76,7 @@ pub(super) async fn erase(
     Ok(Json(json!({"delivery": delivery, "erased": true})).into_response())
 }
 
-/// Erases a courier who has left. What they carried stays, without a name.
+/// Erases a courier who has left. What they carried stays, without a name; with a parcel in the van, or at a car, nobody leaves.
 #[utoipa::path(post, path = "/v1/couriers/{courier}/erase", params(("courier" = String, Path)), request_body = Nothing,
     security(("key" = [])), responses((status = 200, body = serde_json::Value)))]
 pub(super) async fn erase_courier(
@@ -88,7 +88,6 @@ pub(super) async fn erase_courier(
 ) -> Answer {
     who.dispatch()?;
     let none = || Problem::new(404, "courier_unknown", "there is no such courier");
-    let stored = c.courier_to_erase(CourierId::parse(&courier).map_err(|_| none())?).await?;
-    c.erase_courier(&stored).await?;
+    c.erase_courier(CourierId::parse(&courier).map_err(|_| none())?).await?;
     Ok(Json(json!({"courier": courier, "erased": true})).into_response())
 }

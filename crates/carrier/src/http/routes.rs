@@ -159,6 +159,7 @@ pub(super) async fn hire(
         device: None,
         shift_ms: None,
         stops: Vec::new(),
+        erasing: false,
     };
     let mut change = Change::new(&c);
     change.put(COURIERS, id.as_bytes(), Version::Absent, &row, row.index());
@@ -210,6 +211,9 @@ async fn set_device(c: &Carrier, id: CourierId, device: Thumbprint, key: &Key) -
 async fn step(c: &Carrier, id: DeliveryId, event: Event, key: &Key) -> Result<Value, Failure> {
     let mut stored = c.delivery(id).await?;
     let mut change = Change::new(c);
+    if let Event::Loaded { courier } = event {
+        c.goes_to(&mut change, courier).await?;
+    }
     apply(&mut change, &mut stored, event, c.host.now())?;
     change.delivery(&stored);
     let answer = json!({"delivery": id.to_string(), "state": stored.value.state.phase, "end": stored.value.state.end});

@@ -250,6 +250,67 @@ fn any_heard() -> impl Strategy<Value = Heard> {
     ]
 }
 
+/// While a cloud is down, only what the probe hears says whether it is back: others were under way before, or are locks.
+#[test]
+fn only_the_probe_says_how_long_a_cloud_stays_down() {
+    let mut gate = Gate::new(LIMITS);
+    let early = gate.ask(key(50), CAR, Call::Open, Urgency::Courier, T0).unwrap();
+    falls_silent(&mut gate, T0);
+    // A lock and a look that meet silence do not put the next probe off.
+    for what in [Call::Lock, Call::Read] {
+        call(&mut gate, key(51), what, Urgency::Safety, Heard::Silence, at(10)).unwrap();
+    }
+    gate.heard(early, Heard::Nothing, at(10));
+    let probe = gate.ask(key(52), CAR, Call::Read, Urgency::Courier, at(15)).unwrap();
+    // Neither does what ends while the probe is under way begin another.
+    call(&mut gate, key(51), Call::Lock, Urgency::Safety, Heard::Nothing, at(16)).unwrap();
+    assert_eq!(gate.ask(key(53), CAR, Call::Read, Urgency::Courier, at(16)).unwrap_err().why, Held::MakerDown);
+    // A probe that tells nothing leaves the question open: the next one asks.
+    gate.heard(probe, Heard::Nothing, at(17));
+    let next = gate.ask(key(53), CAR, Call::Read, Urgency::Courier, at(17)).unwrap();
+    gate.heard(next, Heard::Silence, at(18));
+    assert_eq!(gate.ask(key(54), CAR, Call::Read, Urgency::Courier, at(47)).unwrap_err().why, Held::MakerDown);
+    assert!(gate.ask(key(54), CAR, Call::Read, Urgency::Courier, at(48)).is_ok());
+}
+
+/// A command's silence says nothing of readings: the account's next look is as good as any.
+#[test]
+fn only_a_readings_silence_makes_readings_brief() {
+    let mut gate = Gate::new(LIMITS);
+    call(&mut gate, OWNER, Call::Open, Urgency::Courier, Heard::Silence, T0).unwrap();
+    assert!(!gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, at(1)).unwrap().is_brief());
+}
+
+/// Very many accounts: the gate forgets those that tell nothing, and none that does.
+#[test]
+fn a_used_up_budget_and_a_fresh_silence_outlive_a_crowd() {
+    let name = |n: u32| {
+        let mut key = [9; 16];
+        key[..4].copy_from_slice(&n.to_be_bytes());
+        key
+    };
+    let mut gate = Gate::new(LIMITS);
+    for _ in 0..30 {
+        call(&mut gate, OWNER, Call::Read, Urgency::Courier, Heard::Answer, T0).unwrap();
+    }
+    let refused = gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, T0).unwrap_err();
+    assert_eq!(refused.why, Held::Budget);
+    for n in 0..70_000 {
+        let one = gate.ask(name(n), CAR, Call::Read, Urgency::Courier, T0).unwrap();
+        gate.heard(one, Heard::Answer, T0);
+    }
+    assert_eq!(gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, T0).unwrap_err(), refused);
+    // The same of silences: the first account's rest is not cut short by later ones.
+    let mut gate = Gate::new(LIMITS);
+    for n in 0..70_000 {
+        let one = gate.ask(name(n), CAR, Call::Read, Urgency::Safety, T0).unwrap();
+        gate.heard(one, Heard::Silence, T0);
+        // An answer of somebody else's, so that the cloud counts as there.
+        call(&mut gate, key(1), Call::Lock, Urgency::Safety, Heard::Answer, T0).unwrap();
+    }
+    assert_eq!(gate.ask(name(0), CAR, Call::Read, Urgency::Courier, T0).unwrap_err().retry_after_ms, 5_000);
+}
+
 proptest! {
     /// Whatever happened before: locks go, and so does looking at a car that may be open.
     #[test]

@@ -315,3 +315,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_grant_is_used_up_when_it_is_spent_or_over_and_a_held_use_is_not_spent() {
+    let (fresh, end) = (grant(), day().end());
+    assert!(!fresh.is_used_up(at(0)) && !fresh.is_used_up(end.plus_millis(-1)) && fresh.is_used_up(end));
+    let reserved = reserve(&fresh, 1, NOON).unwrap();
+    assert!(!reserved.is_used_up(at(1)), "it may come back");
+    let spent = reserved.spend(attempt_id(1)).unwrap();
+    assert!(spent.is_used_up(at(1)));
+    assert!(!reserved.give_back(attempt_id(1)).unwrap().is_used_up(at(1)));
+}

@@ -9,3 +9,4 @@ mod drive_story;
 mod gate;
 mod grant;
 mod support;
+mod words;

@@ -685,13 +685,7 @@ async fn evening(day: &Arc<Day>, real_log: bool) -> anyhow::Result<()> {
 async fn judged(day: &Arc<Day>, args: &Simulate, before: &[Seen]) -> anyhow::Result<Vec<Finding>> {
     let keys = day.keys();
     let claims = keys.claims();
-    let anchors = Anchors {
-        aud: claims.iss.clone(),
-        log: claims.log.clone(),
-        operator: day.scene.operator.clone(),
-        rp_id: claims.rp_id.clone(),
-        wallet_origin: claims.wallet_origin.clone(),
-    };
+    let anchors = Anchors::published(claims, &day.scene.operator);
     let pages = day.book.pages();
     let progress = bar("bundles are verified", day.cars.len());
     let mut findings = Vec::with_capacity(day.cars.len());

@@ -17,12 +17,6 @@ pub async fn case(stage: &Stage, owner: &Owner, before: Seen, delivery: Delivery
         Err(other) => Err(other),
     });
     let keys = owner.wallet.pinned().claims();
-    let anchors = Anchors {
-        aud: keys.iss.clone(),
-        log: keys.log.clone(),
-        operator: stage.scene.operator.clone(),
-        rp_id: keys.rp_id.clone(),
-        wallet_origin: keys.wallet_origin.clone(),
-    };
+    let anchors = Anchors::published(keys, &stage.scene.operator);
     judge(seen(stage, owner).await.since(before), &bytes.await.unwrap(), &anchors)
 }

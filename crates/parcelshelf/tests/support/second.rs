@@ -159,13 +159,7 @@ impl Theatre {
             }
         });
         let keys = self.owner.wallet.pinned().claims();
-        let anchors = Anchors {
-            aud: keys.iss.clone(),
-            log: keys.log.clone(),
-            operator: self.scene.operator.clone(),
-            rp_id: keys.rp_id.clone(),
-            wallet_origin: keys.wallet_origin.clone(),
-        };
+        let anchors = Anchors::published(keys, &self.scene.operator);
         let now = self.seen();
         let seen = judge::Seen {
             tailgate_openings: now.lid_openings - self.before.lid_openings,

@@ -252,6 +252,8 @@ const de: Catalogue = {
     fallback_done: 'Ein Paket ist am Ersatzort',
     acknowledged: 'Jemand kümmert sich',
     recipient_looked_up: 'Jemand hat den Empfänger nachgeschlagen',
+    merchant_told: 'Das System des Händlers weiß es',
+    merchant_not_told: 'Das System des Händlers hörte nicht zu',
     ready_yes: 'Das Auto ist bereit',
     ready_no: 'Das Auto ist nicht bereit',
     ready_later: 'Das Auto wird geweckt',

@@ -251,6 +251,8 @@ const en = {
     fallback_done: 'A parcel is at its fallback',
     acknowledged: 'Somebody takes care',
     recipient_looked_up: 'Somebody looked up the recipient',
+    merchant_told: "The merchant's system was told",
+    merchant_not_told: "The merchant's system did not listen",
     ready_yes: 'The car is ready',
     ready_no: 'The car is not ready',
     ready_later: 'The car is being woken',

@@ -252,6 +252,8 @@ const es: Catalogue = {
     fallback_done: 'Un paquete está en su alternativa',
     acknowledged: 'Alguien se encarga',
     recipient_looked_up: 'Alguien consultó al destinatario',
+    merchant_told: 'El sistema del comercio lo sabe',
+    merchant_not_told: 'El sistema del comercio no escuchó',
     ready_yes: 'El coche está listo',
     ready_no: 'El coche no está listo',
     ready_later: 'El coche se está despertando',
