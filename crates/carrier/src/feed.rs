@@ -148,7 +148,8 @@ impl Carrier {
 
     /// Every delivery of which news may have been missed is asked for now.
     async fn ask_for_each(&self) -> Result<(), parcelshelf_edge::problem::Problem> {
-        let states = [("requested", ACCEPT), ("accepted", WATCH), ("loaded", WATCH), ("leg", WATCH), ("at_stop", WATCH)];
+        let states =
+            [("requested", ACCEPT), ("accepted", WATCH), ("loaded", WATCH), ("leg", WATCH), ("at_stop", WATCH)];
         for (state, queue) in states {
             let mut cursor = None;
             loop {

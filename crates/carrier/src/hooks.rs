@@ -128,8 +128,7 @@ impl Hooks {
             let timer = Arc::clone(&shell.host.clock);
             let client = if one.local { Client::network(timer) } else { Client::outward(timer) };
             let client = client.map_err(|e| Broken::Config(e.to_string()))?;
-            let endpoint =
-                Endpoint { url: one.url.clone(), key: hmac::Key::new(hmac::HMAC_SHA256, &secret), client };
+            let endpoint = Endpoint { url: one.url.clone(), key: hmac::Key::new(hmac::HMAC_SHA256, &secret), client };
             if hooks.endpoints.insert(one.merchant.clone(), endpoint).is_some() {
                 return Err(wrong("it has two"));
             }
@@ -199,7 +198,8 @@ struct Told {
 impl Told {
     /// The same for the same news: whoever gets it twice knows it again.
     fn id(&self) -> String {
-        b64(&domain_hash("psh-webhook-change-v1", &[self.delivery.as_bytes(), self.class.code().as_bytes()]).as_bytes()[..16])
+        b64(&domain_hash("psh-webhook-change-v1", &[self.delivery.as_bytes(), self.class.code().as_bytes()]).as_bytes()
+            [..16])
     }
 }
 
@@ -222,7 +222,10 @@ fn message(told: &[Told], quarter: Timestamp) -> Message {
             .to_string()
     };
     let missing = BODY_BYTES.saturating_sub(body("").len());
-    Message { id: format!("msg_{}", b64(&domain_hash("psh-webhook-v1", &parts).as_bytes()[..16])), body: body(&"0".repeat(missing)) }
+    Message {
+        id: format!("msg_{}", b64(&domain_hash("psh-webhook-v1", &parts).as_bytes()[..16])),
+        body: body(&"0".repeat(missing)),
+    }
 }
 
 /// Standard Webhooks: HMAC-SHA256 over id, time and body.
@@ -311,7 +314,10 @@ impl Carrier {
             let arrived = !self.hooks.is_silent(merchant, self.host.now()) && self.sent(merchant, some).await;
             for one in some {
                 if let Err(problem) = again!(self.note_told(one, arrived)) {
-                    tracing::warn!(code = problem.code(), "what a merchant was told could not be kept; it is told again");
+                    tracing::warn!(
+                        code = problem.code(),
+                        "what a merchant was told could not be kept; it is told again"
+                    );
                 }
             }
         }
@@ -335,7 +341,11 @@ impl Carrier {
         if !arrived {
             // Neither the merchant's name nor its address: logs are read by others than the configuration.
             let status = answer.map_or(0, |a| a.status.as_u16());
-            tracing::warn!(status, deliveries = told.len(), "a merchant's endpoint did not take a message; it is sent again");
+            tracing::warn!(
+                status,
+                deliveries = told.len(),
+                "a merchant's endpoint did not take a message; it is sent again"
+            );
         }
         self.hooks.note(merchant, arrived, self.host.now());
         arrived

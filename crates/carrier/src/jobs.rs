@@ -17,7 +17,8 @@ use tokio::task::JoinHandle;
 
 use crate::board::may_be_open;
 use crate::db::{
-    ACCEPT, Change, DELIVERIES, DeliveryRow, ERASE, Failure, HOOK, READY, ReadyPart, Stored, WATCH, WINDOW, again, apply,
+    ACCEPT, Change, DELIVERIES, DeliveryRow, ERASE, Failure, HOOK, READY, ReadyPart, Stored, WATCH, WINDOW, again,
+    apply,
 };
 use crate::gateway::NotDone;
 use crate::model::rounded_up;

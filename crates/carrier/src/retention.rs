@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use crate::Carrier;
 use crate::board::may_be_open;
 use crate::db::{
-    ACCEPT, COURIERS, Change, DELIVERIES, DeliveryRow, ERASE, Failure, HOOK, HoldPart, READY, Stored, WATCH,
-    WINDOW, again, broken, erased, no_delivery, owner,
+    ACCEPT, COURIERS, Change, DELIVERIES, DeliveryRow, ERASE, Failure, HOOK, HoldPart, READY, Stored, WATCH, WINDOW,
+    again, broken, erased, no_delivery, owner,
 };
 use crate::model::rounded_up;
 

@@ -80,7 +80,8 @@ fn standing(claims: &GrantClaims) -> Result<StandingRule, Failure> {
         from_minute: schedule.from_minute,
         to_minute: schedule.to_minute,
     });
-    StandingRule::new(merchants.clone(), hours.collect(), &schedule.zone, claims.window).map_err(|e| not_a_rule(e).into())
+    StandingRule::new(merchants.clone(), hours.collect(), &schedule.zone, claims.window)
+        .map_err(|e| not_a_rule(e).into())
 }
 
 impl RuleRow {
@@ -154,10 +155,11 @@ impl Keyholder {
         let request = self.asked(handed).await?.ok_or_else(missing)?;
         grant.check_covers(&request)?;
         // The owner has just read of this one: no time for a no is needed.
-        let covered = machine.covers(&request.claims().merchant.id, request.claims().window, now, &[]).map_err(|why| {
-            Problem::new(422, "rule_misses_delivery", "the rule does not cover the delivery that it is made with")
-                .detail(why.to_string())
-        })?;
+        let covered =
+            machine.covers(&request.claims().merchant.id, request.claims().window, now, &[]).map_err(|why| {
+                Problem::new(422, "rule_misses_delivery", "the rule does not cover the delivery that it is made with")
+                    .detail(why.to_string())
+            })?;
         if !self.owner_lets(&owner.value, &claims.cnf.to_string(), covered.window) {
             return Err(Problem::new(409, "blocked", "the owner has blocked this").detail("unblock it first").into());
         }
@@ -186,7 +188,8 @@ impl Keyholder {
         let fields = [("rule", id.to_string()), ("grant", grant.hash().to_string())];
         change.note(Kind::RuleAccepted, &fields, &wallet_key(wallet)).await?;
         let delegation_cert = handed.delegation_cert.unwrap_or_default();
-        let accepted = self.grant_under(change, stored, &owner, &grant, &request, delegation_cert, &rule, covered).await?;
+        let accepted =
+            self.grant_under(change, stored, &owner, &grant, &request, delegation_cert, &rule, covered).await?;
         Ok(json!({"accepted": accepted, "rule": id.to_string()}))
     }
 
@@ -273,7 +276,9 @@ impl Keyholder {
         self.grant_under(change, stored, &owner, &grant, &request, cert, &content, covered).await.map_err(|failure| {
             match failure {
                 // Of the car nothing is said, nor of how much its owner allows.
-                Failure::Problem(p) if p.code() != "granted_already" && (400..500).contains(&p.status()) => not_covered(),
+                Failure::Problem(p) if p.code() != "granted_already" && (400..500).contains(&p.status()) => {
+                    not_covered()
+                }
                 other => other,
             }
         })
@@ -288,8 +293,7 @@ impl Keyholder {
         let owner = self.wallet(rule.value.wallet()?).await?;
         let assertion = Assertion::parse(rule.value.assertion.as_bytes())?;
         let (keys, aud) = (owner.value.keys(), &self.config.aud);
-        let grant =
-            Grant::verify(&rule.value.grant)?.confirm(&assertion, &keys, &self.rp, aud, Moment::Posted(now))?;
+        let grant = Grant::verify(&rule.value.grant)?.confirm(&assertion, &keys, &self.rp, aud, Moment::Posted(now))?;
         self.not_void(grant.claims().iat)?;
         Ok((owner, grant))
     }
@@ -416,8 +420,8 @@ impl Keyholder {
 }
 
 fn seal_key(grant: &VerifiedGrant, text: &str) -> Result<SealPublicKey, Failure> {
-    let key = SealPublicKey::parse(text)
-        .ok_or_else(|| Problem::new(400, "seal_key_malformed", "the sealing key is none"))?;
+    let key =
+        SealPublicKey::parse(text).ok_or_else(|| Problem::new(400, "seal_key_malformed", "the sealing key is none"))?;
     grant.check_seal_key(&key)?;
     Ok(key)
 }

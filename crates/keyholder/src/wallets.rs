@@ -29,8 +29,8 @@ use crate::attempts::{self, Told};
 use crate::car;
 use crate::db::{Change, Index, Stored, wallet_key};
 use crate::failure::{Failure, again, broken};
-use crate::rules::EndedBy;
 use crate::rows::{AttemptRow, ConsentsPart, GrantRow, PasskeyPart, PossessionPart, VehicleRow, WalletRow};
+use crate::rules::EndedBy;
 
 /// Doors asked for in one proof of possession.
 const PROMPTS: usize = 3;

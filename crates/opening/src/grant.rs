@@ -13,8 +13,8 @@
 mod standing;
 
 pub use standing::{
-    ANNOUNCED_BEFORE_MS, ANNOUNCED_WINDOW_MIN_MS, Covered, LocalDate, NotARule, NotCovered, STANDING_DAYS_MAX, StandingRule,
-    WeeklyHours,
+    ANNOUNCED_BEFORE_MS, ANNOUNCED_WINDOW_MIN_MS, Covered, LocalDate, NotARule, NotCovered, STANDING_DAYS_MAX,
+    StandingRule, WeeklyHours,
 };
 
 use std::collections::BTreeMap;

@@ -435,7 +435,10 @@ async fn a_courier_who_is_erased_while_a_van_is_loaded_has_the_parcel_or_is_gone
                 carry += 1;
             }
             (Err(_), Ok(_)) => {
-                assert!(matches!(code(&load).as_deref(), Some("courier_unknown" | "courier_leaves" | "erased")), "{load:?}");
+                assert!(
+                    matches!(code(&load).as_deref(), Some("courier_unknown" | "courier_leaves" | "erased")),
+                    "{load:?}"
+                );
                 assert_eq!(seen["state"], "accepted");
                 gone += 1;
             }

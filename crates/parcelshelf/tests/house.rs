@@ -254,7 +254,14 @@ fn every_trap_has_its_test() {
 }
 
 /// Every number, and every text that could be one, that a request to the carrier may hold: (where, name).
-fn taken(schema: &Value, schemas: &Value, at: &str, name: &str, all: &mut Vec<(String, String)>, open: &mut Vec<String>) {
+fn taken(
+    schema: &Value,
+    schemas: &Value,
+    at: &str,
+    name: &str,
+    all: &mut Vec<(String, String)>,
+    open: &mut Vec<String>,
+) {
     if let Some(named) = schema["$ref"].as_str() {
         let named = named.rsplit('/').next().unwrap();
         return taken(&schemas[named], schemas, &format!("{at} {named}"), name, all, open);
@@ -272,7 +279,8 @@ fn taken(schema: &Value, schemas: &Value, at: &str, name: &str, all: &mut Vec<(S
         open.push(at.to_owned());
     }
     for (member, inner) in schema["properties"].as_object().into_iter().flatten() {
-        let place = ["lat", "lon", "lng", "position", "place", "cell", "geo", "speed", "heading", "accuracy", "trace", "track"];
+        let place =
+            ["lat", "lon", "lng", "position", "place", "cell", "geo", "speed", "heading", "accuracy", "trace", "track"];
         let words: Vec<&str> = member.split('_').collect();
         assert!(!place.iter().any(|p| words.iter().any(|w| w.starts_with(p))), "{at}: {member} sounds like a place");
         taken(inner, schemas, at, member, all, open);
@@ -293,8 +301,11 @@ fn no_route_of_the_carrier_takes_a_place() {
             let at = format!("{method} {path}");
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 let name = parameter["name"].as_str().unwrap();
-                assert!(["stop", "courier", "delivery", "parcel", "shipment", "staff", "state", "cursor", "limit", "after"]
-                    .contains(&name), "{at} takes {name}");
+                assert!(
+                    ["stop", "courier", "delivery", "parcel", "shipment", "staff", "state", "cursor", "limit", "after"]
+                        .contains(&name),
+                    "{at} takes {name}"
+                );
             }
             for body in operation["requestBody"]["content"].as_object().into_iter().flatten() {
                 bodies += 1;

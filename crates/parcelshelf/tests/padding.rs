@@ -9,11 +9,12 @@ mod play;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parcelshelf::people::{Courier, Owner, until};
 use parcelshelf::stage::{Setting, Stage};
 use parcelshelf_core::area::Position;
+use parcelshelf_edge::clock::Stopwatch;
 use parcelshelf_simulator::volvo::{CarFile, WorldFile};
 
 const LEAVES: u64 = 4;
@@ -60,7 +61,7 @@ async fn from_outside_a_day_with_a_delivery_looks_like_a_day_without() {
     let file = stage.scene.layout.dir.join("keyholder/keyholder.toml");
     let padding = format!("\n[keyholder.log.padding]\nevery_s = 1\nleaves = {LEAVES}\n");
     fs::write(&file, fs::read_to_string(&file).unwrap() + &padding).unwrap();
-    let started = Instant::now();
+    let started = Stopwatch::start();
     stage.keyholder.restart(&[]).await.unwrap();
     let url = format!("{}/log/checkpoint", stage.scene.layout.gateway_origin);
     let http = parcelshelf_exchange::bare(None).unwrap();

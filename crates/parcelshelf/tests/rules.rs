@@ -47,11 +47,9 @@ impl Theatre {
     }
     fn wanted(&self, n: u32, in_seconds: i64) -> Order {
         let mut wanted = order(self.scene.host.now(), &parcel(n)).unwrap();
-        wanted.window = Window::new(
-            wanted.window.start().plus_seconds(in_seconds),
-            wanted.window.end().plus_seconds(in_seconds),
-        )
-        .unwrap();
+        wanted.window =
+            Window::new(wanted.window.start().plus_seconds(in_seconds), wanted.window.end().plus_seconds(in_seconds))
+                .unwrap();
         wanted
     }
     /// The owner answers a first request with a rule; the carrier learns by what name to announce under it.
@@ -62,8 +60,7 @@ impl Theatre {
         let asked = ticket.request.claims();
         let access_point = self.owner.wallet.access_point(asked.iss).await.unwrap();
         let consent = self.owner.consent(asked.window, access_point).unwrap();
-        let signed =
-            self.owner.wallet.sign_in_advance(&ticket, &consent, &weekdays(asked.window.start())).unwrap();
+        let signed = self.owner.wallet.sign_in_advance(&ticket, &consent, &weekdays(asked.window.start())).unwrap();
         let granted = self.owner.wallet.hand_in_rule(&signed).await.unwrap();
         // The same bytes get the same answer.
         let again = self.owner.wallet.hand_in_rule(&signed).await.unwrap();
@@ -149,12 +146,8 @@ async fn what_was_signed_in_advance_opens_on_its_day_in_its_hours_once_and_the_c
     assert_eq!(early.code(), Some("leg_window"));
     t.sleep_until(eight.plus_seconds(300)).await;
     let before = t.seen();
-    let granted = Granted {
-        id: first.id,
-        delivery: tomorrow.delivery,
-        jws: first.jws.clone(),
-        accepted: first.accepted.clone(),
-    };
+    let granted =
+        Granted { id: first.id, delivery: tomorrow.delivery, jws: first.jws.clone(), accepted: first.accepted.clone() };
     let a = t.arrive_for(granted, tomorrow, "FJB00000003").await;
     let attempt = a.at.ask_to_open(&[a.at.scan(&parcel(3)).unwrap()]).await.unwrap();
     a.at.follow(attempt, |s| s["state"] == "open").await.unwrap();

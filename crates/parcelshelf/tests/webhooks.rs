@@ -154,7 +154,9 @@ async fn a_merchant_is_told_in_three_words_at_quarters_of_an_hour() {
     stage.carrier.restart(&[]).await.unwrap();
     told(id, "falling_back").await;
     let parcel = json!({"parcel": second.parcels[0]});
-    persist(host, "the fallback", async || dispatch.step(id, "fallback-done", "fallback2", &parcel).await).await.unwrap();
+    persist(host, "the fallback", async || dispatch.step(id, "fallback-done", "fallback2", &parcel).await)
+        .await
+        .unwrap();
     told(id, "ended").await;
     assert_eq!(shop.classes(id), ["accepted", "falling_back", "ended"], "in order, each once");
 

@@ -38,7 +38,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Signed {
     }
 }
 
-pub(super) async fn caller(k: &Keyholder, signed: &Signed, method: &Method, url: &PublicUrl, body: &[u8]) -> Answer<Caller> {
+pub(super) async fn caller(
+    k: &Keyholder,
+    signed: &Signed,
+    method: &Method,
+    url: &PublicUrl,
+    body: &[u8],
+) -> Answer<Caller> {
     let request = HttpRequest { method: method.as_str(), url: &url.0, body };
     k.caller(&signed.0, &request).await.map_err(problem)
 }

@@ -3,8 +3,8 @@
 use parcelshelf_core::id::GrantId;
 use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_opening::grant::{
-    Allowance, BlockEpoch, Effect, Event, GrantState, ImpossibleGrant, LocalDate, NotARule, NotCovered, Refused, StandingRule, Use,
-    UseSlot, WeeklyHours, handle,
+    Allowance, BlockEpoch, Effect, Event, GrantState, ImpossibleGrant, LocalDate, NotARule, NotCovered, Refused,
+    StandingRule, Use, UseSlot, WeeklyHours, handle,
 };
 use proptest::prelude::*;
 

@@ -328,11 +328,9 @@ impl Proven {
             window: self.accepted.claims().window,
             standing: match &claims.scoped {
                 Scoped::Delivery(_) => None,
-                Scoped::Standing { merchants, schedule } => Some(Standing {
-                    merchants: merchants.clone(),
-                    schedule: schedule.clone(),
-                    life: claims.window,
-                }),
+                Scoped::Standing { merchants, schedule } => {
+                    Some(Standing { merchants: merchants.clone(), schedule: schedule.clone(), life: claims.window })
+                }
             },
             openings: run.openings,
             unknown: run.unknown,

@@ -30,13 +30,7 @@ impl Standing {
         let days: Vec<&str> = s.days.iter().map(|d| d.code()).collect();
         let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
         [
-            format!(
-                "rule        {}, {} to {} ({})",
-                days.join(" "),
-                clock(s.from_minute),
-                clock(s.to_minute),
-                s.zone
-            ),
+            format!("rule        {}, {} to {} ({})", days.join(" "), clock(s.from_minute), clock(s.to_minute), s.zone),
             format!(
                 "            signed in advance for {}, from {} to {}",
                 self.merchants.join(", "),
