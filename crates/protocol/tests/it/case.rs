@@ -266,7 +266,11 @@ pub fn announced_cases() -> Vec<BadBundle> {
     later.accepted = p.signed();
     vec![
         ("announced under a standing rule", "ok", announced(|| ruled("bookshop"))),
-        ("announced for a merchant that the rule does not name", "grant_wrong_request", announced(|| ruled("shoeshop"))),
+        (
+            "announced for a merchant that the rule does not name",
+            "grant_wrong_request",
+            announced(|| ruled("shoeshop")),
+        ),
         ("delegated for longer than was announced", "delegation_widens_window", announced(beyond)),
         ("accepted for longer than was announced", "grant_widens_request", later),
     ]
