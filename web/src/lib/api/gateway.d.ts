@@ -3030,10 +3030,10 @@ export interface components {
             photos: string[];
         };
         PlaceOut: {
-            /** @description Only where something was opened here before and is not known to be locked: the attempt, to be shut and locked by this device. */
-            attempt?: string | null;
             /** @description `psh-sealed+jwt`. */
             envelope: string;
+            /** @description Only where something was opened here before and is not known to be locked: the attempt, to be shut and locked by this device. */
+            attempt?: string | null;
         };
         /** @description The members of a problem, for the OpenAPI documents. */
         Problem: {
