@@ -409,7 +409,7 @@ impl Case<'_> {
         let finding = judge(seen, &bytes, &owner.anchors(self.stage));
         let outcome = done["end"].as_str().or(done["state"].as_str()).unwrap_or("unknown");
         tell(&format!(
-            "owner      exports the case; verified offline, and compared with what the car itself recorded: {}",
+            "owner      exports the case; verified offline, and compared with what the maker's side recorded itself: {}",
             if finding.violations.is_empty() { String::from("they agree") } else { finding.violations.join(", ") }
         ));
         tell("           what each party has learned:");
