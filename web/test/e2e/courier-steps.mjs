@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { openBrowser, within } from './browser.mjs';
 import { neverSent } from './check.mjs';
+import { heapOf, heldBy } from './heap.mjs';
 
 const MAP = /\.geojson|maplibre|tile|glyph|sprite/;
 /** Plate of every played owner's car (crates/parcelshelf/src/desk/play.rs). */
@@ -201,20 +202,10 @@ export async function holdings({ page, context }) {
       returnByValue: true,
     });
     const stored = await page.evaluate(storages);
-    return { keys: count.value + stored.keys, texts: { heap, ...stored.texts } };
+    return { keys: count.value + stored.keys, texts: { heap: heap.strings.join('\n'), ...stored.texts }, heldBy: (needle) => heldBy(heap, needle) };
   } finally {
     await cdp.detach();
   }
-}
-/** Every string and number of the page's heap. */
-async function heapOf(cdp) {
-  await cdp.send('HeapProfiler.collectGarbage');
-  const chunks = [];
-  cdp.on('HeapProfiler.addHeapSnapshotChunk', ({ chunk }) => chunks.push(chunk));
-  await cdp.send('HeapProfiler.enable');
-  await cdp.send('HeapProfiler.takeHeapSnapshot', { reportProgress: false, captureNumericValue: true });
-  await cdp.send('HeapProfiler.disable');
-  return JSON.parse(chunks.join('')).strings.join('\n');
 }
 /** Runs in the page: localStorage, sessionStorage, every database, every cache but the app's own files. */
 async function storages() {

@@ -5,6 +5,7 @@ import { begin, screenOf, step, type Event, type Over, type State } from './mach
 import { watchWhere } from './sense';
 import type { Behind, Runner, Start } from './core/run';
 import type { Found } from './core/session';
+import { Told } from './told';
 
 export type Begun = 'loading' | 'ready' | 'bad_link' | Exclude<Start['is'], 'ready'>;
 
@@ -45,6 +46,7 @@ export class StopPage {
   /** The list knew its place. */
   private known: Found | null;
   private runner: Runner | null = null;
+  private readonly told = new Told();
   private stops: (() => void)[] = [];
   /** Where the phone is, and a screen that stays on: over with the stop. The look behind goes on. */
   private senses: (() => void)[] = [];
@@ -126,12 +128,14 @@ export class StopPage {
 
   dispatch(e: Event): void {
     if (!this.state) return;
+    this.told.note(e);
     const [state, effects] = step(this.state, e, Date.now());
     this.state = state;
     this.nowMs = Date.now();
     for (const effect of effects) this.runner?.run(effect);
     if (!state.over) return;
     this.senses.splice(0).forEach((stop) => stop());
+    this.told.forget();
     this.listed?.over(state.over);
   }
   scan(text: string): void {
