@@ -320,7 +320,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Erases a courier who has left. What they carried stays, without a name. */
+        /** Erases a courier who has left. What they carried stays, without a name; with a parcel in the van, or at a car, nobody leaves. */
         post: {
             parameters: {
                 query?: never;
@@ -733,7 +733,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["HoldIn"];
+                    "application/json": components["schemas"]["LegalHoldIn"];
                 };
             };
             responses: {
@@ -1751,6 +1751,9 @@ export interface components {
         };
         LegOut: {
             stop_url: string;
+        };
+        LegalHoldIn: {
+            held: boolean;
         };
         LookIn: {
             reason: components["schemas"]["LookReason"];
