@@ -13,7 +13,7 @@ const fix: Event = { is: 'fix', fix: { lat: 57.72, lng: 11.84, accuracyM: 10, he
 const scan: Event = { is: 'scanned', hash: HASH, tail: '0001' };
 const attempt = (more: Partial<Attempt>): Attempt => ({
   id: 'a', seq: 1, state: 'intended', reason: null, readyUntilMs: null, mayActUntilMs: null, released: false,
-  recalled: false, alarm: null, lockProof: null, checkHandle: false, ended: false, ...more,
+  recalled: false, alarm: null, lockProof: null, checkHandle: false, mayReopen: false, ended: false, ...more,
 });
 const news = (more: Partial<Attempt>): Event => ({ is: 'news', attempt: attempt(more) });
 
