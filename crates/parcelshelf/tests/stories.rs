@@ -604,12 +604,11 @@ async fn a_page_is_told_that_its_owner_has_stopped_what_it_could_open_once_more(
     at.page.close(&t.courier.device, &at.stop, at.phone, None, false).await.unwrap();
     let locked = at.follow(attempt, |s| s["state"] == "locked").await.unwrap();
     assert_eq!(locked["may_reopen"], json!(true));
-    // Whoever waits for news hears of it at once.
-    let after = locked["seq"].as_u64().unwrap();
-    let news = at.page.attempt(attempt, after);
+    // Whoever waits for news hears of it.
+    let news = at.follow(attempt, |s| s["may_reopen"] == json!(false));
     let (news, stopped) = tokio::join!(news, t.owner.wallet.block(granted.delivery));
     stopped.unwrap();
-    assert_eq!(news.unwrap()["may_reopen"], json!(false));
+    assert_eq!(news.unwrap()["state"], "locked");
 }
 
 #[tokio::test]

@@ -39,7 +39,8 @@ export function failureOf(error: unknown): { code: string; passing: boolean } {
   }
   if (error instanceof Refused) return { code: error.code, passing: false };
   // Anything else is no answer either: a disk that fails, a part of the page that does not load. The page goes on.
-  if (!(error instanceof Silence)) console.warn(error);
+  const isOver = (error as { name?: unknown } | null)?.name === 'AbortError';
+  if (!isOver && !(error instanceof Silence)) console.warn(error);
   return { code: 'silence', passing: true };
 }
 
