@@ -264,6 +264,9 @@ pub async fn a_lost_answer_is_unknown(rig: &dyn Rig) {
         }
     }
 }
+/// How often it is looked whether a drive has come to its end.
+const DRIVE_LOOKS: u32 = 60;
+
 async fn lost_open(rig: &dyn Rig, fault: Fault, acted: bool) {
     rig.fault(open(rig), fault).await;
     let arrived = rig.commands_arrived().await;
@@ -287,6 +290,13 @@ async fn lost_lock(rig: &dyn Rig, fault: Fault, acted: bool) {
     assert_eq!(rig.commands_arrived().await, arrived + 1, "{fault:?}: sent once and not again");
     reconciles_without_a_command(rig, &prepared, &sent).await;
     let expected = if acted { LockState::Locked } else { LockState::Unlocked };
+    // A drive that was told is on its way.
+    for _ in 0..DRIVE_LOOKS {
+        if class(rig).shuts() == Shuts::ByHand || look(rig).await.1 == expected {
+            break;
+        }
+        rig.pass_time(Duration::from_secs(1)).await;
+    }
     assert_eq!(look(rig).await.1, expected, "{fault:?}: the car tells");
     if !acted {
         let (_, again) = command(rig, Command::Lock).await;

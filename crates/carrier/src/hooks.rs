@@ -407,7 +407,15 @@ mod tests {
         assert_ne!(message(&[told(2, Class::Ended)], quarter).id, small.id);
         // Nothing but these members.
         let read: serde_json::Value = serde_json::from_str(&small.body).unwrap();
-        let names = |v: &serde_json::Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        let names = |v: &serde_json::Value| {
+            v.as_object()
+                .unwrap()
+                .keys()
+                .cloned()
+                .collect::<std::collections::BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>()
+        };
         assert_eq!(names(&read), ["data", "timestamp", "type"]);
         assert_eq!(names(&read["data"]), ["changes", "pad"]);
         assert_eq!(names(&read["data"]["changes"][0]), ["class", "delivery", "id", "shipment"]);

@@ -79,7 +79,8 @@ impl Attempt {
         if self.p.phase == Phase::Open && past(self.p.opened_at, INSIDE_MS) {
             self.shut(By::Keyholder, now, fx);
         }
-        let seen_open = self.p.phase == Phase::Locking && self.p.lock.seen_unlocked;
+        // Whoever has an alarm of it already knows: two causes that follow each other would never be done.
+        let seen_open = self.p.phase == Phase::Locking && self.p.lock.seen_unlocked && self.p.alarm.is_none();
         if seen_open && past(self.p.opened_at, OPEN_TOO_LONG_MS) {
             self.raise(AlarmCause::OpenTooLong, now, fx);
         }

@@ -151,3 +151,18 @@ fn after_a_crash_an_open_door_is_shut_and_proved() {
     let (attempt, _) = attempt.handle(seen(Lid::Closed, 140, 141), at(141));
     assert_eq!(attempt.lock_proof(), Some(LockProof::Observed));
 }
+
+/// Found by the laws: what is open for too long and whose lock fails was told to a person by turns, for ever.
+#[test]
+fn whoever_has_seen_the_alarm_is_not_told_the_same_in_other_words() {
+    let (mut attempt, mut effects) = (shutting(), vec![]);
+    for s in (60..400).step_by(20) {
+        (attempt, effects) = attempt.handle(seen(Lid::Ajar, 42, s), at(s));
+    }
+    let mut told = usize::from(raised(&effects).is_some());
+    for _ in 0..4 {
+        (attempt, effects) = attempt.handle(Event::Acknowledged { by: By::Operator }, at(400));
+        told += usize::from(raised(&effects).is_some());
+    }
+    assert!(told <= 1, "{told} alarms of one door");
+}

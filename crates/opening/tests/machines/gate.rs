@@ -290,7 +290,7 @@ fn a_used_up_budget_and_a_fresh_silence_outlive_a_crowd() {
         key
     };
     let mut gate = Gate::new(LIMITS);
-    for _ in 0..30 {
+    for _ in 0..LIMITS.reads_per_minute {
         call(&mut gate, OWNER, Call::Read, Urgency::Courier, Heard::Answer, T0).unwrap();
     }
     let refused = gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, T0).unwrap_err();
