@@ -213,50 +213,6 @@ export default (test) => {
     }
   });
 
-  test('a car that somebody has linked before waits for a word of theirs, and takes part then', async (t) => {
-    const { stage, someone, check } = t;
-    const first = await someone();
-    const { wallet, car } = await owns(t, first);
-    const second = await someone();
-    await signedUp(second.page, wallet);
-    await linked(second.page, wallet, car);
-    // Whoever stands at the car has proved that; it does not suffice for a second wallet.
-    await carReady(second.page, stage, car, second.page.getByText(/^Your doors are proved\. Somebody linked this car before you/));
-    await check.screen(second.page, 'link-waits');
-    const own = new URL(second.page.url()).pathname;
-    const parcel = await stage.ship();
-    await second.page.goto(parcel.consent_url);
-    await second.page.getByText('None of your cars is ready.').waitFor();
-    await second.page.goto(`${wallet}/cars`);
-    await second.page.getByText('Waits until its link is confirmed').waitFor();
-
-    await first.page.goto(`${wallet}/cars`);
-    await first.page.getByText('Somebody else has linked this car').waitFor();
-    await first.page.locator('a.car').first().click();
-    await first.page.getByRole('heading', { name: 'Who else has linked this car' }).waitFor();
-    // 72 hours, and how long they run by the clock of whoever reads it.
-    await first.page.getByText(/^Counts by itself after .* if you say nothing\.$/).waitFor();
-    await check.screen(first.page, 'later-link');
-    await press(first.page, 'I know who that is');
-    await first.page.getByText('You confirmed it').waitFor();
-
-    await second.page.goto(wallet + own);
-    await press(second.page, 'Look now');
-    await second.page.getByText(/^Proved/).first().waitFor();
-    await second.page.goto(parcel.consent_url);
-    await allowed(second.page);
-    await stage.delivery(parcel.delivery, 'accepted');
-
-    // A word that was given can be taken back, and then nothing of theirs finds the car.
-    await press(first.page, 'Refuse');
-    await first.page.getByText('You refused it').waitFor();
-    const { page, phone, stop_url } = await courierFor(t, { car, parcel }, 20);
-    phone.expect(/409/);
-    await page.goto(stop_url);
-    await press(page, 'Show the place');
-    await page.getByText('This cannot be done now, and not from here', { exact: false }).first().waitFor();
-  });
-
   test('another wallet’s passkey, and a log-out that found no answer: nothing of that wallet is stopped from here', async (t) => {
     const { stage, someone, check } = t;
     const { wallet } = await stage.state();
