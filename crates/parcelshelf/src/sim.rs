@@ -19,7 +19,7 @@ pub async fn volvo(args: SimVolvo) -> anyhow::Result<()> {
     };
     let listener = listen(args.listen, "Volvo's").await?;
     let host = Host::system();
-    volvo::serve(listener, world, host.clock, host.entropy, stopped()?).await?;
+    volvo::Cloud::run(listener, world, host.clock, host.entropy, stopped()?).await?;
     Ok(())
 }
 
@@ -32,7 +32,7 @@ pub async fn onstar(args: SimOnstar) -> anyhow::Result<()> {
     };
     let listener = listen(args.listen, "OnStar's").await?;
     let host = Host::system();
-    onstar::serve(listener, world, host.clock, host.entropy, stopped()?).await?;
+    onstar::Cloud::run(listener, world, host.clock, host.entropy, stopped()?).await?;
     Ok(())
 }
 
@@ -45,7 +45,7 @@ pub async fn tesla(args: SimTesla) -> anyhow::Result<()> {
     };
     let listener = listen(args.listen, "Tesla's").await?;
     let host = Host::system();
-    tesla::serve(listener, world, host.clock, host.entropy, stopped()?).await?;
+    tesla::Cloud::run(listener, world, host.clock, host.entropy, stopped()?).await?;
     Ok(())
 }
 
@@ -58,7 +58,7 @@ pub async fn smartcar(args: SimSmartcar) -> anyhow::Result<()> {
     };
     let listener = listen(args.listen, "Smartcar's").await?;
     let host = Host::system();
-    smartcar::serve(listener, world, host.clock, host.entropy, stopped()?).await?;
+    smartcar::Cloud::run(listener, world, host.clock, host.entropy, stopped()?).await?;
     Ok(())
 }
 
@@ -71,7 +71,7 @@ pub async fn home(args: SimHome) -> anyhow::Result<()> {
     };
     let listener = listen(args.listen, "A household's").await?;
     let host = Host::system();
-    homeassistant::serve(listener, world, host.clock, host.entropy, stopped()?).await?;
+    homeassistant::Home::run(listener, world, host.clock, host.entropy, stopped()?).await?;
     Ok(())
 }
 

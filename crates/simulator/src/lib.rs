@@ -2,6 +2,7 @@
 
 pub mod canary;
 pub mod clock;
+pub mod cloud;
 pub mod garage;
 pub mod homeassistant;
 pub mod onstar;
@@ -9,4 +10,5 @@ pub mod sabotage;
 pub mod smartcar;
 pub mod tesla;
 pub mod volvo;
+pub mod wire;
 pub mod wiretap;

@@ -17,7 +17,7 @@ use parcelshelf_edge::Host;
 use parcelshelf_edge::driven::Driven;
 use parcelshelf_exchange::{Answer, Client, Silence, Way};
 use parcelshelf_protocol::encoding::sha256;
-use parcelshelf_simulator::volvo::wire::Scissors;
+use parcelshelf_simulator::wire::Scissors;
 use parcelshelf_store::storage::Storage;
 use tokio::sync::watch;
 use tower::ServiceExt as _;

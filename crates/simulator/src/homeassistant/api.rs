@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Home;
 use super::auth::Caller;
 use super::world::{Fault, World};
-use crate::volvo::wire::Scissors;
+use crate::wire::Scissors;
 
 /// What goes back when nothing else does.
 enum Refusal {

@@ -188,6 +188,7 @@ pub struct Door {
     sensor: (String, Timestamp, String),
 }
 
+#[derive(Debug)]
 pub struct World {
     pub latitude: f64,
     pub longitude: f64,

@@ -14,7 +14,7 @@ use super::garage::{self, Query};
 use super::identity::Caller;
 use super::world::{Api, Request, Standing, Told, Wish, World};
 use super::{Cloud, login};
-use crate::volvo::wire::Scissors;
+use crate::wire::Scissors;
 
 /// What a path means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -142,6 +142,7 @@ pub struct Entry {
     answers: u64,
 }
 
+#[derive(Debug)]
 pub struct World {
     seed: u64,
     limits: Limits,

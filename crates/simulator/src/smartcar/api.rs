@@ -14,7 +14,7 @@ use super::file::StorageTold;
 use super::identity::Caller;
 use super::oauth;
 use super::world::{CommandAnswer, Entry, Kept, World, uuid_of};
-use crate::volvo::wire::Scissors;
+use crate::wire::Scissors;
 
 /// Readings of one batch.
 const BATCH_MAX: usize = 20;

@@ -16,7 +16,7 @@ use super::fault::{Hears, Target};
 use super::identity::Caller;
 use super::signed::Came;
 use super::world::{Charge, Entry, Told, World};
-use crate::volvo::wire::Scissors;
+use crate::wire::Scissors;
 
 /// What a path means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use super::Cloud;
 use super::car::{Closure, Order, Stamped};
 use super::fault::{Effect, Hears, Target};
 use super::identity::Caller;
-use super::wire::Scissors;
 use super::world::{CommandAnswer, Entry, ReadyAs, World};
+use crate::wire::Scissors;
 
 const OPERATION_HEADER: &str = "vcc-api-operationid";
 
