@@ -13,7 +13,7 @@ use parcelshelf_log::record::Kind;
 use parcelshelf_opening::grant::{ANNOUNCED_BEFORE_MS, Covered, LocalDate, NotARule, StandingRule, WeeklyHours};
 use parcelshelf_protocol::content::Rule;
 use parcelshelf_protocol::encoding::{Hash, b64, sha256};
-use parcelshelf_protocol::grant::{Grant, GrantClaims, Scoped, VerifiedGrant, Weekday};
+use parcelshelf_protocol::grant::{Grant, GrantClaims, Scoped, VerifiedGrant};
 use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::request::{Request, VerifiedRequest};
 use parcelshelf_protocol::seal::{Purpose, SealPublicKey};
@@ -74,9 +74,8 @@ fn standing(claims: &GrantClaims) -> Result<StandingRule, Failure> {
     let Scoped::Standing { merchants, schedule } = &claims.scoped else {
         return Err(Problem::new(400, "grant_is_no_rule", "this route takes standing rules").into());
     };
-    let on = |day: &Weekday| Weekday::ALL.iter().position(|d| d == day).and_then(|n| u8::try_from(n + 1).ok());
-    let hours = schedule.days.iter().filter_map(on).map(|weekday| WeeklyHours {
-        weekday,
+    let hours = schedule.days.iter().map(|day| WeeklyHours {
+        weekday: day.iso(),
         from_minute: schedule.from_minute,
         to_minute: schedule.to_minute,
     });

@@ -61,12 +61,8 @@ impl Seen {
 pub fn in_hours(verdict: &Verdict) -> bool {
     let Some(signed) = &verdict.standing else { return true };
     let s = &signed.schedule;
-    let hours = |day: &Weekday| {
-        let weekday = Weekday::ALL.iter().position(|d| d == day).and_then(|n| u8::try_from(n + 1).ok())?;
-        Some(WeeklyHours { weekday, from_minute: s.from_minute, to_minute: s.to_minute })
-    };
-    let rule =
-        StandingRule::new(signed.merchants.clone(), s.days.iter().filter_map(hours).collect(), &s.zone, signed.life);
+    let hours = |day: &Weekday| WeeklyHours { weekday: day.iso(), from_minute: s.from_minute, to_minute: s.to_minute };
+    let rule = StandingRule::new(signed.merchants.clone(), s.days.iter().map(hours).collect(), &s.zone, signed.life);
     rule.is_ok_and(|rule| rule.covers_whole(verdict.window))
 }
 

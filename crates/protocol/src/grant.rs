@@ -88,6 +88,11 @@ impl Weekday {
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|d| d.code() == code)
     }
+    /// 1 = Monday to 7 = Sunday (ISO 8601).
+    #[must_use]
+    pub const fn iso(self) -> u8 {
+        self as u8 + 1
+    }
 }
 
 /// The weekly hours of a standing rule, in a named zone.
