@@ -689,6 +689,22 @@ impl Wallet {
         Ok(pair.public().clone())
     }
 
+    /// The photos of a delivery that this device took, opened.
+    ///
+    /// # Errors
+    /// [`Failure`]; [`Failure::NotTrusted`] when one was sealed by or to somebody else.
+    pub async fn photos(&self, granted: &Granted, sender: &Device) -> Result<Vec<Vec<u8>>, Failure> {
+        let path = format!("/v1/wallet/deliveries/{}/photos", granted.delivery);
+        let named = self.get(&path).await?;
+        let mut photos = Vec::new();
+        for hash in named["photos"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let sealed = from_b64(&text(&self.get(&format!("{path}/{hash}")).await?, "photo")?);
+            let sealed = sealed.ok_or(Failure::Unexpected("a photo that is not base64url"))?;
+            photos.push(self.open_photo(granted, sender, &sealed)?);
+        }
+        Ok(photos)
+    }
+
     /// Opens a courier's sealed photo: the key belongs to this grant and to nobody else.
     ///
     /// # Errors

@@ -428,6 +428,14 @@ impl<'a> AtStop<'a> {
     /// # Errors
     /// When it is refused.
     pub async fn ask_to_open(&self, labels: &[Hash]) -> anyhow::Result<AttemptId> {
+        self.ask_to_open_with_key(labels).await.map(|(attempt, _)| attempt)
+    }
+
+    /// The same, with the owner's key for photos where the answer brings it: at a house.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn ask_to_open_with_key(&self, labels: &[Hash]) -> anyhow::Result<(AttemptId, Option<SealPublicKey>)> {
         let labels: Vec<String> = labels.iter().map(Hash::to_string).collect();
         let act = parcelshelf_core::reason::Action::Open;
         for _ in 0..8 {
@@ -438,7 +446,10 @@ impl<'a> AtStop<'a> {
             let prepared = prepared.await?;
             for _ in 0..40 {
                 match self.page.send(&prepared).await {
-                    Ok(answer) => return Ok(StopPage::attempt_of(&answer)?),
+                    Ok(answer) => {
+                        let key = self.page.photo_key(&self.courier.device, &self.stop, &answer)?;
+                        return Ok((StopPage::attempt_of(&answer)?, key));
+                    }
                     Err(failure) if failure.is_passing() => self.page.host().clock.sleep(LOOK_EVERY).await,
                     Err(failure) if failure.code().is_some_and(|c| c.starts_with("nonce_")) => break,
                     Err(other) => return Err(other.into()),
