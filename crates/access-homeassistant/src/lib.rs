@@ -322,6 +322,9 @@ impl Access for HomeAssistant {
     fn facts(&self) -> &Facts {
         &self.facts
     }
+    fn makes(&self) -> &'static [&'static str] {
+        &["Home Assistant"]
+    }
 
     /// The server knows no PKCE; `pkce_verifier` is not used.
     fn authorize_url(&self, state: &str, _pkce_verifier: &str) -> String {

@@ -58,9 +58,9 @@ impl Makers {
     pub fn access(&self, maker: &str) -> Option<&Arc<dyn Access>> {
         self.maker(maker).map(|m| &m.access)
     }
-    /// Every maker with the makes that owners know it by.
-    pub fn told(&self) -> impl Iterator<Item = (&'static str, &'static [&'static str])> + '_ {
-        self.0.iter().map(|m| (m.access.facts().maker, m.access.makes()))
+    /// Every maker's adapter, for what it says of itself.
+    pub fn told(&self) -> impl Iterator<Item = &dyn Access> {
+        self.0.iter().map(|m| &*m.access)
     }
     fn maker(&self, name: &str) -> Option<&Arc<Maker>> {
         self.0.iter().find(|m| m.access.facts().maker == name)

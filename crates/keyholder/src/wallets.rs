@@ -177,6 +177,7 @@ impl Keyholder {
             let Some(about) = self.about(&stored).await? else { continue };
             let mut car = vehicle_json(&stored, &about, self.access(&stored.value.maker).map(|a| a.facts()));
             let must = stored.value.owner_must || self.owner_must_act(wallet, &stored.value.maker).await?;
+            car["kind"] = json!(self.place_of(&stored.value.maker).code());
             car["owner_must_act"] = json!(must);
             car["owner_must_act_text"] = json!(must.then(|| Hindrance::OwnerMustAct.words()));
             self.possession_told(&stored, &mut car).await?;
