@@ -372,6 +372,20 @@ impl Wallet {
         text(&answer, "next").map(Some).map_err(|_| Failure::Unexpected("the proof of possession failed"))
     }
 
+    /// At a house's door: how many steps are done and what is asked for next, or nothing once possession is proved.
+    ///
+    /// # Errors
+    /// [`Failure::Unexpected`] when the proof failed and must begin anew.
+    pub async fn next_step(&self, vehicle: VehicleId) -> Result<Option<(u64, String)>, Failure> {
+        let answer = self.post(&format!("/v1/wallet/vehicles/{vehicle}/possession/check"), &json!({})).await?;
+        if answer["proved"] == json!(true) {
+            return Ok(None);
+        }
+        let failed = || Failure::Unexpected("the proof of possession failed");
+        let done = answer["done"].as_u64().ok_or_else(failed)?;
+        Ok(Some((done, text(&answer, "next").map_err(|_| failed())?)))
+    }
+
     /// Where a proof of possession stands.
     ///
     /// # Errors

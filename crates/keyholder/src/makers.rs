@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use parcelshelf_access::{
-    Access, AccessError, Closures, Command, Facts, Located, Prepared, Reachability, Reconciled, Sent, Session,
+    Access, AccessError, AtDoor, Closures, Command, Facts, Located, Prepared, Reachability, Reconciled, Sent, Session,
     VehicleFindings,
 };
 use parcelshelf_core::actuation::{Outcome, Refusal};
@@ -265,6 +265,11 @@ impl Line {
     pub async fn closures(&self, session: &Session) -> Result<Closures, AccessError> {
         let session = session.clone();
         self.read(|access, vin| async move { access.closures(&session, &vin).await }).await
+    }
+    /// What hands have done at a house's door.
+    pub async fn at_door(&self, session: &Session) -> Result<AtDoor, AccessError> {
+        let session = session.clone();
+        self.read(|access, vin| async move { access.at_door(&session, &vin).await }).await
     }
     /// Lights.
     pub async fn signal(&self, session: &Session) -> Result<Outcome, AccessError> {
