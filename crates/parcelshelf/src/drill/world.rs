@@ -45,8 +45,9 @@ const WINDOW_S: i64 = 4 * 3_600;
 const BEGUN_S: i64 = 1_800;
 /// Whoever takes a delivery has at least so much of its window left.
 const LEFT_S: i64 = 4_500;
-/// After the couriers' phones went dark everything at the cars comes to its end within this.
-const SETTLED_S: i64 = 1_800;
+/// After the couriers' phones went dark everything at the cars comes to its end within this, and every link that they had:
+/// its hour is over.
+const SETTLED_S: i64 = 3_900;
 
 /// What an operator says who has looked at an altered store.
 const ACCEPT: &str = "--accept-altered-store";
@@ -223,7 +224,12 @@ impl World {
     /// When the services do not start again.
     pub async fn keep(&self, name: &str) -> anyhow::Result<PathBuf> {
         let kept = self.folder(name)?;
-        self.changed(async |parties| copy(parties, &kept)).await?;
+        self.changed(async |parties| {
+            // A drill that was begun before has kept something else here.
+            fs::remove_dir_all(&kept)?;
+            copy(parties, &kept)
+        })
+        .await?;
         Ok(kept)
     }
     /// Services on what was kept.
