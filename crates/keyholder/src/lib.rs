@@ -9,6 +9,7 @@
 //! (the running attempts, each driven by one task).
 
 mod asking;
+mod at_door;
 mod attempts;
 mod bells;
 mod bundle;
