@@ -170,7 +170,11 @@ impl Visit {
                 if hand("open_tailgate").await { Lid::Open { looks: 0 } } else { Lid::Untouched }
             }
             Lid::Open { looks } if state == "open" || looks == OPEN_LOOKS => {
-                if hand("close_tailgate").await { Lid::Shut } else { lid }
+                if hand("close_tailgate").await {
+                    Lid::Shut
+                } else {
+                    lid
+                }
             }
             Lid::Open { looks } => Lid::Open { looks: looks + 1 },
             Lid::Untouched | Lid::Shut => lid,
