@@ -15,6 +15,7 @@ mod garage;
 mod history;
 mod inference;
 mod keepers;
+mod loot;
 mod needles;
 mod pooled;
 mod schedules;

@@ -547,9 +547,13 @@ where
 pub(crate) async fn hire(day: &Arc<Day>, count: usize) -> anyhow::Result<Vec<Arc<Courier>>> {
     let mut couriers = Vec::with_capacity(count);
     for k in 0..count {
-        couriers.push(Arc::new(Courier::hire(&day.scene, &format!("Courier {k}"), &format!("sim-courier-{k}")).await?));
+        let key = format!("sim-courier-{k}");
+        couriers.push(Arc::new(Courier::hire(&day.scene, &courier_name(k), &key).await?));
     }
     Ok(couriers)
+}
+pub(crate) fn courier_name(k: usize) -> String {
+    format!("Courier {k}")
 }
 
 /// In the morning the vans are loaded; what no owner has allowed goes elsewhere.
