@@ -19,6 +19,11 @@ const REPLAYED_MAX: usize = 6;
 /// in an hour is stopped, which is another drill.
 const GROUPS_MAX: usize = 2;
 
+/// What refuses because of how car, courier and owner stand.
+const NOT_MET: &[&str] = &["conditions_not_met"];
+/// What refuses a nonce that is not young.
+const STALE: &[&str] = &["nonce_expired"];
+
 /// The same bytes as they were overheard, to any address.
 async fn send_again(visit: &Visit, prepared: &Prepared, path: &str) -> Result<Value, Failure> {
     let (link, proof, body) = prepared.parts();
@@ -59,10 +64,18 @@ pub async fn replay(world: &mut World) -> anyhow::Result<Gain> {
             // The same attempt is answered again, or nothing; what counts is what the car does.
             gain.count("the same bytes at once", word(&again));
             let path = format!("/v1/stops/{elsewhere}/{}", action.code());
-            gain.refused("the same bytes for another stop", &send_again(visit, prepared, &path).await);
+            gain.refused(
+                "the same bytes for another stop",
+                &["delegation_unknown"],
+                &send_again(visit, prepared, &path).await,
+            );
             if *action == Action::Locate {
-                let path = prepared.path().replace("/locate", "/open");
-                gain.refused("a proof of one action for another", &send_again(visit, prepared, &path).await);
+                let path = prepared.path().replace("/locate", "/describe");
+                gain.refused(
+                    "a proof of one action for another",
+                    &["proof_wrong_action", "proof_wrong_url"],
+                    &send_again(visit, prepared, &path).await,
+                );
             }
         }
     }
@@ -79,7 +92,7 @@ pub async fn replay(world: &mut World) -> anyhow::Result<Gain> {
     for visit in &visits {
         for (_, prepared) in &visit.sent {
             let again = answered(world, async || send_again(visit, prepared, prepared.path()).await).await;
-            gain.refused("the same bytes to stores from before the opening", &again);
+            gain.refused("the same bytes to stores from before the opening", STALE, &again);
         }
     }
     world.back_to(&spent).await?;
@@ -140,7 +153,7 @@ async fn second_opening(world: &World, gain: &mut Gain, n: usize) -> anyhow::Res
     let attempt = visit.open(world, device).await??;
     visit.finish(world, device, attempt).await?;
     for _ in 0..3 {
-        gain.refused("to open once more", &visit.open(world, device).await?);
+        gain.refused("to open once more", &["grant_spent"], &visit.open(world, device).await?);
     }
     Ok(())
 }
@@ -151,8 +164,8 @@ async fn after_block(world: &World, gain: &mut Gain, n: usize) -> anyhow::Result
     visit.locate(world, device).await??;
     let (owner, id) = (world.owner(n)?, world.delivery(n)?.id);
     answered(world, async || owner.wallet.block(id).await).await?;
-    gain.refused("to open after a block", &visit.open(world, device).await?);
-    gain.refused("to look after a block", &visit.locate(world, device).await?);
+    gain.refused("to open after a block", NOT_MET, &visit.open(world, device).await?);
+    gain.refused("to look after a block", NOT_MET, &visit.locate(world, device).await?);
     Ok(())
 }
 
@@ -168,26 +181,27 @@ async fn after_reassignment(world: &World, gain: &mut Gain, n: usize) -> anyhow:
     answered(world, async || dispatch.load(delivery.id, new.id, &format!("{key}-load")).await).await?;
     let leg = format!("{key}-leg");
     answered(world, async || new.shipping.start_leg(delivery.id, &leg).await).await?;
-    gain.refused("to open after the stop was given to another courier", &visit.open(world, &old.device).await?);
-    gain.refused("to look after the stop was given to another courier", &visit.locate(world, &old.device).await?);
+    let gone = &["delegation_superseded"];
+    gain.refused("to open after the stop was given to another courier", gone, &visit.open(world, &old.device).await?);
+    gain.refused("to look after the stop was given to another courier", gone, &visit.locate(world, &old.device).await?);
     Ok(())
 }
 
 async fn from_afar(world: &World, gain: &mut Gain, n: usize) -> anyhow::Result<()> {
     let device = &world.courier(n)?.device;
     let mut visit = Visit::begin(world, n).await?;
-    gain.refused("to open a car that was not looked for", &visit.open(world, device).await?);
+    gain.refused("to open a car that was not looked for", NOT_MET, &visit.open(world, device).await?);
     visit.locate(world, device).await??;
     let labels = visit.labels(world)?;
     let away = visit.place(world)?.moved(10.0, 900.0);
     let opened = visit.act(world, device, Action::Open, away, labels).await;
-    gain.refused("to open from 900 m away", &opened);
+    gain.refused("to open from 900 m away", NOT_MET, &opened);
     let strange = label::hash(&visit.stop.salt, "ZZZ99999999")?;
     let at = visit.beside(world)?;
     let opened = visit.act(world, device, Action::Open, at, json!({"labels": [strange.to_string()]})).await;
-    gain.refused("to open for a parcel of another address", &opened);
+    gain.refused("to open for a parcel of another address", &["label_not_listed"], &opened);
     let stranger = Device::create(&world.scene().host)?;
-    gain.refused("a device that no depot has seen", &visit.locate(world, &stranger).await?);
+    gain.refused("a device that no depot has seen", &["proof_wrong_device"], &visit.locate(world, &stranger).await?);
     Ok(())
 }
 
@@ -196,8 +210,9 @@ async fn with_anothers_link(world: &World, gain: &mut Gain, n: usize, other: usi
     let device = &world.courier(n)?.device;
     let mut visit = Visit::begin(world, n).await?;
     visit.stop.delivery = world.delivery(other)?.id;
-    gain.refused("to look for another car with this stop's link", &visit.locate(world, device).await?);
-    gain.refused("to open another car with this stop's link", &visit.open(world, device).await?);
+    let other = &["delegation_unknown"];
+    gain.refused("to look for another car with this stop's link", other, &visit.locate(world, device).await?);
+    gain.refused("to open another car with this stop's link", other, &visit.open(world, device).await?);
     Ok(())
 }
 
@@ -212,8 +227,16 @@ async fn kept_links(world: &World, gain: &mut Gain, mine: &[usize]) -> anyhow::R
     world.scene().host.clock.sleep(Duration::from_secs(3_660)).await;
     for visit in &mut visits {
         let device = &world.courier(visit.n)?.device;
-        gain.refused("to look with a link whose hour is over", &visit.locate(world, device).await?);
-        gain.refused("to open with a link whose hour is over", &visit.open(world, device).await?);
+        gain.refused(
+            "to look with a link whose hour is over",
+            &["delegation_expired"],
+            &visit.locate(world, device).await?,
+        );
+        gain.refused(
+            "to open with a link whose hour is over",
+            &["delegation_expired"],
+            &visit.open(world, device).await?,
+        );
     }
     Ok(())
 }

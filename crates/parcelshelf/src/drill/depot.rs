@@ -50,9 +50,9 @@ pub async fn enrolment_credential(world: &mut World) -> anyhow::Result<Gain> {
                 places += 1;
                 gain.must(stopped == 0, || format!("delivery {n}: a place after the carrier was stopped"));
             }
-            Err(failure) => {
+            refused => {
                 stopped += 1;
-                gain.count("to look with the thief's phone", failure.code().unwrap_or("no_problem_code"));
+                gain.refused("to look with the thief's phone, after the brake", &["conditions_not_met"], &refused);
             }
         }
     }

@@ -33,6 +33,9 @@ const SEARCHED_MAX: usize = 300;
 /// Grants that are used and whose rows are put back, while their links live.
 const USED_MAX: usize = 4;
 
+/// What the keyholder says to a touch of a passkey that the wallet does not know.
+const STRANGE: &[&str] = &["assertion_unknown_credential"];
+
 /// The keyholder's socket in the hands of whoever has taken over the front: every header is theirs to set.
 struct Front {
     http: Http,
@@ -135,27 +138,27 @@ pub async fn gateway_front(world: &mut World) -> anyhow::Result<Gain> {
                 },
             ),
         ] {
-            gain.refused(what, &front.forge(world, wallet, path, said).await?);
+            gain.refused(what, STRANGE, &front.forge(world, wallet, path, said).await?);
         }
         answered(world, async || owner.wallet.block(id).await).await?;
         let lift = Said::Unblock { wallet, covered: Covered::Delivery(id) };
-        gain.refused("a block lifted", &front.forge(world, wallet, "/v1/wallet/unblocks", lift).await?);
+        gain.refused("a block lifted", STRANGE, &front.forge(world, wallet, "/v1/wallet/unblocks", lift).await?);
 
         // A grant for the owner's car, signed and confirmed by the thief, in the thief's name and in the owner's.
         let (ticket, window) = new_request(world, &thief, *n).await?;
         let access_point = thief.access_point(ticket.request.claims().iss).await?;
         let signed = thief.sign(&ticket, &owner.consent(window, access_point)?)?;
-        gain.refused("a grant for another's car", &thief.hand_in(&signed).await);
+        gain.refused("a grant for another's car", &["vehicle_unknown"], &thief.hand_in(&signed).await);
         let as_owner = front.ask(Some(wallet), "/v1/grants", Some(signed.body())).await;
-        gain.refused("a grant in the owner's name", &as_owner);
+        gain.refused("a grant in the owner's name", STRANGE, &as_owner);
         let soon = Window::new(world.day.now(), world.day.now().plus_seconds(600))?;
         let rehearsal =
             thief.rehearse(&Device::create(&world.scene().host)?, &owner.consent(soon, access_point)?).await;
-        gain.refused("a rehearsal at another's car", &rehearsal);
+        gain.refused("a rehearsal at another's car", &["grant_wrong_access_point"], &rehearsal);
         for act in ["locate", "open"] {
             let path = format!("/v1/stops/{id}/{act}");
             let answer = front.ask(Some(wallet), &path, Some(&json!({"labels": [], "phone": ""}))).await;
-            gain.refused("a stop without a proof", &answer);
+            gain.refused("a stop without a proof", &["proof_missing"], &answer);
         }
     }
     let found = needles.search("what the keyholder answered", heard.as_bytes());
@@ -241,7 +244,7 @@ pub async fn keyholder_store(world: &mut World) -> anyhow::Result<Gain> {
     // A grant that was used says that it was not; its courier, who has the link for an hour, comes back.
     for visit in &mut visits {
         let device = &world.courier(visit.n)?.clone().device;
-        gain.refused("a used grant whose row was put back", &visit.open(world, device).await?);
+        gain.refused("a used grant whose row was put back", &["store_altered"], &visit.open(world, device).await?);
         // What locks goes on.
         visit.lock(world, device).await?.context("a lock was refused")?;
     }
@@ -259,8 +262,10 @@ pub async fn keyholder_store(world: &mut World) -> anyhow::Result<Gain> {
         let (ticket, window) = new_request(world, &thief.wallet, *n).await?;
         let point = thief.wallet.access_point(ticket.request.claims().iss).await?;
         let signed = thief.wallet.sign(&ticket, &owner.consent(window, point)?)?;
-        gain.refused("a grant for the car of a wallet whose row was replaced", &thief.wallet.hand_in(&signed).await);
-        gain.refused("what the wallet itself signs, until its row is back", &owner.wallet.link("volvo").await);
+        let what = "a grant for the car of a wallet whose row was replaced";
+        gain.refused(what, &["vehicle_unknown"], &thief.wallet.hand_in(&signed).await);
+        let what = "what the wallet itself signs, until its row is back";
+        gain.refused(what, &["wallet_unknown"], &owner.wallet.link("volvo").await);
     }
     world.back_to(&honestly).await?;
     for kept in [&unspent, &honestly] {

@@ -177,7 +177,7 @@ async fn run_here(args: cli::Drill) -> anyhow::Result<()> {
 async fn one(world: &mut World, drill: &Drill) -> anyhow::Result<Value> {
     let watch = Stopwatch::start();
     let mut stops = u32::from(release_the_carrier(world).await?);
-    let mut drilled = (drill.attack)(world).await;
+    let mut drilled = (drill.attack)(world).await.and_then(Gain::tried_all);
     // Legs that others began end while this drill runs, and with them the carrier may be stopped, as it should be. What was
     // counted once is not counted again, so that whoever begins anew gets further.
     for _ in 1..BEGUN_MAX {
@@ -185,7 +185,7 @@ async fn one(world: &mut World, drill: &Drill) -> anyhow::Result<Value> {
             break;
         }
         stops += 1;
-        drilled = (drill.attack)(world).await;
+        drilled = (drill.attack)(world).await.and_then(Gain::tried_all);
     }
     let gain =
         drilled.with_context(|| format!("while {} was drilled; the carrier was stopped {stops} times", drill.name))?;
