@@ -267,8 +267,7 @@ pub async fn carrier_keys(world: &mut World) -> anyhow::Result<Gain> {
         let handed_in = answered(world, async || keys.hand_in(&claims).await).await;
         // Whether it is refused now or when it is used: it must not be of any use.
         gain.count("a delegation to the thief's phone", if handed_in.is_ok() { "taken" } else { "refused" });
-        let mut visit =
-            Visit { n: *n, page: world.page().await?, stop: stop(world, *n, handed_in.ok())?, sent: Vec::new() };
+        let mut visit = Visit::at(*n, world.page().await?, stop(world, *n, handed_in.ok())?);
         gain.refused("to look with the thief's phone", &["delegation_unknown"], &visit.locate(world, &phone).await?);
         gain.refused("to open with the thief's phone", &["delegation_unknown"], &visit.open(world, &phone).await?);
         for slot in ["evening_before", "start_of_window", "ten_minutes_before"] {
@@ -334,7 +333,7 @@ pub async fn insider(world: &mut World) -> anyhow::Result<Gain> {
         let leg = answered(world, async || ghost_hand.start_leg(delivery.id, &format!("{key}-g")).await).await;
         if let Ok(url) = &leg {
             let stop = parcelshelf_client::courier::Stop::parse(url)?;
-            let mut visit = Visit { n: *n, page: world.page().await?, stop, sent: Vec::new() };
+            let mut visit = Visit::at(*n, world.page().await?, stop);
             gain.refused("to look with a phone that no depot has seen", NOT_SEEN, &visit.locate(world, &phone).await?);
             gain.refused("to open with a phone that no depot has seen", NOT_SEEN, &visit.open(world, &phone).await?);
         } else {

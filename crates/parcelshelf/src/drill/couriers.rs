@@ -1,16 +1,19 @@
 //! Attacks from a courier's side: with a real device, with what was overheard, with a depot's key.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use parcelshelf_client::Failure;
-use parcelshelf_client::courier::{Device, Prepared};
+use anyhow::{Context as _, ensure};
+use parcelshelf_client::courier::{Device, StopPage};
+use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::reason::Action;
 use parcelshelf_protocol::label;
-use reqwest::Method;
-use serde_json::{Value, json};
+use parcelshelf_simulator::canary::Needles;
+use serde_json::json;
 
 use super::gain::Gain;
-use super::stop::{Visit, answered};
+use super::needles;
+use super::stop::{Echo, Visit, answered, send_again};
 use super::world::World;
 
 /// Visits that are recorded: their links live for an hour, and everything is to be sent again within it.
@@ -24,66 +27,54 @@ const NOT_MET: &[&str] = &["conditions_not_met"];
 /// What refuses a nonce that is not young.
 const STALE: &[&str] = &["nonce_expired"];
 
-/// The same bytes as they were overheard, to any address.
-async fn send_again(visit: &Visit, prepared: &Prepared, path: &str) -> Result<Value, Failure> {
-    let (link, proof, body) = prepared.parts();
-    let headers = [("authorization", link), ("dpop", proof)];
-    visit.page.http().send(Method::POST, path, &headers, Some(body.to_vec())).await
-}
-
-/// Everything that phones sent is recorded and sent again: at once, to other stops, twenty minutes later, and to services that were
-/// set back to where the grants were unspent.
+/// Everything that phones sent is recorded and sent again: at once, to other stops and for other actions, twenty minutes later,
+/// and to services that were set back to where the grants were unspent.
 ///
 /// # Errors
 /// When an honest step does not come about.
 pub async fn replay(world: &mut World) -> anyhow::Result<Gain> {
     let mut gain = Gain::default();
-    let count = world.share(60).min(REPLAYED_MAX);
+    let count = world.share(60).clamp(2, REPLAYED_MAX);
     let played = world.take(count).await?;
     let others = world.take(1).await?;
+    let elsewhere = world.delivery(others[0])?.id;
+    let mut heard = Heard { needles: Needles::new(&needles::of_cars(world, &played)), elsewhere };
     let mut visits = Vec::new();
     for n in &played {
-        let mut visit = Visit::begin(world, *n).await?;
-        visit.locate(world, &world.courier(*n)?.device).await??;
+        let mut visit = Visit::begin(world, *n).await?.overheard();
+        let device = &world.courier(*n)?.device;
+        visit.locate(world, device).await??;
+        heard.tries(&mut gain, &mut visit).await?;
+        let at = visit.beside(world)?;
+        visit.act(world, device, Action::Describe, at, json!({})).await.context("the description")?;
+        heard.tries(&mut gain, &mut visit).await?;
         visits.push(visit);
     }
     let unspent = world.keep("replay-unspent").await?;
+    let mut attempts = BTreeMap::new();
     for visit in &mut visits {
         let device = &world.courier(visit.n)?.clone().device;
         let attempt = visit.open(world, device).await??;
+        attempts.insert(visit.n, attempt);
+        heard.tries(&mut gain, visit).await?;
         visit.finish(world, device, attempt).await?;
+        heard.tries(&mut gain, visit).await?;
     }
     let honest = world.all_seen(&played);
     gain.figure("deliveries_recorded", played.len());
     gain.figure("requests_recorded", visits.iter().map(|v| v.sent.len()).sum::<usize>());
 
-    let elsewhere = world.delivery(others[0])?.id;
-    for visit in &visits {
-        for (action, prepared) in &visit.sent {
-            let again = answered(world, async || send_again(visit, prepared, prepared.path()).await).await;
-            // The same attempt is answered again, or nothing; what counts is what the car does.
-            gain.count("the same bytes at once", word(&again));
-            let path = format!("/v1/stops/{elsewhere}/{}", action.code());
-            gain.refused(
-                "the same bytes for another stop",
-                &["delegation_unknown"],
-                &send_again(visit, prepared, &path).await,
-            );
-            if *action == Action::Locate {
-                let path = prepared.path().replace("/locate", "/describe");
-                gain.refused(
-                    "a proof of one action for another",
-                    &["proof_wrong_action", "proof_wrong_url"],
-                    &send_again(visit, prepared, &path).await,
-                );
-            }
-        }
-    }
     world.day.sleep_s(1_200).await;
     for visit in &visits {
-        for (_, prepared) in &visit.sent {
-            let again = answered(world, async || send_again(visit, prepared, prepared.path()).await).await;
-            gain.count("the same bytes twenty minutes later", word(&again));
+        for (action, prepared) in &visit.sent {
+            let again = answered(world, async || send_again(&visit.page, prepared, prepared.path()).await).await;
+            let attempt = again.as_ref().ok().and_then(|answer| StopPage::attempt_of(answer).ok());
+            // An opening that was asked for is answered with what became of it.
+            if *action == Action::Open && attempt.is_some() && attempt.as_ref() == attempts.get(&visit.n) {
+                gain.count("the same bytes twenty minutes later", "the_same_attempt");
+            } else {
+                gain.refused("the same bytes twenty minutes later", STALE, &again);
+            }
         }
     }
     // Services set back to where the grants were unspent, their links still alive: only the bytes are old.
@@ -91,7 +82,7 @@ pub async fn replay(world: &mut World) -> anyhow::Result<Gain> {
     world.back_to(&unspent).await?;
     for visit in &visits {
         for (_, prepared) in &visit.sent {
-            let again = answered(world, async || send_again(visit, prepared, prepared.path()).await).await;
+            let again = answered(world, async || send_again(&visit.page, prepared, prepared.path()).await).await;
             gain.refused("the same bytes to stores from before the opening", STALE, &again);
         }
     }
@@ -109,10 +100,51 @@ pub async fn replay(world: &mut World) -> anyhow::Result<Gain> {
     Ok(gain)
 }
 
-fn word<T>(answer: &Result<T, Failure>) -> &str {
-    match answer {
-        Ok(_) => "answered_as_before",
-        Err(failure) => failure.code().unwrap_or("no_problem_code"),
+/// Somebody on the way who sends on what was just answered.
+struct Heard {
+    needles: Needles,
+    /// A stop of somebody else's.
+    elsewhere: DeliveryId,
+}
+
+impl Heard {
+    /// What came of the same bytes at once; and, their nonces still young, to another stop and for another action.
+    async fn tries(&mut self, gain: &mut Gain, visit: &mut Visit) -> anyhow::Result<()> {
+        let echoes = visit.echoes();
+        ensure!(!echoes.is_empty(), "nothing was overheard");
+        for Echo { action, first, again } in &echoes {
+            let n = visit.n;
+            let Ok(answer) = again else {
+                gain.refused("the same bytes at once", &["nonce_replayed"], again);
+                continue;
+            };
+            match action {
+                Action::Open | Action::Close | Action::Lock => {
+                    let same = StopPage::attempt_of(answer)? == StopPage::attempt_of(first)?;
+                    gain.must(same, || format!("delivery {n}: the same bytes began another attempt"));
+                    gain.count("the same bytes at once", "the_same_attempt");
+                }
+                Action::Locate | Action::Describe | Action::Signal => {
+                    // Sealed to the phone whose proof it is, as before.
+                    let sealed = answer.as_object().is_some_and(|all| all.keys().eq(["envelope"]));
+                    let plain = self.needles.search("an answer", answer.to_string().as_bytes());
+                    gain.must(sealed && plain.is_empty(), || format!("delivery {n}: whoever overhears reads {answer}"));
+                    gain.count("the same bytes at once", "sealed_to_the_same_phone");
+                }
+            }
+        }
+        let others = visit.sent.len() - echoes.len();
+        for (action, prepared) in &visit.sent[others..] {
+            let path = format!("/v1/stops/{}/{}", self.elsewhere, action.code());
+            let away = send_again(&visit.page, prepared, &path).await;
+            gain.refused("the same bytes for another stop", &["delegation_unknown"], &away);
+            if *action == Action::Locate {
+                let path = prepared.path().replace("/locate", "/describe");
+                let other = send_again(&visit.page, prepared, &path).await;
+                gain.refused("a proof of one action for another", &["proof_wrong_action", "proof_wrong_url"], &other);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -44,7 +44,7 @@ pub async fn enrolment_credential(world: &mut World) -> anyhow::Result<Gain> {
         gain.count("a delegation to the thief's phone", if handed_in.is_ok() { "taken" } else { "refused" });
         let last_link = handed_in.unwrap_or_else(|_| b64(sha256("none").as_bytes()));
         let stop = Stop { delivery: accepted.claims().delivery, last_link, salt };
-        let mut visit = Visit { n: *n, page: world.page().await?, stop, sent: Vec::new() };
+        let mut visit = Visit::at(*n, world.page().await?, stop);
         match visit.locate(world, &phone).await? {
             Ok(_) => {
                 places += 1;
