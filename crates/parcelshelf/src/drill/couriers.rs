@@ -167,7 +167,7 @@ pub async fn malicious_courier(world: &mut World) -> anyhow::Result<Gain> {
         after_block(world, &mut gain, blocked).await?;
         after_reassignment(world, &mut gain, reassigned).await?;
         from_afar(world, &mut gain, far).await?;
-        with_anothers_link(world, &mut gain, other, blocked).await?;
+        with_anothers_link(world, &mut gain, other, far).await?;
     }
     kept_links(world, &mut gain, &late).await?;
     let opened: u64 = mine.iter().map(|n| world.seen(*n).open_commands - before[n].open_commands).sum();
@@ -237,7 +237,7 @@ async fn from_afar(world: &World, gain: &mut Gain, n: usize) -> anyhow::Result<(
     Ok(())
 }
 
-/// The link of one stop at the address of another, with the real device of both.
+/// The link of one stop at the address of another that is allowed, loaded, set out for and not blocked.
 async fn with_anothers_link(world: &World, gain: &mut Gain, n: usize, other: usize) -> anyhow::Result<()> {
     let device = &world.courier(n)?.device;
     let mut visit = Visit::begin(world, n).await?;
