@@ -1,7 +1,7 @@
 //! Attacks with what a carrier has: its keys, its dispatch, its interface.
 
 use anyhow::{Context as _, ensure};
-use parcelshelf_client::courier::Device;
+use parcelshelf_client::courier::{Device, Stop};
 use parcelshelf_client::depot::{CERTIFIED_DAYS, DELEGATION_DAYS, certify};
 use parcelshelf_client::{Failure, Host, Http};
 use parcelshelf_core::actuation::AccessClass;
@@ -13,7 +13,7 @@ use parcelshelf_protocol::accepted::AcceptedClaims;
 use parcelshelf_protocol::call::Call;
 use parcelshelf_protocol::cert::{Cert, Role, Subject, VerifiedCert};
 use parcelshelf_protocol::delegation::{Delegation, DelegationClaims};
-use parcelshelf_protocol::encoding::{Hash, Thumbprint, TokenId, b64, from_b64, sha256};
+use parcelshelf_protocol::encoding::{Hash, Thumbprint, TokenId, b64, from_b64};
 use parcelshelf_protocol::grant::Disclose;
 use parcelshelf_protocol::jws::{Moment, Sign as _, SigningKey};
 use parcelshelf_protocol::label;
@@ -118,14 +118,6 @@ impl CloudKeys {
             put,
             take: Vec::new(),
         }
-    }
-
-    /// The salt of a delivery's label hashes, which the carrier knows.
-    ///
-    /// # Errors
-    /// When there is no such delivery.
-    pub fn salt_of(&self, world: &World, n: usize) -> anyhow::Result<[u8; 16]> {
-        salt_of(world, n)
     }
 
     /// Hands one in, signed.
@@ -260,16 +252,31 @@ pub async fn carrier_keys(world: &mut World) -> anyhow::Result<Gain> {
         &gateway.post("/v1/devices", &[], &as_root).await,
     );
 
-    let mut heard = Vec::new();
+    let (mut heard, mut taken) = (Vec::new(), 0);
     for n in &mine {
         let accepted = world.granted(*n)?.accepted;
-        let claims = keys.delegation(accepted.claims(), phone.thumbprint(), vec![label_of(world, *n)?]);
-        let handed_in = answered(world, async || keys.hand_in(&claims).await).await;
-        // Whether it is refused now or when it is used: it must not be of any use.
-        gain.count("a delegation to the thief's phone", if handed_in.is_ok() { "taken" } else { "refused" });
-        let mut visit = Visit::at(*n, world.page().await?, stop(world, *n, handed_in.ok())?);
-        gain.refused("to look with the thief's phone", &["delegation_unknown"], &visit.locate(world, &phone).await?);
-        gain.refused("to open with the thief's phone", &["delegation_unknown"], &visit.open(world, &phone).await?);
+        let to_thief = keys.delegation(accepted.claims(), phone.thumbprint(), vec![label_of(world, *n)?]);
+        let handed_in = answered(world, async || keys.hand_in(&to_thief).await).await;
+        gain.refused("a delegation to the thief's phone", NOT_SEEN, &handed_in);
+        // Signed it is, whoever takes it.
+        let stop = |last_link| anyhow::Ok(Stop { delivery: to_thief.delivery, last_link, salt: salt_of(world, *n)? });
+        let mut visit = Visit::at(*n, world.page().await?, stop(Delegation::sign(&to_thief, &keys.key)?)?);
+        gain.refused("to look with it", &["delegation_unknown"], &visit.locate(world, &phone).await?);
+        gain.refused("to open with it", &["delegation_unknown"], &visit.open(world, &phone).await?);
+        // One to the courier's own phone is taken: who has the carrier's keys signs what the carrier may.
+        let courier = world.courier(*n)?.device.thumbprint();
+        let claims = keys.delegation(accepted.claims(), courier, vec![label_of(world, *n)?]);
+        let link = answered(world, async || keys.hand_in(&claims).await).await;
+        let link = link.context("a delegation to the courier's phone")?;
+        taken += 1;
+        let mut visit = Visit::at(*n, world.page().await?, stop(link)?);
+        let wrong = &["proof_wrong_device"];
+        gain.refused(
+            "to look with the courier's link and the thief's phone",
+            wrong,
+            &visit.locate(world, &phone).await?,
+        );
+        gain.refused("to open with the courier's link and the thief's phone", wrong, &visit.open(world, &phone).await?);
         for slot in ["evening_before", "start_of_window", "ten_minutes_before"] {
             let path = format!("/v1/deliveries/{}/readiness", claims.delivery);
             let answer =
@@ -282,6 +289,8 @@ pub async fn carrier_keys(world: &mut World) -> anyhow::Result<Gain> {
             heard.push(answer.map_or_else(|f| f.to_string(), |a| a.to_string()));
         }
     }
+    gain.figure("delegations_taken", taken);
+    gain.at_least(mine.len() as u64, taken, "delegations that were taken");
     let needles = Needles::new(&needles::of_cars(world, &mine));
     let text = heard.join("\n");
     let found = needles.search("answers to the carrier", text.as_bytes());
@@ -296,15 +305,12 @@ pub async fn carrier_keys(world: &mut World) -> anyhow::Result<Gain> {
 }
 
 /// The salt of a delivery's label hashes, from the carrier's request.
-fn salt_of(world: &World, n: usize) -> anyhow::Result<[u8; 16]> {
+///
+/// # Errors
+/// When there is no such delivery.
+pub fn salt_of(world: &World, n: usize) -> anyhow::Result<[u8; 16]> {
     let (owner, delivery) = (world.owner(n)?, world.delivery(n)?);
     Ok(owner.wallet.read_ticket(&delivery.consent_url, &world.scene().operator)?.request.claims().salt)
-}
-
-fn stop(world: &World, n: usize, link: Option<String>) -> anyhow::Result<parcelshelf_client::courier::Stop> {
-    let delivery = world.delivery(n)?.id;
-    let last_link = link.unwrap_or_else(|| b64(sha256("no delegation").as_bytes()));
-    Ok(parcelshelf_client::courier::Stop { delivery, last_link, salt: salt_of(world, n)? })
 }
 
 /// Somebody in dispatch, with a key of the carrier's interface and a phone of their own.
@@ -332,7 +338,7 @@ pub async fn insider(world: &mut World) -> anyhow::Result<Gain> {
         answered(world, async || dispatch.load(delivery.id, ghost, &format!("{key}-l")).await).await?;
         let leg = answered(world, async || ghost_hand.start_leg(delivery.id, &format!("{key}-g")).await).await;
         if let Ok(url) = &leg {
-            let stop = parcelshelf_client::courier::Stop::parse(url)?;
+            let stop = Stop::parse(url)?;
             let mut visit = Visit::at(*n, world.page().await?, stop);
             gain.refused("to look with a phone that no depot has seen", NOT_SEEN, &visit.locate(world, &phone).await?);
             gain.refused("to open with a phone that no depot has seen", NOT_SEEN, &visit.open(world, &phone).await?);

@@ -6,7 +6,7 @@ use parcelshelf_client::people;
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64, sha256};
 use parcelshelf_protocol::label;
 
-use super::carriers::CloudKeys;
+use super::carriers::{CloudKeys, salt_of};
 use super::gain::Gain;
 use super::stop::{Visit, answered};
 use super::world::World;
@@ -37,7 +37,7 @@ pub async fn enrolment_credential(world: &mut World) -> anyhow::Result<Gain> {
     let (mut places, mut stopped) = (0_u64, 0_u64);
     for n in &mine {
         let accepted = world.granted(*n)?.accepted;
-        let salt = keys.salt_of(world, *n)?;
+        let salt = salt_of(world, *n)?;
         let label = label::hash(&salt, &world.delivery(*n)?.label)?;
         let claims = keys.delegation(accepted.claims(), phone.thumbprint(), vec![label]);
         let handed_in = answered(world, async || keys.hand_in(&claims).await).await;

@@ -55,6 +55,12 @@ impl Gain {
         }
         self.count(attack, &word);
     }
+    /// Something has to have happened so often: who attacked nothing has gained nothing, and shows nothing.
+    pub fn at_least(&mut self, least: u64, of: u64, what: &str) {
+        if of < least {
+            self.astray.push(format!("{what}: {of}, which is less than {least}"));
+        }
+    }
     /// Whether everything was tried that this says. What was won counts in any case.
     ///
     /// # Errors
@@ -122,5 +128,19 @@ mod tests {
             let told = format!("{:#}", gain.tried_all().unwrap_err());
             assert!(told.contains("a strange device") && told.contains("proof_wrong_device"), "{told}");
         }
+    }
+
+    #[test]
+    fn a_drill_that_attacked_nothing_is_none_and_one_that_won_has_won() {
+        let mut gain = Gain::default();
+        gain.at_least(3, 3, "openings");
+        let mut gain = gain.tried_all().unwrap();
+        gain.at_least(1, 0, "blocks that were first");
+        gain.win("a place");
+        let gain = gain.tried_all().unwrap();
+        assert_eq!(gain.to_json("x")["attack_succeeded"], json!(true));
+        let mut nothing = Gain::default();
+        nothing.at_least(1, 0, "blocks that were first");
+        assert!(nothing.tried_all().is_err());
     }
 }
