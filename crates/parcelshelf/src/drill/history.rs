@@ -24,7 +24,7 @@ use parcelshelf_protocol::bundle::{self, Bundle};
 
 use super::forged::{Forged, Place};
 use super::gain::Gain;
-use super::stop::{Visit, answered};
+use super::stop::{Visit, answered, send_again};
 use super::watcher::{Watcher, log_signer};
 use super::world::World;
 use crate::audit::{Bad, go};
@@ -40,6 +40,8 @@ const WITHHELD_MAX: usize = 6;
 const CASES_MAX: usize = 40;
 /// A large store is compared with its witness's memory within this.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+/// A nonce is good for so long.
+const NONCE_LIVES_MS: i64 = 20_000;
 /// What a store says that is older than its witness remembers.
 const ROLLED_BACK: &[&str] = &["log_rolled_back"];
 
@@ -336,14 +338,15 @@ pub async fn restored_backup(world: &mut World) -> anyhow::Result<Gain> {
 pub async fn rolled_back_keyholder(world: &mut World) -> anyhow::Result<Gain> {
     let mut gain = Gain::default();
     let mut backup = Backup::make(world, "rolled-back-keyholder").await?;
-    // One car of each maker.
+    // One car of each maker, and one that is being opened when the store is turned back.
     let mut visits = Vec::new();
-    for n in world.take(MAKERS.len()).await? {
+    for n in world.take(MAKERS.len() + 1).await? {
         let mut visit = Visit::begin(world, n).await?;
         visit.locate(world, &world.courier(n)?.device).await??;
         visits.push(visit);
     }
     backup.keep(world, "rolled-back-unspent").await?;
+    let mut under_way = visits.pop().context("nobody is left")?;
     for visit in &mut visits {
         let courier = Arc::clone(world.courier(visit.n)?);
         let attempt = visit.open(world, &courier.device).await??;
@@ -352,18 +355,41 @@ pub async fn rolled_back_keyholder(world: &mut World) -> anyhow::Result<Gain> {
     }
     let mine: Vec<usize> = visits.iter().map(|v| v.n).collect();
     let honest = world.all_seen(&mine);
-    let now = backup.restore(world, "rolled-back-now").await?;
+    let before = world.seen(under_way.n).open_commands;
+    let now = overheard_then(world, &mut gain, &backup, &mut under_way).await?;
     for visit in &visits {
         refused_all(world, &mut gain, visit, "a used grant in a store from before its use").await?;
     }
     backup.end(world, &now).await?;
+    world.day.sleep_s(600).await;
     for (n, honest) in honest {
         let commands = world.seen(n).open_commands;
         gain.must(commands == honest.open_commands, || format!("the car of {n} was opened a second time"));
     }
+    let commands = world.seen(under_way.n).open_commands - before;
+    gain.must(commands <= 1, || format!("{commands} commands to open for one use"));
     let makers: BTreeSet<&str> = mine.iter().map(|n| world.maker(*n)).collect();
     ensure!(makers.len() == MAKERS.len(), "cars of {makers:?} only");
     gain.figure("used_grants", visits.len());
     gain.figure("makers", makers.len());
     Ok(gain)
+}
+
+/// The courier's request to open is overheard, the store turned back at once, and the same bytes sent to it while their nonce
+/// is young: the older store has never seen it, and the grant is unspent there. Returns what was stored until then.
+async fn overheard_then(world: &World, gain: &mut Gain, backup: &Backup, visit: &mut Visit) -> anyhow::Result<PathBuf> {
+    let courier = Arc::clone(world.courier(visit.n)?);
+    let asked = world.day.now();
+    visit.open(world, &courier.device).await??;
+    let (_, prepared) = visit.sent.last().context("nothing was sent")?;
+    // Restarts take a while; the nonces of this world are no older afterwards.
+    let turned = async {
+        let now = backup.restore(world, "rolled-back-now").await?;
+        let again = settled(world, async || send_again(&visit.page, prepared, prepared.path()).await).await;
+        anyhow::Ok((now, again))
+    };
+    let (now, again) = world.outside(turned).await?;
+    ensure!(world.day.now().millis_since(asked) < NONCE_LIVES_MS, "the nonce grew old meanwhile");
+    gain.refused("an opening's very bytes, still young, in a store from before", ROLLED_BACK, &again);
+    Ok(now)
 }
