@@ -195,13 +195,16 @@ impl Waking {
         drop(all);
         self.rung.notify_one();
     }
-    /// Whether this change was not heard before: a place is shown again and again, and is news once.
+    /// Whether this change was not written down before: a place is shown again and again, and is news once.
     fn is_news(&self, delivery: DeliveryId, seq: u64) -> bool {
+        locked(&self.said).get(&delivery).is_none_or(|before| *before < seq)
+    }
+    fn was_noted(&self, delivery: DeliveryId, seq: u64) {
         let mut said = locked(&self.said);
         if said.len() >= SAID_MAX {
             said.clear();
         }
-        said.insert(delivery, seq).is_none_or(|before| before < seq)
+        said.insert(delivery, seq);
     }
 }
 
@@ -215,6 +218,9 @@ pub(crate) async fn note(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             biased;
             stopped = async { stop.wait_for(|s| *s).await.is_ok() } => {
+                if let Err(failure) = k.note_heard(&mut k.waking.take()).await {
+                    tracing::warn!(error = %failure, "who is to be woken could not be written down any more");
+                }
                 tracing::debug!(stopped, "nobody more is woken");
                 return;
             }
@@ -279,6 +285,9 @@ impl Keyholder {
             return Ok(());
         }
         again!(self.note_wallet(wallet, said))?;
+        if class.is_none() {
+            self.waking.was_noted(delivery, status.seq);
+        }
         Ok(())
     }
 
@@ -487,6 +496,9 @@ mod tests {
     #[test]
     fn a_place_that_is_shown_again_is_no_news() {
         let (waking, delivery) = (Waking::default(), DeliveryId::from_bytes([7; 16]));
-        assert!(waking.is_news(delivery, 3) && !waking.is_news(delivery, 3) && waking.is_news(delivery, 4));
+        // Until it is written down it is.
+        assert!(waking.is_news(delivery, 3) && waking.is_news(delivery, 3));
+        waking.was_noted(delivery, 3);
+        assert!(!waking.is_news(delivery, 3) && waking.is_news(delivery, 4));
     }
 }
