@@ -721,6 +721,9 @@ impl Keyholder {
         if said != Some(answer.word) {
             again!(self.keep_asked(delivery, question, &answer))?;
             self.log.ring();
+            if answer.word == readiness::Word::No {
+                self.waking.not_ready(delivery);
+            }
         }
         if let (true, Some(reached)) = (answer.wake, reached) {
             self.wake(delivery, reached);
