@@ -5,7 +5,7 @@ use parcelshelf_core::reason::Action;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::cert::VerifiedCert;
 use parcelshelf_protocol::content::Phone;
-use parcelshelf_protocol::encoding::{Thumbprint, from_b64};
+use parcelshelf_protocol::encoding::{Thumbprint, from_b64, sha256};
 use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::proof::HttpRequest;
 use parcelshelf_protocol::seal::{self, Context, Purpose, SealPublicKey};
@@ -49,6 +49,16 @@ pub(crate) struct Held {
     pub authority: Option<Authority>,
 }
 
+impl Held {
+    /// Whether no later link was accepted since.
+    pub(crate) fn is_newest(&self, grant: &GrantRow) -> bool {
+        grant.papers.delegations.last().is_none_or(|d| sha256(&d.jws) == self.chain.last_link())
+    }
+}
+pub(crate) fn superseded() -> Problem {
+    Problem::new(403, "delegation_superseded", "this stop was given to another courier")
+}
+
 struct Path {
     carrier: VerifiedCert,
     delegation: VerifiedCert,
@@ -79,9 +89,9 @@ impl Keyholder {
             let at = papers.delegations.iter().position(|d| d.jws == shown.link);
             let at = at.ok_or_else(|| Problem::new(403, "delegation_unknown", "this delegation was never accepted"))?;
             // After a reassignment the first courier can still shut and lock, nothing else.
-            let superseded = at + 1 < papers.delegations.len() && !matches!(act, Action::Lock | Action::Close);
-            if superseded {
-                return Err(Problem::new(403, "delegation_superseded", "this stop was given to another courier").into());
+            let older = at + 1 < papers.delegations.len();
+            if older && !matches!(act, Action::Lock | Action::Close) {
+                return Err(superseded().into());
             }
             (Some(shown.link.as_str()), Some(self.path(row, at).await?))
         } else if papers.grant == shown.link {

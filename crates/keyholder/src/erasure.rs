@@ -149,6 +149,7 @@ impl Keyholder {
         // With its version: whoever opens or unblocks in this very moment has to decide again.
         grant.value.erasing = true;
         change.update(&grant, grant_row_index(&grant.value)?);
+        self.rule_forgets(&mut change, &grant.value, delivery).await?;
         change.journal("grant", &grant.id, "erasing", &json!({}));
         change.commit().await?;
         self.step("erasing");

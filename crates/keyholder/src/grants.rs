@@ -130,13 +130,10 @@ impl Keyholder {
         if claims.access_point != self.access_point(wallet, claims.cnf)? {
             return Err(parcelshelf_protocol::Refused::GrantWrongAccessPoint.into());
         }
-        let paused = owner.value.paused_until(now).is_some_and(|until| claims.window.end() <= until);
-        if paused || owner.value.blocked_all || owner.value.blocked_carriers.contains(&claims.cnf.to_string()) {
+        if !self.owner_lets(&owner.value, &claims.cnf.to_string(), claims.window) {
             return Err(Problem::new(409, "blocked", "the owner has blocked this").detail("unblock it first").into());
         }
-        let seal_key = SealPublicKey::parse(handed.seal_key)
-            .ok_or_else(|| Problem::new(400, "seal_key_malformed", "the sealing key is none"))?;
-        grant.check_seal_key(&seal_key)?;
+        let seal_key = crate::rules::seal_key(&grant, handed.seal_key)?;
         let rule = self.rule_of(wallet, &delivery.to_string(), &grant, handed.rule_box)?;
         let vehicle = self.usable_vehicle(wallet, &rule, &claims.opens).await?;
         let car = self.car_in_area(&vehicle, &claims.area, now).await?;
@@ -244,6 +241,9 @@ impl Keyholder {
         };
         let row = self.vehicle(wallet, *vehicle).await?;
         let no = |code: &'static str, title: &'static str| Err(Failure::from(Problem::new(409, code, title)));
+        if row.value.unlinking {
+            return no("car_unlinked", "the owner has taken this car back");
+        }
         if !row.value.eligible {
             return no("vehicle_not_eligible", "this car cannot take part; its findings say why");
         }
@@ -339,16 +339,15 @@ impl Keyholder {
         let news = self.feeds.news(caller.root, from, wait, &*self.host.clock).await;
         let mut changes = Vec::with_capacity(news.changed.len());
         for delivery in news.changed {
-            let Some(row) = self.db.get::<GrantRow>(delivery.as_bytes()).await? else {
-                let said = self.feeds.last_word_of(caller.root, delivery);
-                changes.extend(said.map(|s| {
-                    json!({
-                        "delivery": delivery.to_string(), "accepted": null, "standing": false,
-                        "seq": s.seq, "state": s.state, "reason": s.reason,
-                    })
+            // Before the row, which may still lie there while it is erased.
+            if let Some(last) = self.feeds.last_word_of(caller.root, delivery) {
+                changes.push(json!({
+                    "delivery": delivery.to_string(), "accepted": null, "standing": false,
+                    "seq": last.seq, "state": last.state, "reason": last.reason,
                 }));
                 continue;
-            };
+            }
+            let Some(row) = self.db.get::<GrantRow>(delivery.as_bytes()).await? else { continue };
             let status = row.value.status;
             let accepted = (status.state == "granted").then(|| row.value.papers.accepted.clone());
             changes.push(json!({

@@ -17,7 +17,7 @@ use parcelshelf_opening::budget::DAY_MS;
 use parcelshelf_opening::occupant::{self, Stop};
 use parcelshelf_opening::possession::{self, Door, DoorChange, POSSESSION_WITHIN_MS, Prompt, Verdict};
 use parcelshelf_protocol::content::Occupant;
-use parcelshelf_protocol::encoding::{b64, from_b64};
+use parcelshelf_protocol::encoding::{Thumbprint, b64, from_b64};
 use parcelshelf_protocol::seal::{self, Context, Purpose};
 use parcelshelf_store::Version;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ use crate::db::{COMMON_KEY, Change, Stored};
 use crate::failure::{Failure, again, broken};
 use crate::grants::carrier_of;
 use crate::housekeeping::expires_at;
-use crate::rows::{AttemptRow, CarRow, CarStopPart, GrantRow, OccupantRow};
+use crate::rows::{AttemptRow, CarRow, CarStopPart, GrantRow, OccupantRow, RuleRow};
 use crate::wallets::reported;
 
 /// Sessions that one car may have in a day.
@@ -201,13 +201,18 @@ impl Keyholder {
         self.car_named(&from_b64(&row.car).ok_or_else(|| broken("a car's name is none"))?).await
     }
 
-    /// How many grants there are, of which carriers, for when. No wallet, no place.
+    /// Which grants and standing rules there are, of which carriers, for when. No wallet, no place.
     async fn seen_by_occupant(&self, row: &OccupantRow) -> Result<Value, Failure> {
         let car = self.proved_car(row).await?.value;
         let now = self.host.now();
-        let mut grants = Vec::new();
+        let (mut grants, mut rules) = (Vec::new(), Vec::new());
         for link in &car.links {
             let Ok(wallet) = WalletId::parse(&link.wallet) else { continue };
+            if let Ok(vehicle) = VehicleId::parse(&link.vehicle) {
+                for rule in self.rules_for(wallet, vehicle).await?.iter().take(LISTED_MAX - rules.len()) {
+                    rules.push(self.rule_for_occupant(&rule.value).await?);
+                }
+            }
             for grant in self.grants_of(wallet).await? {
                 let past = grant.value.use_state.exp_ms <= now.unix_millis();
                 if past || grants.len() >= LISTED_MAX || !self.is_for(&grant, &link.vehicle).await {
@@ -221,6 +226,7 @@ impl Keyholder {
             "proved": true,
             "wallets": car.links.len(),
             "grants": grants,
+            "rules": rules,
             "stopped_until": stop.map(|s| s.until().to_rfc3339()),
             "liftable_from": stop.map(|s| s.liftable_from().to_rfc3339()),
         }))
@@ -237,6 +243,13 @@ impl Keyholder {
             None => Value::Null,
         };
         Ok(json!({"carrier": carrier, "from": at(grant.use_state.nbf_ms), "to": at(grant.use_state.exp_ms)}))
+    }
+
+    /// Nothing is open under it now, but may be on any of its days.
+    async fn rule_for_occupant(&self, rule: &RuleRow) -> Result<Value, Failure> {
+        let carrier = Thumbprint::parse(&rule.cnf).ok_or_else(|| broken("a carrier's thumbprint is none"))?;
+        let until = Timestamp::from_unix_millis(rule.exp_ms).to_rfc3339();
+        Ok(json!({"carrier": self.carrier_json(carrier).await?["name"].clone(), "until": until}))
     }
 
     /// Stops everything for this car. Commands that have not left do not leave.

@@ -3,7 +3,8 @@
 
 use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::time::Timestamp;
-use parcelshelf_opening::conditions::{self, RecoverFacts};
+use parcelshelf_edge::problem::Problem;
+use parcelshelf_opening::conditions::{self, Denial, RecoverFacts};
 use parcelshelf_protocol::encoding::b64;
 use parcelshelf_protocol::records::Event;
 use serde_json::{Value, json};
@@ -41,21 +42,24 @@ impl Keyholder {
     }
 
     /// *Recovery locate*. The answer names the attempt, which tells how it stands and is shut and locked by this device.
-    pub(crate) async fn recover(&self, held: &Held, phone: &str, open: &Stored<AttemptRow>) -> Result<Value, Failure> {
+    pub(crate) async fn recover(&self, held: &Held, phone: &str) -> Result<Value, Failure> {
         let facts = self.or_kept_away(held, self.facts(held, phone, Needed::Place).await)?;
-        self.or_kept_away(held, again!(self.keep_recovered(held, &facts, open)))?;
+        let attempt = self.or_kept_away(held, again!(self.keep_recovered(held, &facts)))?;
         self.log.ring();
         let mut answer = self.place_to_device(held, facts)?;
-        answer["attempt"] = json!(b64(&open.id));
+        answer["attempt"] = json!(b64(&attempt));
         Ok(answer)
     }
 
     /// A look at a place like any other: judged, counted and written before it leaves. It is no step towards an opening: the device
     /// is not written down as one that has located, so that neither plate nor lid follow.
-    async fn keep_recovered(&self, held: &Held, f: &Facts, open: &Stored<AttemptRow>) -> Result<(), Failure> {
+    async fn keep_recovered(&self, held: &Held, f: &Facts) -> Result<Vec<u8>, Failure> {
         let mut grant = self.grant(held.delivery).await?;
         let owner = self.wallet(wallet_of(&grant.value)?).await?;
-        self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
+        self.still_may(&owner.value, &grant.value, held)?;
+        // Anew: while the maker was asked it may have been proved locked, and then nobody is led there any more.
+        let shut = || Problem::new(409, "nothing_opened", "nothing is open here any more");
+        let open = self.left_open(held.delivery).await?.ok_or_else(shut)?;
         let scope = held.chain.scope();
         let grant_window = window_of(&grant.value)?;
         conditions::recover(&RecoverFacts {
@@ -74,12 +78,27 @@ impl Keyholder {
         let car = self.car_of(&f.vehicle).await?;
         self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
         change.check(&car);
+        change.check(&open);
         change.batch.checks.extend(self.carrier_stands(held).await?);
         change.check(&owner);
         let event = Event::PlaceDisclosed { delivery: held.delivery, proof: held.chain.proof().hash() };
         self.record_proof(&mut change, &mut grant, held, event).await?;
         change.update(&grant, self.grant_index(&grant)?);
         change.commit().await?;
-        Ok(())
+        Ok(open.id)
+    }
+
+    /// Whether the word of a device that did not open counts for what another has opened: only while its keys stand and the
+    /// owner has not blocked its courier. Whoever opened something may always say that it is shut.
+    pub(crate) async fn is_believed(&self, held: &Held, attempt: &AttemptRow) -> Result<(), Failure> {
+        if attempt.device == held.chain.device().to_string() {
+            return Ok(());
+        }
+        if let Some(authority) = &held.authority {
+            self.not_revoked(authority).await?;
+        }
+        let owner = self.wallet(wallet_of(&held.grant.value)?).await?;
+        let courier = held.chain.device().to_string();
+        if owner.value.blocked_couriers.contains(&courier) { Err(denied(Denial::Blocked)) } else { Ok(()) }
     }
 }

@@ -240,15 +240,14 @@ rows! {
     RuleRow in "rule" of RuleRow::own_rule {
         wallet: String,
         cnf: String,
-        access_point: String,
         exp_ms: i64,
         grant: String,
         assertion: String,
         seal_key: String,
         rule_sealed: String,
-        /// The request with which it was made, for the names in it.
-        request: String,
-        /// Local dates that are taken, each with its delivery.
+        /// Its name, from the request with which the rule was made.
+        merchant: String,
+        /// Local dates that are taken, each with its delivery; without once that is erased.
         days: Vec<(String, String)>,
         /// When it ended before its time, and by what: a code.
         ended: Option<(i64, String)>,

@@ -29,13 +29,14 @@ use crate::failure::{Failure, again, broken};
 use crate::grants::{Granting, Handed, granted_already};
 use crate::housekeeping::expires_at;
 use crate::rows::{GrantRow, RuleRow, WalletRow};
-use crate::views::payload_of;
 use crate::wallets::wallet_index;
 
 /// Rules of one wallet that are in force: what a person can still keep in mind.
 const RULES_MAX: usize = 16;
 /// Rules in one list, the ended ones of the last weeks included: they fit one sealed box.
 const LISTED_MAX: usize = 24;
+/// The newest dates of one rule in that list: all of a quarter's would not fit beside the other rules.
+const DAYS_TOLD_MAX: usize = 14;
 /// By which a carrier names a rule.
 const HASH: &str = "hash";
 
@@ -167,18 +168,20 @@ impl Keyholder {
                 .detail("end one that you do not need")
                 .into());
         }
+        let seal_key = seal_key(&grant, handed.seal_key)?;
         let rule = self.rule_of(wallet, &id.to_string(), &grant, handed.rule_box)?;
+        // Before anything of it is sealed: a key that is made for what is refused is nobody's.
+        self.usable_vehicle(wallet, &rule, &claims.opens).await?;
         let row = RuleRow {
             v: 1,
             wallet: wallet.to_string(),
             cnf: claims.cnf.to_string(),
-            access_point: claims.access_point.to_string(),
             exp_ms: claims.window.end().unix_millis(),
             grant: handed.grant.to_owned(),
             assertion: handed.assertion.to_json(),
-            seal_key: seal_key(&grant, handed.seal_key)?.to_string(),
+            seal_key: seal_key.to_string(),
             rule_sealed: self.db.vault.seal(&rule_key(id), "rule", &rule.to_bytes()).await?,
-            request: request.jws().to_owned(),
+            merchant: request.claims().merchant.name.clone(),
             days: Vec::new(),
             ended: None,
         };
@@ -193,7 +196,7 @@ impl Keyholder {
     }
 
     /// Whether neither a block nor a pause stands against a window.
-    fn owner_lets(&self, owner: &WalletRow, carrier: &str, window: Window) -> bool {
+    pub(crate) fn owner_lets(&self, owner: &WalletRow, carrier: &str, window: Window) -> bool {
         let paused = owner.paused_until(self.host.now()).is_some_and(|until| window.end() <= until);
         !paused && !owner.blocked_all && !owner.blocked_carriers.iter().any(|c| c == carrier)
     }
@@ -259,8 +262,22 @@ impl Keyholder {
         let found = self.db.list::<RuleRow>(HASH, rule.as_bytes()).await?.pop();
         let own = found.filter(|r| r.value.cnf == caller.root.to_string() && r.value.in_force(now));
         let stored = own.ok_or_else(not_covered)?;
+        self.announced(caller, stored, &request).await.map_err(|failure| match failure {
+            // Of the owner and the car nothing is said, nor of how much is allowed.
+            Failure::Problem(p) if p.code() != "granted_already" && (400..500).contains(&p.status()) => not_covered(),
+            other => other,
+        })
+    }
+
+    async fn announced(
+        &self,
+        caller: &Caller,
+        stored: Stored<RuleRow>,
+        request: &VerifiedRequest,
+    ) -> Result<String, Failure> {
+        let now = self.host.now();
         let (owner, grant) = self.rule_signed(&stored, now).await?;
-        grant.check_covers(&request).map_err(|_| not_covered())?;
+        grant.check_covers(request)?;
         let asked = request.claims();
         let earliest = now.plus_millis(ANNOUNCED_BEFORE_MS);
         let covered = standing(grant.claims())?
@@ -272,15 +289,7 @@ impl Keyholder {
         let content = self.rule_content(&stored).await?;
         let change = Change::new(&self.db, &self.host);
         let cert = caller.delegation_cert.jws();
-        self.grant_under(change, stored, &owner, &grant, &request, cert, &content, covered).await.map_err(|failure| {
-            match failure {
-                // Of the car nothing is said, nor of how much its owner allows.
-                Failure::Problem(p) if p.code() != "granted_already" && (400..500).contains(&p.status()) => {
-                    not_covered()
-                }
-                other => other,
-            }
-        })
+        self.grant_under(change, stored, &owner, &grant, request, cert, &content, covered).await
     }
 
     /// The rule as its owner signed it, verified once more.
@@ -334,13 +343,25 @@ impl Keyholder {
     }
     /// A car is taken back: so are the rules for it.
     pub(crate) async fn end_rules_for(&self, wallet: WalletId, vehicle: VehicleId) -> Result<(), Failure> {
-        for rule in self.rules_of(wallet).await? {
-            let its = self.rule_content(&rule).await?.vehicles.contains(&vehicle);
-            if its && rule.value.ended.is_none() {
-                again!(self.mark_ended(wallet, id_of(&rule)?, EndedBy::Unlink))?;
-            }
+        for rule in self.rules_for(wallet, vehicle).await? {
+            again!(self.mark_ended(wallet, id_of(&rule)?, EndedBy::Unlink))?;
         }
         Ok(())
+    }
+    /// A wallet's rules for one car that are not ended.
+    pub(crate) async fn rules_for(
+        &self,
+        wallet: WalletId,
+        vehicle: VehicleId,
+    ) -> Result<Vec<Stored<RuleRow>>, Failure> {
+        let now = self.host.now();
+        let mut its = Vec::new();
+        for rule in self.rules_of(wallet).await? {
+            if rule.value.in_force(now) && self.rule_content(&rule).await?.vehicles.contains(&vehicle) {
+                its.push(rule);
+            }
+        }
+        Ok(its)
     }
 
     async fn mark_ended(&self, wallet: WalletId, id: GrantId, by: EndedBy) -> Result<(), Failure> {
@@ -357,11 +378,36 @@ impl Keyholder {
         Ok(())
     }
 
-    /// Whether the rule that a delivery came of has ended before its time: then nothing brings the delivery back.
-    pub(crate) async fn rule_has_ended(&self, grant: &GrantRow) -> Result<bool, Failure> {
-        let Some(name) = &grant.rule else { return Ok(false) };
+    /// The rule that a delivery came of, if it came of one that is still kept.
+    async fn rule_behind(&self, grant: &GrantRow) -> Result<Option<Stored<RuleRow>>, Failure> {
+        let Some(name) = &grant.rule else { return Ok(None) };
         let id = GrantId::parse(name).map_err(|_| broken("a rule's id is none"))?;
-        Ok(self.db.get::<RuleRow>(id.as_bytes()).await?.is_none_or(|rule| rule.value.ended.is_some()))
+        Ok(self.db.get::<RuleRow>(id.as_bytes()).await?)
+    }
+    /// Whether the rule that a delivery came of stands, or it came of none: what has ended before its time brings nothing
+    /// back. The transaction must find the rule as it was read.
+    pub(crate) async fn rule_stands(&self, change: &mut Change<'_>, grant: &GrantRow) -> Result<bool, Failure> {
+        if grant.rule.is_none() {
+            return Ok(true);
+        }
+        let Some(rule) = self.rule_behind(grant).await? else { return Ok(false) };
+        change.check(&rule);
+        Ok(rule.value.ended.is_none())
+    }
+    /// A delivery is erased: its date stays taken, its name goes.
+    pub(crate) async fn rule_forgets(
+        &self,
+        change: &mut Change<'_>,
+        grant: &GrantRow,
+        delivery: DeliveryId,
+    ) -> Result<(), Failure> {
+        let Some(mut rule) = self.rule_behind(grant).await? else { return Ok(()) };
+        let name = delivery.to_string();
+        for (_, of) in rule.value.days.iter_mut().filter(|(_, of)| *of == name) {
+            of.clear();
+        }
+        change.update(&rule, rule.value.index()?);
+        Ok(())
     }
 
     /// Destroys the keys of rules that are over: what was signed for stays with the deliveries that came of it.
@@ -408,9 +454,9 @@ impl Keyholder {
                 "rule": b64(&rule.id),
                 "grant": row.grant,
                 "carrier": row.cnf,
-                "merchant": payload_of(&row.request)["merchant"]["name"],
+                "merchant": row.merchant,
                 "vehicles": vehicles.iter().map(VehicleId::to_string).collect::<Vec<_>>(),
-                "days": row.days.iter().map(|(date, d)| json!({"date": date, "delivery": d})).collect::<Vec<_>>(),
+                "days": row.days.iter().rev().take(DAYS_TOLD_MAX).rev().map(day_told).collect::<Vec<_>>(),
                 "ended": row.ended.as_ref().map(|(ms, by)| json!({"at": at(*ms), "by": by})),
             }));
         }
@@ -418,7 +464,12 @@ impl Keyholder {
     }
 }
 
-fn seal_key(grant: &VerifiedGrant, text: &str) -> Result<SealPublicKey, Failure> {
+/// A date that is taken; of an erased delivery nothing else is left.
+fn day_told((date, delivery): &(String, String)) -> Value {
+    json!({"date": date, "delivery": Some(delivery).filter(|d| !d.is_empty())})
+}
+
+pub(crate) fn seal_key(grant: &VerifiedGrant, text: &str) -> Result<SealPublicKey, Failure> {
     let key =
         SealPublicKey::parse(text).ok_or_else(|| Problem::new(400, "seal_key_malformed", "the sealing key is none"))?;
     grant.check_seal_key(&key)?;

@@ -33,7 +33,7 @@ use crate::Keyholder;
 use crate::attempts::{self, Begun, FreshProof, Ids, attempt_index, no_attempt};
 use crate::car::{self, CarNow};
 use crate::carriers::Caller;
-use crate::chain::{Held, Shown};
+use crate::chain::{Held, Shown, superseded};
 use crate::convert;
 use crate::db::{Change, Stored, delivery_key, wallet_key};
 use crate::failure::{Failure, again, broken};
@@ -54,6 +54,14 @@ pub(crate) fn denied(denial: Denial) -> Failure {
     } else {
         problem.detail("it cannot be changed from here; choose the agreed fallback")
     })
+}
+
+/// Only a car is looked for.
+fn only_cars(kind: Kind) -> Result<(), Failure> {
+    match kind {
+        Kind::Car => Ok(()),
+        Kind::Home => Err(Problem::new(403, "houses_are_not_located", "a house is found by its address").into()),
+    }
 }
 
 /// What the maker is asked for: every call is counted there.
@@ -137,18 +145,14 @@ impl Keyholder {
 
     async fn locate_now(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Locate, shown, Moment::Used(self.host.now())).await?;
-        match (self.kind_of(&held).await?, held.chain.scope().purpose) {
-            (Kind::Home, _) => {
-                return Err(Problem::new(403, "houses_are_not_located", "a house is found by its address").into());
-            }
-            (kind, purpose) if !conditions::may_locate(purpose, kind) => {
-                return Err(Problem::new(403, "guests_do_not_locate", "guests are not shown where the car is").into());
-            }
-            _ => {}
+        let kind = self.kind_of(&held).await?;
+        only_cars(kind)?;
+        if !conditions::may_locate(held.chain.scope().purpose, kind) {
+            return Err(Problem::new(403, "guests_do_not_locate", "guests are not shown where the car is").into());
         }
         self.fresh(&held)?;
-        if let Some(open) = self.left_open(delivery).await? {
-            return self.recover(&held, phone, &open).await;
+        if self.left_open(delivery).await?.is_some() {
+            return self.recover(&held, phone).await;
         }
         let facts = self.or_kept_away(&held, self.facts(&held, phone, Needed::Everything).await)?;
         self.or_kept_away(&held, again!(self.keep_located(&held, &facts)))?;
@@ -176,7 +180,7 @@ impl Keyholder {
     async fn keep_located(&self, held: &Held, f: &Facts) -> Result<(), Failure> {
         let mut grant = self.grant(held.delivery).await?;
         let owner = self.wallet(wallet_of(&grant.value)?).await?;
-        self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
+        self.still_may(&owner.value, &grant.value, held)?;
         let facts = self.locate_facts(held, &grant.value, f)?;
         let permit = conditions::locate(&facts, &car::consents(&f.vehicle.value, &f.car)).map_err(denied)?;
         let parking = f.parking.clone().ok_or_else(|| denied(Denial::CarPositionUnusable))?;
@@ -224,6 +228,19 @@ impl Keyholder {
         Ok(())
     }
 
+    /// [`Self::not_blocked`], and the stop was not given to another courier while the maker was asked.
+    pub(crate) fn still_may(
+        &self,
+        owner: &crate::rows::WalletRow,
+        grant: &GrantRow,
+        held: &Held,
+    ) -> Result<(), Failure> {
+        if !held.is_newest(grant) {
+            return Err(superseded().into());
+        }
+        self.not_blocked(owner, grant, Some(held.chain.device()))
+    }
+
     /// Neither is anything blocked that concerns this grant and device, nor does a pause run. Every transaction that reserves
     /// or discloses asks this of the rows that it checks, so that who stops and who opens cannot both win.
     pub(crate) fn not_blocked(
@@ -260,6 +277,7 @@ impl Keyholder {
 
     async fn describe_now(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Describe, shown, Moment::Used(self.host.now())).await?;
+        only_cars(self.kind_of(&held).await?)?;
         self.fresh(&held)?;
         let facts = self.or_kept_away(&held, self.facts(&held, phone, Needed::Place).await)?;
         let wallet = wallet_of(&held.grant.value)?;
@@ -280,7 +298,7 @@ impl Keyholder {
     async fn keep_described(&self, held: &Held, f: &Facts) -> Result<(), Failure> {
         let mut grant = self.grant(held.delivery).await?;
         let owner = self.wallet(wallet_of(&grant.value)?).await?;
-        self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
+        self.still_may(&owner.value, &grant.value, held)?;
         let scope = held.chain.scope();
         conditions::describe(&DescribeFacts {
             now: f.now,
@@ -329,7 +347,7 @@ impl Keyholder {
     async fn keep_signalled(&self, held: &Held, f: &Facts) -> Result<(), Failure> {
         let mut grant = self.grant(held.delivery).await?;
         let owner = self.wallet(wallet_of(&grant.value)?).await?;
-        self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
+        self.still_may(&owner.value, &grant.value, held)?;
         let facts = self.locate_facts(held, &grant.value, f)?;
         let _permit = conditions::locate(&facts, &car::consents(&f.vehicle.value, &f.car)).map_err(denied)?;
         if located_by(&grant.value, held).is_none() {
@@ -446,7 +464,7 @@ impl Keyholder {
         let mut grant = self.grant(held.delivery).await?;
         let wallet = wallet_of(&grant.value)?;
         let owner = self.wallet(wallet).await?;
-        self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
+        self.still_may(&owner.value, &grant.value, held)?;
         if self.db.get::<NonceRow>(&proof.nonce.id).await?.is_some() {
             return Err(Refused::NonceReplayed.into());
         }
@@ -531,7 +549,7 @@ impl Keyholder {
         if shut {
             let grant = self.grant(held.delivery).await?;
             let owner = self.wallet(wallet_of(&grant.value)?).await?;
-            self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
+            self.still_may(&owner.value, &grant.value, held)?;
             let permit = self.judge_open(held, &grant.value, f)?;
             if attempts::again(self, id, permit, proof.clone()).await? {
                 return Ok(json!({"attempt": id.to_string(), "state": "intended"}));
@@ -570,7 +588,8 @@ impl Keyholder {
         let held = self.held(delivery, Action::Close, shown, Moment::Any).await?;
         self.fresh(&held)?;
         self.phone(&held, phone)?;
-        let (id, _) = self.own_attempt(&held).await?;
+        let (id, row) = self.own_attempt(&held).await?;
+        self.is_believed(&held, &row.value).await?;
         let mut said = vec![AttemptEvent::CloseReported(report)];
         if done {
             said.push(AttemptEvent::StopEnded);
@@ -579,7 +598,8 @@ impl Keyholder {
         self.attempt_json(id).await
     }
 
-    /// Locks. Never refused to the device that opened, nor to the one that was sent after it, whatever the time.
+    /// Locks. Never refused to the device that opened, nor to the one that was sent after it, whatever the time and whatever
+    /// was revoked since: a lock harms nobody.
     pub(crate) async fn lock(
         self: &Arc<Self>,
         delivery: DeliveryId,

@@ -361,11 +361,6 @@ impl Keyholder {
             }
             again!(self.block_wallet(wallet, scope))?;
         }
-        match scope {
-            Scope::Carrier(c) => self.end_rules(wallet, EndedBy::Block, |r| r.cnf == c.to_string()).await?,
-            Scope::All => self.end_rules(wallet, EndedBy::Block, |_| true).await?,
-            Scope::Delivery(_) | Scope::Courier(_) => {}
-        }
         if let Scope::Courier(device) = scope {
             let until = self.interrupt(wallet, Some(*device)).await?;
             return Ok(stopped(until));
@@ -385,6 +380,12 @@ impl Keyholder {
             let reserved = again!(self.block_grant(wallet, delivery, scope))?;
             self.tell_carrier(&grant.value, delivery);
             until = until.max(self.withdraw(reserved).await?);
+        }
+        // Last: nothing comes of a rule since the wallet's own block, and what runs is not kept waiting for it.
+        match scope {
+            Scope::Carrier(c) => self.end_rules(wallet, EndedBy::Block, |r| r.cnf == c.to_string()).await?,
+            Scope::All => self.end_rules(wallet, EndedBy::Block, |_| true).await?,
+            Scope::Delivery(_) | Scope::Courier(_) => {}
         }
         self.log.ring();
         Ok(stopped(until))
@@ -539,13 +540,13 @@ impl Keyholder {
                 Scope::Courier(_) => false,
                 Scope::All => true,
             };
-            // Nothing brings a delivery back whose car was taken back, or whose rule has ended.
+            // Nothing brings a delivery back whose car was taken back.
             let stopped = grant.value.use_state.blocked_ms.is_some() && !grant.value.erasing;
-            if !covered || !stopped || self.rule_has_ended(&grant.value).await? {
-                continue;
-            }
-            if self.granted_vehicle(&grant).await.is_ok() {
-                again!(self.unblock_grant(wallet, delivery, scope))?;
+            if covered
+                && stopped
+                && self.granted_vehicle(&grant).await.is_ok()
+                && again!(self.unblock_grant(wallet, delivery, scope))?
+            {
                 self.tell_carrier(&grant.value, delivery);
             }
         }
@@ -567,20 +568,24 @@ impl Keyholder {
         Ok(())
     }
 
-    async fn unblock_grant(&self, wallet: WalletId, delivery: DeliveryId, scope: &Scope) -> Result<(), Failure> {
+    /// Whether it can be used again: not if it came of a rule that has ended.
+    async fn unblock_grant(&self, wallet: WalletId, delivery: DeliveryId, scope: &Scope) -> Result<bool, Failure> {
         let mut grant = self.own_grant(wallet, delivery).await?;
         if grant.value.erasing {
             return Err(crate::grants::no_grant().into());
         }
         let state = self.grant_state(&grant)?.unblock();
         let mut change = Change::new(&self.db, &self.host);
+        if !self.rule_stands(&mut change, &grant.value).await? {
+            return Ok(false);
+        }
         let scope = Word::new(scope.code()).ok_or_else(|| broken("a scope is not a word"))?;
         change.record_of(Event::Unblocked { scope }, self.chain_of(&grant)?, delivery, None).await?;
         grant.value.use_state = crate::convert::use_part(state);
         grant.value.status.say("granted", None);
         change.update(&grant, self.grant_index(&grant)?);
         change.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     pub(crate) async fn grants_of(&self, wallet: WalletId) -> Result<Vec<Stored<GrantRow>>, Failure> {

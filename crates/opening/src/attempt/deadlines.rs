@@ -93,13 +93,17 @@ impl Attempt {
             Phase::Locking => self.locking_deadlines(now, fx),
             _ => {}
         }
-        // Where the lock cannot be seen, the courier's hand at the handle is needed once more, after the lock.
-        let free = self.rules.lock_state_observed;
-        let waiting = matches!(self.p.phase, Phase::Locking) && self.p.alarm.is_none() && free;
+        let waiting = self.p.phase == Phase::Locking && self.p.alarm.is_none() && self.releases_in_time();
         if waiting && !self.p.released && !self.p.lock.seen_unlocked && past(self.p.closed_at, RELEASE_AFTER_MS) {
             self.p.released = true;
             fx.push(Effect::Release);
         }
+    }
+
+    /// Whether the courier may go after a while without the proof. Where the lock cannot be seen, a hand at the handle is needed
+    /// once more, after the lock; whoever stands before a door that a drive shuts sees it shut.
+    fn releases_in_time(&self) -> bool {
+        self.rules.lock_state_observed && self.rules.shuts == Shuts::ByHand
     }
 
     pub(super) fn locking_deadlines(&mut self, now: Timestamp, fx: &mut Effects) {
@@ -194,7 +198,7 @@ impl Attempt {
             Phase::Locked(_) => after(p.closed_at, REOPEN_WITHIN_MS + 1),
             _ => None,
         };
-        let release = if p.phase == Phase::Locking && !p.released && self.rules.lock_state_observed {
+        let release = if p.phase == Phase::Locking && !p.released && self.releases_in_time() {
             after(p.closed_at, RELEASE_AFTER_MS)
         } else {
             None

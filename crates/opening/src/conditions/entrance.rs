@@ -3,7 +3,7 @@
 //! Nothing is asked of it that only a car can tell: it is not parked, used or located. The carrier knows the address, so that no
 //! place is disclosed; where the house stands is read for one request, to hold the courier's phone against it.
 
-use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::actuation::{AccessClass, Shuts};
 use parcelshelf_core::area::{Area, Position};
 use parcelshelf_core::id::GrantId;
 use parcelshelf_core::time::{Timestamp, Window};
@@ -59,7 +59,8 @@ pub fn open_entrance(f: &EntranceFacts<'_>) -> Result<OpenPermit, Denial> {
     if !f.granted.contains(&f.class) {
         return Err(Denial::ClassNotGranted);
     }
-    if !f.supported.contains(&f.class) {
+    // What no drive shuts needs a hand and a lock, and what is asked of those is not asked here.
+    if !f.supported.contains(&f.class) || f.class.shuts() != Shuts::ByCommand {
         return Err(Denial::ClassNotSupported);
     }
     if f.attempts >= ATTEMPTS_MAX {
@@ -105,6 +106,7 @@ mod tests {
         let permit = open_entrance(&good(&area)).unwrap();
         assert_eq!((permit.class(), permit.presence()), (AccessClass::Garage, Presence::Near));
         let elsewhere = Area::new(vec![Cell::of(&house().moved(0.0, 20_000.0))]).unwrap();
+        const EVERY: [AccessClass; 6] = AccessClass::ALL;
         let vague = Position::new(59.33, 18.06, 5_000.0).unwrap();
         let past = Window::new(NOW.plus_seconds(-600), NOW.plus_seconds(-60)).unwrap();
         let g = || good(&area);
@@ -124,6 +126,10 @@ mod tests {
             (EntranceFacts { closed: Fact::No, ..g() }, Denial::NotClosed),
             (EntranceFacts { granted: &[AccessClass::Gate], ..g() }, Denial::ClassNotGranted),
             (EntranceFacts { supported: &[], ..g() }, Denial::ClassNotSupported),
+            (
+                EntranceFacts { class: AccessClass::Door, granted: &EVERY, supported: &EVERY, ..g() },
+                Denial::ClassNotSupported,
+            ),
             (EntranceFacts { attempts: ATTEMPTS_MAX, ..g() }, Denial::TooManyAttempts),
         ];
         for (facts, denial) in table {

@@ -1,10 +1,11 @@
 //! Attacks on the past: a log that is rewritten, records that are held back, stores that are older than they say.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, ensure};
 use indicatif::ProgressBar;
 use parcelshelf_client::Failure;
 use parcelshelf_client::log::{LogReader, Watch};
@@ -26,6 +27,7 @@ use super::watcher::{Watcher, log_signer};
 use super::world::World;
 use crate::audit::{Bad, go};
 use crate::people::persist;
+use crate::simulate::run::MAKERS;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 /// Places in the log at which it is rewritten.
@@ -333,27 +335,34 @@ pub async fn restored_backup(world: &mut World) -> anyhow::Result<Gain> {
 pub async fn rolled_back_keyholder(world: &mut World) -> anyhow::Result<Gain> {
     let mut gain = Gain::default();
     let mut backup = Backup::make(world, "rolled-back-keyholder").await?;
-    // A device holds one place at a time, and a lid that nobody pulled in time spends nothing: one car after another, until
-    // one was honestly opened.
-    let mut used = Err(anyhow!("none was tried"));
-    for n in world.take(3).await? {
-        let courier = Arc::clone(world.courier(n)?);
+    // One car of each maker.
+    let mut visits = Vec::new();
+    for n in world.take(MAKERS.len()).await? {
         let mut visit = Visit::begin(world, n).await?;
-        visit.locate(world, &courier.device).await??;
-        backup.keep(world, &format!("rolled-back-unspent-{n}")).await?;
-        let attempt = visit.open(world, &courier.device).await??;
-        used = visit.finish(world, &courier.device, attempt).await.map(|()| visit);
-        if used.is_ok() {
-            break;
-        }
+        visit.locate(world, &world.courier(n)?.device).await??;
+        visits.push(visit);
     }
-    let visit = used.context("no honest opening came about")?;
-    let honest = world.seen(visit.n);
+    backup.keep(world, "rolled-back-unspent").await?;
+    for visit in &mut visits {
+        let courier = Arc::clone(world.courier(visit.n)?);
+        let attempt = visit.open(world, &courier.device).await??;
+        let finished = visit.finish(world, &courier.device, attempt).await;
+        finished.with_context(|| format!("the honest opening of a {}", world.maker(visit.n)))?;
+    }
+    let mine: Vec<usize> = visits.iter().map(|v| v.n).collect();
+    let honest = world.all_seen(&mine);
     let now = backup.restore(world, "rolled-back-now").await?;
-    refused_all(world, &mut gain, &visit, "a used grant in a store from before its use").await?;
+    for visit in &visits {
+        refused_all(world, &mut gain, visit, "a used grant in a store from before its use").await?;
+    }
     backup.end(world, &now).await?;
-    let commands = world.seen(visit.n).open_commands;
-    gain.must(commands == honest.open_commands, || String::from("the car was opened a second time"));
-    gain.figure("used_grants", 1);
+    for (n, honest) in honest {
+        let commands = world.seen(n).open_commands;
+        gain.must(commands == honest.open_commands, || format!("the car of {n} was opened a second time"));
+    }
+    let makers: BTreeSet<&str> = mine.iter().map(|n| world.maker(*n)).collect();
+    ensure!(makers.len() == MAKERS.len(), "cars of {makers:?} only");
+    gain.figure("used_grants", visits.len());
+    gain.figure("makers", makers.len());
     Ok(gain)
 }

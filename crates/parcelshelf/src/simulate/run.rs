@@ -160,7 +160,7 @@ pub(crate) fn bar(what: &'static str, length: usize) -> ProgressBar {
 }
 
 /// Whose cars there are unless somebody chooses.
-const MAKERS: [&str; 4] = [VOLVO, ONSTAR, TESLA, SMARTCAR];
+pub(crate) const MAKERS: [&str; 4] = [VOLVO, ONSTAR, TESLA, SMARTCAR];
 /// What Tesla's cloud takes; a car that sleeps takes its own time to wake.
 const THIRD_LATENCY: tesla::Latency = tesla::Latency { read_ms: 400, command_ms: 2_000 };
 /// What the aggregator's takes: it asks the maker's cloud behind it.
