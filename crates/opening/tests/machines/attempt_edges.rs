@@ -294,6 +294,16 @@ fn a_lock_that_was_called_done_and_is_seen_open_is_sent_again_and_one_that_nobod
 }
 
 #[test]
+fn a_lid_seen_open_again_is_an_alarm_once_the_courier_has_gone() {
+    let opened_again = || saw(Lid::Open, 60, Lock::Unlocked, 59, 60);
+    let alarm = |story| play(closing(), story).0.alarm().map(|a| a.cause);
+    assert_eq!(alarm(vec![opened_again()]), None, "whoever closed it is still there");
+    assert_eq!(alarm(vec![timer(50), opened_again()]), Some(AlarmCause::OpenedAgain), "let go at 50 s");
+    let locked = saw(Lid::Closed, 30, Lock::Locked, 32, 34);
+    assert_eq!(alarm(vec![locked, opened_again()]), Some(AlarmCause::OpenedAgain));
+}
+
+#[test]
 fn the_lock_must_be_newer_than_the_opening() {
     for (lock_s, proved) in [(9, false), (10, false), (11, true)] {
         let (attempt, _) = play(closing(), vec![saw(Lid::Closed, 30, Lock::Locked, lock_s, 34)]);
