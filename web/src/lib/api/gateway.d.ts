@@ -1409,7 +1409,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Opens; the answer names the attempt, which tells what becomes of it. */
+        /** Opens; the answer names the attempt, which tells what becomes of it. At a house `envelope` brings the owner's key for photos. */
         post: {
             parameters: {
                 query?: never;
@@ -2987,6 +2987,10 @@ export interface components {
             maker: string;
             /** @description As owners know it. */
             makes: string[];
+            /** @description `car` or `home`: whether it serves cars or a house's doors. */
+            kind: string;
+            /** @description Classes of access that it opens. */
+            opens: string[];
         };
         MakersOut: {
             makers: components["schemas"]["MakerOut"][];
