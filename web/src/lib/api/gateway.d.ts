@@ -1444,7 +1444,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Opens; the answer names the attempt, which tells what becomes of it. */
+        /** Opens; the answer names the attempt, which tells what becomes of it. At a house `envelope` brings the owner's key for photos. */
         post: {
             parameters: {
                 query?: never;
@@ -3096,6 +3096,10 @@ export interface components {
             maker: string;
             /** @description As owners know it. */
             makes: string[];
+            /** @description `car` or `home`: whether it serves cars or a house's doors. */
+            kind: string;
+            /** @description Classes of access that it opens. */
+            opens: string[];
         };
         MakersOut: {
             makers: components["schemas"]["MakerOut"][];
