@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use indicatif::ProgressBar;
+use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_client::Failure;
 use parcelshelf_client::log::{LogReader, Watch};
 use parcelshelf_client::wallet::Wallet;
@@ -29,6 +30,7 @@ use super::watcher::{Watcher, log_signer};
 use super::world::World;
 use crate::audit::{Bad, go};
 use crate::people::persist;
+use crate::simulate::day::Day;
 use crate::simulate::run::MAKERS;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -340,7 +342,12 @@ pub async fn rolled_back_keyholder(world: &mut World) -> anyhow::Result<Gain> {
     let mut backup = Backup::make(world, "rolled-back-keyholder").await?;
     // One car of each maker, and one that is being opened when the store is turned back.
     let mut visits = Vec::new();
-    for n in world.take(MAKERS.len() + 1).await? {
+    let mut mine = world.take(MAKERS.len()).await?;
+    let couriers: BTreeSet<usize> = mine.iter().map(|n| world.day.city.errands[*n].courier).collect();
+    // Of another courier, for a device holds one place at a time, and one that is not waited for longer than a nonce lives.
+    let fits = |day: &Day, n: usize| day.cars[n].maker != ONSTAR && !couriers.contains(&day.city.errands[n].courier);
+    mine.extend(world.take_of(1, fits).await?);
+    for n in mine {
         let mut visit = Visit::begin(world, n).await?;
         visit.locate(world, &world.courier(n)?.device).await??;
         visits.push(visit);

@@ -262,11 +262,19 @@ impl World {
     /// # Errors
     /// When the world has not so many left.
     pub async fn take(&mut self, count: usize) -> anyhow::Result<Vec<usize>> {
+        self.take_of(count, |_, _| true).await
+    }
+    /// The same, of some.
+    ///
+    /// # Errors
+    /// When the world has not so many left.
+    pub async fn take_of(&mut self, count: usize, fits: impl Fn(&Day, usize) -> bool) -> anyhow::Result<Vec<usize>> {
         loop {
             let now = self.day.now();
             let window = |n: &usize| self.day.city.errands[*n].window;
             let open = |n: &&usize| window(n).start() <= now && now.plus_seconds(LEFT_S) <= window(n).end();
-            let open: Vec<usize> = self.kept.iter().filter(open).copied().collect();
+            let fitting = self.kept.iter().filter(|n| fits(&self.day, **n));
+            let open: Vec<usize> = fitting.filter(open).copied().collect();
             if open.len() >= count {
                 let taken = self.spread(open, count);
                 self.kept.retain(|n| !taken.contains(n));
