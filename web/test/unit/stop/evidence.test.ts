@@ -10,6 +10,7 @@ vi.mock('$lib/offline/db', () => ({
     if (disk.isBroken) throw new Error('no disk');
     return {
       get: async (_: string, key: string) => disk.watched.get(key),
+      delete: async (_: string, key: string) => void disk.watched.delete(key),
       put: async (_: string, value: { attempt: string }) => void disk.watched.set(value.attempt, value),
     };
   },

@@ -173,9 +173,11 @@ export class Session {
   /**
    * Asks to open and names the attempt. While no answer comes the very same bytes are sent again: a proof that was seen gets
    * its attempt's answer, and one that was not seen within its nonce's twenty seconds is refused and has opened nothing.
+   * `leaves`: from here on it may open.
    */
-  async open(at: Position, labels: readonly Hash[]): Promise<{ attempt: string; state: string }> {
+  async open(at: Position, labels: readonly Hash[], leaves: () => Promise<void>): Promise<{ attempt: string; state: string }> {
     const prepared = await this.prepare('open', at, { labels });
+    await leaves();
     return untilAnswered(async () => {
       const { attempt, state } = await send(prepared);
       return { attempt: String(attempt), state: String(state) };
