@@ -263,7 +263,12 @@ export class Runner {
   /** That the courier has left is evidence like any other; nobody waits for it. */
   private async finish(said: CloseSaid): Promise<void> {
     const { delivery, link } = this.session;
-    await this.post(`done:${delivery}`, { kind: 'close', delivery, link, said });
+    try {
+      await this.post(`done:${delivery}`, { kind: 'close', delivery, link, said });
+    } catch {
+      // Neither said nor kept: somebody should know.
+      this.onRefused();
+    }
   }
   /** Kept first, then sent. */
   private async post(key: string, piece: Evidence, say?: () => Promise<Sent>, onKept?: () => void): Promise<Sent> {
