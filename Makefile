@@ -7,7 +7,7 @@ ARGS ?=
 # A newer Node than Debian's, where scripts/setup-node.sh had to fetch one.
 export PATH := $(CURDIR)/target/node/node_modules/node/bin:$(PATH)
 
-.PHONY: help demo simulate test setup lint unit test-home-assistant test-web bench openapi vectors clean
+.PHONY: help demo simulate test setup lint unit test-home-assistant test-web bench mutants openapi vectors clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -44,6 +44,9 @@ test-web: ## the web apps: types, unit tests, real browsers; ends with `N passed
 
 bench: ## chain verification, sealing, commits, log: each against its floor in the same run
 	cargo bench --locked --workspace
+
+mutants: ## changes of the deciding crates that no test notices (an hour; ARGS="opening" for one of three)
+	scripts/mutants.sh $(ARGS)
 
 openapi: ## writes openapi/*.json from the code
 	cargo run --locked -q -p parcelshelf -- openapi --write openapi

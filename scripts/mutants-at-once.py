@@ -1,22 +1,27 @@
 #!/usr/bin/env python3
-"""Runs a crate's mutants without building each: scripts/mutants-at-once.py CRATE WORKTREE OUT [SHARD/OF]
+"""Runs a crate's mutants without building each: scripts/mutants-at-once.py CRATE TREE OUT [SHARD/OF]
 
 cargo-mutants names the mutants (`--list --json`) and builds one after another; three crates take a night. This writes all of
-them into the sources of a worktree at once, each behind `crate::mutant(N)`, builds the crate's own tests once, and runs them
-for each N (in PSH_MUTANT) until one fails. WORKTREE is changed: make one for this (`git worktree add --detach WORKTREE`).
+them into the sources at once, each behind `crate::mutant(N)`, builds the crate's own tests once, and runs them for each N (in
+PSH_MUTANT) until one fails. TREE is a copy of the work tree that it makes and changes; the work tree is only read.
 
 What it does not do: fields left out of struct expressions, bodies of functions that answer an `impl Trait` (each would need a
-type of its own), match arms whose absence the compiler notices, and what has to stay `const`. Those are counted as "not run". Which do not build is found by building: an error's place names its mutant. OUT/CRATE.jsonl has a line for each
-that was run; a second run goes on where the first ended. Needs: pip install tree_sitter tree_sitter_rust.
+type of its own), match arms whose absence the compiler notices, and what has to stay `const`. Those are counted as "not run".
+Which do not build is found by building: an error's place names its mutant. OUT/CRATE.jsonl has a line for each that was run; a
+second run goes on where the first ended, and with MUTANTS_AGAIN=1 it asks again about what was missed. Needs tree_sitter and
+tree_sitter_rust (scripts/setup-mutants.sh).
 
 MUTANTS_LAST names a test program (such as `model`) that is asked only about what all others missed, when everything else is
-done; MUTANTS_TIMEOUT (300 s), MUTANTS_JOBS (2). A program is ended at its first test that fails.
+done; MUTANTS_SKIP a test that is not asked at all, for it takes minutes; MUTANTS_JOBS (2). A program is ended at its first test that fails, and when it has used ten times the processor time that
+it needs without a mutant: that counts as caught, for the mutant hangs.
 """
 
 import concurrent.futures
 import json
 import os
 import re
+import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -43,7 +48,7 @@ class File:
     """One source file with its mutants."""
 
     def __init__(self, path, mutants, dropped):
-        self.path, self.source = path, path.read_bytes()
+        self.source = path.read_bytes()
         lines = self.source.split(b"\n")
         starts = [0]
         for line in lines:
@@ -153,8 +158,20 @@ class File:
     def write(self):
         tree = PARSER.parse(self.source)
         self.find_bodies(tree.root_node)
-        self.path.write_text(self.emit(tree.root_node))
-        return self.placed
+        return self.emit(tree.root_node)
+
+
+def put(path, text):
+    """Writes what has changed only, so that nothing else is built anew."""
+    data = text.encode() if isinstance(text, str) else text
+    if not path.exists() or path.read_bytes() != data:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def files_of(root):
+    listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=root, check=True, capture_output=True)
+    return [name for name in listed.stdout.decode().split("\0") if name and (root / name).is_file()]
 
 
 def mutants_of(crate, tree):
@@ -194,36 +211,48 @@ def build(crate, tree):
     return done.returncode == 0, errors, programs, done.stderr
 
 
-def instrument(crate, tree, mutants, dropped, stays_const):
-    subprocess.run(["git", "checkout", "-q", "--", f"crates/{crate}"], cwd=tree, check=True)
-    manifest = tree / f"crates/{crate}/Cargo.toml"
-    manifest.write_text(manifest.read_text().replace("[lints]\nworkspace = true\n", ""))
+def instrument(crate, root, tree, mutants, dropped, stays_const):
+    """The crate with its mutants, written into the tree; answers which of them are in it, and the texts."""
+    manifest = f"crates/{crate}/Cargo.toml"
+    put(tree / manifest, (root / manifest).read_text().replace("[lints]\nworkspace = true\n", ""))
     placed, made = set(), {}
-    for name in sorted({m["file"] for m in mutants}):
-        file = File(tree / name, [m for m in mutants if m["file"] == name], dropped)
-        placed |= file.write()
-    # What asks which mutant is awake is not `const`, and neither is who calls it.
-    for path in (tree / f"crates/{crate}/src").rglob("*.rs"):
+    for name in files_of(root):
+        if not (name.startswith(f"crates/{crate}/src/") and name.endswith(".rs")):
+            continue
+        file = File(root / name, [m for m in mutants if m["file"] == name], dropped)
+        text = file.write()
+        placed |= file.placed
+        # What asks which mutant is awake is not `const`, and neither is who calls it.
         keep = lambda m: m.group(0) if m.group(1) in stays_const else f"fn {m.group(1)}"
-        path.write_text(re.sub(r"\bconst fn (\w+)", keep, path.read_text()))
-    lib = tree / f"crates/{crate}/src/lib.rs"
-    lib.write_text(lib.read_text() + MUTANT)
-    for name in {m["file"] for m in mutants} | {f"crates/{crate}/src/lib.rs"}:
-        made[name] = (tree / name).read_text()
+        made[name] = re.sub(r"\bconst fn (\w+)", keep, text)
+    made[f"crates/{crate}/src/lib.rs"] += MUTANT
+    for name, text in made.items():
+        put(tree / name, text)
     return placed, made
 
 
 def main():
+    root = Path(__file__).resolve().parent.parent
     crate, tree, out = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3])
     shard, of = (int(x) for x in (sys.argv[4] if len(sys.argv) > 4 else "0/1").split("/"))
     out.mkdir(parents=True, exist_ok=True)
     plan_file, results = out / f"{crate}.plan.json", out / f"{crate}.jsonl"
-    subprocess.run(["git", "checkout", "-q", "--", f"crates/{crate}"], cwd=tree, check=True)
-    mutants = mutants_of(crate, tree)
-    plan = json.loads(plan_file.read_text()) if plan_file.exists() else {"unviable": [], "const": [], "stays_const": []}
+    mutants = mutants_of(crate, root)
+    for name in files_of(root):
+        if not name.startswith(f"crates/{crate}/src/"):
+            put(tree / name, (root / name).read_bytes())
+    # Plans and results are kept by name, which says where in which file: numbers move with every change.
+    numbers = {m["name"]: m["n"] for m in mutants}
+    told = json.loads(plan_file.read_text()) if plan_file.exists() else {"unviable": [], "const": [], "stays_const": []}
+    plan = {k: [numbers[x] for x in told[k] if x in numbers] for k in ("unviable", "const")} | {"stays_const": told["stays_const"]}
+
+    def keep_plan():
+        named = {k: sorted(mutants[n]["name"] for n in plan[k]) for k in plan if k != "stays_const"}
+        plan_file.write_text(json.dumps(named | {"stays_const": plan["stays_const"]}))
+
     while True:
         dropped = set(plan["unviable"]) | set(plan["const"])
-        placed, made = instrument(crate, tree, mutants, dropped, set(plan["stays_const"]))
+        placed, made = instrument(crate, root, tree, mutants, dropped, set(plan["stays_const"]))
         good, errors, programs, stderr = build(crate, tree)
         if good:
             break
@@ -257,35 +286,44 @@ def main():
         plan["const"] += sorted(new_const)
         plan["stays_const"] += sorted(names)
         plan["unviable"] += sorted(new_bad - new_const)
-        plan_file.write_text(json.dumps(plan))
+        keep_plan()
     plan["not_placed"] = sorted({m["n"] for m in mutants} - placed - dropped)
-    plan_file.write_text(json.dumps(plan))
+    keep_plan()
     print(f"{crate}: {len(mutants)} mutants, {len(placed)} built, {len(plan['unviable'])} unviable, "
           f"{len(plan['const'])} const, {len(plan['not_placed'])} not placed", flush=True)
 
     last = os.environ.get("MUTANTS_LAST", "")
     is_last = lambda program: bool(last) and Path(program).name.startswith(f"{last}-")
     quick, slow = [p for p in programs if not is_last(p)], [p for p in programs if is_last(p)]
-    patience = int(os.environ.get("MUTANTS_TIMEOUT", "300"))
+    usual = {}
+    skipped = [word for name in os.environ.get("MUTANTS_SKIP", "").split() for word in ("--skip", name)]
 
     def tests(n, programs):
         env = {k: v for k, v in os.environ.items() if k != "PSH_MUTANT"}
+        # A failure is enough: neither the smallest one is wanted nor one that the next mutant is asked about.
+        env |= {"PROPTEST_MAX_SHRINK_ITERS": "0", "PROPTEST_DISABLE_FAILURE_PERSISTENCE": "1"}
         if n is not None:
             env["PSH_MUTANT"] = str(n)
         for program in programs:
-            word = asked(program, env)
+            began = resource.getrusage(resource.RUSAGE_CHILDREN)
+            word = asked(program, env, usual.get(program))
             if n is None:
-                print(f"{Path(program).name}: {word}", flush=True)
+                ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+                used = sum(getattr(ended, t) - getattr(began, t) for t in ("ru_utime", "ru_stime"))
+                usual[program] = max(5, round(10 * used))
+                print(f"{Path(program).name}: {word}, {used:.1f} s", flush=True)
             if word != "missed":
                 return word, program
         return "missed", None
 
-    def asked(program, env):
+    def asked(program, env, most_s):
         """One program, until a test of it fails."""
-        test = subprocess.Popen([program], cwd=tree / f"crates/{crate}", env=env, text=True, errors="replace",
-                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        # Processor time, not the clock's: a busy machine catches no mutants. The clock is for what waits for ever.
+        bound = lambda: most_s and resource.setrlimit(resource.RLIMIT_CPU, (most_s, most_s + 1))
+        test = subprocess.Popen([program, *skipped], cwd=tree / f"crates/{crate}", env=env, text=True, errors="replace",
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=bound)
         late = threading.Event()
-        alarm = threading.Timer(patience, lambda: (late.set(), test.kill()))
+        alarm = threading.Timer(60 * (most_s or 60), lambda: (late.set(), test.kill()))
         alarm.start()
         try:
             failed = any(line.startswith("test ") and line.rstrip().endswith("FAILED") for line in test.stdout)
@@ -294,14 +332,19 @@ def main():
             status = test.wait()
         finally:
             alarm.cancel()
-        return "timeout" if late.is_set() else "caught" if failed or status != 0 else "missed"
+        hangs = late.is_set() or status in (-signal.SIGXCPU, -signal.SIGKILL) and not failed
+        return "timeout" if hangs else "caught" if failed or status != 0 else "missed"
 
-    word, program = tests(None, quick)
+    word, program = tests(None, programs)
     if word != "missed":
         sys.exit(f"without a mutant {program} fails")
     known = {}
     for line in results.read_text().splitlines() if results.exists() else []:
-        known[(r := json.loads(line))["n"]] = r
+        r = json.loads(line)
+        if r["name"] in numbers:
+            known[numbers[r["name"]]] = r
+    if os.environ.get("MUTANTS_AGAIN"):
+        known = {n: r for n, r in known.items() if not r["word"].startswith("missed")}
     todo = [m for m in mutants if m["n"] in placed and m["n"] % of == shard]
     rounds = [([m for m in todo if m["n"] not in known], quick, bool(slow)), (todo, slow, False)]
     with results.open("a") as file, concurrent.futures.ThreadPoolExecutor(int(os.environ.get("MUTANTS_JOBS", "2"))) as pool:
@@ -316,16 +359,17 @@ def main():
 
             for m, word, program in pool.map(one, some):
                 word = "missed so far" if word == "missed" and more else word
-                known[m["n"]] = {"n": m["n"], "name": m["name"], "word": word, "by": program and Path(program).name}
+                known[m["n"]] = {"name": m["name"], "word": word, "by": program and Path(program).name}
                 file.write(json.dumps(known[m["n"]]) + "\n")
                 file.flush()
-    count = {}
+    count = {"caught": 0, "timeout": 0}
     for r in known.values():
         count[r["word"]] = count.get(r["word"], 0) + 1
-    print(f"{crate}: {count}")
     for r in known.values():
         if r["word"].startswith("missed"):
             print(r["name"])
+    caught = count["caught"] + count["timeout"]
+    print(f"{crate}: {count}, {100 * caught / max(1, len(known)):.1f} % of {len(known)} caught")
 
 
 main()

@@ -26,6 +26,8 @@ use crate::people::{STAFF, StaffRole};
 
 pub(crate) const DELIVERIES: &str = "delivery";
 pub(crate) const COURIERS: &str = "courier";
+/// Who has taken care of what may be open at a car; by the delivery.
+pub(crate) const ACKNOWLEDGED: &str = "acknowledged";
 /// Deliveries at whose car something may be open.
 pub(crate) const MAY_BE_OPEN: &str = "may_be_open";
 /// Waits for the owner's answer.

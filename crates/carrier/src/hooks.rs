@@ -228,6 +228,15 @@ fn message(told: &[Told], quarter: Timestamp) -> Message {
     }
 }
 
+/// What became of a message to a merchant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Tried {
+    Arrived,
+    InVain,
+    /// The merchant's endpoint did not answer in this quarter of an hour, so that this one did not leave: it counts as no try.
+    Not,
+}
+
 /// Standard Webhooks: HMAC-SHA256 over id, time and body.
 fn signature(key: &hmac::Key, id: &str, seconds: i64, body: &str) -> String {
     let tag = hmac::sign(key, format!("{id}.{seconds}.{body}").as_bytes());
@@ -311,9 +320,13 @@ impl Carrier {
 
     async fn tell_merchant(&self, merchant: &str, told: &[Told]) {
         for some in told.chunks(CHANGES_MAX) {
-            let arrived = !self.hooks.is_silent(merchant, self.host.now()) && self.sent(merchant, some).await;
+            let tried = match self.hooks.is_silent(merchant, self.host.now()) {
+                true => Tried::Not,
+                false if self.sent(merchant, some).await => Tried::Arrived,
+                false => Tried::InVain,
+            };
             for one in some {
-                if let Err(problem) = again!(self.note_told(one, arrived)) {
+                if let Err(problem) = again!(self.note_told(one, tried)) {
                     tracing::warn!(
                         code = problem.code(),
                         "what a merchant was told could not be kept; it is told again"
@@ -352,15 +365,16 @@ impl Carrier {
     }
 
     /// Keeps what was told, or plans the next try.
-    async fn note_told(&self, told: &Told, arrived: bool) -> Result<(), Failure> {
+    async fn note_told(&self, told: &Told, tried: Tried) -> Result<(), Failure> {
         let mut stored = match self.delivery(told.delivery).await {
             // Erased meanwhile, with its job.
             Err(Failure::Problem(p)) if matches!(p.code(), "delivery_unknown" | "erased") => return Ok(()),
             found => found?,
         };
         let now = self.host.now();
-        let tries = stored.value.hook.as_ref().map_or(0, |h| h.tries) + 1;
-        let gives_up = !arrived && tries >= TRIES_MAX;
+        let tries = stored.value.hook.as_ref().map_or(0, |h| h.tries) + u32::from(tried != Tried::Not);
+        let arrived = tried == Tried::Arrived;
+        let gives_up = tried == Tried::InVain && tries >= TRIES_MAX;
         let mut change = Change::new(self);
         if arrived || gives_up {
             stored.value.hook = Some(HookPart { told: Some(told.class.code().to_owned()), tries: 0 });

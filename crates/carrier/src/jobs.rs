@@ -262,7 +262,7 @@ impl Carrier {
             return again!(self.no_more(WATCH, id));
         }
         if waits {
-            return self.ask_once(id).await;
+            return self.ask_once(id, stored.value.access.seq).await;
         }
         let unposted = stored.value.leg.as_ref().is_some_and(|l| !l.posted);
         // Whoever signed it is handing it in at this moment.
@@ -276,19 +276,18 @@ impl Carrier {
         }
         let leg_ends = stored.value.state.until_ms.map(Timestamp::from_unix_millis);
         let passed = leg_ends.is_some_and(|end| self.host.now() > end);
-        if passed && stored.value.state.phase == "leg" {
-            again!(self.end_leg(id))?;
+        if let Some(leg) = stored.value.leg.as_ref().filter(|_| passed && phase == "leg") {
+            again!(self.end_leg(id, &leg.jws))?;
         }
+        let heard = stored.value.access.seq;
         match self.ask_status(id).await {
             Ok(said) => {
-                again!(self.take_news(id, None, &said))?;
+                again!(self.take_answer(id, heard, &said))?;
                 again!(self.poll_again(WATCH, id, leg_ends.filter(|_| !passed).map(|end| end.plus_millis(1))))
             }
             Err(NotDone::Later) => again!(self.soon_again(WATCH, id)),
-            // Withdrawn, while nobody heard it.
-            Err(NotDone::Refused(code)) if code == GONE && !may_be_open(&stored.value.access.state) => {
-                again!(self.keep_withdrawn(id))
-            }
+            // Withdrawn, while nobody heard it. What may be open is not erased there: whatever was heard last, it is over.
+            Err(NotDone::Refused(code)) if code == GONE => again!(self.keep_withdrawn(id)),
             Err(NotDone::Refused(code)) => {
                 tracing::warn!(code, "the gateway does not say how a leg stands");
                 again!(self.poll_again(WATCH, id, None))
@@ -297,9 +296,9 @@ impl Carrier {
     }
 
     /// Of a delivery that nobody drives to yet: what was said while nobody listened. The feed says what comes.
-    async fn ask_once(&self, id: DeliveryId) -> Result<(), parcelshelf_edge::problem::Problem> {
+    async fn ask_once(&self, id: DeliveryId, heard: u64) -> Result<(), parcelshelf_edge::problem::Problem> {
         match self.ask_status(id).await {
-            Ok(said) => again!(self.keep_status(id, &said)),
+            Ok(said) => again!(self.keep_status(id, heard, &said)),
             Err(NotDone::Later) => again!(self.soon_again(WATCH, id)),
             Err(NotDone::Refused(code)) if code == GONE => again!(self.keep_withdrawn(id)),
             Err(NotDone::Refused(code)) => {
@@ -308,10 +307,11 @@ impl Carrier {
             }
         }
     }
-    async fn keep_status(&self, id: DeliveryId, said: &Value) -> Result<(), Failure> {
+    async fn keep_status(&self, id: DeliveryId, heard: u64, said: &Value) -> Result<(), Failure> {
         let mut stored = self.delivery(id).await?;
         let mut change = Change::new(self);
-        self.note_status(id, &mut change, &mut stored, said)?;
+        let went_back = went_back(stored.value.access.seq, heard, said);
+        self.note_status(id, &mut change, &mut stored, said, went_back)?;
         if matches!(stored.value.state.phase.as_str(), "leg" | "at_stop") {
             // A courier has set out meanwhile: that leg has its own questions.
             return Ok(());
@@ -323,7 +323,7 @@ impl Carrier {
     }
     /// The gateway knows nothing of it any more: its owner has erased it. It goes the other way that was agreed.
     async fn keep_withdrawn(&self, id: DeliveryId) -> Result<(), Failure> {
-        let next = self.delivery(id).await?.value.access.seq + 1;
+        let next = self.delivery(id).await?.value.access.seq.saturating_add(1);
         self.take_news(id, None, &json!({"seq": next, "state": "ended", "reason": WITHDRAWN})).await?;
         self.no_more(WATCH, id).await
     }
@@ -343,13 +343,25 @@ impl Carrier {
             let standing = said["standing"] == Value::Bool(true);
             news |= self.note_acceptance(&mut change, &mut stored, jws, window, standing)?;
         }
-        news |= self.note_status(id, &mut change, &mut stored, said)?;
+        news |= self.note_status(id, &mut change, &mut stored, said, false)?;
         if news {
             change.delivery(&stored);
         } else if accepted.is_none() {
             return Ok(());
         }
         change.commit().await
+    }
+
+    /// Keeps the answer to a question how a delivery stands, asked when `heard` was the newest that was known.
+    async fn take_answer(&self, id: DeliveryId, heard: u64, said: &Value) -> Result<(), Failure> {
+        let mut stored = self.delivery(id).await?;
+        let mut change = Change::new(self);
+        let went_back = went_back(stored.value.access.seq, heard, said);
+        if self.note_status(id, &mut change, &mut stored, said, went_back)? {
+            change.delivery(&stored);
+            change.commit().await?;
+        }
+        Ok(())
     }
 
     /// Adds how a delivery stands at the gateway; true if that is news.
@@ -359,10 +371,11 @@ impl Carrier {
         change: &mut Change<'_>,
         stored: &mut Stored<DeliveryRow>,
         said: &Value,
+        went_back: bool,
     ) -> Result<bool, Failure> {
         let (seq, state) = (said["seq"].as_u64().unwrap_or(0), said["state"].as_str().unwrap_or_default());
         let reason = said["reason"].as_str();
-        if seq <= stored.value.access.seq {
+        if seq <= stored.value.access.seq && !went_back {
             return Ok(false);
         }
         self.live.access(id, seq, self.host.now());
@@ -455,5 +468,32 @@ impl Carrier {
             Err(other) => return Err(other),
         }
         change.commit().await
+    }
+}
+
+/// Whether the keyholder counts from further back than what was known when it was asked: its store is an older copy, and what it
+/// says now stands, as of a grant that is void since. Answers that overtook each other do not look like that.
+fn went_back(kept: u64, heard: u64, said: &Value) -> bool {
+    kept == heard && said["seq"].as_u64().is_some_and(|seq| seq < heard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_keyholder_that_was_set_back_counts_from_further_back_than_what_was_known_when_it_was_asked() {
+        // Kept now, known when asked, answered.
+        let table = [
+            ((6, 6, 2), true, "an older copy of its store answers"),
+            ((6, 6, 6), false, "nothing new"),
+            ((6, 6, 7), false, "news, taken as such"),
+            ((7, 6, 6), false, "the feed was faster than the answer"),
+            ((7, 6, 2), false, "somebody was faster: asked again"),
+        ];
+        for ((kept, heard, seq), expected, why) in table {
+            assert_eq!(went_back(kept, heard, &json!({"seq": seq})), expected, "{why}");
+        }
+        assert!(!went_back(6, 6, &json!({})), "what tells no number tells nothing");
     }
 }

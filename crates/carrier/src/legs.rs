@@ -129,7 +129,7 @@ impl Carrier {
                 3,
             )),
             Err(NotDone::Refused(code)) => {
-                again!(self.end_leg(id))?;
+                again!(self.end_leg(id, &leg.jws))?;
                 Err(Problem::new(409, "delegation_refused", "the gateway refused the delegation")
                     .with("reason", json!(code)))
             }
@@ -156,9 +156,12 @@ impl Carrier {
         change.commit().await
     }
 
-    /// The gateway refused the leg, or it is over: back on the van.
-    pub(crate) async fn end_leg(&self, id: DeliveryId) -> Result<(), Failure> {
+    /// The gateway refused this leg, or it is over: back on the van. A later leg of another courier is none of its business.
+    pub(crate) async fn end_leg(&self, id: DeliveryId, jws: &str) -> Result<(), Failure> {
         let mut stored = self.delivery(id).await?;
+        if stored.value.leg.as_ref().is_none_or(|leg| leg.jws != jws) {
+            return Ok(());
+        }
         let now = self.host.now();
         let mut change = Change::new(self);
         match apply(&mut change, &mut stored, Event::LegEnded, now) {

@@ -16,10 +16,13 @@ use crate::db::{Change, Failure, Index, SessionRow, StaffRow, Stored};
 
 pub(crate) const STAFF: &str = "staff";
 pub(crate) const SESSIONS: &str = "session";
+/// Sessions by whose they are, and by when they end.
+const PERSON: &str = "person";
+const ENDS: &str = "ends";
 pub(crate) const COOKIE: &str = "__Host-psh";
 /// A long shift.
 const SESSION_HOURS: i64 = 16;
-/// Ended sessions of one person that are removed when the next begins.
+/// Sessions that are looked at or removed at once.
 const SWEPT: u32 = 32;
 pub(crate) const INVITATION_HOURS: i64 = 24;
 
@@ -80,6 +83,10 @@ pub(crate) enum Who {
     Staff(StaffId),
 }
 
+fn session_check(session: &Stored<SessionRow>) -> Check {
+    Check { table: SESSIONS.to_owned(), id: session.id.clone(), version: session.version }
+}
+
 fn session_id(token: &str) -> [u8; 32] {
     *sha256(token).as_bytes()
 }
@@ -95,28 +102,35 @@ impl Carrier {
         let expires = self.kept_now().plus_seconds(SESSION_HOURS * 3_600);
         let row = SessionRow { v: 1, courier, staff, with: with.to_owned(), expires_ms: expires.unix_millis() };
         let mut change = Change::new(self);
-        self.sweep_sessions(&mut change, &person).await?;
         let id = session_id(&token);
-        change.put(SESSIONS, &id, Version::Absent, &row, Index::from([("person".to_owned(), person)]));
+        let ends = row.expires_ms.to_be_bytes().to_vec();
+        let index = Index::from([(PERSON.to_owned(), person), (ENDS.to_owned(), ends)]);
+        change.put(SESSIONS, &id, Version::Absent, &row, index);
         change.journal(SESSIONS, &id, "session_begun", &json!({}));
         change.commit().await?;
         Ok(cookie::set(COOKIE, &token, SESSION_HOURS * 3_600))
     }
 
-    /// Removes this person's sessions that are over.
-    async fn sweep_sessions(&self, change: &mut Change<'_>, person: &[u8]) -> Result<(), Failure> {
-        let query = ListQuery {
-            table: SESSIONS.to_owned(),
-            index: "person".to_owned(),
-            prefix: person.to_vec(),
-            cursor: None,
-            limit: SWEPT,
-        };
+    /// Removes sessions that are over, whosever they were. False: there may be more.
+    pub(crate) async fn sweep_sessions(&self) -> Result<bool, Failure> {
         let now = self.host.now().unix_millis();
-        for old in self.rows::<SessionRow>(query).await?.0.into_iter().filter(|s| s.value.expires_ms <= now) {
-            change.batch.deletes.push(Check { table: SESSIONS.to_owned(), id: old.id, version: old.version });
+        let mut over = self.sessions(ENDS, &[]).await?;
+        over.retain(|session| session.value.expires_ms <= now);
+        if !over.is_empty() {
+            let mut change = Change::new(self);
+            change.batch.deletes.extend(over.iter().map(session_check));
+            change.journal(SESSIONS, &[], "sessions_over", &json!({"rows": over.len()}));
+            change.commit().await?;
         }
-        Ok(())
+        Ok(over.len() < SWEPT as usize)
+    }
+    /// What is removed with a person who is erased: they are nobody's sessions then.
+    pub(crate) async fn sessions_of(&self, person: &[u8]) -> Result<Vec<Check>, Failure> {
+        Ok(self.sessions(PERSON, person).await?.iter().map(session_check).collect())
+    }
+    async fn sessions(&self, index: &str, prefix: &[u8]) -> Result<Vec<Stored<SessionRow>>, Failure> {
+        let (table, index, prefix) = (SESSIONS.to_owned(), index.to_owned(), prefix.to_vec());
+        Ok(self.rows(ListQuery { table, index, prefix, cursor: None, limit: SWEPT }).await?.0)
     }
 
     /// Whose session a token is, while it lasts, and with what they logged in.

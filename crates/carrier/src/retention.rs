@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use crate::Carrier;
 use crate::board::may_be_open;
 use crate::db::{
-    ACCEPT, COURIERS, Change, DELIVERIES, DeliveryRow, ERASE, Failure, HOOK, HoldPart, READY, Stored, WATCH, WINDOW,
-    again, broken, erased, no_delivery, owner,
+    ACCEPT, ACKNOWLEDGED, COURIERS, Change, DELIVERIES, DeliveryRow, ERASE, Failure, HOOK, HoldPart, READY, Stored,
+    WATCH, WINDOW, again, broken, erased, no_delivery, owner,
 };
 use crate::model::rounded_up;
 
@@ -72,8 +72,8 @@ pub(crate) async fn forget(carrier: Arc<Carrier>, mut stop: watch::Receiver<bool
                 Err(Failure::Conflict) => {}
             }
         }
-        if let Err(error) = carrier.sweep().await {
-            tracing::warn!(%error, "what is over could not be removed now");
+        if let Err(problem) = carrier.sweep().await {
+            tracing::warn!(code = problem.code(), "what is over could not be removed now");
         }
         tokio::select! {
             biased;
@@ -115,14 +115,16 @@ fn only(members: &mut Value, these: &[&str]) {
 }
 
 impl Carrier {
-    async fn sweep(&self) -> Result<(), StoreError> {
+    async fn sweep(&self) -> Result<(), Problem> {
+        let failed = |error: StoreError| Problem::store(&error);
         let (now, r) = (self.kept_now(), &self.config.retention);
         let ago = |seconds: i64| now.plus_seconds(-seconds);
-        self.engine.forget_answers(ago(i64::from(r.answers_hours) * 3_600)).await?;
+        self.engine.forget_answers(ago(i64::from(r.answers_hours) * 3_600)).await.map_err(failed)?;
         let journal = ago(i64::from(r.journal_days) * DAY_S);
         // A busy hour writes more than goes at once.
-        while self.engine.forget_journal(journal).await? >= u64::from(JOURNAL_FORGOTTEN_MAX) {}
-        self.vault.keys().forget_destroyed(ago(i64::from(r.backups_days) * DAY_S)).await?;
+        while self.engine.forget_journal(journal).await.map_err(failed)? >= u64::from(JOURNAL_FORGOTTEN_MAX) {}
+        self.vault.keys().forget_destroyed(ago(i64::from(r.backups_days) * DAY_S)).await.map_err(failed)?;
+        while !again!(self.sweep_sessions())? {}
         Ok(())
     }
 
@@ -155,6 +157,19 @@ impl Carrier {
         if let Some(row) = self.engine.get(table, id).await? {
             change.batch.deletes.push(Check { table: table.to_owned(), id: id.to_vec(), version: row.expected() });
             change.journal(table, id, "erased", &json!({"why": why}));
+        }
+        if table == COURIERS {
+            change.batch.deletes.extend(self.sessions_of(id).await?);
+        }
+        // Who took care of its lid is asked for by nobody any more.
+        if table == DELIVERIES
+            && let Some(row) = self.engine.get(ACKNOWLEDGED, id).await?
+        {
+            change.batch.deletes.push(Check {
+                table: ACKNOWLEDGED.to_owned(),
+                id: id.to_vec(),
+                version: row.expected(),
+            });
         }
         change.commit().await
     }

@@ -184,6 +184,7 @@ mod tests {
                     expected.check(&self.serves(id))?;
                     tiles += 1;
                 }
+                assert!(walk.expected.len() <= 2, "what is whole is handed out, not kept");
             }
             walk.finish(&self.frontier.root(), from).map(|p| (p, tiles))
         }
@@ -196,6 +197,7 @@ mod tests {
             log.grow(size);
             at = log.audited(&at).unwrap().0;
             assert_eq!(log.audited(&Position::default()).unwrap().0, at, "{size}");
+            assert_eq!(at.root(), log.frontier.root(), "{size}");
             assert_eq!(Position::from_parts(at.size(), at.peaks().to_vec()), Some(at.clone()), "{size}");
         }
         assert_eq!(log.audited(&Position::default()).unwrap().1, 258 + 2 + 1, "every hash tile was looked at");
@@ -220,6 +222,19 @@ mod tests {
         swapped[34 * 9..34 * 10].copy_from_slice(&good[34 * 10..34 * 11]);
         log.tiles.insert(entries, swapped);
         assert_eq!(complaint(&log), tile(9), "renumbered");
+    }
+
+    #[test]
+    fn the_auditor_tells_how_much_of_a_tile_is_there() {
+        let mut log = Log::default();
+        log.grow(700);
+        for (hashes, key) in [(5, (TileKind::Hashes { level: 0 }, 1)), (1, (TileKind::Hashes { level: 1 }, 0))] {
+            let whole = log.tiles[&key].clone();
+            log.tiles.insert(key, whole[..32 * hashes].to_vec());
+            let told = log.audited(&Position::default()).unwrap_err();
+            assert!(matches!(&told, Complaint::OtherTile(_, at) if *at == hashes), "{told}");
+            log.tiles.insert(key, whole);
+        }
     }
 
     #[test]

@@ -244,6 +244,44 @@ mod tests {
         assert_eq!(WitnessVerifier::parse(&witness(1).verifier().line()).as_ref(), Ok(witness(1).verifier()));
     }
 
+    /// A time that no clock of ours can hold is none, whoever signed it.
+    #[test]
+    fn a_time_beyond_every_clock_is_none() {
+        let last = i64::MAX.unsigned_abs();
+        for (time, found) in [(last, Some(last)), (last + 1, None), (u64::MAX, None)] {
+            assert_eq!(witness(1).verifier().cosigned_at(&cosigned_note(&[(1, time)])), Ok(found), "{time}");
+        }
+    }
+
+    #[test]
+    fn as_many_witnesses_as_fit_and_no_more() {
+        for (count, fits) in [(16, true), (17, false)] {
+            let times: Vec<(u8, u64)> = (0..count).map(|seed| (seed, 1_700_000_000)).collect();
+            let known: Vec<_> = (0..count).map(|seed| witness(seed).verifier().clone()).collect();
+            let found = verify_exactly(&cosigned_note(&times), log().verifier(), &known);
+            assert_eq!(found.is_ok(), fits, "{count} witnesses");
+        }
+    }
+
+    #[test]
+    fn the_logs_own_line_is_found_behind_one_that_only_bears_its_name() {
+        let (text, good) = (checkpoint().text(), log().sign(&checkpoint().text()));
+        let (_, line) = good.split_once("\n\n").unwrap();
+        let forged = LogSigner::from_seed(ORIGIN, &[8; 32]).unwrap().sign(&text);
+        assert_eq!(own_note(&with_line(&forged, line).unwrap(), log().verifier()), Ok(good));
+        assert_eq!(own_note(&forged, log().verifier()), Err(NotANote::Signature));
+    }
+
+    #[test]
+    fn a_witness_is_known_by_its_name_and_does_not_print_its_key() {
+        assert_eq!(witness(1).verifier().name(), "witness.example/1");
+        assert_eq!(format!("{:?}", witness(1)), "WitnessSigner(witness.example/1)");
+        for bad in ["", "a b", "a+b", "a\n", "\u{e4}", &"n".repeat(129)] {
+            assert_eq!(WitnessVerifier::new(bad, [1; 32]), Err(NotANote::Key), "{bad:?}");
+        }
+        assert!(WitnessVerifier::new(&"n".repeat(128), [1; 32]).is_ok());
+    }
+
     #[test]
     fn what_is_not_one_line_is_not_added() {
         let note = log().sign(&checkpoint().text());

@@ -237,6 +237,25 @@ mod tests {
     }
 
     #[test]
+    fn a_log_is_known_by_its_name_and_key_and_does_not_print_what_signs() {
+        for bad in ["", "a b", "a+b", "a\n", "\u{e4}", &"n".repeat(129)] {
+            assert_eq!(LogVerifier::new(bad, [5; 32]), Err(NotANote::Key), "{bad:?}");
+        }
+        let log = LogVerifier::new(&"n".repeat(128), [5; 32]).unwrap();
+        assert_eq!((log.name(), log.key()), ("n".repeat(128).as_str(), &[5; 32]));
+        assert_eq!(format!("{:?}", signed().0), "LogSigner(gateway.example/log)");
+    }
+
+    #[test]
+    fn a_note_has_eight_kibibytes_at_most() {
+        for (bytes, fits) in [(NOTE_BYTES_MAX, true), (NOTE_BYTES_MAX + 1, false)] {
+            let lines = "\n\n\u{2014} a AAAAAAAA\n";
+            let note = "x".repeat(bytes - lines.len()) + lines;
+            assert_eq!((note.len(), split(&note).is_ok()), (bytes, fits));
+        }
+    }
+
+    #[test]
     fn another_log_did_not_sign_this() {
         let (_, note) = signed();
         let other = LogSigner::from_seed("gateway.example/log", &[8; 32]).unwrap();

@@ -148,6 +148,17 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_has_a_longest_length() {
+        let (mut proof, ..) = proof();
+        proof.note = String::new();
+        let rest = PROOF_BYTES_MAX - proof.text().len();
+        for (more, fits) in [(0, true), (1, false), (2, false)] {
+            proof.note = "x".repeat(rest + more);
+            assert_eq!(PublicProof::parse(proof.text().as_bytes()).is_ok(), fits, "{more} too long");
+        }
+    }
+
+    #[test]
     fn other_spellings_are_no_proofs() {
         let text = proof().0.text();
         for wrong in [

@@ -323,6 +323,15 @@ mod tests {
     }
 
     #[test]
+    fn a_value_has_sixteen_kibibytes_at_most_and_is_not_printed() {
+        for (bytes, fits) in [(VALUE_BYTES_MAX, true), (VALUE_BYTES_MAX + 1, false), (VALUE_BYTES_MAX + 2, false)] {
+            let builder = RecordBuilder::new(Kind::Alarm, [0; 32]).field("reason", "x".repeat(bytes));
+            assert_eq!(builder.build().is_ok(), fits, "{bytes}");
+        }
+        assert_eq!(format!("{:?}", built().openings[1]), "Opening(attempt, <redacted>)");
+    }
+
+    #[test]
     fn the_same_value_has_another_commitment_in_another_record() {
         let one = RecordBuilder::new(Kind::Alarm, [1; 32]).build().unwrap();
         let two = RecordBuilder::new(Kind::Alarm, [2; 32]).build().unwrap();

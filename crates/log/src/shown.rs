@@ -144,6 +144,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_has_a_longest_length() {
+        let (mut shown, _) = shown(&["kind"]);
+        let rest = SHOWN_BYTES_MAX - shown.text().len();
+        let value = shown.openings[0].value.clone();
+        for (more, fits) in [(0, true), (1, false), (2, false)] {
+            shown.openings[0].value = value.clone() + &"x".repeat(rest + more);
+            assert_eq!(ShownRecord::parse(shown.text().as_bytes()).is_ok(), fits, "{more} too long");
+        }
+    }
+
+    #[test]
     fn fields_of_another_record_or_twice_or_in_another_order_are_refused() {
         let (good, log) = shown(&["kind", "lock_proof"]);
         let mut twice = good.clone();

@@ -97,6 +97,27 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_of_p256_holds_for_its_message_and_its_point_in_one_form() {
+        use aws_lc_rs::rand::SystemRandom;
+        use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let point: [u8; 65] = pair.public_key().as_ref().try_into().unwrap();
+        let signature = pair.sign(&SystemRandom::new(), b"message").unwrap().as_ref().try_into().unwrap();
+        assert!(AwsLc.is_p256_point(&point) && AwsLc.es256_holds(&point, b"message", &signature));
+        assert!(!AwsLc.es256_holds(&point, b"massage", &signature));
+        // The hybrid form says the same of y once more, and some libraries read it.
+        let mut hybrid = point;
+        hybrid[0] = 6 + (point[64] & 1);
+        let mut beside = point;
+        beside[64] ^= 1;
+        for other in [hybrid, beside, [4; 65]] {
+            assert!(!AwsLc.is_p256_point(&other) && !AwsLc.es256_holds(&other, b"message", &signature), "{}", other[0]);
+        }
+        let suite: &dyn Suite = &AwsLc;
+        assert_eq!(format!("{suite:?}"), "Suite(aws-lc-rs)");
+    }
+
+    #[test]
     fn a_suite_counts_for_one_call_on_one_thread_and_goes_even_with_a_panic() {
         let holds = || ed25519_holds(&[1; 32], b"message", &[0; 64]);
         assert!(!holds());

@@ -63,9 +63,6 @@ impl TileId {
         let mut number: u64 = 0;
         for group in numbers.split('/') {
             let digits = group.strip_prefix('x').unwrap_or(group);
-            if digits.len() != 3 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-                return None;
-            }
             number = number.checked_mul(1000)?.checked_add(digits.parse().ok()?)?;
         }
         // One spelling: what was read must be what would be written.
@@ -148,6 +145,11 @@ mod tests {
             "",
             "tile/entries/0000",
             "tile/0/+01",
+            "tile/0/0001",
+            "tile/0/01",
+            "tile/0/-01",
+            "tile/0/",
+            "tile/0/x018/x446/x744/x073/x709/x551/616",
         ] {
             assert_eq!(TileId::parse(wrong), None, "{wrong}");
         }

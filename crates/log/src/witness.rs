@@ -180,6 +180,13 @@ mod tests {
     }
 
     #[test]
+    fn a_log_is_looked_up_by_its_origin() {
+        assert_eq!(origin_of(&Log::of(0, 8).asks(3).note), Some("gateway.example/log"));
+        // FIPS 180-4, the example "abc".
+        assert_eq!(origin_hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
     fn other_spellings_are_no_requests() {
         let text = Log::of(0, 8).asks(3).text();
         for (from, to) in

@@ -547,6 +547,12 @@ mod tests {
     }
 
     #[test]
+    fn the_first_eligible_year_is_eligible() {
+        let v = vin("YV1", 'F');
+        assert_eq!(judge(&CarFacts { model_year: Some(FIRST_MODEL_YEAR), ..good(&v) }), Findings::default());
+    }
+
+    #[test]
     fn findings_do_not_carry_the_vin() {
         let v = vin("WVW", 'R');
         let printed = format!("{:?} {:?}", judge(&good(&v)), good(&v));

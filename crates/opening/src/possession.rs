@@ -5,6 +5,8 @@
 
 use parcelshelf_core::time::Timestamp;
 
+pub mod doorway;
+
 /// Whole proof, from the first prompt, milliseconds.
 pub const POSSESSION_WITHIN_MS: i64 = 15 * 60_000;
 /// Fewest prompts: 24 orders of four doors make a lucky guess rare, two prompts would not.
@@ -83,6 +85,8 @@ pub enum Failure {
     TooLate,
     /// A door that was not prompted changed in between.
     WrongDoor,
+    /// A command moved what a hand was asked to move.
+    Commanded,
     /// Too few or too many prompts, the same door twice in a row, or prompts not in order of time.
     BadPrompts,
 }
@@ -92,6 +96,7 @@ impl Failure {
         match self {
             Self::TooLate => "too_late",
             Self::WrongDoor => "wrong_door",
+            Self::Commanded => "commanded",
             Self::BadPrompts => "bad_prompts",
         }
     }
@@ -275,6 +280,57 @@ mod tests {
         assert_eq!(judge(&prompts(), 3, &late[..2], T.plus_seconds(905)), Verdict::Failed(Failure::TooLate));
     }
 
+    /// Two clocks and whole seconds: up to two seconds before the prompt may be after it, and the deadline still counts.
+    #[test]
+    fn what_counts_is_told_to_the_second() {
+        let skew = CLOCK_SKEW_MS / 1_000;
+        let deadline = POSSESSION_WITHIN_MS / 1_000;
+        let judged = |at: [(Door, i64); 3], now: i64| judge(&prompts(), 3, &changes(at), T.plus_seconds(now));
+        let early = [(Door::RearLeft, -skew), (Door::FrontRight, 30 - skew), (Door::Lid, 60 - skew)];
+        assert_eq!(judged(early, 75), Verdict::Proved);
+        let too_early = [(Door::RearLeft, -skew - 1), (Door::FrontRight, 40), (Door::Lid, 70)];
+        assert_eq!(judged(too_early, 75), Verdict::Waiting { fulfilled: 0 });
+        let in_time = [(Door::RearLeft, 10), (Door::FrontRight, 40), (Door::Lid, deadline)];
+        assert_eq!(judged(in_time, deadline + 9), Verdict::Proved);
+        let one_waits = judge(&prompts(), 3, &changes(in_time)[..2], T.plus_seconds(deadline));
+        assert_eq!(one_waits, Verdict::Waiting { fulfilled: 2 }, "the last second is still in time");
+    }
+
+    #[test]
+    fn who_shuts_the_last_door_or_gets_out_at_first_opens_no_strange_one() {
+        let done = [(Door::RearLeft, 10), (Door::FrontRight, 40), (Door::Lid, 70)];
+        for (door, at, verdict) in [
+            (Door::RearLeft, 35, Verdict::Proved),
+            (Door::FrontLeft, 5, Verdict::Proved),
+            (Door::FrontLeft, 30, Verdict::Proved),
+            (Door::FrontLeft, 31, Verdict::Failed(Failure::WrongDoor)),
+            (Door::FrontLeft, 39, Verdict::Failed(Failure::WrongDoor)),
+            (Door::FrontLeft, 40, Verdict::Proved),
+            (Door::FrontLeft, 65, Verdict::Failed(Failure::WrongDoor)),
+        ] {
+            let mut seen = changes(done);
+            seen.push(DoorChange { door, changed_at: T.plus_seconds(at) });
+            assert_eq!(judge(&prompts(), 3, &seen, T.plus_seconds(75)), verdict, "{door:?} at {at} s");
+        }
+    }
+
+    #[test]
+    fn prompts_that_nobody_gives_prove_nothing() {
+        let bad = Verdict::Failed(Failure::BadPrompts);
+        let given = |doors: [(Door, i64); 3], count| {
+            let prompts = doors.map(|(door, s)| Prompt { door, prompted_at: T.plus_seconds(s) });
+            judge(&prompts, count, &[], T.plus_seconds(75))
+        };
+        assert_eq!(given([(Door::Lid, 0), (Door::Lid, 30), (Door::RearLeft, 60)], 3), bad, "twice in a row");
+        assert_eq!(given([(Door::Lid, 0), (Door::RearLeft, 30), (Door::Lid, 20)], 3), bad, "out of order");
+        assert_eq!(given([(Door::Lid, 0), (Door::RearLeft, 0), (Door::Lid, 0)], 3), Verdict::Waiting { fulfilled: 0 });
+        for count in [PROMPTS_MIN - 1, PROMPTS_MAX + 1] {
+            assert_eq!(judge(&prompts()[..2], count, &[], T), bad, "{count}");
+        }
+        let more: Vec<Prompt> = prompts().into_iter().chain(prompts()).collect();
+        assert_eq!(judge(&more[..4], 3, &[], T.plus_seconds(75)), bad, "more than make a proof");
+    }
+
     #[test]
     fn an_order_never_repeats_a_door_at_once_and_needs_two_doors() {
         for seed in 0..=255u8 {
@@ -283,6 +339,8 @@ mod tests {
             assert!(drawn.windows(2).all(|w| w[0] != w[1]));
         }
         assert_eq!(order(&[Door::Lid, Door::Lid], 3, &[0; 8]), None);
+        let (lid, left) = (Door::Lid, Door::FrontLeft);
+        assert_eq!(order(&[lid, left], 3, &[0; 3]), Some(vec![left, lid, left]), "two are enough");
         assert_eq!(order(&Door::ALL, 4, &[0; 3]), None);
         assert_eq!(judge(&[], 2, &[], T), Verdict::Failed(Failure::BadPrompts));
     }

@@ -203,6 +203,17 @@ async fn a_rule_covers_what_it_says_and_its_end_stops_what_was_announced() {
     }
     assert!(t.owner.wallet.block(announced[0]).await.unwrap());
     carrier_says(&dispatch, announced[0], &["falling_back"]).await.unwrap();
+    // Erased, nothing is left of it but that its date is taken.
+    let taken = t.rule().await["days"][1].clone();
+    assert_eq!(taken["delivery"], json!(announced[0].to_string()));
+    t.owner.wallet.erase(ToErase::Delivery(announced[0])).await.unwrap();
+    let left = t.rule().await;
+    assert_eq!(left["days"][1], json!({"date": taken["date"], "delivery": null}));
+    assert_eq!(left["merchant"], "Fjord Books");
+    let mut same_day = t.wanted(9, DAY_S);
+    same_day.rule = Some(rule.clone());
+    let same_day = t.ship(&same_day, 9).await;
+    assert!(t.is_asked(same_day.delivery).await);
 
     // The rule ends: so does what was announced, the first delivery too, and nothing brings it back.
     let ended = t.owner.wallet.end_rule(first.id).await.unwrap();

@@ -12,6 +12,7 @@ use parcelshelf::simulate::garages::Garages;
 use parcelshelf::stage::{Clockwork, Scene, Setting, Stage, Worlds};
 use parcelshelf_client::courier::Device;
 use parcelshelf_client::occupant::Occupant;
+use parcelshelf_client::rules::InAdvance;
 use parcelshelf_client::wallet::{Checked, Possession, Wallet, WalletSite};
 use parcelshelf_client::{Failure, people};
 use parcelshelf_core::area::Position;
@@ -20,6 +21,7 @@ use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_edge::Host;
 use parcelshelf_edge::clock::SystemEntropy;
 use parcelshelf_protocol::encoding::sha256;
+use parcelshelf_protocol::grant::{Schedule, Weekday};
 use parcelshelf_protocol::jws::{Sign as _, SigningKey};
 use parcelshelf_protocol::order::Ordered;
 use parcelshelf_simulator::volvo;
@@ -114,6 +116,23 @@ impl Theatre {
         let vehicle = VehicleId::parse(cars[0]["vehicle"].as_str().unwrap()).unwrap();
         wallet.agree(vehicle, false).await.unwrap();
         Linked { wallet, vehicle }
+    }
+
+    /// A rule for every day of the next month.
+    async fn allow_in_advance(&self, owner: &Owner) {
+        let wanted = order(self.scene.host.now(), "FJB70000009").unwrap();
+        let ordered = self.scene.merchant().ship(&wanted, "ship-in-advance").await.unwrap();
+        let ticket = owner.wallet.read_ticket(&ordered.consent_url, &self.scene.operator).unwrap();
+        let asked = ticket.request.claims();
+        let access_point = owner.wallet.access_point(asked.iss).await.unwrap();
+        let consent = owner.consent(asked.window, access_point).unwrap();
+        let zone = String::from("Europe/Stockholm");
+        let schedule = Schedule { zone, days: Weekday::ALL.to_vec(), from_minute: 0, to_minute: 1_439 };
+        let start = asked.window.start();
+        let life = Window::new(start, start.plus_seconds(30 * 86_400)).unwrap();
+        let rule = InAdvance { merchants: vec![asked.merchant.id.clone()], schedule, life };
+        let signed = owner.wallet.sign_in_advance(&ticket, &consent, &rule).unwrap();
+        owner.wallet.hand_in_rule(&signed).await.unwrap();
     }
 
     /// An owner with the car that was linked.
@@ -432,6 +451,14 @@ async fn whoever_sits_in_a_car_sees_that_there_are_grants_and_stops_them_and_to_
         assert!(!seen.to_string().contains(&hidden), "{hidden} in {seen}");
     }
     assert!(seen["stopped_until"].is_null());
+    assert_eq!(seen["rules"], json!([]));
+    // What is allowed for the days to come is seen, too.
+    t.allow_in_advance(&owner).await;
+    let seen = occupant.check().await.unwrap();
+    let life = t.scene.host.now().plus_seconds(29 * 86_400);
+    assert_eq!(seen["rules"].as_array().unwrap().len(), 1, "{seen}");
+    assert_eq!(seen["rules"][0]["carrier"], "Northwind Parcels");
+    assert!(Timestamp::parse_rfc3339(seen["rules"][0]["until"].as_str().unwrap()).unwrap() > life);
     let (_, url) = t.under_way(&owner, &courier, 2).await;
     let unopened = t.at(&owner, &courier, &url).await;
     unopened.locate().await.unwrap();

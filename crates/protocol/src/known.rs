@@ -175,7 +175,8 @@ mod tests {
         for _ in 0..2 {
             let again = Cert::verify(cert.jws(), by, role, "keyholder", used(5)).unwrap();
             assert_eq!(again, cert);
-            assert!(Cert::verify(cert.jws(), other.verifying_key(), role, "keyholder", used(5)).is_err());
+            let by_another = Cert::verify(cert.jws(), other.verifying_key(), role, "keyholder", used(5));
+            assert_eq!(by_another.unwrap_err().code(), "cert_wrong_key", "its signature is asked first, as ever");
             assert!(Cert::verify(cert.jws(), by, Role::Depot, "keyholder", used(5)).is_err());
             assert!(Cert::verify(cert.jws(), by, role, "another", used(5)).is_err());
             assert!(Cert::verify(cert.jws(), by, role, "keyholder", used(700)).is_err());

@@ -27,15 +27,14 @@ use super::routes::{delivery_of, seen};
 use crate::Carrier;
 use crate::board::{self, Seen, Why};
 use crate::db::{
-    AcknowledgedRow, COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, Failure, Index, MAY_BE_OPEN, Stored,
-    SwitchRow, again, apply,
+    ACKNOWLEDGED, AcknowledgedRow, COURIERS, Change, CourierRow, DELIVERIES, DeliveryRow, Failure, Index, MAY_BE_OPEN,
+    Stored, SwitchRow, again, apply,
 };
 use crate::people::{StaffId, StaffRole};
 
 /// Deliveries of one state on a board.
 const PER_STATE: u32 = 500;
 const COURIERS_MAX: u32 = 500;
-const ACKNOWLEDGED: &str = "acknowledged";
 const SWITCH: &str = "switch";
 const CARS: &[u8] = b"cars";
 /// Everybody's looks at personal data, in one journal.
@@ -160,9 +159,14 @@ impl Carrier {
             more |= next.is_some();
         }
         // What is over for the carrier may still stand open at the car.
-        let open = ListQuery { index: MAY_BE_OPEN.to_owned(), prefix: vec![1], ..by_state("") };
-        let (open, _) = self.rows::<DeliveryRow>(open).await?;
-        rows.extend(open.into_iter().filter(|r| r.value.state.phase == "ended"));
+        let mut open = ListQuery { index: MAY_BE_OPEN.to_owned(), prefix: vec![1], ..by_state("") };
+        loop {
+            let (page, next) = self.rows::<DeliveryRow>(open.clone()).await?;
+            rows.extend(page.into_iter().filter(|r| r.value.state.phase == "ended"));
+            // All of it, however much there is: whoever stands in no list here is looked after by nobody.
+            let Some(next) = next else { break };
+            open.cursor = Some(next);
+        }
         let mut exceptions = Vec::new();
         for row in &rows {
             exceptions.extend(self.exceptions_of(row, now).await?);

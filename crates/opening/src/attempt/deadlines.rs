@@ -157,11 +157,10 @@ impl Attempt {
         }
         if let Some(alarm) = p.alarm {
             let fresh = now.millis_since(alarm.raised_at) < WATCH_ACKNOWLEDGED_MS;
-            let waits = !matches!(p.phase, Phase::Locked(_)) || p.phase == Phase::Locked(LockProof::Attested);
             // Whoever stands at a door that does not shut waits for it; its server is in that house and counts nothing.
             let at_the_door = self.rules.shuts == Shuts::ByCommand;
             let pace = if at_the_door { READ_MS } else { READ_ALARM_MS };
-            return waits.then_some(if fresh { pace } else { READ_SLOW_MS });
+            return Some(if fresh { pace } else { READ_SLOW_MS });
         }
         match p.phase {
             Phase::Sent | Phase::Unknown { .. } => Some(pace(p.sent_at.unwrap_or(p.intent_at))),
@@ -173,13 +172,9 @@ impl Attempt {
     }
 
     pub(super) fn ask_for_read(&mut self, now: Timestamp, fx: &mut Effects) {
-        let Some(pace) = self.read_pace(now) else {
-            self.p.read_due = None;
-            return;
-        };
-        match self.p.read_due {
-            Some(due) if now.millis_since(due) < READ_LOST_MS => {}
-            _ => self.read_at(now.plus_millis(pace), now, fx),
+        match self.read_pace(now) {
+            Some(pace) => self.read_at(now.plus_millis(pace), now, fx),
+            None => self.p.read_due = None,
         }
     }
 
@@ -198,10 +193,8 @@ impl Attempt {
         let by_phase = match p.phase {
             Phase::Intended => after(Some(p.intent_at), INTENT_PATIENCE_MS),
             Phase::Sent | Phase::Armed { .. } | Phase::Unknown { .. } => after(self.may_act_until(), CONCLUDE_GRACE_MS),
-            Phase::Open if p.alarm.is_none_or(|a| a.cause != AlarmCause::OpenTooLong) => {
-                after(p.opened_at, OPEN_TOO_LONG_MS)
-            }
-            Phase::Locking if p.alarm.is_none() => after(p.lock.first_at, LOCK_PATIENCE_MS),
+            Phase::Open => after(p.opened_at, OPEN_TOO_LONG_MS),
+            Phase::Locking => after(p.lock.first_at, LOCK_PATIENCE_MS),
             Phase::Locked(_) => after(p.closed_at, REOPEN_WITHIN_MS + 1),
             _ => None,
         };

@@ -102,7 +102,6 @@ impl Attempt {
             // A drive that may be at it is not told again: what is seen of the door decides.
             (Phase::Locking, Outcome::Unknown) if self.rules.shuts == Shuts::ByCommand => {}
             (Phase::Locking, Outcome::DidNotHappen(_) | Outcome::Unknown) => self.retry_lock_later(now),
-            (Phase::Locking, Outcome::Done(_)) if !self.rules.lock_state_observed => self.prove_without_state(fx),
             _ => {}
         }
         if self.rules.lock_state_observed && matches!(self.p.phase, Phase::Open | Phase::Locking) {

@@ -126,19 +126,6 @@ impl StandingRule {
         Ok(Self { merchants, hours, zone_name: zone.to_owned(), zone: zone_found, window })
     }
     #[must_use]
-    pub fn merchants(&self) -> &[String] {
-        &self.merchants
-    }
-    #[must_use]
-    pub fn hours(&self) -> &[WeeklyHours] {
-        &self.hours
-    }
-    /// The IANA name, such as `America/Chicago`.
-    #[must_use]
-    pub fn zone(&self) -> &str {
-        &self.zone_name
-    }
-    #[must_use]
     pub const fn window(&self) -> Window {
         self.window
     }

@@ -108,6 +108,7 @@ fn distance_to_open_is_75_m_and_accuracies_count_50_m_each_at_most() {
         (174.0, 500.0, 500.0, false, false, Ok(Presence::Near)),
         (176.0, 500.0, 500.0, false, false, far),
         (176.0, 50.0, 500.0, true, false, Ok(Presence::OwnerTap)),
+        (176.0, 500.0, 50.0, true, false, Ok(Presence::OwnerTap)),
         (176.0, 50.0, 500.0, false, true, Ok(Presence::PlateRead)),
         (176.0, 50.0, 500.0, true, true, Ok(Presence::PlateRead)),
         (176.0, 50.0, 50.0, true, true, far),

@@ -2,7 +2,8 @@
 
 use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome, Refusal};
 use parcelshelf_opening::attempt::{
-    AlarmCause, Attempt, By, CloseReport, Effect, Event, INSIDE_MS, Lid, Lock, Notice, Phase, RecordKind,
+    AlarmCause, Attempt, By, CloseReport, Effect, Event, INSIDE_MS, Lid, Lock, Notice, OPEN_TOO_LONG_MS, Phase,
+    RecordKind,
 };
 
 use crate::support::*;
@@ -165,4 +166,51 @@ fn whoever_has_seen_the_alarm_is_not_told_the_same_in_other_words() {
         told += usize::from(raised(&effects).is_some());
     }
     assert!(told <= 1, "{told} alarms of one door");
+}
+
+/// A drive sounds its warning and yields to what is in its way: it is told again after a while, and no look at it moves that.
+#[test]
+fn a_door_that_does_not_come_is_told_again_neither_too_soon_nor_never() {
+    let sends = |mut attempt: Attempt, events: Vec<(i64, Event)>| {
+        let mut at_s = vec![];
+        for (s, event) in events {
+            let effects;
+            (attempt, effects) = attempt.handle(event, at(s));
+            at_s.extend(sends_lock(&effects).then_some(s));
+        }
+        at_s
+    };
+    // Told at 40 s: it may still sound its warning.
+    let early = vec![(46, seen(Lid::Stuck, 45, 46)), (48, Event::Timer), (54, Event::Timer)];
+    assert_eq!(sends(shutting(), early), [0_i64; 0]);
+    let looks = (56..60).map(|s| (s, seen(Lid::Stuck, 45, s))).chain([(60, Event::Timer)]).collect();
+    assert_eq!(sends(shutting(), looks), [58], "two seconds after it was found so");
+    let silent = vec![(60, Event::CarUnreadable), (61, Event::Timer), (62, Event::Timer)];
+    assert_eq!(sends(shutting(), silent), [62], "nobody can say how it stands");
+    let inside = vec![(20, Event::CarUnreadable), (30, Event::Timer)];
+    assert_eq!(sends(open(), inside), [0_i64; 0], "somebody is still inside");
+    // Under way, and without an answer so far.
+    let (told, _) = open().handle(out(), at(40));
+    let unanswered = vec![(56, seen(Lid::Stuck, 45, 56)), (60, Event::Timer), (70, Event::Timer)];
+    assert_eq!(sends(told, unanswered), [0_i64; 0]);
+}
+
+/// Looking at it is no reason to be late: the time inside and the three minutes end when they end.
+#[test]
+fn the_time_inside_and_the_three_minutes_are_not_put_off_by_looks() {
+    let due = |attempt: &Attempt| attempt.parts().timer.map(|t| t.millis_since(NOON) / 1_000);
+    let (mut attempt, inside) = (open(), 3 + INSIDE_MS / 1_000);
+    for s in (70..inside).step_by(5) {
+        (attempt, _) = attempt.handle(seen(Lid::Open, 12, s), at(s));
+        assert_eq!(due(&attempt), Some(inside), "at {s} s");
+    }
+    let too_long = 3 + OPEN_TOO_LONG_MS / 1_000;
+    (attempt, _) = attempt.handle(Event::Timer, at(inside));
+    (attempt, _) = attempt.handle(Event::LockAnswered { outcome: Outcome::Unknown }, at(inside + 1));
+    for s in (inside + 2..too_long).step_by(5) {
+        (attempt, _) = attempt.handle(seen(Lid::Ajar, inside + 1, s), at(s));
+        assert!(due(&attempt).is_some_and(|d| d > s && d <= too_long), "at {s} s: {:?}", due(&attempt));
+        // The courier may have been let go by then; after that nothing else is due.
+        assert!(s <= inside + 20 || due(&attempt) == Some(too_long), "at {s} s: {:?}", due(&attempt));
+    }
 }

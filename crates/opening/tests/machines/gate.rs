@@ -139,6 +139,60 @@ fn a_silence_of_long_ago_says_nothing_of_now() {
     assert_eq!(refused.retry_after_ms, 4_000, "it begins with five seconds again");
 }
 
+/// One account's silence says nothing of another's, and makes nobody forget it.
+#[test]
+fn a_silence_is_remembered_whatever_others_meet() {
+    let mut gate = Gate::new(LIMITS);
+    call(&mut gate, key(1), Call::Read, Urgency::Courier, Heard::Silence, T0).unwrap();
+    call(&mut gate, key(2), Call::Read, Urgency::Courier, Heard::Silence, at(6)).unwrap();
+    let again = gate.ask(key(1), CAR, Call::Read, Urgency::Courier, at(7)).unwrap();
+    assert!(again.is_brief());
+    gate.heard(again, Heard::Silence, at(7));
+    let refused = gate.ask(key(1), CAR, Call::Read, Urgency::Courier, at(7)).unwrap_err();
+    assert_eq!(refused.retry_after_ms, 10_000, "twice as long as the first");
+}
+
+/// Five minutes after its rest is over it is forgotten, and not before.
+#[test]
+fn a_silence_counts_for_five_minutes_after_the_rest() {
+    for (ms, brief) in [(305_000, true), (305_001, false)] {
+        let mut gate = Gate::new(LIMITS);
+        call(&mut gate, OWNER, Call::Read, Urgency::Courier, Heard::Silence, T0).unwrap();
+        let pass = gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, T0.plus_millis(ms)).unwrap();
+        assert_eq!(pass.is_brief(), brief, "{ms} ms");
+    }
+}
+
+/// What came back makes room for its like: questions ahead of time for questions ahead of time.
+#[test]
+fn who_asks_ahead_makes_room_for_who_asks_ahead() {
+    let mut gate = Gate::new(Limits { reads_per_minute: u32::MAX, commands_per_minute: 10 });
+    let ahead = |gate: &mut Gate| gate.ask(OWNER, CAR, Call::Read, Urgency::Ahead, T0);
+    let mut under_way: Vec<_> = (0..IN_FLIGHT_AHEAD_MAX).map(|_| ahead(&mut gate).unwrap()).collect();
+    let courier = gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, T0).unwrap();
+    gate.heard(courier, Heard::Answer, T0);
+    assert_eq!(ahead(&mut gate).unwrap_err().why, Held::TooMany, "a courier's answer is no room for it");
+    gate.heard(under_way.pop().unwrap(), Heard::Answer, T0);
+    assert!(ahead(&mut gate).is_ok());
+}
+
+#[test]
+fn each_account_waits_for_as_long_as_it_was_told() {
+    let mut gate = Gate::new(LIMITS);
+    let told = |gate: &mut Gate, n: u8, ms: i64, now| {
+        call(gate, key(n), Call::Read, Urgency::Courier, Heard::ComeLater(Some(ms)), now).unwrap();
+    };
+    told(&mut gate, 1, 40_000, T0);
+    told(&mut gate, 2, 5_000, T0);
+    told(&mut gate, 3, 60_000, at(10));
+    let mut held = |n: u8, now| {
+        let asked = gate.ask(key(n), key(n), Call::Read, Urgency::Courier, now);
+        asked.err().map(|not_now| not_now.retry_after_ms)
+    };
+    assert_eq!([held(1, at(20)), held(2, at(20)), held(3, at(20))], [Some(20_000), None, Some(50_000)]);
+    assert_eq!([held(1, at(40)), held(3, at(69)), held(3, at(70))], [None, Some(1_000), None]);
+}
+
 #[test]
 fn the_rest_grows_to_two_minutes_and_no_longer() {
     let mut gate = Gate::new(LIMITS);
@@ -294,14 +348,14 @@ fn a_used_up_budget_and_a_fresh_silence_outlive_a_crowd() {
         .find_map(|_| call(&mut gate, OWNER, Call::Read, Urgency::Courier, Heard::Answer, T0).err());
     let refused = used_up.unwrap();
     assert_eq!(refused.why, Held::Budget);
-    for n in 0..70_000 {
+    for n in 0..66_000 {
         let one = gate.ask(name(n), CAR, Call::Read, Urgency::Courier, T0).unwrap();
         gate.heard(one, Heard::Answer, T0);
     }
     assert_eq!(gate.ask(OWNER, CAR, Call::Read, Urgency::Courier, T0).unwrap_err(), refused);
     // The same of silences: the first account's rest is not cut short by later ones.
     let mut gate = Gate::new(LIMITS);
-    for n in 0..70_000 {
+    for n in 0..66_000 {
         let one = gate.ask(name(n), CAR, Call::Read, Urgency::Safety, T0).unwrap();
         gate.heard(one, Heard::Silence, T0);
         // An answer of somebody else's, so that the cloud counts as there.

@@ -254,6 +254,7 @@ fn rules_outside_their_bounds_are_none() {
     }
     assert_eq!(LocalDate::parse("2026-02-30"), None);
     assert_eq!(LocalDate::parse("+002026-02-03"), None);
+    assert_eq!(LocalDate::parse("20260203"), None, "one spelling");
 }
 
 // ---- laws --------------------------------------------------------------------------------------------------------

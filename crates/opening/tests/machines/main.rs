@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
 
+mod attempt_edges;
 mod attempt_laws;
 mod attempt_story;
 mod conditions;

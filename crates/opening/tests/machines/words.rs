@@ -1,8 +1,8 @@
 //! Words that stand in rows, records, problems and metrics: each is what it was, and reads back as what it is. Who changes one
 //! changes what old rows say.
 
-use parcelshelf_core::actuation::{Outcome, Refusal};
-use parcelshelf_opening::attempt::{By, RecordKind, UseFate};
+use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome, Refusal};
+use parcelshelf_opening::attempt::{AlarmCause, By, Notice, RecordKind, ReopenRefused, UseFate};
 use parcelshelf_opening::conditions::{Denial, Presence};
 use parcelshelf_opening::eligibility::{Finding, Remedy};
 use parcelshelf_opening::gate::{Call, Held};
@@ -10,9 +10,9 @@ use parcelshelf_opening::grant::{BlockEpoch, Refused, Use};
 use parcelshelf_opening::hindrance::Hindrance;
 use parcelshelf_opening::makers_table::ServiceArea;
 use parcelshelf_opening::possession::{Door, Failure, Verdict};
-use parcelshelf_opening::readiness::Cause;
+use parcelshelf_opening::readiness::{Cause, Question, Word};
 
-use crate::support::attempt_id;
+use crate::support::{NOON, attempt_id};
 
 /// A sentence for a person, not an empty or copied one.
 fn all_are_told_apart(words: impl IntoIterator<Item = &'static str>) {
@@ -105,6 +105,13 @@ fn why_a_car_is_not_ready_has_its_words() {
     assert_eq!((Cause::ALL.map(Cause::code), codes.map(Cause::parse)), (codes, Cause::ALL.map(Some)));
     assert_eq!(Cause::parse("ready"), None);
     all_are_told_apart(Cause::ALL.map(Cause::words));
+    let asked = ["evening_before", "start_of_window", "ten_minutes_before"];
+    assert_eq!((Question::ALL.map(Question::code), asked.map(Question::parse)), (asked, Question::ALL.map(Some)));
+    assert_eq!(Question::parse("afterwards"), None);
+    for (word, answer) in [("yes", Word::Yes), ("no", Word::No), ("later", Word::Later)] {
+        assert_eq!((answer.code(), Word::parse(word)), (word, Some(answer)));
+    }
+    assert_eq!(Word::parse("perhaps"), None);
 }
 
 #[test]
@@ -137,20 +144,70 @@ fn metrics_and_pages_know_these() {
 
 #[test]
 fn the_journal_of_an_attempt_says_what_happened() {
+    let done = Outcome::Done(Confirmation::Executed);
     let asleep = Outcome::DidNotHappen(Refusal::Asleep);
-    for (kind, word) in [
-        (RecordKind::OpenIntended(1), "open_intended"),
-        (RecordKind::Armed, "open_armed"),
-        (RecordKind::Opened, "opened"),
-        (RecordKind::OpenUnknown, "open_unknown"),
-        (RecordKind::OpenDidNotHappen(Refusal::Asleep), "open_did_not_happen"),
-        (RecordKind::Closed, "closed"),
-        (RecordKind::LockSent(By::Keyholder), "lock_sent"),
-        (RecordKind::LockAnswered(asleep), "lock_answered"),
-        (RecordKind::Blocked, "blocked"),
-        (RecordKind::Recovered, "recovered"),
-        (RecordKind::AlarmAcknowledged(By::Owner), "alarm_acknowledged"),
+    for (kind, word, detail) in [
+        (RecordKind::OpenIntended(1), "open_intended", None),
+        (RecordKind::Armed, "open_armed", None),
+        (RecordKind::Opened, "opened", None),
+        (RecordKind::OpenUnknown, "open_unknown", None),
+        (RecordKind::OpenDidNotHappen(Refusal::Asleep), "open_did_not_happen", Some(Refusal::Asleep.code())),
+        (RecordKind::Closed, "closed", None),
+        (RecordKind::LockSent(By::Keyholder), "lock_sent", Some("keyholder")),
+        (RecordKind::LockAnswered(done), "lock_answered", Some("done")),
+        (RecordKind::LockAnswered(asleep), "lock_answered", Some(Refusal::Asleep.code())),
+        (RecordKind::LockAnswered(Outcome::Unknown), "lock_answered", Some("unknown")),
+        (RecordKind::Locked(LockProof::Observed), "locked", Some(LockProof::Observed.code())),
+        (RecordKind::AlarmRaised(AlarmCause::LockFailed), "alarm_raised", Some("lock_failed")),
+        (RecordKind::Blocked, "blocked", None),
+        (RecordKind::Recovered, "recovered", None),
+        (RecordKind::AlarmAcknowledged(By::Owner), "alarm_acknowledged", Some("owner")),
     ] {
-        assert_eq!(kind.code(), word);
+        assert_eq!((kind.code(), kind.detail()), (word, detail), "{kind:?}");
+    }
+}
+
+#[test]
+fn alarms_and_what_people_are_told_have_their_words() {
+    let causes = [
+        "open_too_long",
+        "lock_failed",
+        "lock_unproved",
+        "attested_only",
+        "opened_again",
+        "does_not_shut",
+        "lost_while_open",
+    ];
+    assert_eq!(
+        (AlarmCause::ALL.map(AlarmCause::code), causes.map(AlarmCause::parse)),
+        (causes, AlarmCause::ALL.map(Some))
+    );
+    assert_eq!(AlarmCause::parse("all_is_well"), None);
+    for (notice, word) in [
+        (Notice::Ready { until: NOON }, "ready"),
+        (Notice::LookAtTheLid, "look_at_the_lid"),
+        (Notice::Opened, "opened"),
+        (Notice::WillNotOpen(Refusal::Asleep), "will_not_open"),
+        (Notice::MayStillOpen { until: NOON }, "may_still_open"),
+        (Notice::Closed, "closed"),
+        (Notice::StillOpen, "still_open"),
+        (Notice::Locked(LockProof::Observed), "locked"),
+        (Notice::AllClear, "all_clear"),
+        (Notice::Blocked { may_act_until: None }, "blocked"),
+    ] {
+        assert_eq!(notice.code(), word);
+    }
+    for (refused, word) in [
+        (ReopenRefused::NotClosed, "not_closed"),
+        (ReopenRefused::TooLate, "too_late"),
+        (ReopenRefused::UsedUp, "used_up"),
+        (ReopenRefused::Recovered, "recovered"),
+        (ReopenRefused::Blocked, "blocked"),
+        (ReopenRefused::Unknown, "unknown_outcome"),
+        (ReopenRefused::Alarm, "alarm"),
+        (ReopenRefused::Permit, "permit"),
+        (ReopenRefused::Ended, "ended"),
+    ] {
+        assert_eq!(refused.code(), word);
     }
 }

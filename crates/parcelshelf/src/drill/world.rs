@@ -25,7 +25,7 @@ use crate::cli::{Faults, LogLevel, Simulate};
 use crate::people::{Courier, Owner, persist};
 use crate::simulate::conductor::Conductor;
 use crate::simulate::courier;
-use crate::simulate::day::{Day, Delivery};
+use crate::simulate::day::{Day, Delivery, Plan};
 use crate::simulate::dice::Dice;
 use crate::simulate::fate::Fate;
 use crate::simulate::garages::Garages;
@@ -96,19 +96,10 @@ impl World {
     pub async fn prepare(dir: &Path, size: &Size) -> anyhow::Result<Self> {
         let args = simulated(&size.stops, size.deliveries, size.couriers, size.seed);
         let mut plan = run::plan(&args)?;
-        let kept: Vec<usize> = (0..size.deliveries).filter(|n| n % KEPT_EVERY == 0).collect();
         let last = plan.city.errands.iter().map(|e| e.planned).max();
         let middle = last.map_or(0, |last| last.millis_since(plan.city.day_starts) / 2);
         let noon = plan.city.day_starts.plus_millis(middle);
-        for (i, n) in kept.iter().enumerate() {
-            let turn = i64::try_from(i % TURNS)? * TURN_S;
-            let start = noon.plus_seconds(turn - BEGUN_S).rounded_down_to_minutes(15);
-            plan.city.errands[*n].window = Window::new(start, start.plus_seconds(WINDOW_S))?;
-            plan.fates[*n] = Fate::draw(Faults::None, plan.dice, *n as u64, plan.cars[*n].maker);
-        }
-        for route in &mut plan.city.routes {
-            route.retain(|stop| stop.errand.is_none_or(|n| n % KEPT_EVERY != 0));
-        }
+        let kept = keep_for_drills(&mut plan, noon)?;
         let dice = plan.dice;
 
         let conductor = Arc::new(Conductor::start(dir, SIGN_UP, GRID_MS)?);
@@ -286,19 +277,15 @@ impl World {
             self.day.sleep_until(next.plus_seconds(5)).await;
         }
     }
-    /// So many of them, of as many couriers as there are: a courier's phone holds one place at a time.
+    /// So many of them, of as many couriers as there are (a courier's phone holds one place at a time), and then of all makers.
     fn spread(&self, of: Vec<usize>, count: usize) -> Vec<usize> {
-        let mut by_courier: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut rounds: Vec<(usize, usize)> = of
-            .into_iter()
-            .map(|n| {
-                let round = by_courier.entry(self.day.city.errands[n].courier).or_default();
-                *round += 1;
-                (*round, n)
-            })
-            .collect();
-        rounds.sort_unstable();
-        rounds.into_iter().take(count).map(|(_, n)| n).collect()
+        spread(of, count, |n| (self.day.city.errands[n].courier, self.maker(n)))
+    }
+    /// # Panics
+    /// For a delivery that is none.
+    #[must_use]
+    pub fn maker(&self, n: usize) -> &'static str {
+        self.day.cars[n].maker
     }
     /// What was kept by [`World::keep`] is not needed any more: of a large world it has a gigabyte.
     ///
@@ -372,6 +359,31 @@ impl World {
     }
 }
 
+/// Takes every so manyth delivery off its courier's route, spares it every fault, and gives it the window of its turn.
+fn keep_for_drills(plan: &mut Plan, noon: Timestamp) -> anyhow::Result<Vec<usize>> {
+    let kept: Vec<usize> = (0..plan.cars.len()).step_by(KEPT_EVERY).collect();
+    let mut of_makers: BTreeMap<&str, usize> = BTreeMap::new();
+    for n in &kept {
+        let maker = plan.cars[*n].maker;
+        let before = of_makers.entry(maker).or_default();
+        let turn = i64::try_from(turn_of(*before))? * TURN_S;
+        *before += 1;
+        let start = noon.plus_seconds(turn - BEGUN_S).rounded_down_to_minutes(15);
+        plan.city.errands[*n].window = Window::new(start, start.plus_seconds(WINDOW_S))?;
+        plan.fates[*n] = Fate::draw(Faults::None, plan.dice, *n as u64, maker);
+    }
+    for route in &mut plan.city.routes {
+        route.retain(|stop| stop.errand.is_none_or(|n| n % KEPT_EVERY != 0));
+    }
+    Ok(kept)
+}
+
+/// The turn of a maker's car with so many of that maker before it: every turn has every maker, and every model of each.
+/// Models take turns themselves, so that the turns shift by one each round.
+const fn turn_of(before: usize) -> usize {
+    (before + before / TURNS) % TURNS
+}
+
 /// A day's arguments, as `simulate` takes them.
 #[must_use]
 pub fn simulated(stops: &Path, deliveries: usize, couriers: usize, seed: u64) -> Simulate {
@@ -394,6 +406,26 @@ pub fn simulated(stops: &Path, deliveries: usize, couriers: usize, seed: u64) ->
         out: None,
         sabotage: None,
     }
+}
+
+/// One after another: of whom the fewest were taken, first by courier, then by maker.
+fn spread(mut of: Vec<usize>, count: usize, whose: impl Fn(usize) -> (usize, &'static str)) -> Vec<usize> {
+    let (mut of_couriers, mut of_makers) = (BTreeMap::<usize, usize>::new(), BTreeMap::<&str, usize>::new());
+    let mut taken = Vec::with_capacity(count);
+    while taken.len() < count {
+        let rank = |n: usize| {
+            let (courier, maker) = whose(n);
+            let so_far = (of_couriers.get(&courier), of_makers.get(maker));
+            (so_far.0.copied().unwrap_or(0), so_far.1.copied().unwrap_or(0), n)
+        };
+        let Some(at) = (0..of.len()).min_by_key(|at| rank(of[*at])) else { break };
+        let n = of.remove(at);
+        let (courier, maker) = whose(n);
+        *of_couriers.entry(courier).or_default() += 1;
+        *of_makers.entry(maker).or_default() += 1;
+        taken.push(n);
+    }
+    taken
 }
 
 async fn kill(stage: &mut Stage) -> anyhow::Result<()> {
@@ -443,4 +475,53 @@ pub fn files(at: &Path) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::simulate::run::MAKERS;
+
+    #[test]
+    fn every_turn_has_cars_of_every_maker_and_every_model_of_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let stops = super::super::invented(dir.path(), 3).unwrap();
+        let mut plan = run::plan(&simulated(&stops, 960, 8, 3)).unwrap();
+        let noon = plan.city.day_starts.plus_seconds(4 * 3_600);
+        let kept = keep_for_drills(&mut plan, noon).unwrap();
+        assert_eq!(kept.len(), 320);
+        let mut turns: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+        for n in &kept {
+            turns.entry(plan.city.errands[*n].window.start().unix_seconds()).or_default().push(*n);
+        }
+        assert_eq!(turns.len(), TURNS);
+        // A VIN says maker and model in its first eight characters.
+        let models = |of: &[usize]| of.iter().map(|n| plan.cars[*n].vin[..8].to_owned()).collect::<BTreeSet<_>>();
+        let all = models(&kept);
+        assert!(all.len() > MAKERS.len(), "{all:?}");
+        for turn in turns.values() {
+            for maker in MAKERS {
+                assert_eq!(turn.iter().filter(|n| plan.cars[**n].maker == maker).count(), 20, "{maker}");
+            }
+            assert_eq!(models(turn), all);
+        }
+        let on_routes = plan.city.routes.iter().flatten().filter_map(|stop| stop.errand);
+        assert!(on_routes.into_iter().all(|n| !kept.contains(&n)));
+    }
+
+    #[test]
+    fn what_is_taken_is_spread_over_couriers_and_makers() {
+        let whose = |n: usize| (n / 16, MAKERS[n % MAKERS.len()]);
+        let taken = spread((0..64).collect(), 8, whose);
+        let (couriers, makers): (Vec<_>, Vec<_>) = taken.iter().map(|n| whose(*n)).unzip();
+        for courier in 0..4 {
+            assert_eq!(couriers.iter().filter(|c| **c == courier).count(), 2, "{taken:?}");
+        }
+        for maker in MAKERS {
+            assert_eq!(makers.iter().filter(|m| **m == maker).count(), 2, "{taken:?}");
+        }
+        assert_eq!(spread(vec![5, 3], 4, whose).len(), 2);
+    }
 }

@@ -7,6 +7,7 @@ mod case;
 mod chain;
 mod corpora;
 mod docs;
+mod edges;
 mod laws;
 mod others;
 mod support;

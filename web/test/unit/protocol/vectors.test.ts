@@ -22,7 +22,7 @@ import { Refused } from '$lib/protocol/refused';
 import { verifyTicket } from '$lib/protocol/request';
 import { open, SealKeyPair } from '$lib/protocol/seal';
 import { SealPublicKey, type SealPurpose } from '$lib/protocol/sealkey';
-import { statementChallenge, verifyStatement } from '$lib/protocol/statement';
+import { statementBytes, statementChallenge, verifyStatement } from '$lib/protocol/statement';
 import { parseAssertion } from '$lib/protocol/webauthn';
 import { enrolmentText, sixDigits, type Device } from '../../../src/apps/stop/core/device';
 import { bytes, checkNonce, code, passkeysOf, vectors, verifyCall, type Vector } from './support';
@@ -101,14 +101,17 @@ describe('messages.json', () => {
       const cert = await verifyCert(i.delegation_cert, key(i.carrier_root), 'delegation', i.aud, ANY);
       await verifyCall(i.jws, cert, i.aud, { method: i.method, url: i.url, body: bytes(i.body) }, i.now_ms);
     },
-    statement: (i) =>
-      verifyStatement(
+    statement: async (i) => {
+      const said = await verifyStatement(
         bytes(i.statement),
         parseAssertion(utf8(i.assertion)),
         passkeysOf(i.passkeys),
         { rpId: i.rp_id, origins: i.origins },
         i.aud,
-      ),
+      );
+      // What was confirmed is what this client would have asked its passkey to confirm.
+      expect(b64(statementBytes(said))).toBe(i.statement);
+    },
     envelope: async (i) => {
       const envelope = await verifyEnvelope(i.jws, key(i.message_key), i.iss, i.recipient);
       const content = await openEnvelope(envelope, await SealKeyPair.fromSeed(bytes(i.seed)), i.purpose, i.delivery);

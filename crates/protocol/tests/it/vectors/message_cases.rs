@@ -17,7 +17,7 @@ use parcelshelf_protocol::keys::{Keys, KeysClaims};
 use parcelshelf_protocol::proof::HttpRequest;
 use parcelshelf_protocol::request::Ticket;
 use parcelshelf_protocol::seal::{Context, Purpose, SealKeyPair};
-use parcelshelf_protocol::statement::{self, Covered, Said, Statement};
+use parcelshelf_protocol::statement::{self, Covered, Said, Statement, ToErase};
 use parcelshelf_protocol::webauthn::{Assertion, Passkey, RelyingParty};
 use serde_json::{Value, json};
 
@@ -211,17 +211,26 @@ fn statements(cases: &mut Vec<Value>) {
             link: String::from("HpHiUjJq0O2hTnPz3v1x0w"),
         },
         Said::Unblock { wallet, covered: Covered::Delivery(DeliveryId::from_bytes([5; 16])) },
+        Said::Erase { wallet, erased: ToErase::Delivery(DeliveryId::from_bytes([5; 16])) },
+        Said::LiftHold { wallet, delivery: DeliveryId::from_bytes([5; 16]) },
+        Said::Pause { wallet, until: Some(Timestamp::from_unix_seconds(1_793_000_000)) },
     ];
     let input = |bytes: &[u8], edit: &dyn Fn(&str, &mut Parts)| {
         let assertion = w.assertion(&statement::challenge(bytes), edit);
         json!({"statement": b64(bytes), "assertion": assertion.to_json(), "aud": AUD, "rp_id": RP_ID, "origins": [ORIGIN],
                "passkeys": [[b64(&passkey.credential_id), passkey.key.to_jwk()]]})
     };
+    let bytes_of = |said: Said| Statement { aud: AUD.into(), nonce: "a-nonce".into(), said }.to_bytes();
     for said in said {
         let typ = said.typ();
-        let bytes = Statement { aud: AUD.into(), nonce: "a-nonce".into(), said }.to_bytes();
-        push(cases, "statement", typ, "ok", input(&bytes, &|_, _| {}));
+        push(cases, "statement", typ, "ok", input(&bytes_of(said), &|_, _| {}));
     }
+    // The other spellings of two of them.
+    let everything = Said::Erase { wallet, erased: ToErase::Wallet };
+    for (name, said) in [("erase_wallet", everything), ("pause_ends", Said::Pause { wallet, until: None })] {
+        push(cases, "statement", name, "ok", input(&bytes_of(said), &|_, _| {}));
+    }
+    owner_only(cases, wallet, &|bytes| input(bytes, &|_, _| {}));
     let link = Statement { aud: AUD.into(), nonce: "n".into(), said: Said::Link { wallet, maker: "volvo".into() } };
     let text = String::from_utf8(link.to_bytes()).unwrap();
     for (name, expect, from, to) in [
@@ -246,6 +255,37 @@ fn statements(cases: &mut Vec<Value>) {
     };
     let i = input(text.as_bytes(), &unverified);
     push(cases, "statement", "unverified_user", "assertion_no_user_verification", i);
+}
+
+/// What a session alone must not do: each says one thing about one thing, or nothing.
+fn owner_only(cases: &mut Vec<Value>, wallet: WalletId, input: &dyn Fn(&[u8]) -> Value) {
+    let delivery = DeliveryId::from_bytes([5; 16]);
+    let erase = Said::Erase { wallet, erased: ToErase::Delivery(delivery) };
+    let everything = Said::Erase { wallet, erased: ToErase::Wallet };
+    let lift = Said::LiftHold { wallet, delivery };
+    let pause = Said::Pause { wallet, until: Some(Timestamp::from_unix_seconds(1_793_000_000)) };
+    let id = format!(",\"id\":\"{delivery}\"");
+    let wrong = "statement_wrong_member";
+    for (name, expect, said, from, to) in [
+        ("erase_no_delivery", wrong, &erase, id.as_str(), ""),
+        ("erase_wallet_and_delivery", wrong, &erase, "\"delivery\"", "\"wallet\""),
+        ("erase_everybody", wrong, &everything, "\"scope\":\"wallet\"", "\"scope\":\"all\""),
+        ("erase_no_scope", "statement_missing_member", &everything, ",\"scope\":\"wallet\"", ""),
+        ("erase_half_an_id", wrong, &erase, id.as_str(), ",\"id\":\"BQUFBQUF\""),
+        ("lift_hold_of_nothing", "statement_missing_member", &lift, "\"delivery\"", "\"of\""),
+        ("lift_hold_with_scope", "statement_unknown_member", &lift, "{", "{\"scope\":\"delivery\","),
+        ("pause_until_text", wrong, &pause, "1793000000", "\"1793000000\""),
+        ("pause_until_part_of_a_second", "statement_not_an_integer", &pause, "1793000000", "1793000000.5"),
+        ("pause_before_1970", wrong, &pause, "1793000000", "-1793000000"),
+        ("pause_until_null", wrong, &pause, "1793000000", "null"),
+        ("pause_of_a_delivery", "statement_unknown_member", &pause, "{", "{\"delivery\":\"BQUFBQUFBQUFBQUFBQUFBQ\","),
+    ] {
+        let bytes = Statement { aud: AUD.into(), nonce: "n".into(), said: said.clone() }.to_bytes();
+        let text = String::from_utf8(bytes).unwrap();
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, text, "{name} changes something");
+        push(cases, "statement", name, expect, input(changed.as_bytes()));
+    }
 }
 
 fn envelopes(cases: &mut Vec<Value>) {

@@ -15,7 +15,7 @@ import { Unanswered } from '$lib/api/again';
 import { verifyKeys } from '$lib/protocol/keys';
 import { ANY } from '$lib/protocol/jws';
 import { keepKeys, keptKeys, loadDevice, type Device, type Pin } from './device';
-import { attemptOf, fetchKeys, leavePhoto, lookAt, Problem, Session, Silence, type CloseSaid, type Found } from './session';
+import { attemptOf, fetchKeys, leavePhoto, lookAt, Problem, Session, Silence, type CloseSaid, type Found, type Opened } from './session';
 
 /** Evidence that waits: sealed, or codes. */
 type Evidence =
@@ -149,7 +149,9 @@ export class Runner {
         });
       case 'open':
         return this.ask('open', async (at) => {
-          this.dispatch({ is: 'named', ...(await this.open(at, effect.labels)) });
+          const { attempt, state, owner } = await this.open(at, effect.labels);
+          if (owner && !this.wiped) this.owner = owner;
+          this.dispatch({ is: 'named', attempt, state });
         });
       case 'lock':
         return this.ask('lock', async (at) => {
@@ -178,7 +180,7 @@ export class Runner {
     this.dispatch({ is: 'located', place });
   }
   /** That it was asked for is on the disk before the request leaves, so that a page that is loaded anew knows its own opening. */
-  private async open(at: Position, labels: readonly Hash[]): Promise<{ attempt: string; state: string }> {
+  private async open(at: Position, labels: readonly Hash[]): Promise<Opened> {
     const { delivery } = this.session;
     try {
       return await this.session.open(at, labels, () => noteAsked(delivery).catch(() => undefined));

@@ -16,7 +16,8 @@ export interface Seen {
   next?: string | null;
   failed?: string;
   wallets?: number;
-  grants?: { carrier: string; from: string; to: string }[];
+  grants?: { carrier: string | null; from: string; to: string }[];
+  rules?: { carrier: string; until: string }[];
   stopped_until?: string | null;
   liftable_from?: string | null;
 }

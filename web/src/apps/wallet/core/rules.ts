@@ -65,7 +65,8 @@ export interface Rule {
   readonly carrier: string;
   readonly merchant: string | null;
   readonly vehicles: readonly string[];
-  readonly days: readonly { readonly date: string; readonly delivery: string }[];
+  /** Dates that are taken; of a delivery that was erased its date is all that is left. */
+  readonly days: readonly { readonly date: string; readonly delivery: string | null }[];
   readonly ended: { readonly at: string; readonly by: string } | null;
   readonly claims: GrantClaims;
   readonly terms: Terms;
