@@ -7,6 +7,7 @@ const OURS = /^\/(?:area|s\/[\w-]{22})#/;
 /** To a stop that was left, remembering this one. */
 export function callBackTo(address: string): void {
   const here = location.pathname + location.hash;
+  taken = null;
   if (OURS.test(here)) sessionStorage.setItem(KEY, here);
   else sessionStorage.removeItem(KEY);
   location.assign(address);
@@ -21,5 +22,6 @@ export function whereFrom(): string | null {
 }
 export function goOn(): void {
   const from = whereFrom();
+  taken = null;
   if (from) location.assign(from);
 }
