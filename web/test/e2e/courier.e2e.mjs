@@ -106,7 +106,7 @@ export default (test) => {
     await page.getByRole('link', { name: /Into a car/ }).click();
     await page.getByText('It cannot be done').waitFor();
     await page.evaluate(() => navigator.serviceWorker.ready);
-    await page.waitForTimeout(500);
+    await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
     await who.context.setOffline(true);
     await page.getByText('It cannot be done').click();
     await page.getByLabel('The lid is blocked by a wall or a car').check();

@@ -37,6 +37,7 @@ export default (test) => {
     phone.revealed = phone.requests.length;
     await press(page, 'Show the places');
     await page.getByText('The shortest way from here', { exact: false }).waitFor(within(30_000));
+    assert.equal(await page.getByText('Its place is not shown yet.').count(), 0, 'all are found before the order is called one');
     await check.screen(page, 'area');
     const tails = async () => (await page.locator('ol > li').allInnerTexts()).map((text) => /ends in (\w+)/.exec(text)[1]);
     const length = (list) => list.reduce(([sum, at], s) => [sum + metres(at, s.place), s.place], [0, from])[0];

@@ -63,11 +63,11 @@ carReady.doors = async (page, stage, car, done) => {
   const prompt = page.getByText(/^Open and shut: /);
   const waits = page.getByText('This car reports no doors.');
   let last = '';
-  for (let tries = 0; tries < 400; tries++) {
+  for (const until = Date.now() + within(60_000).timeout; Date.now() < until; ) {
     if (await done.isVisible()) return;
     if (await waits.isVisible()) await page.getByRole('button', { name: 'Look now' }).click();
     // It may be gone by the time it is read: the last door has moved.
-    const named = (await prompt.isVisible().catch(() => false)) ? await prompt.textContent({ timeout: 1_000 }).catch(() => '') : '';
+    const named = (await prompt.isVisible().catch(() => false)) ? await prompt.textContent(within(1_000)).catch(() => '') : '';
     if (named && named !== last) {
       last = named;
       const door = DOORS[named.replace('Open and shut: ', '').trim()];

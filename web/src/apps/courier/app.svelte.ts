@@ -1,6 +1,6 @@
 // What the app knows: who is logged in, the route, and since when.
 
-import { forget, forgetRoute, stored } from './db';
+import { forgetRoute, stored } from './db';
 import { outbox } from './outbox.svelte';
 import { Problem, readRoute, signIn, signOut, type Route } from './api';
 
@@ -47,9 +47,10 @@ class App {
   async logOut(): Promise<void> {
     // First what is here, so that it goes without a network, too.
     this.#left = true;
+    const forgotten = outbox.forget();
     this.#out();
-    outbox.forget();
-    await forget().catch((why: unknown) => console.warn(why));
+    await forgotten;
+    await forgetRoute().catch((why: unknown) => console.warn(why));
     try {
       await signOut();
       this.unheard = false;
@@ -59,6 +60,7 @@ class App {
   }
   #out(): void {
     this.route = undefined;
+    outbox.who = undefined;
     this.state = 'out';
   }
 
@@ -69,6 +71,7 @@ class App {
       const route = await readRoute();
       if (this.#left) return;
       this.route = route;
+      outbox.who = route.courier;
       this.readAt = Date.now();
       this.silent = false;
       this.state = 'in';
@@ -86,6 +89,7 @@ class App {
       if (this.#left) return;
       if (kept && !this.route) {
         this.route = kept.route;
+        outbox.who = kept.route.courier;
         this.readAt = kept.at;
       }
       this.state = this.route ? 'in' : this.state === 'starting' ? 'out' : this.state;

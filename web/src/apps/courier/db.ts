@@ -31,8 +31,3 @@ export async function stored<T>(store: Store, mode: IDBTransactionMode, ask: (s:
 export async function forgetRoute(): Promise<void> {
   await stored('kept', 'readwrite', (s) => s.clear());
 }
-/** Everything goes: whoever logs out leaves nothing behind. */
-export async function forget(): Promise<void> {
-  await forgetRoute();
-  await stored('outbox', 'readwrite', (s) => s.clear());
-}

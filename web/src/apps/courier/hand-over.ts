@@ -21,7 +21,7 @@ export function handOverAll(stopUrls: readonly string[], origin: string): string
 }
 
 /** As many stops as a phone may hold places of. */
-const OUTCOMES_MAX = 40;
+export const OUTCOMES_MAX = 40;
 
 /** What the stop page says in the fragment, if it is that: one outcome for each stop that is over. */
 export function cameBack(fragment: string): Outcome[] {

@@ -12,6 +12,8 @@ export interface Message {
   body: unknown;
   /** The same at every try, so that it happens once. */
   key: string;
+  /** Who said it: nobody else's session says it. */
+  courier?: string;
 }
 export interface Refused {
   what: string;
@@ -21,7 +23,12 @@ export interface Refused {
 const TRY_AGAIN_MS = 5_000;
 
 class Outbox {
-  waiting = $state.raw<Message[]>([]);
+  #all = $state.raw<Message[]>([]);
+  /** Whoever is logged in. */
+  who = $state<string>();
+  /** What whoever is logged in has said. Another's waits until they are back. */
+  waiting = $derived(this.#all.filter((m) => m.courier === undefined || m.courier === this.who));
+  #going: string | undefined;
   refused = $state.raw<Refused[]>([]);
   #running = false;
   #again: ReturnType<typeof setTimeout> | undefined;
@@ -33,26 +40,40 @@ class Outbox {
   }
 
   async start(): Promise<void> {
-    this.waiting = await stored<Message[]>('outbox', 'readonly', (s) => s.getAll());
+    this.#all = await stored<Message[]>('outbox', 'readonly', (s) => s.getAll());
     addEventListener('online', () => void this.flush());
     document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && void this.flush());
     void this.flush();
   }
 
-  async say(what: string, path: string, body: unknown): Promise<void> {
-    const message: Message = { what, path, body, key: crypto.randomUUID() };
+  /** The last word that waits about this, if there is one. */
+  said<T>(path: string): T | undefined {
+    return this.waiting.findLast((m) => m.path === path)?.body as T | undefined;
+  }
+
+  /** `instead`: it takes the place of an earlier word about the same that has not left. */
+  async say(what: string, path: string, body: unknown, instead = false): Promise<void> {
+    const message: Message = { what, path, body, key: crypto.randomUUID(), ...(this.who !== undefined && { courier: this.who }) };
+    const before = instead ? this.waiting.filter((m) => m.path === path && m.key !== this.#going) : [];
     // A disk that takes nothing is no reason not to say it.
     const seq = await stored('outbox', 'readwrite', (s) => s.add(message)).catch(() => undefined);
-    this.waiting = [...this.waiting, seq === undefined ? message : { ...message, seq: Number(seq) }];
+    this.#all = [...this.#all, seq === undefined ? message : { ...message, seq: Number(seq) }];
+    for (const old of before) if (old.key !== this.#going) await this.#drop(old);
     // Nobody waits for the network here: the next message is to be on the disk, too.
     void this.flush();
   }
 
   /** Whoever logs in next says nothing in the name of whoever logged out. */
-  forget(): void {
+  async forget(): Promise<void> {
     clearTimeout(this.#again);
-    this.waiting = [];
+    const own = this.waiting;
     this.refused = [];
+    this.#all = this.#all.filter((m) => !own.includes(m));
+    for (const message of own) await this.#drop(message);
+  }
+  async #drop({ seq, key }: Message): Promise<void> {
+    if (seq !== undefined) await stored('outbox', 'readwrite', (s) => s.delete(seq)).catch(() => undefined);
+    this.#all = this.#all.filter((m) => m.key !== key);
   }
 
   /** Sends what waits, oldest first, until somebody does not answer. */
@@ -62,6 +83,7 @@ class Outbox {
     clearTimeout(this.#again);
     try {
       for (let first = this.waiting[0]; first; first = this.waiting[0]) {
+        this.#going = first.key;
         try {
           await sent(first.path, first.body, first.key);
         } catch (error) {
@@ -71,13 +93,12 @@ class Outbox {
           }
           this.refused = [...this.refused, { what: first.what, code: error.code }];
         }
-        const { seq, key } = first;
-        if (seq !== undefined) await stored('outbox', 'readwrite', (s) => s.delete(seq)).catch(() => undefined);
-        this.waiting = this.waiting.filter((m) => m.key !== key);
+        await this.#drop(first);
         this.arrived();
       }
     } finally {
       this.#running = false;
+      this.#going = undefined;
     }
   }
 }

@@ -1,12 +1,12 @@
 // The carrier's interface as staff use it. The session is a cookie that no script here can read.
 
-import { answered, createApi, type CarrierPaths } from '$lib/api';
+import { answered, createApi, inTime, type CarrierPaths } from '$lib/api';
 
 export const api = createApi<CarrierPaths>({
   fetch: (input, init) => {
     const request = new Request(input, init);
     request.headers.set('parcelshelf-session', 'cookie');
-    return fetch(request);
+    return fetch(inTime(request));
   },
 });
 /** The same at every try of one press, so that it happens once. */

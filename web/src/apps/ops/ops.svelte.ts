@@ -33,7 +33,9 @@ class Ops {
     void this.read();
   }
   async read(): Promise<void> {
-    if (this.state !== 'in') return;
+    // One at a time: on a slow line an older board would come after a newer one.
+    if (this.state !== 'in' || this.reading) return;
+    this.reading = true;
     try {
       const board = await readBoard();
       // Somebody may have logged out meanwhile.
@@ -43,8 +45,11 @@ class Ops {
     } catch (error) {
       if (error instanceof Problem && error.status === 401) this.leave();
       else this.silent = true;
+    } finally {
+      this.reading = false;
     }
   }
+  private reading = false;
   private leave(): void {
     this.state = 'out';
     this.board = undefined;

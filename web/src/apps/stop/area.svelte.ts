@@ -99,14 +99,18 @@ export class AreaPage {
     const at = this.fix;
     if (!at || !this.reached || this.busy) return;
     this.busy = true;
-    const { placeOf } = await import('./core/area');
-    for (const { index, found: known } of this.open()) {
-      if (known) continue;
-      const found = await placeOf(this.reached.sessions[index]!, this.fix ?? at);
-      this.set(index, 'found' in found ? { found: found.found, code: null } : { code: found.code });
+    try {
+      const { placeOf } = await import('./core/area');
+      for (const { index, found: known } of this.open()) {
+        if (known) continue;
+        const found = await placeOf(this.reached.sessions[index]!, this.fix ?? at);
+        this.set(index, 'found' in found ? { found: found.found, code: null } : { code: found.code });
+      }
+      // First the order, then the word that it is one.
+      this.plan();
+    } finally {
+      this.busy = false;
     }
-    this.busy = false;
-    this.plan();
   }
   /** The order from here. The end is open: where the route goes on is the carrier's to know. */
   private plan(): void {

@@ -7,17 +7,21 @@ const OURS = /^\/(?:area|s\/[\w-]{22})#/;
 /** To a stop that was left, remembering this one. */
 export function callBackTo(address: string): void {
   const here = location.pathname + location.hash;
+  taken = null;
   if (OURS.test(here)) sessionStorage.setItem(KEY, here);
   else sessionStorage.removeItem(KEY);
   location.assign(address);
 }
-/** The address that was left, if it was a stop or a list of stops. */
+let taken: string | null = null;
+/** The address that was left, if it was a stop or a list of stops. Asked for when a stop is over: it is kept no longer. */
 export function whereFrom(): string | null {
   const from = sessionStorage.getItem(KEY);
-  return from && OURS.test(from) ? from : null;
+  sessionStorage.removeItem(KEY);
+  if (from && OURS.test(from)) taken = from;
+  return taken;
 }
 export function goOn(): void {
   const from = whereFrom();
-  sessionStorage.removeItem(KEY);
+  taken = null;
   if (from) location.assign(from);
 }

@@ -4,6 +4,7 @@
 import type { Description, Place } from '$lib/protocol/content';
 import type { Hash } from '$lib/protocol/hash';
 import type { AccessClass, Action } from '$lib/protocol/text';
+import { GIVE_UP_MS } from '$lib/api/again';
 import type { Parcel } from './fragment';
 import { bearingDeg, distanceM } from './geo';
 
@@ -86,6 +87,8 @@ export interface State {
   /** The request that is under way. */
   readonly asking: { readonly act: Action; readonly sinceMs: number } | null;
   readonly trouble: Trouble | null;
+  /** When an opening was asked for to which no answer came: it may be open, and nobody leaves before that is known. */
+  readonly openUnknownMs: number | null;
   readonly place: Place | null;
   readonly description: Description | null;
   readonly describes: number;
@@ -131,9 +134,12 @@ export type Event =
   | { readonly is: 'answered' }
   | { readonly is: 'open' }
   | { readonly is: 'reopen' }
-  /** `state`: as the answer says; without it the attempt is one that is joined. */
-  | { readonly is: 'named'; readonly attempt: string; readonly state?: string }
-  | { readonly is: 'news'; readonly attempt: Attempt }
+  /** `state`: as the answer says; without it the attempt is one that is joined. `unheard`: known from this phone alone. */
+  | { readonly is: 'named'; readonly attempt: string; readonly state?: string; readonly unheard?: boolean }
+  /** This phone asked before its page was loaded anew, and never heard what came of it. */
+  | { readonly is: 'asked_before'; readonly sinceMs: number }
+  /** `of`: it is the answer to that request. */
+  | { readonly is: 'news'; readonly attempt: Attempt; readonly of?: 'close' | 'lock' }
   /** `photo`: which one, where it has a name already. */
   | { readonly is: 'failed'; readonly act: Trouble['act']; readonly code: string; readonly passing: boolean; readonly photo?: Hash }
   | { readonly is: 'lid'; readonly lid: 'open' | 'shut' }
@@ -173,7 +179,7 @@ export function begin(
 ): State {
   return {
     parcels, put, take, windowEndMs, house, online,
-    fix: null, fixTrouble: null, asking: null, trouble: null, place: null, description: null, describes: 0,
+    fix: null, fixTrouble: null, asking: null, trouble: null, openUnknownMs: null, place: null, description: null, describes: 0,
     describedAtMs: 0, scanned: [], wrong: null, attempt: null, lid: null, photo: 'none', photoHash: null, shutAtMs: null,
     handleHeld: null, closeQueued: false, reopened: false, takenOver: false, over: null,
   };
@@ -189,6 +195,7 @@ export function screenOf(s: State): Screen {
   if (s.over) return 'over';
   const a = s.attempt;
   if (s.asking?.act === 'open') return 'opening';
+  if (s.openUnknownMs !== null) return 'look';
   if (!a) return s.place || s.house ? 'go' : 'start';
   if (a.recalled || (s.takenOver && s.shutAtMs === null && isNotShut(a))) return 'come_back';
   if (needsHand(a) || a.state === 'alarm') return 'alarm';
@@ -260,7 +267,7 @@ export function notYet(s: State, nowMs: number): NotYet | null {
 /** Whether nothing that was opened here needs the courier any more. */
 export function mayLeave(s: State): boolean {
   const a = s.attempt;
-  if (s.asking?.act === 'open') return false;
+  if (s.asking?.act === 'open' || s.openUnknownMs !== null) return false;
   if (!a) return true;
   if (a.recalled || needsHand(a)) return false;
   if (a.state === 'did_not_happen' || a.ended) return true;
@@ -277,7 +284,7 @@ export function mayReopen(s: State, nowMs: number): boolean {
 /** Whether the fallback can be chosen: not while a lid may be open. */
 export function mayGiveUp(s: State): boolean {
   const a = s.attempt;
-  return s.over === null && s.asking?.act !== 'open' && (!a || a.state === 'did_not_happen');
+  return s.over === null && s.asking?.act !== 'open' && s.openUnknownMs === null && (!a || a.state === 'did_not_happen');
 }
 /** Labels still to be scanned. */
 export function missing(s: State): readonly Parcel[] {
@@ -306,11 +313,14 @@ export function step(s: State, e: Event, nowMs: number): Step {
     case 'online':
       return [{ ...s, online: e.online }, []];
     case 'reveal':
-      return s.house || s.place || s.asking || !s.fix ? [s, []] : ask(s, 'locate', { do: 'locate' }, nowMs);
+      return s.house || (s.place && s.openUnknownMs === null) || s.asking || !s.fix ? [s, []] : ask(s, 'locate', { do: 'locate' }, nowMs);
     case 'located':
-      return describeWhenNear({ ...answered(s), place: e.place }, nowMs);
+      return describeWhenNear({ ...answered(s), place: e.place, openUnknownMs: stillUnknown(s, nowMs) }, nowMs);
     case 'taken_over':
-      return s.attempt ? [s, []] : named({ ...s, takenOver: true }, e.attempt);
+      // What this phone has asked for itself is no other's.
+      return s.attempt ? [s, []] : named({ ...s, takenOver: s.openUnknownMs === null }, e.attempt);
+    case 'asked_before':
+      return s.attempt ? [s, []] : [{ ...s, openUnknownMs: e.sinceMs }, []];
     case 'described':
       return [{ ...answered(s), description: e.description }, [{ do: 'buzz', kind: 'good' }]];
     case 'scanned':
@@ -333,6 +343,10 @@ export function step(s: State, e: Event, nowMs: number): Step {
   }
 }
 
+/** With a place the keyholder names what may be open. Where it names nothing, and no request lives any more, nothing is. */
+function stillUnknown(s: State, nowMs: number): number | null {
+  return s.openUnknownMs !== null && nowMs - s.openUnknownMs > GIVE_UP_MS ? null : s.openUnknownMs;
+}
 function answered(s: State): State {
   return { ...s, asking: null, trouble: null };
 }
@@ -371,7 +385,15 @@ function failed(s: State, e: Extract<Event, { is: 'failed' }>, nowMs: number): S
   const lost = e.act === 'photo' && (e.photo === undefined || e.photo === s.photoHash);
   const photo = lost ? { photo: 'none' as const, photoHash: e.photo === undefined ? s.photoHash : null } : {};
   const asking = s.asking?.act === e.act ? null : s.asking;
-  return [{ ...s, asking, trouble, ...photo }, e.act === 'describe' ? [] : [{ do: 'buzz', kind: 'bad' }]];
+  return [{ ...s, asking, trouble, openUnknownMs: unknownAfter(s, e, nowMs), ...photo }, e.act === 'describe' ? [] : [{ do: 'buzz', kind: 'bad' }]];
+}
+
+/** A request to open without an answer may have opened. Only a refusal says that nothing came of it; one for its age says nothing of
+ * an earlier one. */
+function unknownAfter(s: State, e: Extract<Event, { is: 'failed' }>, nowMs: number): number | null {
+  if (e.act !== 'open') return s.openUnknownMs;
+  if (e.code === 'unanswered') return s.asking?.sinceMs ?? nowMs;
+  return e.passing || e.code === 'nonce_expired' ? s.openUnknownMs : null;
 }
 
 function opening(s: State, e: Event, nowMs: number): Step {
@@ -387,9 +409,9 @@ function opening(s: State, e: Event, nowMs: number): Step {
       return ask(s, 'open', { do: 'open', labels: s.scanned.map((x) => x.hash) }, nowMs);
     }
     case 'named':
-      return s.attempt?.id === e.attempt ? openedAgain(s, s.attempt, e.state, nowMs) : named(s, e.attempt);
+      return s.attempt?.id === e.attempt ? openedAgain(s, s.attempt, e.state, nowMs) : named(s, e.attempt, e.unheard ? 'unknown' : 'intended');
     case 'news':
-      return news(s, e.attempt);
+      return news(heard(s, e.of), e.attempt);
     case 'lid':
       // A lid that is open is loaded, whatever the car says; one that is shut is waited for, never opened anew.
       return s.attempt ? [{ ...s, lid: e.lid }, []] : [s, []];
@@ -400,17 +422,18 @@ function opening(s: State, e: Event, nowMs: number): Step {
   }
 }
 
-function named(s: State, id: string): Step {
+function named(s: State, id: string, state = 'intended'): Step {
   const attempt: Attempt = {
-    id, seq: 0, state: 'intended', reason: null, readyUntilMs: null, mayActUntilMs: null, released: false,
+    id, seq: 0, state, reason: null, readyUntilMs: null, mayActUntilMs: null, released: false,
     recalled: false, alarm: null, lockProof: null, checkHandle: false, mayReopen: false, ended: false,
   };
-  return [{ ...answered(s), attempt }, [{ do: 'watch', attempt: id, takenOver: s.takenOver }, { do: 'follow', attempt: id, after: 0, inMs: 0 }]];
+  return [{ ...answered(s), openUnknownMs: null, attempt }, [{ do: 'watch', attempt: id, takenOver: s.takenOver }, { do: 'follow', attempt: id, after: 0, inMs: 0 }]];
 }
 /** An opening leaves, or the lid is open: not shut, not locked. */
 const isUnderWay = (a: Attempt): boolean => ['intended', 'sent', 'ready', 'open'].includes(a.state);
 /** The answer to the second opening of one attempt. Any state but *intended* says that no command leaves. */
 function openedAgain(s: State, a: Attempt, state: string | undefined, nowMs: number): Step {
+  s = { ...s, openUnknownMs: null };
   // Its news came before its answer: what they say is newer.
   if (isUnderWay(a)) return [{ ...answered(s), reopened: true }, [{ do: 'follow', attempt: a.id, after: a.seq, inMs: 0 }]];
   if (state !== 'intended') {
@@ -433,6 +456,10 @@ function buzzOf(before: Attempt, now: Attempt): Effect[] {
   if (now.state === 'did_not_happen') return [{ do: 'buzz', kind: 'bad' }];
   return now.state === 'locked' ? [{ do: 'buzz', kind: 'good' }] : [];
 }
+/** A request is under way until its own answer comes, whatever else is told meanwhile. */
+function heard(s: State, act: Action | undefined): State {
+  return act && s.asking?.act === act ? { ...s, asking: null } : s;
+}
 function news(s: State, a: Attempt): Step {
   const before = s.attempt;
   if (!before || before.id !== a.id) return [s, []];
@@ -448,10 +475,11 @@ function news(s: State, a: Attempt): Step {
   const fresh = anew
     ? { lid: null, shutAtMs: null, handleHeld: null, closeQueued: false, photo: 'none' as const, photoHash: null, reopened: s.reopened || askedAgain }
     : {};
-  const asking = askedAgain || s.asking?.act === 'close' || s.asking?.act === 'lock' ? null : s.asking;
+  const asking = askedAgain ? null : s.asking;
   // Newer news: the close that waited has been heard.
   const closeQueued = s.closeQueued && a.seq === before.seq;
-  return [{ ...s, closeQueued, ...fresh, asking, attempt: a }, effects];
+  // Told after a second opening had found no answer: that is the answer.
+  return [{ ...s, openUnknownMs: null, closeQueued, ...fresh, asking, attempt: a }, effects];
 }
 
 function closing(s: State, e: Event, nowMs: number): Step {

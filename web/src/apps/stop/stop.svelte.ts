@@ -45,6 +45,9 @@ export class StopPage {
   private readonly delivery: string;
   /** The list knew its place. */
   private known: Found | null;
+  /** A place that the list goes on showing. */
+  private readonly shared: object | undefined;
+  private gone = false;
   private runner: Runner | null = null;
   private readonly told = new Told();
   private stops: (() => void)[] = [];
@@ -54,6 +57,7 @@ export class StopPage {
   constructor(delivery: string, hash: string, known: Found | null = null, listed: StopPage['listed'] = null) {
     this.delivery = delivery;
     this.known = known;
+    this.shared = known?.place;
     this.listed = listed;
     this.fragment = parseFragment(hash);
     this.returnTo = this.fragment?.returnTo ?? null;
@@ -71,7 +75,16 @@ export class StopPage {
     addEventListener('offline', network);
     this.stops.push(() => clearInterval(clock), () => removeEventListener('online', network), () => removeEventListener('offline', network));
     if (this.fragment) void this.begin(this.fragment).catch((why: unknown) => this.broken(why));
-    return () => [...this.senses.splice(0), ...this.stops.splice(0)].forEach((stop) => stop());
+    return () => {
+      this.gone = true;
+      [...this.senses.splice(0), ...this.stops.splice(0)].forEach((stop) => stop());
+      this.runner?.drop();
+      // After the screens that show it are gone.
+      queueMicrotask(() => {
+        this.state = null;
+        this.told.forget(this.shared);
+      });
+    };
   }
   /** A part of the page that does not come, or anything nobody thought of: said, with a button. */
   private broken(why: unknown): void {
@@ -87,6 +100,7 @@ export class StopPage {
     this.stops.push(() => clearInterval(looking));
     looked();
     const begun = await start(this.delivery, fragment, (e) => this.dispatch(e), () => this.state);
+    if (this.gone) return;
     if (begun.is === 'failed') this.code = begun.code;
     if (begun.is === 'ready') {
       this.runner = begun.runner;
@@ -97,7 +111,10 @@ export class StopPage {
       this.state = begin(fragment.parcels, begun.put, begun.take, begun.windowEndMs, navigator.onLine, begun.house);
       this.senseWhere();
       void this.stayAwake();
-      if (begun.attempt) this.dispatch({ is: begun.attempt.takenOver ? 'taken_over' : 'named', attempt: begun.attempt.id });
+      const { attempt, askedMs } = begun;
+      if (askedMs !== null && !attempt) this.dispatch({ is: 'asked_before', sinceMs: askedMs });
+      if (attempt?.takenOver) this.dispatch({ is: 'taken_over', attempt: attempt.id });
+      else if (attempt) this.dispatch({ is: 'named', attempt: attempt.id, unheard: attempt.unheard });
       else if (this.known) this.runner.found(this.known);
       this.known = null;
     }

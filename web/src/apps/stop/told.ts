@@ -11,9 +11,10 @@ export class Told {
     if (e.is === 'located') this.all.push(new WeakRef(e.place));
     if (e.is === 'described') this.all.push(new WeakRef(e.description));
   }
-  /** Whoever still holds one of them holds nothing. */
-  forget(): void {
+  /** Whoever still holds one of them holds nothing. `shared`: it is another's to forget. */
+  forget(shared?: object): void {
     for (const ref of this.all.splice(0)) {
+      if (shared && ref.deref() === shared) continue;
       const told = ref.deref() as Record<string, unknown> | undefined;
       for (const name of Object.keys(told ?? {})) delete told![name];
     }

@@ -15,6 +15,9 @@ export interface Clock {
 }
 export const CLOCK: Clock = { now: () => Date.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) };
 
+/** A request that may have arrived, and whose answer never came: what it asked for may have happened. */
+export class Unanswered extends Silence {}
+
 /**
  * The answer to a proof that opens. The keyholder opens nothing twice for one proof, and looks whether it knows the proof before it
  * asks how old it is. So "too late" is an answer only where every try was answered: after a silence the first try may still be on
@@ -28,8 +31,11 @@ export async function untilAnswered<T>(send: () => Promise<T>, clock: Clock = CL
     } catch (error) {
       const silent = error instanceof Silence || (error instanceof Problem && error.status >= 502);
       const late = wasSilent && error instanceof Problem && error.code === 'nonce_expired';
-      if ((!silent && !late) || clock.now() - since > GIVE_UP_MS) throw error;
+      // A service that failed may have written it down before.
+      if (error instanceof Problem && error.status >= 500 && !silent && !NOTHING_KEPT.includes(error.code)) throw new Unanswered('failed');
+      if (!silent && !late) throw error;
       wasSilent ||= silent && !(error instanceof Problem && NOTHING_KEPT.includes(error.code));
+      if (clock.now() - since > GIVE_UP_MS) throw wasSilent ? new Unanswered('no answer') : error;
     }
   }
 }

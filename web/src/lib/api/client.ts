@@ -32,6 +32,13 @@ export interface Options {
   fetch?: typeof fetch;
 }
 
+/** Longer than the slowest answer: a car that sleeps is waited for by the gateway for 40 s. */
+const ANSWER_WITHIN_MS = 45_000;
+/** The same request, with an end: a dead link says nothing for minutes. Whoever asks may have set a nearer one. */
+export function inTime(request: Request): Request {
+  return new Request(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]) });
+}
+
 function problemOf(status: number, body: unknown, retryAfter: string | null): Problem {
   const said = (body && typeof body === 'object' ? body : {}) as Record<string, unknown>;
   const code = typeof said['code'] === 'string' ? said['code'] : `http_${status}`;

@@ -1,3 +1,3 @@
-export { Problem, Silence, answered, createApi, type Options } from './client';
+export { Problem, Silence, answered, createApi, inTime, type Options } from './client';
 export type { paths as GatewayPaths } from './gateway';
 export type { paths as CarrierPaths } from './carrier';

@@ -15,6 +15,8 @@ export interface Watched {
   readonly seal?: string;
   /** Another phone opened it; this one only shuts and locks. */
   readonly takenOver?: boolean;
+  /** It has no name yet: its request has left, and no answer has come. No link is kept with it. */
+  readonly asked?: boolean;
 }
 interface Schema extends DBSchema {
   device: { key: string; value: unknown };

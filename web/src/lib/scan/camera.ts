@@ -11,9 +11,16 @@ export class Camera {
       audio: false,
       video: { facingMode: { ideal: 'environment' }, width: { ideal: wide } },
     });
-    video.srcObject = stream;
-    await video.play();
-    return new Camera(stream);
+    const camera = new Camera(stream);
+    try {
+      video.srcObject = stream;
+      await video.play();
+    } catch (why) {
+      // Nobody else could turn it off.
+      camera.stop();
+      throw why;
+    }
+    return camera;
   }
   get hasTorch(): boolean {
     const track = this.stream.getVideoTracks()[0];

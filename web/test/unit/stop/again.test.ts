@@ -29,7 +29,7 @@ describe('a request to open', () => {
     ['that was silent once may still be under way: too late is no answer', ['silence', 'nonce_expired', 'nonce_expired', 'ok'], 'opened', 4],
     ['that was silent and is then refused is refused', ['silence', 'blocked', 'ok'], 'blocked', 2],
     ['that could not be written down is sent again; too late is an answer then', ['store_unavailable', 'nonce_expired', 'ok'], 'nonce_expired', 2],
-    ['at a service that failed is not repeated', [500, 'ok'], 'http_500', 1],
+    ['at a service that failed is not repeated, and nobody knows what came of it', [500, 'ok'], 'silence', 1],
   ])('%s', async (_, tries, end, sent) => {
     expect(await play(tries)).toMatchObject({ end, sent });
   });
@@ -38,7 +38,8 @@ describe('a request to open', () => {
     expect(end).toBe('silence');
     expect(ms).toBeGreaterThan(GIVE_UP_MS);
     expect(ms).toBeLessThan(GIVE_UP_MS + 2_000);
-    expect((await play(['silence', 'nonce_expired'])).end).toBe('nonce_expired');
+    expect((await play(['silence', 'nonce_expired'])).end, 'the first may have opened it').toBe('silence');
+    expect((await play(['store_unavailable'])).end).toBe('store_unavailable');
     expect((await play(['silence', 'nonce_expired'])).ms).toBeGreaterThan(GIVE_UP_MS);
   });
 });

@@ -81,6 +81,7 @@ describe('a courier who is called back', () => {
   it('finds the way on to the list that was left', () => {
     callBackTo('/s/x#link');
     expect([went, whereFrom()]).toEqual([['/s/x#link'], `/area${LIST}`]);
+    expect(sessionStorage.getItem('left'), 'a tab keeps it no longer than it is needed').toBeNull();
     goOn();
     expect([went[1], whereFrom()]).toEqual([`/area${LIST}`, null]);
   });

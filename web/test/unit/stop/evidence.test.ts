@@ -10,6 +10,7 @@ vi.mock('$lib/offline/db', () => ({
     if (disk.isBroken) throw new Error('no disk');
     return {
       get: async (_: string, key: string) => disk.watched.get(key),
+      delete: async (_: string, key: string) => void disk.watched.delete(key),
       put: async (_: string, value: { attempt: string }) => void disk.watched.set(value.attempt, value),
     };
   },
@@ -22,6 +23,7 @@ vi.mock('$lib/offline/db', () => ({
 const { fetchKeys, leavePhoto, lookAt, Problem, Session, Silence } = await import('../../../src/apps/stop/core/session');
 const { failureOf, Runner, start } = await import('../../../src/apps/stop/core/run');
 const { createApi } = await import('$lib/api');
+const { Unanswered } = await import('$lib/api/again');
 type Event = import('../../../src/apps/stop/machine').Event;
 
 const answer = (status: number, body: string): Response => new Response(body, { status });
@@ -201,6 +203,36 @@ describe('the runner', () => {
       expect(heard.at(-1)).toEqual({ is: 'failed', act: 'follow', code: 'silence', passing: true });
       expect(looks).toBe(n);
     }
+  });
+});
+
+describe('an opening', () => {
+  const opens = (open: (leaves: () => Promise<void>) => Promise<unknown>) => {
+    const session = { delivery: 'd', open: (_: unknown, __: unknown, leaves: () => Promise<void>) => open(leaves) };
+    const made = Object.create(Runner.prototype) as { open: (at: null, labels: string[]) => Promise<unknown> };
+    return Object.assign(made, { session }).open(null, []);
+  };
+  const row = () => [...disk.watched.values()].find((w) => w.attempt === 'asked d');
+  beforeEach(() => disk.watched.clear());
+
+  it('is on the disk before its request leaves, with no link and no place', async () => {
+    await opens(async (leaves) => {
+      expect(row()).toBeUndefined();
+      await leaves();
+      expect(Object.keys(row()!).sort()).toEqual(['asked', 'attempt', 'delivery', 'sinceMs']);
+    });
+  });
+  it.each<[string, Error, boolean]>([
+    ['no answer', new Unanswered('no answer'), true],
+    ['a keyholder that is too busy', new Problem(503, 'too_slow', '', undefined), true],
+    ['a refusal', new Problem(409, 'attempt_of_another', '', undefined), false],
+  ])('after %s it is remembered or not', async (_, error, isKept) => {
+    const asked = opens(async (leaves) => {
+      await leaves();
+      throw error;
+    });
+    await expect(asked).rejects.toBe(error);
+    expect(row() !== undefined).toBe(isKept);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bareJpeg } from '../../../src/apps/stop/core/jpeg';
+import { bareJpeg } from '$lib/jpeg';
 import { open, seal, SealKeyPair } from '../../../src/lib/protocol/seal';
 
 const ascii = (text: string): number[] => [...text].map((c) => c.charCodeAt(0));

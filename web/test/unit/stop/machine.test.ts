@@ -167,6 +167,69 @@ describe('an attempt', () => {
   });
 });
 
+describe('an opening without an answer', () => {
+  const silent: Event = { is: 'failed', act: 'open', code: 'unanswered', passing: true };
+  const lost = play(start(), [...atCar, { is: 'open' }, silent]).s;
+  it('may have opened: it is looked at, not given up and not left', () => {
+    expect([screenOf(lost), mayGiveUp(lost), mayLeave(lost), lost.asking]).toEqual(['look', false, false, null]);
+    expect(play(lost, [{ is: 'give_up', reason: 'no_signal' }, { is: 'leave' }]).did).toEqual([]);
+  });
+  it.each<[string, Event, boolean]>([
+    ['silence on the way to the request', { is: 'failed', act: 'open', code: 'silence', passing: true }, true],
+    ['a nonce that was too old the second time', { is: 'failed', act: 'open', code: 'nonce_expired', passing: false }, true],
+    ['a keyholder that is too busy', { is: 'failed', act: 'open', code: 'too_slow', passing: true }, true],
+    ['a place that is refused', { is: 'failed', act: 'locate', code: 'phone_far_from_area', passing: false }, true],
+    ['a refusal', { is: 'failed', act: 'open', code: 'conditions_not_met', passing: false }, false],
+    ['its name', { is: 'named', attempt: 'a', state: 'sent' }, false],
+  ])('%s: unknown still %s', (_, e, isUnknown) => {
+    expect(play(lost, [e]).s.openUnknownMs !== null).toBe(isUnknown);
+  });
+  it('silence before the request left has opened nothing', () => {
+    const { s } = play(start(), [...atCar, { is: 'open' }, { is: 'failed', act: 'open', code: 'silence', passing: true }]);
+    expect([s.openUnknownMs, screenOf(s), mayGiveUp(s)]).toEqual([null, 'go', true]);
+  });
+  it('is found with the place, as one’s own; a place without one says it only when no request lives any more', () => {
+    const found = play(lost, [{ is: 'reveal' }, { is: 'taken_over', attempt: 'a' }, { is: 'located', place }]);
+    expect([found.did[0], found.s.takenOver, found.s.attempt?.id, found.s.openUnknownMs]).toEqual(['locate', false, 'a', null]);
+    expect(screenOf(play(lost, [{ is: 'located', place }], NOW + 60_000).s)).toBe('look');
+    expect(screenOf(play(lost, [{ is: 'located', place }], NOW + 60_001).s)).toBe('go');
+  });
+  it('of a page that was loaded anew is its own', () => {
+    const { s } = play(start(), [{ is: 'asked_before', sinceMs: NOW }]);
+    expect([screenOf(s), mayGiveUp(s)]).toEqual(['look', false]);
+    const found = play(s, [{ is: 'fix', fix: north(20) }, { is: 'reveal' }, { is: 'taken_over', attempt: 'a' }, { is: 'located', place }]).s;
+    expect([found.takenOver, screenOf(found)]).toEqual([false, 'opening']);
+  });
+  it('once more is answered by the next news', () => {
+    const shut: Event[] = [...opened, { is: 'shut' }, { ...news({ seq: 7, state: 'locked', lockProof: 'observed' }), of: 'close' } as Event];
+    const s = play(start(), [...shut, { is: 'reopen' }, silent]).s;
+    expect([screenOf(s), mayLeave(s)]).toEqual(['look', false]);
+    expect(screenOf(play(s, [news({ seq: 7, state: 'locked', lockProof: 'observed' })]).s)).toBe('locked');
+  });
+});
+
+describe('a page that is loaded anew without a network', () => {
+  it('looks at the lid, and says shut into the outbox', () => {
+    const { s } = play(start(), [{ is: 'named', attempt: 'a', unheard: true }]);
+    expect([screenOf(s), mayGiveUp(s), mayLeave(s)]).toEqual(['look', false, false]);
+    const shut = play(s, [{ is: 'lid', lid: 'open' }, { is: 'shut' }]);
+    expect(shut.last).toEqual([{ do: 'close', handleChecked: false, photo: null }]);
+    expect(screenOf(play(shut.s, [{ is: 'close_queued' }]).s)).toBe('locking');
+  });
+});
+
+describe('a request that is under way', () => {
+  it.each(['close', 'lock'] as const)('%s ends with its own answer, overtaken or not, and with no other news', (act) => {
+    const asking = play(start(), [...opened, act === 'close' ? { is: 'shut' } : { is: 'lock' }]).s;
+    expect(asking.asking?.act).toBe(act);
+    expect(play(asking, [news({ seq: 9, state: 'locking' })]).s.asking?.act).toBe(act);
+    const other = act === 'close' ? 'lock' : 'close';
+    expect(play(asking, [{ is: 'news', attempt: attempt({ seq: 9 }), of: other }]).s.asking?.act).toBe(act);
+    expect(play(asking, [{ is: 'news', attempt: attempt({ seq: 9 }), of: act }]).s.asking).toBeNull();
+    expect(play(asking, [{ is: 'news', attempt: attempt({ seq: 1 }), of: act }]).s.asking).toBeNull();
+  });
+});
+
 describe('closing', () => {
   it('says shut first, and the handle only when it is asked for', () => {
     const shut = play(start(), [...opened, { is: 'photo_taken' }, { is: 'photo_sealed', hash: HASH.other }, { is: 'photo_kept', hash: HASH.other, queued: false }, { is: 'shut' }]);
@@ -238,7 +301,7 @@ describe('closing', () => {
 });
 
 describe('a parcel that was forgotten', () => {
-  const shut: Event[] = [...opened, { is: 'shut' }, news({ seq: 8, state: 'locked', lockProof: 'observed', released: true })];
+  const shut: Event[] = [...opened, { is: 'shut' }, { ...news({ seq: 7, state: 'locking' }), of: 'close' } as Event, news({ seq: 8, state: 'locked', lockProof: 'observed', released: true })];
   const again: Event[] = [...shut, { is: 'reopen' }, { is: 'named', attempt: 'a', state: 'intended' }];
 
   it('goes in by one more opening of the same attempt, with the labels scanned by then', () => {
@@ -273,7 +336,7 @@ describe('a parcel that was forgotten', () => {
     expect(mayReopen(play(start(), opened).s, NOW)).toBe(false);
     const twice = play(start(), [...again, news({ seq: 10, state: 'open' }), { is: 'shut' }, news({ seq: 12, state: 'locked', lockProof: 'observed' })]).s;
     expect(mayReopen(twice, NOW)).toBe(false);
-    expect(play(twice, [{ is: 'reopen' }]).did).toEqual([]);
+    expect(play({ ...twice, asking: null }, [{ is: 'reopen' }]).did).toEqual([]);
   });
   it('needs the same nearness and signal as the first opening', () => {
     const s = play(start(), shut).s;

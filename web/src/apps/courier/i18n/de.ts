@@ -96,6 +96,7 @@ const de: Catalogue = {
     go: 'Zur Tour',
   },
   box: {
+    unsent: 'Wartet auf das Netz',
     waits: (count: number) => n(count, { one: '# Meldung wartet auf das Netz', other: '# Meldungen warten auf das Netz' }),
     refused: (what: string, why: string) => `${what}: ${why}`,
     dismiss: 'Verstanden',

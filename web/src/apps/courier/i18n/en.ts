@@ -95,6 +95,7 @@ const en = {
     go: 'To the route',
   },
   box: {
+    unsent: 'Waits for the network',
     waits: (count: number) => n(count, { one: '# message waits for the network', other: '# messages wait for the network' }),
     refused: (what: string, why: string) => `${what}: ${why}`,
     dismiss: 'Understood',

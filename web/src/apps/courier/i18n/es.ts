@@ -96,6 +96,7 @@ const es: Catalogue = {
     go: 'A la ruta',
   },
   box: {
+    unsent: 'Espera a la red',
     waits: (count: number) => n(count, { one: '# aviso espera la red', many: '# avisos esperan la red', other: '# avisos esperan la red' }),
     refused: (what: string, why: string) => `${what}: ${why}`,
     dismiss: 'Entendido',

@@ -53,6 +53,16 @@ export async function pinKeyholder(pin: Pin): Promise<void> {
   if (stored) await db.put('device', { ...stored, pin }, KEY);
 }
 
+const KEYS = 'keyholder';
+/** The keyholder's published keys as they were verified last: for a page that is loaded anew without a network. */
+export async function keepKeys(jws: string): Promise<void> {
+  await (await database()).put('device', jws, KEYS);
+}
+export async function keptKeys(): Promise<string | null> {
+  const jws: unknown = await (await database()).get('device', KEYS);
+  return typeof jws === 'string' ? jws : null;
+}
+
 /** What the depot scans: both public keys. */
 export function enrolmentText(device: Device): string {
   const jwk = JSON.parse(device.signer.key.jwk) as { x: string; y: string };

@@ -1,7 +1,7 @@
 // Does what the machine says: asks the keyholder, seals, keeps what cannot be sent, and reports back as events. Loaded after
 // the first view.
 
-import { database, shelf } from '$lib/offline/db';
+import { database, shelf, type Watched } from '$lib/offline/db';
 import { Outbox, type Sent } from '$lib/offline/outbox';
 import { b64, fromB64, type Bytes } from '$lib/protocol/bytes';
 import type { Position } from '$lib/protocol/content';
@@ -11,8 +11,11 @@ import { Refused } from '$lib/protocol/refused';
 import { SealPublicKey } from '$lib/protocol/sealkey';
 import type { Fragment } from '../fragment';
 import { houseOf, needsHand, type House, type Attempt, type Effect, type Event, type State, type Trouble } from '../machine';
-import { loadDevice, type Device } from './device';
-import { attemptOf, fetchKeys, leavePhoto, lookAt, Problem, Session, Silence, type CloseSaid, type Found } from './session';
+import { Unanswered } from '$lib/api/again';
+import { verifyKeys } from '$lib/protocol/keys';
+import { ANY } from '$lib/protocol/jws';
+import { keepKeys, keptKeys, loadDevice, type Device, type Pin } from './device';
+import { attemptOf, fetchKeys, leavePhoto, lookAt, Problem, Session, Silence, type CloseSaid, type Found, type Opened } from './session';
 
 /** Evidence that waits: sealed, or codes. */
 type Evidence =
@@ -27,7 +30,7 @@ const TAIL_CHARS = 4;
 const BUZZ = { good: [80], act: [200, 100, 200], bad: [400, 100, 400, 100, 400] } as const;
 
 export type Start =
-  | { readonly is: 'ready'; readonly runner: Runner; readonly put: readonly Hash[]; readonly take: readonly Hash[]; readonly windowEndMs: number; readonly lengthMs: number; readonly house: House | null; readonly attempt: Living | null }
+  | { readonly is: 'ready'; readonly runner: Runner; readonly put: readonly Hash[]; readonly take: readonly Hash[]; readonly windowEndMs: number; readonly lengthMs: number; readonly house: House | null; readonly attempt: Living | null; readonly askedMs: number | null }
   | { readonly is: 'not_enrolled' }
   | { readonly is: 'other_device' }
   | { readonly is: 'failed'; readonly code: string };
@@ -37,6 +40,7 @@ export function failureOf(error: unknown): { code: string; passing: boolean } {
     const condition = error.body.condition;
     return { code: typeof condition === 'string' ? condition : error.code, passing: error.status >= 500 || error.status === 429 };
   }
+  if (error instanceof Unanswered) return { code: 'unanswered', passing: true };
   if (error instanceof Refused) return { code: error.code, passing: false };
   // Anything else is no answer either: a disk that fails, a part of the page that does not load. The page goes on.
   const isOver = (error as { name?: unknown } | null)?.name === 'AbortError';
@@ -54,13 +58,14 @@ export async function start(
   try {
     const device = await loadDevice();
     if (!device?.pin) return { is: 'not_enrolled' };
-    const keys = await fetchKeys(device.pin);
+    const rows = await watchedHere(delivery);
+    const keys = await keysFor(device.pin, rows.length > 0);
     const session = new Session(device, keys, delivery, fragment.link);
     const { claims } = session;
     if (claims.delivery !== delivery) return { is: 'failed', code: 'delegation_wrong_delivery' };
     if (claims.cnf !== device.thumbprint) return { is: 'other_device' };
     const runner = new Runner(device, session, fragment, dispatch, stateOf);
-    return { is: 'ready', runner, put: claims.put, take: claims.take, windowEndMs: claims.window.endMs, lengthMs: claims.window.endMs - claims.window.startMs, house: houseOf(claims.opens), attempt: await livingAttempt(delivery) };
+    return { is: 'ready', runner, put: claims.put, take: claims.take, windowEndMs: claims.window.endMs, lengthMs: claims.window.endMs - claims.window.startMs, house: houseOf(claims.opens), attempt: await livingAttempt(rows), askedMs: await askedBefore(delivery) };
   } catch (error) {
     return { is: 'failed', code: failureOf(error).code };
   }
@@ -130,6 +135,8 @@ export class Runner {
       case 'locate':
         return this.ask('locate', async (at) => {
           this.found(await this.session.locate(at));
+          // Nothing is open, and nothing is under way any more.
+          if (this.stateOf()?.openUnknownMs === null) await forgetAsked(this.session.delivery).catch(() => undefined);
         });
       case 'describe':
         return this.ask('describe', async (at) => {
@@ -142,13 +149,13 @@ export class Runner {
         });
       case 'open':
         return this.ask('open', async (at) => {
-          const { attempt, state, owner } = await this.session.open(at, effect.labels);
+          const { attempt, state, owner } = await this.open(at, effect.labels);
           if (owner && !this.wiped) this.owner = owner;
           this.dispatch({ is: 'named', attempt, state });
         });
       case 'lock':
         return this.ask('lock', async (at) => {
-          this.dispatch({ is: 'news', attempt: await this.session.lock(at) });
+          this.dispatch({ is: 'news', attempt: await this.session.lock(at), of: 'lock' });
         });
       case 'close':
         return void this.close({ handleChecked: effect.handleChecked, photo: effect.photo, done: false });
@@ -171,6 +178,17 @@ export class Runner {
     // First: who takes over asks for nothing more about the car.
     if (attempt) this.dispatch({ is: 'taken_over', attempt });
     this.dispatch({ is: 'located', place });
+  }
+  /** That it was asked for is on the disk before the request leaves, so that a page that is loaded anew knows its own opening. */
+  private async open(at: Position, labels: readonly Hash[]): Promise<Opened> {
+    const { delivery } = this.session;
+    try {
+      return await this.session.open(at, labels, () => noteAsked(delivery).catch(() => undefined));
+    } catch (error) {
+      // A refusal is an answer.
+      if (error instanceof Problem && !failureOf(error).passing) await forgetAsked(delivery).catch(() => undefined);
+      throw error;
+    }
   }
   private at(): Position {
     return this.stateOf()?.fix ?? NOWHERE;
@@ -227,7 +245,7 @@ export class Runner {
     let happened: Event = { is: 'close_queued' };
     const say = async (): Promise<Sent> => {
       try {
-        happened = { is: 'news', attempt: await this.session.close(this.at(), said) };
+        happened = { is: 'news', attempt: await this.session.close(this.at(), said), of: 'close' };
         return 'done';
       } catch (error) {
         const failure = failureOf(error);
@@ -247,7 +265,12 @@ export class Runner {
   /** That the courier has left is evidence like any other; nobody waits for it. */
   private async finish(said: CloseSaid): Promise<void> {
     const { delivery, link } = this.session;
-    await this.post(`done:${delivery}`, { kind: 'close', delivery, link, said });
+    try {
+      await this.post(`done:${delivery}`, { kind: 'close', delivery, link, said });
+    } catch {
+      // Neither said nor kept: somebody should know.
+      this.onRefused();
+    }
   }
   /** Kept first, then sent. */
   private async post(key: string, piece: Evidence, say?: () => Promise<Sent>, onKept?: () => void): Promise<Sent> {
@@ -275,13 +298,18 @@ export class Runner {
     this.onOwner(this.owner !== null);
     const seal = this.owner ? { seal: this.owner.text } : {};
     await db.put('watched', { attempt, delivery: this.session.delivery, text: this.text, sinceMs: Date.now(), takenOver, ...seal });
+    await forgetAsked(this.session.delivery);
   }
-  /** Nothing of this stop stays in memory; the address with its link goes from the history, too. */
-  private wipe(): void {
+  /** The stop is put off: nothing of it stays in memory, and what waits is sent. */
+  drop(): void {
     this.wiped = true;
     this.owner = null;
     this.text = '';
     this.salt.fill(0);
+  }
+  /** Nothing of this stop stays in memory; the address with its link goes from the history, too. */
+  private wipe(): void {
+    this.drop();
     // A list of stops keeps its own address.
     if (location.pathname.startsWith('/s/')) history.replaceState({}, '', '/');
   }
@@ -333,19 +361,58 @@ export function sendWhatWaits(): void {
 interface Living {
   readonly id: string;
   readonly takenOver: boolean;
+  /** Nobody has answered how it stands. */
+  readonly unheard: boolean;
 }
-/** The attempt of this stop, if the page was loaded anew while something is open. */
-async function livingAttempt(delivery: string): Promise<Living | null> {
-  const kept = (await (await database()).getAll('watched')).filter((w) => w.delivery === delivery);
-  for (const { attempt, takenOver = false } of kept.sort((a, b) => b.sinceMs - a.sinceMs)) {
-    const response = await lookAt(attempt);
-    // Only that there is none says that nothing is open here; anything else is no answer.
-    if (response.status === 404) continue;
-    if (!response.ok) throw new Silence('no answer');
-    const now = attemptOf((await response.json()) as Record<string, unknown>);
-    if (!now.ended && now.state !== 'did_not_happen') return { id: attempt, takenOver };
+/** Attempts of this stop that were begun on this phone, the newest first. */
+async function watchedHere(delivery: string): Promise<Watched[]> {
+  const kept = (await (await database()).getAll('watched')).filter((w) => w.delivery === delivery && !w.asked);
+  return kept.sort((a, b) => b.sinceMs - a.sinceMs);
+}
+/** The attempt of this stop, if the page was loaded anew while something is open. Where nobody answers it may be, and that its lid is
+ * shut is to be said here. */
+async function livingAttempt(rows: readonly Watched[]): Promise<Living | null> {
+  for (const { attempt, takenOver = false } of rows) {
+    let now: Attempt;
+    try {
+      const response = await lookAt(attempt);
+      // Only that there is none says that nothing is open here; anything else is no answer.
+      if (response.status === 404) continue;
+      if (!response.ok) throw new Silence('no answer');
+      now = attemptOf((await response.json()) as Record<string, unknown>);
+    } catch {
+      return { id: attempt, takenOver, unheard: true };
+    }
+    if (!now.ended && now.state !== 'did_not_happen') return { id: attempt, takenOver, unheard: false };
   }
   return null;
+}
+/** The keyholder's keys; without a network those that were verified last, where something of this stop may be open. */
+async function keysFor(pin: Pin, mayBeOpen: boolean): ReturnType<typeof fetchKeys> {
+  try {
+    const keys = await fetchKeys(pin);
+    await keepKeys(keys.jws).catch(() => undefined);
+    return keys;
+  } catch (error) {
+    const jws = mayBeOpen && failureOf(error).passing ? await keptKeys() : null;
+    if (!jws) throw error;
+    return { ...(await verifyKeys(jws, pin.log, pin.iss, ANY)).claims, jws };
+  }
+}
+
+const askedKey = (delivery: string): string => `asked ${delivery}`;
+/** No request to open lives as long, and no stop lasts as long. */
+const ASKED_KEPT_MS = 86_400_000;
+async function noteAsked(delivery: string): Promise<void> {
+  await (await database()).put('watched', { attempt: askedKey(delivery), delivery, asked: true, sinceMs: Date.now() });
+}
+async function forgetAsked(delivery: string): Promise<void> {
+  await (await database()).delete('watched', askedKey(delivery));
+}
+/** When this phone asked to open and was never answered; null if it did not. */
+async function askedBefore(delivery: string): Promise<number | null> {
+  const row = await (await database()).get('watched', askedKey(delivery));
+  return row && Date.now() - row.sinceMs < ASKED_KEPT_MS ? row.sinceMs : null;
 }
 
 /** A stop that was left and calls its courier back; with `address` this very page can shut and lock it. */
@@ -359,7 +426,8 @@ export async function lookBehind(here: string, before: readonly Behind[] = []): 
   const db = await database();
   const called: Behind[] = [];
   for (const watched of await db.getAll('watched')) {
-    if (watched.delivery === here) continue;
+    if (watched.asked && Date.now() - watched.sinceMs >= ASKED_KEPT_MS) await db.delete('watched', watched.attempt);
+    if (watched.delivery === here || watched.asked) continue;
     let now: Attempt;
     try {
       const response = await lookAt(watched.attempt);

@@ -179,9 +179,11 @@ export class Session {
   /**
    * Asks to open and names the attempt. While no answer comes the very same bytes are sent again: a proof that was seen gets
    * its attempt's answer, and one that was not seen within its nonce's twenty seconds is refused and has opened nothing.
+   * `leaves`: from here on it may open.
    */
-  async open(at: Position, labels: readonly Hash[]): Promise<Opened> {
+  async open(at: Position, labels: readonly Hash[], leaves: () => Promise<void>): Promise<Opened> {
     const prepared = await this.prepare('open', at, { labels });
+    await leaves();
     const answer = await untilAnswered(() => send(prepared));
     const { attempt, state, envelope } = answer;
     // A key that is not the keyholder's, or not for this phone, is none: the door opens all the same, and no photo is taken.

@@ -141,6 +141,8 @@ const de: Catalogue = {
     text: 'Das Auto sagt nicht, ob es geöffnet hat. Ist die Klappe offen oder entriegelt?',
     open: 'Sie ist offen',
     shut: 'Sie ist zu',
+    unanswered: 'Ob es geöffnet hat, ist nicht bekannt: Es kam keine Antwort. Sehen Sie nach. Ist es offen, schließen Sie es und bleiben Sie, bis diese Seite es weiß.',
+    again: 'Noch einmal nachsehen',
   },
   wait: {
     heading: 'Bleiben Sie einen Moment',
@@ -301,6 +303,7 @@ const de: Catalogue = {
   },
   trouble: {
     silence: 'Keine Antwort. Treten Sie auf die Straße und versuchen Sie es noch einmal.',
+    unanswered: 'Es kam keine Antwort. Vielleicht hat es geöffnet.',
     nonce_expired: 'Es hat zu lange gedauert. Nichts wurde geöffnet. Drücken Sie noch einmal.',
     conditions_not_met: 'Das geht jetzt nicht, und von hier aus ist daran nichts zu ändern. Wählen Sie den Ersatzweg.',
     outside_window: 'Die Zeit für diesen Halt ist vorbei.',

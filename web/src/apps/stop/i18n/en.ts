@@ -140,6 +140,8 @@ const en = {
     text: 'The car does not say whether it opened. Is the lid open or unlocked?',
     open: 'It is open',
     shut: 'It is shut',
+    unanswered: 'It is not known whether it opened: no answer came. Look at it. If it is open, shut it, and stay until this page knows.',
+    again: 'Look again',
   },
   wait: {
     heading: 'Stay a moment',
@@ -296,6 +298,7 @@ const en = {
   },
   trouble: {
     silence: 'No answer. Step to the street, then try again.',
+    unanswered: 'No answer came. It may have opened.',
     nonce_expired: 'It took too long. Nothing was opened. Press again.',
     conditions_not_met: 'This cannot be done now, and not from here. Choose the fallback.',
     outside_window: 'The time for this stop is over.',

@@ -141,6 +141,8 @@ const es: Catalogue = {
     text: 'El coche no dice si se ha abierto. ¿Está el portón abierto o sin seguro?',
     open: 'Está abierto',
     shut: 'Está cerrado',
+    unanswered: 'No se sabe si se ha abierto: no llegó respuesta. Mírelo. Si está abierto, ciérrelo y quédese hasta que esta página lo sepa.',
+    again: 'Mirar otra vez',
   },
   wait: {
     heading: 'Quédese un momento',
@@ -301,6 +303,7 @@ const es: Catalogue = {
   },
   trouble: {
     silence: 'Sin respuesta. Salga a la calle e inténtelo otra vez.',
+    unanswered: 'No llegó respuesta. Puede haberse abierto.',
     nonce_expired: 'Ha tardado demasiado. No se ha abierto nada. Pulse otra vez.',
     conditions_not_met: 'Esto no se puede hacer ahora, ni cambiarse desde aquí. Elija la alternativa.',
     outside_window: 'El tiempo de esta parada ha terminado.',

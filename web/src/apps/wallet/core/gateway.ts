@@ -1,7 +1,7 @@
 // The wire: typed calls, the keyholder's keys, statements that a passkey confirms, and envelopes
 // that only this wallet opens.
 
-import { answered, createApi, Problem, type GatewayPaths } from '$lib/api';
+import { answered, createApi, inTime, Problem, type GatewayPaths } from '$lib/api';
 import { fromB64, fromUtf8, type Bytes } from '$lib/protocol/bytes';
 import { openEnvelope, verifyEnvelope } from '$lib/protocol/envelope';
 import { ANY, used } from '$lib/protocol/jws';
@@ -26,7 +26,7 @@ export const asThisWallet: typeof fetch = async (input, init) => {
     return Response.json({ code: 'session_missing', title: 'log in first', status: 401 }, { status: 401 });
   }
   request.headers.set('parcelshelf-session', 'cookie');
-  return fetch(request);
+  return fetch(inTime(request));
 };
 export const api = createApi<GatewayPaths>({ fetch: asThisWallet });
 

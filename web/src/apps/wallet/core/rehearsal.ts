@@ -4,6 +4,7 @@
 
 import { answered, createApi, Problem, Silence, type GatewayPaths } from '$lib/api';
 import { untilAnswered } from '$lib/api/again';
+import { bareJpeg } from '$lib/jpeg';
 import { verifyAccepted } from '$lib/protocol/accepted';
 import { b64, randomBytes, utf8, type Bytes } from '$lib/protocol/bytes';
 import { deviceThumbprint } from '$lib/protocol/cert';
@@ -188,9 +189,11 @@ export class Rehearsal {
     const { path, headers, body } = await this.prepared('close', at, more);
     await send(path, headers, body);
   }
-  async lock(at: Position): Promise<void> {
+  /** Names the attempt that is locked. */
+  async lock(at: Position): Promise<string | null> {
     const { path, headers, body } = await this.prepared('lock', at, {});
-    await send(path, headers, body);
+    const { attempt } = await send(path, headers, body);
+    return typeof attempt === 'string' ? attempt : null;
   }
   /** Seals a picture to the owner and leaves it at the front, which cannot read it. */
   async photograph(attempt: string, jpeg: Bytes): Promise<Hash> {
@@ -208,8 +211,8 @@ const LONG_SIDE_PX = 1_600;
 /** What a sealed photo holds (docs/protocol/sealing.md). */
 const PHOTO_BYTES_MAX = 524_284;
 const QUALITIES = [0.82, 0.7, 0.55, 0.4, 0.25];
-/** Drawn anew, so that nothing of the camera's own notes (place, time, device) is in it. Null: it is no picture. */
-export async function bareJpeg(file: Blob): Promise<Bytes | null> {
+/** Drawn anew, so that nothing of the camera's own notes (place, time, device) is in it, and without the browser's. Null: it is no picture. */
+export async function photoOf(file: Blob): Promise<Bytes | null> {
   const picture = await createImageBitmap(file).catch(() => null);
   if (!picture) return null;
   const scale = Math.min(1, LONG_SIDE_PX / Math.max(picture.width, picture.height));
@@ -220,7 +223,8 @@ export async function bareJpeg(file: Blob): Promise<Bytes | null> {
   picture.close();
   for (const quality of QUALITIES) {
     const blob = await new Promise<Blob | null>((made) => canvas.toBlob(made, 'image/jpeg', quality));
-    if (blob && blob.size <= PHOTO_BYTES_MAX) return new Uint8Array(await blob.arrayBuffer());
+    const bare = blob ? bareJpeg(new Uint8Array(await blob.arrayBuffer())) : null;
+    if (bare && bare.length <= PHOTO_BYTES_MAX) return bare;
   }
   return null;
 }
