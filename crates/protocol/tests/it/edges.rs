@@ -1,5 +1,6 @@
 //! What mutants of the code showed: bounds, spellings and paths that no story happened to touch.
 
+use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::reason::Action;
 use parcelshelf_protocol::Refused;
 use parcelshelf_protocol::bundle::{BUNDLE_MAX, Bundle};
@@ -10,12 +11,14 @@ use parcelshelf_protocol::jws::{
     JWS_MAX, LEEWAY_SECONDS, LogSigningKey, Moment, Sign as _, SignLog as _, SigningKey, VerifyingKey,
 };
 use parcelshelf_protocol::nonce::{self, Bound, NonceKey};
-use parcelshelf_protocol::seal::SealKeyPair;
+use parcelshelf_protocol::request::{Request, Ticket};
+use parcelshelf_protocol::seal::{self, Context, Purpose as Sealed, SealKeyPair};
+use parcelshelf_protocol::statement::{Covered, STATEMENT_MAX, Statement};
 use parcelshelf_protocol::verify::{CarrierFacts, ChainFacts, chain};
 use parcelshelf_protocol::webauthn::Assertion;
 
 use crate::case::delivered;
-use crate::support::{AUD, NOW, Stream, TestKey, World, window};
+use crate::support::{AUD, NOW, Parts, Stream, TestKey, World, parts, seal_keys, window};
 
 /// Each certificate holds by itself; beside one of another carrier it is a path of nobody.
 #[test]
@@ -150,7 +153,9 @@ fn every_message_has_its_longest_length() {
     fn text(bytes: &[u8]) -> &str {
         std::str::from_utf8(bytes).unwrap()
     }
-    let kinds: [(&str, usize, Read); 4] = [
+    let kinds: [(&str, usize, Read); 6] = [
+        ("ticket_too_long", Ticket::MAX, |b| Ticket::split(text(b)).map_or_else(Refused::code, |_| "ok")),
+        ("statement_too_long", STATEMENT_MAX, |b| Statement::parse(b).map_or_else(Refused::code, |_| "ok")),
         ("cert_too_long", JWS_MAX, |b| Cert::peek_issuer(text(b)).map_or_else(Refused::code, |_| "ok")),
         ("grant_too_long", JWS_MAX, |b| Grant::verify(text(b)).map_or_else(Refused::code, |_| "ok")),
         ("assertion_too_long", 8_192, |b| Assertion::parse(b).map_or_else(Refused::code, |_| "ok")),
@@ -167,6 +172,60 @@ fn every_message_has_its_longest_length() {
         let padded = format!("{jwk}{}", " ".repeat(length - jwk.len()));
         assert_eq!(VerifyingKey::parse_jwk(padded.as_bytes()).is_ok(), good, "{length}");
     }
+}
+
+#[test]
+fn a_box_says_its_version_and_holds_something() {
+    let keys = seal_keys("courier device seal");
+    let context = Context { sender: AUD, recipient: "r", delivery: "d", seq: 0 };
+    let sealed = seal::seal(&Stream::new("box"), keys.public(), Sealed::Place, &context, b"here").unwrap();
+    let code = |sealed: &[u8]| seal::open(&keys, Sealed::Place, &context, sealed).map_or_else(Refused::code, |_| "ok");
+    assert_eq!(code(&sealed), "ok");
+    let other = [&[sealed[0] + 1], &sealed[1..]].concat();
+    // One byte less or more, nothing between key and tag, a unit too many.
+    let (short, long) = (&sealed[..sealed.len() - 1], [&sealed[..], &[0]].concat());
+    let (empty, two) = (&sealed[..1 + 1_120 + 16], [&sealed[..], &[0; 4_096]].concat());
+    for malformed in [&other[..], short, &long, empty, &two, &sealed[..9], &[]] {
+        assert_eq!(code(malformed), "box_malformed", "{} bytes", malformed.len());
+    }
+}
+
+#[test]
+fn what_an_owner_lets_open_again_is_named_in_one_way() {
+    let name = World::new().grant.cnf;
+    for covered in [
+        Covered::Delivery(DeliveryId::from_bytes([5; 16])),
+        Covered::Carrier(name),
+        Covered::Courier(name),
+        Covered::All,
+    ] {
+        assert_eq!(Covered::parse(covered.code(), covered.id().as_deref()), Some(covered.clone()));
+        // With an id where none belongs, or without one where it does.
+        let other = if covered.id().is_some() { None } else { Some("BQUFBQUFBQUFBQUFBQUFBQ") };
+        assert_eq!(Covered::parse(covered.code(), other), None, "{covered:?}");
+    }
+    assert_eq!(Covered::parse("everybody", None), None);
+}
+
+#[test]
+fn an_items_currency_has_three_capital_letters() {
+    let w = World::new();
+    for (text, good) in [("EUR", true), ("SEK", true), ("EU", false), ("EURO", false), ("eur", false), ("E1R", false)] {
+        let ask = |name: &str, p: &mut Parts| {
+            if name == "request" {
+                p.swap("\"EUR\"", &format!("\"{text}\""))
+            }
+        };
+        let signed = ask_request(&w, &ask);
+        let cert = Cert::verify(&w.cert("delegation_cert"), w.root.verifying_key(), Role::Delegation, AUD, Moment::Any);
+        let code = Request::verify(&signed, &cert.unwrap(), AUD, Moment::Any).map_or_else(Refused::code, |_| "ok");
+        assert_eq!(code, if good { "ok" } else { "request_wrong_member" }, "{text}");
+    }
+}
+fn ask_request(w: &World, edit: &dyn Fn(&str, &mut Parts)) -> String {
+    let mut p = parts(&w.signed_request(), &w.delegation_key);
+    edit("request", &mut p);
+    p.signed()
 }
 
 /// A key in a message of an error or a panic is a key in somebody's log.
