@@ -5,9 +5,12 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Plugin, Rolldown } from 'vite';
+import { NUDGE } from '../src/apps/wallet/i18n/nudge.ts';
 import { APPS } from './apps.ts';
 
 const TEMPLATE = fileURLToPath(new URL('./service-worker.js', import.meta.url));
+/** What the wallet's worker does besides: it shows that there is something to look at. */
+const PUSH = fileURLToPath(new URL('./service-worker-push.js', import.meta.url));
 
 type Bundle = Rolldown.OutputBundle;
 
@@ -43,6 +46,7 @@ export function serviceWorkers(): Plugin {
       order: 'post',
       handler(_options, bundle) {
         const template = readFileSync(TEMPLATE, 'utf8');
+        const push = readFileSync(PUSH, 'utf8').replace("'__NUDGE__'", JSON.stringify(NUDGE));
         for (const app of APPS) {
           const entry = Object.values(bundle).find(
             (file) => file.type === 'chunk' && file.isEntry && file.name === app,
@@ -54,7 +58,8 @@ export function serviceWorkers(): Plugin {
             .replace("'__APP__'", JSON.stringify(app))
             .replace("'__VERSION__'", JSON.stringify(version))
             .replace("['__FILES__']", JSON.stringify(files));
-          this.emitFile({ type: 'asset', fileName: `${app}/sw.js`, source });
+          const whole = app === 'wallet' ? `${source}\n${push}` : source;
+          this.emitFile({ type: 'asset', fileName: `${app}/sw.js`, source: whole });
         }
       },
     },

@@ -38,8 +38,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parcelshelf_access::{
-    Access, AccessError, Closures, Command, Facts, LidState, Located, Prepared, Reachability, Reading, Reconciled,
-    Sent, Session, Tokens, VehicleFindings,
+    Access, AccessError, AtDoor, Closures, Command, Facts, LidState, Located, Prepared, Reachability, Reading,
+    Reconciled, Sent, Session, Tokens, VehicleFindings,
 };
 use parcelshelf_core::actuation::{AccessClass, Outcome, Refusal, Source};
 use parcelshelf_core::time::{Timer, Timestamp, within};
@@ -322,6 +322,9 @@ impl Access for HomeAssistant {
     fn facts(&self) -> &Facts {
         &self.facts
     }
+    fn makes(&self) -> &'static [&'static str] {
+        &["Home Assistant"]
+    }
 
     /// The server knows no PKCE; `pkce_verifier` is not used.
     fn authorize_url(&self, state: &str, _pkce_verifier: &str) -> String {
@@ -424,6 +427,20 @@ impl Access for HomeAssistant {
             }
         };
         Ok(Closures { central_lock, lid, doors: Vec::new(), read_at: session.now })
+    }
+    /// A door alone tells too little: where no sensor watches the doorway this is not supported.
+    async fn at_door(&self, session: &Session, vin: &Vin) -> Result<AtDoor, AccessError> {
+        let Parts::Leaf { cover, obstruction: Some(sensor) } = &self.thing(vin)?.parts else {
+            return Err(AccessError::NotSupported);
+        };
+        let (leaf, sensor) = (self.state(session, cover).await?, self.state(session, sensor).await?);
+        let in_the_way = match sensor.in_the_way() {
+            InTheWay::Nothing => Some(false),
+            InTheWay::Something => Some(true),
+            InTheWay::Untold => None,
+        };
+        let (lid, _) = leaf.entrance(InTheWay::Nothing, session.now);
+        Ok(AtDoor { leaf: leaf.touched(lid.value), in_the_way: sensor.touched(in_the_way) })
     }
     async fn wake(&self, _session: &Session, _vin: &Vin) -> Result<Outcome, AccessError> {
         Ok(Outcome::DidNotHappen(Refusal::NotSupported))

@@ -1,6 +1,6 @@
 //! What an entity's state says. Pure: bytes in, the port's words out. Unknown counts as no.
 
-use parcelshelf_access::{AccessError, LidState, LockState, Reachability, Reading};
+use parcelshelf_access::{AccessError, LidState, LockState, Reachability, Reading, Touched};
 use parcelshelf_core::area::Position;
 use parcelshelf_core::time::Timestamp;
 use serde::Deserialize;
@@ -52,6 +52,15 @@ struct Attributes {
 #[derive(Deserialize)]
 struct Context {
     id: String,
+    /// Who called a service, and which other event led to this one: null where a device moved by itself.
+    #[serde(default = "untold")]
+    user_id: Value,
+    #[serde(default = "untold")]
+    parent_id: Value,
+}
+/// Not null: what nobody tells is no hand.
+fn untold() -> Value {
+    Value::Bool(true)
 }
 
 /// The word of a lock's state.
@@ -104,6 +113,14 @@ impl State {
     /// Which call made the state what it is.
     pub fn context(&self) -> &str {
         &self.context.id
+    }
+    /// Neither a user nor another event stands behind the last change.
+    pub fn is_by_hand(&self) -> bool {
+        self.context.user_id.is_null() && self.context.parent_id.is_null() && !self.is_assumed()
+    }
+    /// With who changed it last.
+    pub fn touched<T>(&self, value: T) -> Touched<T> {
+        Touched { value, changed_at: self.changed_at(), by_hand: self.is_by_hand() }
     }
     pub fn word(&self) -> Word {
         match self.state.as_str() {
@@ -276,6 +293,26 @@ mod tests {
     }
     fn state(state: &str, attributes: &str) -> State {
         State::parse(&body(state, attributes), "lock.car").unwrap()
+    }
+
+    #[test]
+    fn a_hand_leaves_no_user_and_no_other_event_and_what_is_not_told_is_no_hand() {
+        let of = |context: &str| {
+            let text = String::from_utf8(body("open", "{}")).unwrap();
+            let told = text.replace(r#"{"id":"01","parent_id":null,"user_id":null}"#, context);
+            State::parse(told.as_bytes(), "lock.car").unwrap().touched(()).by_hand
+        };
+        for (context, by_hand) in [
+            (r#"{"id":"01","parent_id":null,"user_id":null}"#, true),
+            (r#"{"id":"01","parent_id":null,"user_id":"5f0c"}"#, false),
+            (r#"{"id":"01","parent_id":"00","user_id":null}"#, false),
+            (r#"{"id":"01","user_id":null}"#, false),
+            (r#"{"id":"01","parent_id":null}"#, false),
+            (r#"{"id":"01"}"#, false),
+        ] {
+            assert_eq!(of(context), by_hand, "{context}");
+        }
+        assert!(!state("open", r#"{"assumed_state":true}"#).is_by_hand(), "it repeats what it was told");
     }
 
     #[test]

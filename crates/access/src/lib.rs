@@ -46,6 +46,10 @@ pub trait Access: Send + Sync + 'static {
     async fn reachability(&self, session: &Session, vin: &Vin) -> Result<Reachability, AccessError>;
     async fn locate(&self, session: &Session, vin: &Vin) -> Result<Located, AccessError>;
     async fn closures(&self, session: &Session, vin: &Vin) -> Result<Closures, AccessError>;
+    /// What hands have done at a house's door. [`AccessError::NotSupported`] where nothing tells a hand from a command.
+    async fn at_door(&self, _session: &Session, _vin: &Vin) -> Result<AtDoor, AccessError> {
+        Err(AccessError::NotSupported)
+    }
     /// Wakes a sleeping car. [`Outcome::DidNotHappen`] with `NotSupported` where there is no such call.
     async fn wake(&self, session: &Session, vin: &Vin) -> Result<Outcome, AccessError>;
     /// Lights only: at night no horn. [`Outcome::DidNotHappen`] with `NotSupported` where there is no such call.
@@ -130,6 +134,22 @@ pub struct Reading<T> {
     pub value: T,
     /** The maker's time of the last change, if it gives one. */
     pub changed_at: Option<Timestamp>,
+}
+/// A door with a drive and the light barrier in its doorway, each with who changed it last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtDoor {
+    /// Of the leaf alone: what is in its way does not make it stuck.
+    pub leaf: Touched<LidState>,
+    /// Whether something is in the doorway; `None`: untold.
+    pub in_the_way: Touched<Option<bool>>,
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Touched<T> {
+    pub value: T,
+    pub changed_at: Option<Timestamp>,
+    /// No user and no other event stands behind the last change. What nobody tells counts as a command. A device that reports
+    /// late may be moved by a command and look as if by hand; what no command can move cannot.
+    pub by_hand: bool,
 }
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockState {

@@ -310,7 +310,7 @@ impl Carrier {
     async fn keep_status(&self, id: DeliveryId, heard: u64, said: &Value) -> Result<(), Failure> {
         let mut stored = self.delivery(id).await?;
         let mut change = Change::new(self);
-        let went_back = went_back(&stored.value, heard, said);
+        let went_back = went_back(stored.value.access.seq, heard, said);
         self.note_status(id, &mut change, &mut stored, said, went_back)?;
         if matches!(stored.value.state.phase.as_str(), "leg" | "at_stop") {
             // A courier has set out meanwhile: that leg has its own questions.
@@ -356,7 +356,7 @@ impl Carrier {
     async fn take_answer(&self, id: DeliveryId, heard: u64, said: &Value) -> Result<(), Failure> {
         let mut stored = self.delivery(id).await?;
         let mut change = Change::new(self);
-        let went_back = went_back(&stored.value, heard, said);
+        let went_back = went_back(stored.value.access.seq, heard, said);
         if self.note_status(id, &mut change, &mut stored, said, went_back)? {
             change.delivery(&stored);
             change.commit().await?;
@@ -473,6 +473,27 @@ impl Carrier {
 
 /// Whether the keyholder counts from further back than what was known when it was asked: its store is an older copy, and what it
 /// says now stands, as of a grant that is void since. Answers that overtook each other do not look like that.
-fn went_back(row: &DeliveryRow, heard: u64, said: &Value) -> bool {
-    row.access.seq == heard && said["seq"].as_u64().is_some_and(|seq| seq < heard)
+fn went_back(kept: u64, heard: u64, said: &Value) -> bool {
+    kept == heard && said["seq"].as_u64().is_some_and(|seq| seq < heard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_keyholder_that_was_set_back_counts_from_further_back_than_what_was_known_when_it_was_asked() {
+        // Kept now, known when asked, answered.
+        let table = [
+            ((6, 6, 2), true, "an older copy of its store answers"),
+            ((6, 6, 6), false, "nothing new"),
+            ((6, 6, 7), false, "news, taken as such"),
+            ((7, 6, 6), false, "the feed was faster than the answer"),
+            ((7, 6, 2), false, "somebody was faster: asked again"),
+        ];
+        for ((kept, heard, seq), expected, why) in table {
+            assert_eq!(went_back(kept, heard, &json!({"seq": seq})), expected, "{why}");
+        }
+        assert!(!went_back(6, 6, &json!({})), "what tells no number tells nothing");
+    }
 }

@@ -9,7 +9,7 @@ use parcelshelf_core::id::{AttemptId, DeliveryId, GrantId};
 use parcelshelf_core::reason::Action;
 use parcelshelf_protocol::Refused;
 use parcelshelf_protocol::cert::device_thumbprint;
-use parcelshelf_protocol::content::{Description, Phone, Place};
+use parcelshelf_protocol::content::{Description, Phone, PhotoKey, Place};
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, TokenId, b64, sha256};
 use parcelshelf_protocol::envelope::Envelope;
 use parcelshelf_protocol::jws::{Moment, Sign as _, SigningKey, VerifyingKey};
@@ -343,6 +343,17 @@ impl StopPage {
     /// [`Failure::Unexpected`] when it names none.
     pub fn attempt_of(answer: &Value) -> Result<AttemptId, Failure> {
         AttemptId::parse(&text(answer, "attempt")?).map_err(|_| Failure::Unexpected("not an attempt"))
+    }
+
+    /// The owner's key for photos, where the answer to *open* brings it: with a car it comes with the place.
+    ///
+    /// # Errors
+    /// [`Failure`] when what it brings is not the keyholder's, or not for this device.
+    pub fn photo_key(&self, device: &Device, stop: &Stop, answer: &Value) -> Result<Option<SealPublicKey>, Failure> {
+        if answer["envelope"].is_null() {
+            return Ok(None);
+        }
+        Ok(Some(PhotoKey::parse(&self.unseal(device, stop, Sealed::PhotoKey, answer)?)?.seal))
     }
 
     /// How an attempt stands; waits for news after number `after`.

@@ -372,6 +372,20 @@ impl Wallet {
         text(&answer, "next").map(Some).map_err(|_| Failure::Unexpected("the proof of possession failed"))
     }
 
+    /// At a house's door: how many steps are done and what is asked for next, or nothing once possession is proved.
+    ///
+    /// # Errors
+    /// [`Failure::Unexpected`] when the proof failed and must begin anew.
+    pub async fn next_step(&self, vehicle: VehicleId) -> Result<Option<(u64, String)>, Failure> {
+        let answer = self.post(&format!("/v1/wallet/vehicles/{vehicle}/possession/check"), &json!({})).await?;
+        if answer["proved"] == json!(true) {
+            return Ok(None);
+        }
+        let failed = || Failure::Unexpected("the proof of possession failed");
+        let done = answer["done"].as_u64().ok_or_else(failed)?;
+        Ok(Some((done, text(&answer, "next").map_err(|_| failed())?)))
+    }
+
     /// Where a proof of possession stands.
     ///
     /// # Errors
@@ -687,6 +701,22 @@ impl Wallet {
     pub fn seal_key_of(&self, grant: GrantId) -> Result<SealPublicKey, Failure> {
         let pair = SealKeyPair::from_seed(&owner_keys::grant_seal_seed(&self.seed, grant))?;
         Ok(pair.public().clone())
+    }
+
+    /// The photos of a delivery that this device took, opened.
+    ///
+    /// # Errors
+    /// [`Failure`]; [`Failure::NotTrusted`] when one was sealed by or to somebody else.
+    pub async fn photos(&self, granted: &Granted, sender: &Device) -> Result<Vec<Vec<u8>>, Failure> {
+        let path = format!("/v1/wallet/deliveries/{}/photos", granted.delivery);
+        let named = self.get(&path).await?;
+        let mut photos = Vec::new();
+        for hash in named["photos"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let sealed = from_b64(&text(&self.get(&format!("{path}/{hash}")).await?, "photo")?);
+            let sealed = sealed.ok_or(Failure::Unexpected("a photo that is not base64url"))?;
+            photos.push(self.open_photo(granted, sender, &sealed)?);
+        }
+        Ok(photos)
     }
 
     /// Opens a courier's sealed photo: the key belongs to this grant and to nobody else.

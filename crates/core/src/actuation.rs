@@ -56,6 +56,15 @@ pub enum Place {
     Car,
     Home,
 }
+impl Place {
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Car => "car",
+            Self::Home => "home",
+        }
+    }
+}
 
 /// Who shuts what was opened.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -8,6 +8,7 @@
 //! routes are made), and `Front` (everything a request needs).
 
 mod photos;
+mod push;
 mod relay;
 mod retention;
 mod rows;
@@ -40,6 +41,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::push::Pusher;
+pub use crate::push::{PushConfig, known_services};
 pub use crate::retention::Retention;
 use crate::sites::Sites;
 
@@ -69,6 +72,9 @@ pub struct Config {
     /// How long what is kept. docs/retention.md explains every class.
     #[serde(default)]
     pub retention: Retention,
+    /// How wallets are woken. Without it nobody is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<PushConfig>,
     #[serde(default = "info")]
     pub log_level: String,
 }
@@ -132,6 +138,7 @@ pub(crate) struct Front {
     pub nonces: NonceKey,
     pub wallet: Option<Arc<Pages>>,
     pub stop: Option<Arc<Pages>>,
+    pub pusher: Option<Pusher>,
 }
 
 impl Front {
@@ -178,6 +185,9 @@ fn own_routes() -> OpenApiRouter<Arc<Front>> {
         .routes(routes!(sites::begin_link))
         .routes(routes!(sites::callback))
         .routes(routes!(sites::well_known))
+        .routes(routes!(push::key))
+        .routes(routes!(push::subscribe))
+        .routes(routes!(push::unsubscribe))
         .routes(routes!(photos::leave))
         .routes(routes!(photos::list))
         .routes(routes!(photos::fetch))
@@ -223,10 +233,11 @@ pub async fn run(
     serve::start_metrics();
     let (front, router) = assemble(config, shell)?;
     let forgetting = tokio::spawn(retention::forget(Arc::clone(&front), stop.clone()));
+    let waking = tokio::spawn(push::watch(Arc::clone(&front), stop.clone()));
     let (listener, address) = Listener::tcp(front.config.listen).await?;
     ready(address);
     serve::serve(listener, router, &front.host, stop).await?;
-    let _ = forgetting.await;
+    let _ = tokio::join!(forgetting, waking);
     front.engine.close().await;
     Ok(())
 }
@@ -249,6 +260,7 @@ fn assemble(config: Config, shell: Shell) -> Result<(Arc<Front>, Router), Broken
     let front = Arc::new(Front {
         vault: Vault::new(Arc::new(epochs), shell.storage.keys(&config.data_dir, "gateway")?, entropy),
         sites: Sites::new(&config).map_err(Broken::Config)?,
+        pusher: config.push.as_ref().map(|p| Pusher::open(p, &shell.host)).transpose().map_err(Broken::Config)?,
         rp: RelyingParty { rp_id: config.rp_id.clone(), origins: vec![config.wallet_origin.clone()] },
         nonces: NonceKey::from_bytes(nonce_key),
         keyholder: shell.keyholder,

@@ -1,5 +1,5 @@
-//! What the front forgets: sessions that are over, photos past their deadline unless a hold keeps them, journal entries; and at once what an owner has
-//! erased at the keyholder.
+//! What the front forgets: sessions that are over, devices that were not seen for long, photos past their deadline unless a
+//! hold keeps them, journal entries; and at once what an owner has erased at the keyholder.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +22,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::rows::{
-    self, ACCOUNTS, CREDENTIALS, EXPIRES, PHOTOS, PhotoRow, SEED_BOXES, SESSIONS, SINCE, SessionRow, WALLET,
-    vault_problem,
+    self, ACCOUNTS, CREDENTIALS, EXPIRES, PHOTOS, PUSHES, PhotoRow, PushRow, SEED_BOXES, SESSIONS, SINCE, SessionRow,
+    WALLET, vault_problem,
 };
 use crate::sessions::{self, NewWallet as Confirmed};
 use crate::sites::{Public, Site};
@@ -40,6 +40,8 @@ const PAGE_ROWS: u32 = 16;
 pub struct Retention {
     /// Sealed photos: long enough for a claim.
     pub photos_days: u32,
+    /// Where a device is woken, after its wallet was last opened there.
+    pub pushes_days: u32,
     /// Codes and random ids.
     pub journal_days: u32,
     /// No backup is kept for longer. So long the names of what was erased are remembered, to erase it again in a restored one.
@@ -47,7 +49,7 @@ pub struct Retention {
 }
 impl Default for Retention {
     fn default() -> Self {
-        Self { photos_days: 90, journal_days: 400, backups_days: 400 }
+        Self { photos_days: 90, pushes_days: 180, journal_days: 400, backups_days: 400 }
     }
 }
 
@@ -79,7 +81,7 @@ pub(crate) async fn forget(front: Arc<Front>, mut stop: watch::Receiver<bool>) {
 }
 
 impl Front {
-    async fn page(&self, table: &str, index: &str, prefix: &[u8]) -> Result<Vec<Row>, Problem> {
+    pub(crate) async fn page(&self, table: &str, index: &str, prefix: &[u8]) -> Result<Vec<Row>, Problem> {
         let (table, index) = (table.to_owned(), index.to_owned());
         let query = ListQuery { table, index, prefix: prefix.to_vec(), cursor: None, limit: PAGE_ROWS };
         Ok(self.engine.list(query).await.map_err(|e| Problem::store(&e))?.rows)
@@ -110,7 +112,7 @@ impl Front {
     }
 
     async fn remove_wallet(&self, id: &[u8]) -> Result<(), Problem> {
-        for table in [SESSIONS, CREDENTIALS, ACCOUNTS, SEED_BOXES] {
+        for table in [SESSIONS, CREDENTIALS, ACCOUNTS, SEED_BOXES, PUSHES] {
             self.remove_all(table, WALLET, id).await?;
         }
         Ok(())
@@ -149,6 +151,7 @@ impl Front {
         let (now, r) = (self.host.now(), &self.config.retention);
         let ago_ms = |days: u32| now.unix_millis() - i64::from(days) * DAY_MS;
         self.remove_older::<SessionRow>(SESSIONS, EXPIRES, |s| s.expires_ms, now.unix_millis()).await?;
+        self.remove_older::<PushRow>(PUSHES, EXPIRES, |p| p.until_ms, now.unix_millis()).await?;
         let ago = |days: u32| parcelshelf_core::time::Timestamp::from_unix_millis(ago_ms(days));
         let store = |e| Problem::store(&e);
         while self.engine.forget_journal(ago(r.journal_days)).await.map_err(store)? >= u64::from(JOURNAL_FORGOTTEN_MAX)

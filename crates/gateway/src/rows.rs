@@ -1,4 +1,4 @@
-//! What the front keeps: accounts, sessions, sealed photos. Every row is sealed once more for its wallet or delivery, so that an
+//! What the front keeps: accounts, sessions, devices to wake, sealed photos. Every row is sealed once more for its wallet or delivery, so that an
 //! erasure reaches backups of the front, too. A passkey's name is kept as its hash.
 
 use std::collections::BTreeMap;
@@ -19,9 +19,10 @@ pub(crate) const SESSIONS: &str = "session";
 pub(crate) const CREDENTIALS: &str = "credential";
 pub(crate) const PHOTOS: &str = "photo";
 pub(crate) const SEED_BOXES: &str = "seed_box";
+pub(crate) const PUSHES: &str = "push";
 /// Index of rows by their wallet.
 pub(crate) const WALLET: &str = "wallet";
-/// Index of sessions by their end.
+/// Index of sessions and of devices to wake by their end.
 pub(crate) const EXPIRES: &str = "expires";
 /// Index of photos by their day.
 pub(crate) const SINCE: &str = "since";
@@ -46,6 +47,8 @@ rows! {
     SessionRow in "session" { wallet: String, expires_ms: i64 }
     /// The wallet's seed, wrapped by its passkey's secret; the id is the wallet's.
     SeedBoxRow in "seed_box" { wrapped: String }
+    /// Where a push service takes messages for a device of this wallet; the id is the wallet's and a hash of the address.
+    PushRow in "push" { wallet: String, endpoint: String, until_ms: i64 }
     /// A photo, sealed to the owner's key of this grant; the id is the delivery's and the hash of the box.
     PhotoRow in "photo" { photo: String, day_ms: i64 }
 }

@@ -163,9 +163,23 @@ impl Keyholder {
 
     fn begin_wait_of_link(&self, car: &mut CarRow, vehicle: &[u8], now: Timestamp) {
         let Some(link) = car.link_of(vehicle) else { return };
-        let until = links::begin_wait(&link, &car.links(), now, self.config.possession_wait_hours);
+        let all = car.links();
+        let until = links::begin_wait(&link, &all, now, self.config.possession_wait_hours);
+        if until.is_some() {
+            self.ask_elders(car, &link, &all, now);
+        }
         if let (Some(until), Some(part)) = (until, car.part_of(vehicle)) {
             part.waits_until_ms = Some(until.unix_millis());
+        }
+    }
+
+    /// Whoever linked the car before and is heard is woken: somebody waits for their word.
+    fn ask_elders(&self, car: &CarRow, link: &Link, all: &[Link], now: Timestamp) {
+        for elder in all.iter().filter(|elder| links::is_heard(elder, link, all, now)) {
+            let part = car.links.iter().find(|part| part.vehicle == elder.vehicle.to_string());
+            if let Some(wallet) = part.and_then(|part| WalletId::parse(&part.wallet).ok()) {
+                self.waking.asked(wallet);
+            }
         }
     }
 

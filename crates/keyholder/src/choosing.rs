@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use parcelshelf_access::{Session, VehicleFindings};
+use parcelshelf_core::actuation::Place;
 use parcelshelf_core::id::{LinkId, VehicleId, WalletId};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::seal::Purpose;
@@ -120,6 +121,7 @@ impl Keyholder {
         let owner = self.wallet(wallet).await?;
         let offer = self.offered(wallet, link).await?;
         let not_given = self.tokens_of(wallet, &offer.maker).await?.0.not_given;
+        let kind = self.place_of(&offer.maker);
         let list: Vec<Value> = offer
             .cars
             .iter()
@@ -128,12 +130,13 @@ impl Keyholder {
                 let vin = car.vin.expose();
                 json!({
                     "car": self.pick(link, car),
+                    "kind": kind.code(),
                     "make": car.make,
                     "model": car.model,
                     "model_year": car.model_year,
                     "colour": car.colour,
-                    // Two alike are told apart by what stands under the windscreen.
-                    "vin_ends_in": vin.get(vin.len().saturating_sub(4)..),
+                    // Two cars alike are told apart by what stands under the windscreen; a house's doors have names.
+                    "vin_ends_in": vin.get(vin.len().saturating_sub(4)..).filter(|_| kind == Place::Car),
                     "eligible": found.eligible(),
                     "findings": findings_json(found.all().iter().copied()),
                 })

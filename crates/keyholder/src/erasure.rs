@@ -227,6 +227,7 @@ impl Keyholder {
             ("rule", "wallet", id),
             ("account", "", id),
             ("head", "", id),
+            ("waking", "", id),
             ("wallet", "", id),
         ] {
             self.remove_rows(table, index, prefix).await?;

@@ -360,6 +360,7 @@ impl Keyholder {
 
     /// A grant's status has changed, durably. Rehearsals concern no carrier.
     pub(crate) fn tell_carrier(&self, grant: &GrantRow, delivery: DeliveryId) {
+        self.waking.changed(delivery);
         if grant.papers.delegation_cert.is_some()
             && let Some(carrier) = Thumbprint::parse(&grant.cnf)
         {

@@ -10,6 +10,7 @@ mod occupants;
 mod owners;
 mod rules;
 mod stops;
+mod waking;
 
 use std::sync::Arc;
 
@@ -120,7 +121,10 @@ pub(crate) fn router(keyholder: Arc<Keyholder>) -> Router {
     let (router, document) = routes().split_for_parts();
     let host = keyholder.host.clone();
     let text = document.to_json().unwrap_or_default();
-    let router = router.route("/readyz", axum::routing::get(ready)).route("/held/{delivery}", axum::routing::get(held));
+    let router = router
+        .route("/readyz", axum::routing::get(ready))
+        .route("/held/{delivery}", axum::routing::get(held))
+        .route("/waking", axum::routing::get(waking::to_wake).post(waking::said_of));
     let router = router.layer(middleware::from_fn_with_state(Arc::clone(&keyholder), with_next_nonce));
     with_basics(router, &host, text).with_state(keyholder)
 }

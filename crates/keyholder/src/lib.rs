@@ -9,6 +9,7 @@
 //! (the running attempts, each driven by one task).
 
 mod asking;
+mod at_door;
 mod attempts;
 mod bells;
 mod bundle;
@@ -44,6 +45,7 @@ mod turns;
 mod unlinking;
 mod vault;
 mod views;
+mod waking;
 mod wallets;
 mod witnesses;
 
@@ -131,6 +133,7 @@ pub(crate) struct Keyholder {
     /// One answer at a time per proof that opens.
     pub openings: turns::Turns,
     pub offers: choosing::Offers,
+    pub waking: waking::Waking,
     pub log: logbook::Logbook,
     pub witnesses: witnesses::Witnesses,
     /// What the log is paced by.
@@ -194,18 +197,18 @@ pub async fn run(
 ) -> Result<(), Broken> {
     serve::start_metrics();
     parcelshelf_protocol::known::remember(SIGNATURES_REMEMBERED);
-    let (keyholder, [sequencer, sweeping, watching], router) = assemble(config, shell, &stop).await?;
+    let (keyholder, [sequencer, sweeping, watching, waking], router) = assemble(config, shell, &stop).await?;
     let listener = Listener::unix(&keyholder.config.socket)?;
     ready(&keyholder.config.socket);
     serve::serve(listener, router, &keyholder.host, stop).await?;
     // Nobody is left alone with an open trunk: the attempts go on until everything is locked.
     keyholder.attempts.drain(&keyholder.host).await;
-    let _ = tokio::join!(sequencer, sweeping, watching);
+    let _ = tokio::join!(sequencer, sweeping, watching, waking);
     keyholder.db.close().await;
     Ok(())
 }
 
-type Assembled = (Arc<Keyholder>, [tokio::task::JoinHandle<()>; 3], axum::Router);
+type Assembled = (Arc<Keyholder>, [tokio::task::JoinHandle<()>; 4], axum::Router);
 
 async fn assemble(config: Config, shell: Shell, stop: &watch::Receiver<bool>) -> Result<Assembled, Broken> {
     let pages = shell.pages.clone();
@@ -219,8 +222,9 @@ async fn assemble(config: Config, shell: Shell, stop: &watch::Receiver<bool>) ->
     let sequencer = tokio::spawn(logbook::sequence(Arc::clone(&keyholder), stop.clone()));
     let sweeping = tokio::spawn(housekeeping::sweep(Arc::clone(&keyholder), stop.clone()));
     let watching = tokio::spawn(witnesses::watch(Arc::clone(&keyholder), stop.clone()));
+    let waking = tokio::spawn(waking::note(Arc::clone(&keyholder), stop.clone()));
     let router = http::router(Arc::clone(&keyholder));
-    Ok((keyholder, [sequencer, sweeping, watching], router))
+    Ok((keyholder, [sequencer, sweeping, watching, waking], router))
 }
 
 /// Starts without a listener, for a simulation inside one process: whoever gets the router asks it.
@@ -267,6 +271,7 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
         tokens: turns::Turns::default(),
         openings: turns::Turns::default(),
         offers: choosing::Offers::default(),
+        waking: waking::Waking::default(),
         log: logbook::Logbook::default(),
         witnesses,
         log_timer: shell.log_timer,

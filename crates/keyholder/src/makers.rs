@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use parcelshelf_access::{
-    Access, AccessError, Closures, Command, Facts, Located, Prepared, Reachability, Reconciled, Sent, Session,
+    Access, AccessError, AtDoor, Closures, Command, Facts, Located, Prepared, Reachability, Reconciled, Sent, Session,
     VehicleFindings,
 };
 use parcelshelf_core::actuation::{Outcome, Refusal};
@@ -58,9 +58,9 @@ impl Makers {
     pub fn access(&self, maker: &str) -> Option<&Arc<dyn Access>> {
         self.maker(maker).map(|m| &m.access)
     }
-    /// Every maker with the makes that owners know it by.
-    pub fn told(&self) -> impl Iterator<Item = (&'static str, &'static [&'static str])> + '_ {
-        self.0.iter().map(|m| (m.access.facts().maker, m.access.makes()))
+    /// Every maker's adapter, for what it says of itself.
+    pub fn told(&self) -> impl Iterator<Item = &dyn Access> {
+        self.0.iter().map(|m| &*m.access)
     }
     fn maker(&self, name: &str) -> Option<&Arc<Maker>> {
         self.0.iter().find(|m| m.access.facts().maker == name)
@@ -265,6 +265,11 @@ impl Line {
     pub async fn closures(&self, session: &Session) -> Result<Closures, AccessError> {
         let session = session.clone();
         self.read(|access, vin| async move { access.closures(&session, &vin).await }).await
+    }
+    /// What hands have done at a house's door.
+    pub async fn at_door(&self, session: &Session) -> Result<AtDoor, AccessError> {
+        let session = session.clone();
+        self.read(|access, vin| async move { access.at_door(&session, &vin).await }).await
     }
     /// Lights.
     pub async fn signal(&self, session: &Session) -> Result<Outcome, AccessError> {

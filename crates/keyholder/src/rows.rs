@@ -98,6 +98,15 @@ rows! {
         #[serde(default)]
         paused_until_ms: Option<i64>,
     }
+    /// A wallet whose devices want to be woken; the id is the wallet's. There is none of a wallet that does not.
+    WakingRow in "waking" of WakingRow::own_wallet {
+        /// Why, as classes, and from which quarter of an hour on.
+        due: Vec<(String, i64)>,
+        /// What it was woken for and has not looked at since, and in which quarter.
+        told: Vec<(String, i64)>,
+        /// Quarters in which no push service took it.
+        tries: u8,
+    }
     /// A linking in progress; the id is the OAuth state.
     LinkRow in "link" {
         wallet: String,
@@ -403,11 +412,14 @@ impl RecordRow {
         (self.sealed_for != COMMON_KEY).then(|| self.sealed_for.clone())
     }
 }
-impl WalletRow {
-    fn own_wallet(&self, id: &[u8]) -> Option<String> {
-        Some(format!("wallet/{}", b64(id)))
-    }
+macro_rules! own_wallet {
+    ($($name:ident),+) => {$(impl $name {
+        fn own_wallet(&self, id: &[u8]) -> Option<String> {
+            Some(format!("wallet/{}", b64(id)))
+        }
+    })+};
 }
+own_wallet!(WalletRow, WakingRow);
 impl RuleRow {
     fn own_rule(&self, id: &[u8]) -> Option<String> {
         Some(format!("rule/{}", b64(id)))

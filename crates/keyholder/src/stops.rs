@@ -26,6 +26,7 @@ use parcelshelf_store::Version;
 use serde_json::{Value, json};
 
 mod judging;
+mod opened;
 
 use judging::class_of;
 
@@ -381,13 +382,13 @@ impl Keyholder {
         let turn = self.openings.of(proof.as_bytes());
         let _mine = turn.lock().await;
         if let Some(known) = self.by_proof(proof).await? {
-            return Ok(accepted_attempt(&known));
+            return Ok(self.opened(&held, &known));
         }
         match self.open_with(&held, shown, labels, phone).await {
             Ok(answer) => Ok(answer),
             // A store that failed may have kept it all the same.
             Err(failure) => match self.by_proof(proof).await? {
-                Some(known) => Ok(accepted_attempt(&known)),
+                Some(known) => Ok(self.opened(&held, &known)),
                 None => self.owner_told_why(delivery, Err(failure)).await,
             },
         }
@@ -435,7 +436,7 @@ impl Keyholder {
             return self.open_again(held, &facts, &living, proof).await;
         }
         let begun = self.or_kept_away(held, again!(self.intend(held, &facts, &proof)))?;
-        let answer = accepted_attempt(&begun.row);
+        let answer = self.opened(held, &begun.row);
         self.log.ring();
         self.tell_carrier(&held.grant.value, held.delivery);
         attempts::begin(self, begun);
@@ -552,7 +553,7 @@ impl Keyholder {
             self.still_may(&owner.value, &grant.value, held)?;
             let permit = self.judge_open(held, &grant.value, f)?;
             if attempts::again(self, id, permit, proof.clone()).await? {
-                return Ok(json!({"attempt": id.to_string(), "state": "intended"}));
+                return Ok(self.opened_again(held, living));
             }
         }
         if living.value.state.ended && living.value.state.phase == "locked" {
@@ -561,7 +562,7 @@ impl Keyholder {
         again!(self.keep_joined(held, id))?;
         self.log.ring();
         let now = self.db.get::<AttemptRow>(id.as_bytes()).await?.ok_or_else(no_attempt)?;
-        Ok(accepted_attempt(&now))
+        Ok(self.opened(held, &now))
     }
 
     async fn keep_joined(&self, held: &Held, attempt: AttemptId) -> Result<(), Failure> {
@@ -720,6 +721,9 @@ impl Keyholder {
         if said != Some(answer.word) {
             again!(self.keep_asked(delivery, question, &answer))?;
             self.log.ring();
+            if answer.word == readiness::Word::No {
+                self.waking.not_ready(delivery);
+            }
         }
         if let (true, Some(reached)) = (answer.wake, reached) {
             self.wake(delivery, reached);
@@ -849,11 +853,6 @@ fn not_reserved(refused: GrantRefused) -> Failure {
         }
         GrantRefused::NotReserved | GrantRefused::AnotherGrant => broken("a grant refused what it must allow"),
     }
-}
-
-/// The answer to *open*. With the number of the newest news: whoever follows the attempt begins there.
-fn accepted_attempt(row: &Stored<AttemptRow>) -> Value {
-    json!({"attempt": b64(&row.id), "state": stop_page_word(&row.value.state.phase), "seq": row.value.seq})
 }
 
 /// The word for the stop page: a car that waits for a hand is *ready*.

@@ -1,5 +1,6 @@
 //! What a wallet shows that no statement asks for: which makers there are, its deliveries, the area around a car.
 
+use parcelshelf_core::actuation::Place;
 use parcelshelf_core::area::{Area, Cell};
 use parcelshelf_core::id::{AttemptId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
@@ -29,11 +30,13 @@ impl Keyholder {
         let operator =
             self.config.operator.key().map_err(|_| broken("the operator's key in the configuration is none"))?;
         let operator = serde_json::from_str(&operator.to_jwk()).map_err(|_| broken("a key's JSON cannot be read"))?;
-        let told = self.makers.told();
-        Ok(MakersOut {
-            makers: told.map(|(maker, makes)| MakerOut { maker, makes: makes.to_vec() }).collect(),
-            operator,
-        })
+        let told = self.makers.told().map(|access| MakerOut {
+            maker: access.facts().maker,
+            makes: access.makes().to_vec(),
+            kind: self.place_of(access.facts().maker).code(),
+            opens: access.facts().classes.iter().map(|class| class.code()).collect(),
+        });
+        Ok(MakersOut { makers: told.collect(), operator })
     }
 
     /// The newest deliveries of a wallet and what is blocked, sealed to its devices.
@@ -69,6 +72,8 @@ impl Keyholder {
         Ok(json!({
             "delivery": delivery.to_string(),
             "purpose": claims.purpose.code(),
+            // What the list speaks of: a grant opens parts of one kind.
+            "kind": claims.opens.first().map_or(Place::Car, |class| class.belongs_to()).code(),
             "from": window.start().to_rfc3339(),
             "until": window.end().to_rfc3339(),
             "granted_at": allowed_at(row, claims)?.to_rfc3339(),

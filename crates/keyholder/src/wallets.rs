@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parcelshelf_access::{Closures, LidState};
-use parcelshelf_core::actuation::Shuts;
+use parcelshelf_core::actuation::{Place, Shuts};
 use parcelshelf_core::id::{AccessPointId, AttemptId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::problem::Problem;
@@ -177,6 +177,7 @@ impl Keyholder {
             let Some(about) = self.about(&stored).await? else { continue };
             let mut car = vehicle_json(&stored, &about, self.access(&stored.value.maker).map(|a| a.facts()));
             let must = stored.value.owner_must || self.owner_must_act(wallet, &stored.value.maker).await?;
+            car["kind"] = json!(self.place_of(&stored.value.maker).code());
             car["owner_must_act"] = json!(must);
             car["owner_must_act_text"] = json!(must.then(|| Hindrance::OwnerMustAct.words()));
             self.possession_told(&stored, &mut car).await?;
@@ -213,6 +214,9 @@ impl Keyholder {
     pub(crate) async fn begin_possession(&self, wallet: WalletId, id: VehicleId) -> Result<Value, Failure> {
         let mut row = self.vehicle(wallet, id).await?;
         let car = self.reach(wallet, &row).await?;
+        if self.place_of(&row.value.maker) == Place::Home {
+            return self.begin_at_door(wallet, row, &car).await;
+        }
         let closures = car.line.closures(&car.session).await?;
         let reported: Vec<Door> = reported(&closures).into_iter().map(|(door, _)| door).collect();
         let now = self.host.now();
@@ -237,7 +241,7 @@ impl Keyholder {
     }
 
     /// A car that reports no doors: possession is proved by a wait, during which whoever has the car can object.
-    async fn begin_wait(
+    pub(crate) async fn begin_wait(
         &self,
         wallet: WalletId,
         mut row: Stored<VehicleRow>,
@@ -298,6 +302,9 @@ impl Keyholder {
             return Ok(self.proved_json(&row, &self.car_of(&row).await?.value));
         }
         let car = self.reach(wallet, &row).await?;
+        if self.place_of(&row.value.maker) == Place::Home {
+            return self.check_at_door(wallet, row, p, &car).await;
+        }
         let closures = car.line.closures(&car.session).await?;
         for (door, changed_at) in reported(&closures) {
             let change = (door.code().to_owned(), changed_at.unix_millis());

@@ -5,6 +5,8 @@
 
 use parcelshelf_core::time::Timestamp;
 
+pub mod doorway;
+
 /// Whole proof, from the first prompt, milliseconds.
 pub const POSSESSION_WITHIN_MS: i64 = 15 * 60_000;
 /// Fewest prompts: 24 orders of four doors make a lucky guess rare, two prompts would not.
@@ -83,6 +85,8 @@ pub enum Failure {
     TooLate,
     /// A door that was not prompted changed in between.
     WrongDoor,
+    /// A command moved what a hand was asked to move.
+    Commanded,
     /// Too few or too many prompts, the same door twice in a row, or prompts not in order of time.
     BadPrompts,
 }
@@ -92,6 +96,7 @@ impl Failure {
         match self {
             Self::TooLate => "too_late",
             Self::WrongDoor => "wrong_door",
+            Self::Commanded => "commanded",
             Self::BadPrompts => "bad_prompts",
         }
     }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
-use parcelshelf_client::courier::CloseSaid;
+use parcelshelf_client::courier::{CloseSaid, Device};
+use parcelshelf_client::photo::specimen;
 use parcelshelf_client::wallet::Granted;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::time::Window;
@@ -95,6 +96,7 @@ async fn end(args: &Demo, dir: &Path, stage: &mut Stage, report: Vec<Value>) -> 
 async fn stage_alone(dir: &Path, cars: u32) -> anyhow::Result<()> {
     let mut worlds = worlds(Maker::Volvo, &[]);
     add_cars_to_link(&mut worlds, cars);
+    worlds.home = Some(garage::to_link());
     let mut stage = Stage::start_with(dir, &worlds, Setting::default()).await?;
     let desk = Desk::new(Arc::clone(&stage.scene));
     let address = desk.open().await?;
@@ -298,7 +300,7 @@ impl Play<'_> {
         courier.shipping.step(ordered.delivery, "finish", &self.key("finish"), &json!({})).await?;
         let done = carrier_says(&dispatch, ordered.delivery, &["ended", "falling_back"]).await?;
         let case = Case { stage, dir: self.dir, maker: self.maker.name(), sabotage: self.sabotage, learned: &LEARNED };
-        case.judged(&owner, &granted, before, &done).await
+        case.judged(&owner, &granted, &courier.device, before, &done).await
     }
 
     fn key(&self, step: &str) -> String {
@@ -329,7 +331,7 @@ impl Play<'_> {
 
     /// The owner opens the own car once, so that the first stranger's try is not the first try.
     async fn rehearse(&self, owner: &Owner) -> anyhow::Result<()> {
-        use parcelshelf_client::courier::{Device, Stop};
+        use parcelshelf_client::courier::Stop;
         let stage = self.stage;
         let device = Device::create(&stage.host)?;
         let now = stage.host.now();
@@ -359,8 +361,7 @@ impl Play<'_> {
         owner.hands.act(&json!({"action": "close_tailgate"})).await?;
         if self.maker.is_silent() {
             let to = owner.wallet.seal_key_of(granted.id)?;
-            let (photo, _) =
-                page.leave_photo(&device, &stop, attempt, &to, &parcelshelf_client::photo::specimen()).await?;
+            let (photo, _) = page.leave_photo(&device, &stop, attempt, &to, &specimen()).await?;
             let said = |handle_checked| CloseSaid { handle_checked, photo: Some(photo), done: true };
             page.shut(&device, &stop, self.place, said(false)).await?;
             follow("check_handle", json!(true)).await?;
@@ -381,7 +382,7 @@ impl Play<'_> {
         attempt: parcelshelf_core::id::AttemptId,
     ) -> anyhow::Result<parcelshelf_protocol::encoding::Hash> {
         let to = owner.wallet.seal_key_of(granted.id)?;
-        at.photograph(attempt, &to, &parcelshelf_client::photo::specimen()).await
+        at.photograph(attempt, &to, &specimen()).await
     }
 }
 
@@ -395,7 +396,14 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    async fn judged(&self, owner: &Owner, granted: &Granted, before: Seen, done: &Value) -> anyhow::Result<Value> {
+    async fn judged(
+        &self,
+        owner: &Owner,
+        granted: &Granted,
+        device: &Device,
+        before: Seen,
+        done: &Value,
+    ) -> anyhow::Result<Value> {
         let mut bytes = owner.bundle(granted.delivery).await?;
         if self.sabotage == Some(Sabotage::LeafLeftOut) {
             let mut bundle = Bundle::parse_canonical(&bytes)?;
@@ -412,6 +420,9 @@ impl Case<'_> {
             "owner      exports the case; verified offline, and compared with what the maker's side recorded itself: {}",
             if finding.violations.is_empty() { String::from("they agree") } else { finding.violations.join(", ") }
         ));
+        let photos = owner.wallet.photos(granted, device).await.context("to open the photos")?;
+        ensure!(photos.iter().all(|photo| *photo == specimen()), "a photo that is not the one that was taken");
+        tell(&format!("           opens {} of the courier, which nobody else can", photos_in_words(photos.len())));
         tell("           what each party has learned:");
         for (who, what) in self.learned {
             tell(&format!("             {who:12} {what}"));
@@ -422,8 +433,13 @@ impl Case<'_> {
             "openings": finding.openings,
             "lock_proof": finding.lock_proof.map(|p| p.code()),
             "bundle": path.to_string_lossy(),
+            "photos": photos.len(),
             "delivery": granted.delivery.to_string(),
             "violations": finding.violations,
         }))
     }
+}
+
+fn photos_in_words(count: usize) -> String {
+    if count == 1 { String::from("the photo") } else { format!("{count} photos") }
 }

@@ -306,7 +306,11 @@ async fn state(State(desk): D) -> Said {
         "carrier": l.carrier_origin, "courier": l.courier_origin, "ops": l.ops_origin,
         "dispatch_key": l.dispatch_key, "merchant_key": l.merchant_key,
         "operator": serde_json::from_str::<Value>(&desk.scene.operator.to_jwk()).unwrap_or_default(),
-        "sims": {"volvo": desk.scene.clouds.volvo, "onstar": desk.scene.clouds.onstar},
+        "sims": {
+            "volvo": desk.scene.clouds.volvo,
+            "onstar": desk.scene.clouds.onstar,
+            "homeassistant-garage": desk.scene.clouds.home,
+        },
         "cars": cars, "deliveries": deliveries, "couriers": couriers, "staff": staff,
         "lines": *locked(&desk.lines),
     })))

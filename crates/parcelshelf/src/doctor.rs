@@ -174,6 +174,14 @@ fn look_at_gateway(c: &parcelshelf_gateway::Config, aud: Option<&str>, f: &mut F
     if let Err(e) = read_key(&c.nonce_key) {
         f.bad(format!("gateway: {e}"));
     }
+    if let Some(push) = &c.push {
+        private(&push.key, "gateway", f);
+        f.check(
+            !push.local || hosts[1].as_deref().is_some_and(|h| h == "localhost" || h.ends_with(".localhost")),
+            "gateway: phones are woken through push services of browsers",
+            "gateway: push.local is for trying out on this machine; no phone is woken by it",
+        );
+    }
 }
 
 fn look_at_carrier(

@@ -135,7 +135,7 @@ impl Authorities {
         let second_person = fresh("second-person/person.key")?;
         fresh("depot/depot.key")?;
         fresh("carrier/delegation.key")?;
-        for other in ["carrier/storage.key", "gateway/nonce.key"] {
+        for other in ["carrier/storage.key", "gateway/nonce.key", "gateway/push.key"] {
             write_key(&dir.join(other), &*host.entropy)?;
         }
         for party in ["carrier", "gateway"] {
@@ -302,6 +302,13 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
         aud: layout.gateway_origin.clone(),
         nonce_key: dir.join("gateway/nonce.key"),
         retention: gateway::Retention::default(),
+        // A demo asks nobody outside this machine to wake anybody.
+        push: (!is_local(&args.host)).then(|| gateway::PushConfig {
+            contact: layout.gateway_origin.clone(),
+            key: dir.join("gateway/push.key"),
+            hosts: gateway::known_services(),
+            local: false,
+        }),
         log_level: level.clone(),
     };
     let key = |role: carrier::Role, name: &str, secret: &str| carrier::ApiKey {

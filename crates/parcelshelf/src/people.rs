@@ -9,12 +9,12 @@ use parcelshelf_client::courier::{CloseSaid, Device, Stop, StopPage};
 use parcelshelf_client::shipping::{Order, Ordered, ParcelOrder, Shipping};
 use parcelshelf_client::wallet::{Consent, Granted, Possession, Wallet, WalletSite};
 use parcelshelf_client::{Failure, Host, Http};
-use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::actuation::{AccessClass, Place};
 use parcelshelf_core::area::{Area, Cell, Position};
 use parcelshelf_core::id::{AttemptId, CourierId, DeliveryId, VehicleId};
 use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_protocol::bundle::Anchors;
-use parcelshelf_protocol::content::{Description, Place};
+use parcelshelf_protocol::content::{Description, Place as CarPlace};
 use parcelshelf_protocol::encoding::Hash;
 use parcelshelf_protocol::grant::Disclose;
 use parcelshelf_protocol::label;
@@ -26,6 +26,8 @@ use crate::stage::Scene;
 
 /// Something that needs a moment is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// Up and down twice, and at most three touches between.
+const STEPS_MAX: usize = 10;
 /// Nothing on the stage takes longer.
 const PATIENCE_LOOKS: u32 = 400;
 
@@ -115,6 +117,17 @@ impl Hands {
     pub async fn plan_fault(&self, command: &str, fault: &str) -> Result<(), Failure> {
         let body = json!({"command": command, "fault": fault});
         self.over_http()?.post(&format!("/__sim/cars/{}/faults", self.vin), &[], &body).await.map(drop)
+    }
+    /// Does at a house's door what the possession proof asks for.
+    ///
+    /// # Errors
+    /// When the door does not let it.
+    pub async fn step_at_door(&self, step: &str) -> Result<(), Failure> {
+        let actions: &[&str] = if step == "touch" { &["block_doorway", "clear_doorway"] } else { &["press_button"] };
+        for action in actions {
+            self.act(&json!({ "action": action })).await?;
+        }
+        Ok(())
     }
     /// Opens and shuts a door as the possession proof names it.
     ///
@@ -215,6 +228,7 @@ impl Owner {
 
     async fn prove_possession(&self) -> anyhow::Result<()> {
         let mut door = match self.wallet.begin_possession(self.vehicle).await? {
+            Possession::Door(step) if self.class.belongs_to() == Place::Home => return self.prove_at_door(step).await,
             Possession::Door(door) => door,
             Possession::Wait { until: end } => {
                 let host = self.wallet.host();
@@ -240,6 +254,23 @@ impl Owner {
                     self.hands.act(&json!({"action": "lock_with_key"})).await?;
                     return Ok(());
                 }
+            }
+        }
+        bail!("possession was not proved")
+    }
+
+    /// A house's door: by the button on the wall, and a hand in its light barrier.
+    async fn prove_at_door(&self, first: String) -> anyhow::Result<()> {
+        let mut asked = (0, first);
+        for _ in 0..STEPS_MAX {
+            self.hands.step_at_door(&asked.1).await?;
+            let next = until(self.wallet.host(), "the next step", async || {
+                let next = self.wallet.next_step(self.vehicle).await?;
+                Ok((next.as_ref() != Some(&asked)).then_some(next))
+            });
+            match next.await? {
+                Some(next) => asked = next,
+                None => return Ok(()),
             }
         }
         bail!("possession was not proved")
@@ -398,7 +429,7 @@ impl<'a> AtStop<'a> {
     ///
     /// # Errors
     /// When a condition does not hold.
-    pub async fn locate(&self) -> anyhow::Result<Place> {
+    pub async fn locate(&self) -> anyhow::Result<CarPlace> {
         persist(self.page.host(), "the place", async || {
             self.page.locate(&self.courier.device, &self.stop, self.phone).await
         })
@@ -428,6 +459,14 @@ impl<'a> AtStop<'a> {
     /// # Errors
     /// When it is refused.
     pub async fn ask_to_open(&self, labels: &[Hash]) -> anyhow::Result<AttemptId> {
+        self.ask_to_open_with_key(labels).await.map(|(attempt, _)| attempt)
+    }
+
+    /// The same, with the owner's key for photos where the answer brings it: at a house.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn ask_to_open_with_key(&self, labels: &[Hash]) -> anyhow::Result<(AttemptId, Option<SealPublicKey>)> {
         let labels: Vec<String> = labels.iter().map(Hash::to_string).collect();
         let act = parcelshelf_core::reason::Action::Open;
         for _ in 0..8 {
@@ -438,7 +477,10 @@ impl<'a> AtStop<'a> {
             let prepared = prepared.await?;
             for _ in 0..40 {
                 match self.page.send(&prepared).await {
-                    Ok(answer) => return Ok(StopPage::attempt_of(&answer)?),
+                    Ok(answer) => {
+                        let key = self.page.photo_key(&self.courier.device, &self.stop, &answer)?;
+                        return Ok((StopPage::attempt_of(&answer)?, key));
+                    }
                     Err(failure) if failure.is_passing() => self.page.host().clock.sleep(LOOK_EVERY).await,
                     Err(failure) if failure.code().is_some_and(|c| c.starts_with("nonce_")) => break,
                     Err(other) => return Err(other.into()),

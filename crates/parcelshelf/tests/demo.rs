@@ -40,6 +40,7 @@ fn a_parcel_goes_into_a_garage_that_is_opened_once_and_seen_shut() {
         "{d}"
     );
     assert_eq!(d["violations"].as_array().map(Vec::len), Some(0), "{d}");
+    assert_eq!(d["photos"], 1, "the owner reads the courier's photo: {d}");
     let verified = parcelshelf(&["verify", "--explain", d["bundle"].as_str().unwrap()]);
     assert!(verified.status.success(), "{}", said(&verified));
     let text = said(&verified);
@@ -67,6 +68,7 @@ fn three_deliveries_at_real_stops_are_delivered_opened_once_and_seen_locked() {
     for d in deliveries {
         assert_eq!((d["outcome"].as_str(), d["openings"].as_u64()), (Some("delivered"), Some(1)), "{d}");
         assert_eq!((d["maker"].as_str(), d["lock_proof"].as_str()), (Some("volvo"), Some("observed")), "{d}");
+        assert_eq!(d["photos"], 1, "{d}");
         let verified = parcelshelf(&["verify", "--explain", d["bundle"].as_str().unwrap()]);
         assert!(verified.status.success(), "{}", said(&verified));
         let text = said(&verified);

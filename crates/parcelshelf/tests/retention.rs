@@ -94,6 +94,7 @@ fn the_defaults_on_the_page_are_the_defaults() {
         ("carrier", "answers_hours", carrier.answers_hours),
         ("keyholder", "deliveries_days", keyholder.deliveries_days),
         ("gateway front", "photos_days", front.photos_days),
+        ("gateway front", "pushes_days", front.pushes_days),
         ("carrier", "journal_days", carrier.journal_days),
         ("keyholder", "journal_days", keyholder.journal_days),
         ("gateway front", "journal_days", front.journal_days),

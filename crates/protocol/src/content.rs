@@ -20,7 +20,7 @@ macro_rules! silent {
         }
     )+};
 }
-silent!(Place, Phone, Rule, Description, Occupant);
+silent!(Place, PhotoKey, Phone, Rule, Description, Occupant);
 
 /// Where a car stands, and what it looks like from afar.
 #[derive(Clone, PartialEq)]
@@ -64,6 +64,28 @@ impl Place {
         };
         m.end()?;
         Ok(place)
+    }
+}
+
+/// What the courier photographs at something that is not located is sealed to this: with a car's place the key comes in
+/// [`Place`].
+#[derive(Clone, PartialEq)]
+pub struct PhotoKey {
+    /// The wallet's key for this grant.
+    pub seal: SealPublicKey,
+}
+impl PhotoKey {
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Object::new().text("seal", &self.seal).end().into_bytes()
+    }
+    /// # Errors
+    /// `content_…` codes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
+        let mut m = json::parse(Kind::Content, bytes)?;
+        let key = Self { seal: m.parsed("seal", SealPublicKey::parse)? };
+        m.end()?;
+        Ok(key)
     }
 }
 

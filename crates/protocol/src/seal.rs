@@ -36,6 +36,8 @@ type PrivateKey = <XWing as Kem>::PrivateKey;
 pub enum Purpose {
     /// Where a car stands, for one device at one stop. 4 KiB.
     Place,
+    /// The owner's key for photos, for the device that opened what is not located. 4 KiB.
+    PhotoKey,
     /// Where a phone is, for the keyholder. 4 KiB.
     Phone,
     /// Which cars and which finer place a grant is for, for the keyholder. 4 KiB.
@@ -54,8 +56,9 @@ pub enum Purpose {
 
 impl Purpose {
     /// All purposes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Place,
+        Self::PhotoKey,
         Self::Phone,
         Self::Rule,
         Self::Description,
@@ -69,6 +72,7 @@ impl Purpose {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Place => "place",
+            Self::PhotoKey => "photo_key",
             Self::Phone => "phone",
             Self::Rule => "rule",
             Self::Description => "description",
@@ -85,7 +89,7 @@ impl Purpose {
     /// Size of one unit of padding, and how many there may be.
     const fn sizes(self) -> (usize, usize) {
         match self {
-            Self::Place | Self::Phone | Self::Rule | Self::Occupant => (SMALL, 1),
+            Self::Place | Self::PhotoKey | Self::Phone | Self::Rule | Self::Occupant => (SMALL, 1),
             Self::Description => (LARGE, 1),
             Self::Account | Self::Bundle => (LARGE, 2),
             Self::Photo => (LARGE, 8),

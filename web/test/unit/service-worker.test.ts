@@ -4,6 +4,56 @@ import { readFileSync } from 'node:fs';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { shell } from '../../build/service-workers';
+import { NUDGE } from '../../src/apps/wallet/i18n/nudge';
+
+describe('a push', () => {
+  const template = readFileSync(new URL('../../build/service-worker-push.js', import.meta.url), 'utf8');
+  const source = template.replace("'__NUDGE__'", JSON.stringify(NUDGE));
+  type Heard = (event: Record<string, unknown>) => void;
+  function worker(language: string, pages: object[] = []) {
+    const heard: Record<string, Heard> = {};
+    const shown: [string, { body: string; lang: string; tag: string }][] = [];
+    const went: string[] = [];
+    const self = {
+      addEventListener: (what: string, then: Heard) => (heard[what] = then),
+      navigator: { language },
+      registration: { showNotification: async (title: string, more: never) => void shown.push([title, more]) },
+      clients: { matchAll: async () => pages, openWindow: async (path: string) => void went.push(path) },
+    };
+    runInNewContext(source, { self, fetch: () => { throw new Error('a worker that is woken asks nobody'); } });
+    const happens = async (what: string, event: object) => {
+      const waits: Promise<unknown>[] = [];
+      heard[what]!({ ...event, waitUntil: (work: Promise<unknown>) => waits.push(work) });
+      await Promise.all(waits);
+    };
+    return { shown, went, happens };
+  }
+
+  it.each([
+    ['en-GB', 'en'],
+    ['de-AT', 'de'],
+    ['es', 'es'],
+    ['fi-FI', 'en'],
+  ] as const)('shows the sentence of %s, and reads nothing of it', async (language, words) => {
+    const { shown, happens } = worker(language);
+    const data = { text: () => { throw new Error('a push has no content'); }, json: () => { throw new Error('nor this'); } };
+    await happens('push', { data });
+    expect(shown).toEqual([[NUDGE[words].title, expect.objectContaining({ body: NUDGE[words].body, lang: words, tag: 'news' })]]);
+  });
+  it('opens the wallet, or goes back to it', async () => {
+    const closed = vi.fn();
+    const none = worker('en');
+    await none.happens('notificationclick', { notification: { close: closed } });
+    expect(none.went).toEqual(['/']);
+    const focus = vi.fn();
+    const open = worker('en', [{ focus }]);
+    await open.happens('notificationclick', { notification: { close: closed } });
+    expect([focus.mock.calls.length, open.went, closed.mock.calls.length]).toEqual([1, [], 2]);
+  });
+  it('is for the wallet alone: the other workers hear none', () => {
+    expect(readFileSync(new URL('../../build/service-worker.js', import.meta.url), 'utf8')).not.toContain("'push'");
+  });
+});
 
 describe('a shell', () => {
   it('holds the languages, whichever chunk asks for them, and no more', () => {

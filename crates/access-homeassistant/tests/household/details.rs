@@ -53,6 +53,37 @@ async fn something_in_its_way_a_drive_that_breaks_and_a_lost_line_are_told_apart
 }
 
 #[tokio::test]
+async fn a_hand_is_told_from_a_command_while_the_server_remembers_and_at_the_doorway_always() {
+    let rig = GarageRig::with(3_000, 0).await;
+    rig.opened().await;
+    let seen = rig.at_door().await;
+    assert_eq!((seen.leaf.value, seen.leaf.by_hand, seen.in_the_way.value), (LidState::Open, true, Some(false)));
+    rig.command(Command::Lock).await;
+    let seen = rig.at_door().await;
+    assert_eq!((seen.leaf.value, seen.leaf.by_hand), (LidState::Ajar, false), "on its way, as it was told");
+    rig.pass_time(Duration::from_secs(4)).await;
+    let seen = rig.at_door().await;
+    assert_eq!((seen.leaf.value, seen.leaf.by_hand), (LidState::Closed, false));
+    let before = seen.in_the_way.changed_at;
+    rig.hand_action("block_doorway").await;
+    let seen = rig.at_door().await;
+    assert_eq!((seen.leaf.value, seen.in_the_way.value, seen.in_the_way.by_hand), (LidState::Closed, Some(true), true));
+    assert!(seen.in_the_way.changed_at > before);
+
+    // The trap: a door that warns for longer than the server remembers moves as if nobody had told it.
+    let slow = GarageRig::with(3_000, 9_000).await;
+    slow.opened().await;
+    slow.command(Command::Lock).await;
+    slow.pass_time(Duration::from_secs(30)).await;
+    let seen = slow.at_door().await;
+    assert_eq!(
+        (seen.leaf.value, seen.leaf.by_hand),
+        (LidState::Closed, true),
+        "which is why the doorway is asked, too"
+    );
+}
+
+#[tokio::test]
 async fn a_house_that_is_away_answers_nothing() {
     let rig = GarageRig::with(3_000, 0).await;
     rig.post("/__sim/outage", "{\"seconds\":60}").await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parcelshelf_access::conformance::{Fault, Hand, Rig};
-use parcelshelf_access::{Access, Command, LidState, LockState, Sent, Session, Tokens};
+use parcelshelf_access::{Access, AtDoor, Command, LidState, LockState, Sent, Session, Tokens};
 use parcelshelf_access_homeassistant::{Entrance, HomeAssistant, HomeAssistantConfig, Things};
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::time::Timestamp;
@@ -119,6 +119,9 @@ impl GarageRig {
         let session = self.session().await;
         let prepared = self.adapter.prepare(command, &self.vin, *b"details---------", session.now);
         self.adapter.send(&session, &prepared).await
+    }
+    pub async fn at_door(&self) -> AtDoor {
+        self.adapter.at_door(&self.session().await, &self.vin).await.expect("a reading")
     }
     pub async fn lid(&self) -> (LidState, LockState) {
         let seen = self.adapter.closures(&self.session().await, &self.vin).await.expect("a reading");

@@ -303,6 +303,10 @@ pub(crate) struct MakerOut {
     pub maker: &'static str,
     /// As owners know it.
     pub makes: Vec<&'static str>,
+    /// `car` or `home`: whether it serves cars or a house's doors.
+    pub kind: &'static str,
+    /// Classes of access that it opens.
+    pub opens: Vec<&'static str>,
 }
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MakersOut {

@@ -329,6 +329,7 @@ pub(super) async fn pause(
 #[utoipa::path(get, path = "/v1/wallet/deliveries", security(("session" = [])),
     responses((status = 200, body = EnvelopeOut)))]
 pub(super) async fn deliveries(axum::extract::State(k): State, Session(wallet): Session) -> Answer<Json<EnvelopeOut>> {
+    k.looked(wallet).await;
     Ok(Json(EnvelopeOut { envelope: k.deliveries_envelope(wallet).await.map_err(problem)? }))
 }
 
@@ -340,6 +341,7 @@ pub(super) async fn delivery(
     Session(wallet): Session,
     StrictPath(delivery): StrictPath<String>,
 ) -> Answer<Json<EnvelopeOut>> {
+    k.looked(wallet).await;
     let envelope = k.delivery_envelope(wallet, delivery_of(&delivery)?).await.map_err(problem)?;
     Ok(Json(EnvelopeOut { envelope }))
 }
@@ -352,6 +354,7 @@ pub(super) async fn timeline(
     Session(wallet): Session,
     StrictPath(delivery): StrictPath<String>,
 ) -> Answer<Json<EnvelopeOut>> {
+    k.looked(wallet).await;
     let envelope = k.timeline(wallet, delivery_of(&delivery)?).await.map_err(problem)?;
     Ok(Json(EnvelopeOut { envelope }))
 }

@@ -98,7 +98,7 @@ pub(super) async fn describe(
     Ok(Json(k.describe(delivery_of(&delivery)?, &shown, &value.phone).await.map_err(problem)?))
 }
 
-/// Opens; the answer names the attempt, which tells what becomes of it.
+/// Opens; the answer names the attempt, which tells what becomes of it. At a house `envelope` brings the owner's key for photos.
 #[utoipa::path(post, path = "/v1/stops/{delivery}/open", params(("delivery" = String, Path)), request_body = ToOpen,
     security(("dpop" = [])), responses((status = 202, body = Value)))]
 pub(super) async fn open(

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use parcelshelf_access_homeassistant::GARAGES;
 use parcelshelf_client::courier::{Device, Stop, StopPage};
+use parcelshelf_client::photo::specimen;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_simulator::homeassistant::{DoorFile, WorldFile};
@@ -44,6 +45,14 @@ pub fn household() -> WorldFile {
     }
     world
 }
+/// The same where the bundled streets are, with a door that nobody waits for.
+pub fn to_link() -> WorldFile {
+    let mut world = WorldFile { latitude: 60.1690, longitude: 24.9410, ..household() };
+    for door in &mut world.doors {
+        *door = DoorFile { travel_ms: 2_000, warning_ms: 1_000, ..door.clone() };
+    }
+    world
+}
 /// Where that house stands.
 pub fn house(world: &WorldFile) -> anyhow::Result<Position> {
     Ok(Position::new(world.latitude, world.longitude, 10.0)?)
@@ -78,7 +87,10 @@ impl Play<'_> {
         tell(
             "owner      signs up with a passkey and no name, links the garage by a user of the home server who administers",
         );
-        tell("           nothing, and waits 72 hours in which whoever lives there could object (here: none)");
+        tell(
+            "           nothing, and proves to stand at it: by the button on the wall and a hand in the light barrier, in an",
+        );
+        tell("           order that is drawn (hands simulated)");
         self.rehearse(&owner).await?;
 
         let label = String::from("FJB70000000");
@@ -101,11 +113,14 @@ impl Play<'_> {
         courier.shipping.step(ordered.delivery, "arrived", "garage-arrived", &json!({})).await?;
 
         let before = Seen::of(&stage.seen_of(self.number).await?);
-        let attempt = at.ask_to_open(&[at.scan(&label)?]).await?;
+        let (attempt, key) = at.ask_to_open_with_key(&[at.scan(&label)?]).await?;
+        let key = key.context("an opening without the owner's key for photos")?;
         at.follow(attempt, |s| s["state"] == "open").await?;
         tell("garage     goes up: its own state says so, under the very call that the keyholder made");
-        tell("courier    puts the parcel inside, steps out and says so");
-        at.shut(false, None).await?;
+        let photo = at.photograph(attempt, &key, &specimen()).await?;
+        tell("courier    puts the parcel inside and takes a photo, sealed to a key that came with the opening;");
+        tell("           steps out and says so");
+        at.shut(false, Some(photo)).await?;
         let over = |s: &Value| s["ended"] == json!(true) || s["state"] == "alarm" || s["state"] == "locked";
         let end = at.follow(attempt, over).await?;
         tell(&format!(
@@ -118,7 +133,7 @@ impl Play<'_> {
         courier.shipping.step(ordered.delivery, "finish", "garage-finish", &json!({})).await?;
         let done = carrier_says(&dispatch, ordered.delivery, &["ended", "falling_back"]).await?;
         let case = Case { stage, dir: self.dir, maker: GARAGES, sabotage: None, learned: &LEARNED };
-        case.judged(&owner, &granted, before, &done).await
+        case.judged(&owner, &granted, &courier.device, before, &done).await
     }
 
     /// The owner opens the own garage once, so that the first stranger's try is not the first try.

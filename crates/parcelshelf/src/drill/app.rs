@@ -51,14 +51,18 @@ pub async fn hostile_courier_app(world: &mut World) -> anyhow::Result<Gain> {
         // It stands where the phone stands, and signs with a key that it has made.
         let at = visit.beside(world)?;
         for action in ACTIONS {
-            let body = if action == Action::Open { visit.labels(world)? } else { json!({}) };
+            let body = match action {
+                Action::Open => visit.labels(world)?,
+                Action::Close => json!({"handle_checked": true, "photo": null, "done": true}),
+                _ => json!({}),
+            };
             let answer = visit.act(world, &thief, action, at, body).await;
             heard.push_str(&answer.as_ref().map_or_else(ToString::to_string, ToString::to_string));
-            gain.refused("the stop's link with a key of the app's", &answer);
+            gain.refused("the stop's link with a key of the app's", &["proof_wrong_device"], &answer);
         }
         let key = format!("app-{n}-device");
         let assigned = courier.shipping.assign_device(courier.id, thief.thumbprint(), &key).await;
-        gain.refused("a key of the app's as the courier's device", &assigned);
+        gain.refused("a key of the app's as the courier's device", &["not_allowed"], &assigned);
         changed_link(world, &mut gain, *n, &mut visit).await?;
     }
     let asked = from_its_own_origin(world, &mut gain).await?;
@@ -83,10 +87,10 @@ async fn changed_link(world: &World, gain: &mut Gain, n: usize, visit: &mut Visi
     visit.act(world, &courier.device, Action::Describe, at, json!({})).await.context("the description")?;
     let salt = visit.stop.salt;
     visit.stop.salt[0] ^= 1;
-    gain.refused("a link with another salt", &visit.open(world, &courier.device).await?);
+    gain.refused("a link with another salt", &["label_not_listed"], &visit.open(world, &courier.device).await?);
     visit.stop.salt = salt;
     let link = std::mem::replace(&mut visit.stop.last_link, String::from("eyJhbGciOiJFUzI1NiJ9.e30.AAAA"));
-    gain.refused("a link of the app's own", &visit.open(world, &courier.device).await?);
+    gain.refused("a link of the app's own", &["delegation_unknown"], &visit.open(world, &courier.device).await?);
     visit.stop.last_link = link;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Attacks with what a carrier has: its keys, its dispatch, its interface.
 
-use anyhow::Context as _;
-use parcelshelf_client::courier::Device;
+use anyhow::{Context as _, ensure};
+use parcelshelf_client::courier::{Device, Stop};
 use parcelshelf_client::depot::{CERTIFIED_DAYS, DELEGATION_DAYS, certify};
 use parcelshelf_client::{Failure, Host, Http};
 use parcelshelf_core::actuation::AccessClass;
@@ -13,7 +13,7 @@ use parcelshelf_protocol::accepted::AcceptedClaims;
 use parcelshelf_protocol::call::Call;
 use parcelshelf_protocol::cert::{Cert, Role, Subject, VerifiedCert};
 use parcelshelf_protocol::delegation::{Delegation, DelegationClaims};
-use parcelshelf_protocol::encoding::{Hash, Thumbprint, TokenId, b64, sha256};
+use parcelshelf_protocol::encoding::{Hash, Thumbprint, TokenId, b64, from_b64};
 use parcelshelf_protocol::grant::Disclose;
 use parcelshelf_protocol::jws::{Moment, Sign as _, SigningKey};
 use parcelshelf_protocol::label;
@@ -27,6 +27,9 @@ use super::needles;
 use super::stop::{Visit, answered};
 use super::world::World;
 use crate::init::signing_key;
+
+/// What the gateway says to a phone that no depot has certified.
+const NOT_SEEN: &[&str] = &["device_not_enrolled"];
 
 /// The carrier's keys, as whoever has its machines has them. The root is kept offline and is not among them.
 pub struct CloudKeys {
@@ -117,65 +120,64 @@ impl CloudKeys {
         }
     }
 
-    /// The salt of a delivery's label hashes, which the carrier knows.
-    ///
-    /// # Errors
-    /// When there is no such delivery.
-    pub fn salt_of(&self, world: &World, n: usize) -> anyhow::Result<[u8; 16]> {
-        salt_of(world, n)
-    }
-
     /// Hands one in, signed.
     ///
     /// # Errors
     /// [`Failure`].
     pub async fn hand_in(&self, claims: &DelegationClaims) -> Result<String, Failure> {
         let jws = Delegation::sign(claims, &self.key)?;
+        self.hand_in_signed(&jws).await.map(|_| jws)
+    }
+    /// The same, signed already.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn hand_in_signed(&self, jws: &str) -> Result<Value, Failure> {
         let body = json!({"delegation": jws, "delegation_cert": self.cert.jws()});
-        self.call(Method::POST, "/v1/delegations", Some(&body)).await.map(|_| jws)
+        self.call(Method::POST, "/v1/delegations", Some(&body)).await
+    }
+
+    /// With a later end than our own software signs.
+    fn signed_for_longer(&self, claims: &DelegationClaims, by_s: i64) -> anyhow::Result<String> {
+        let jws = Delegation::sign(claims, &self.key)?;
+        let (header, rest) = jws.split_once('.').context("not compact")?;
+        let payload = rest.split('.').next().and_then(from_b64).context("not base64url")?;
+        let (payload, end) = (String::from_utf8(payload)?, claims.window.end().unix_seconds());
+        let longer = payload.replace(&format!("\"exp\":{end}"), &format!("\"exp\":{}", end + by_s));
+        ensure!(longer != payload, "an end that is not told");
+        let message = format!("{header}.{}", b64(longer));
+        Ok(format!("{message}.{}", b64(self.key.sign(message.as_bytes())?)))
     }
 }
 
-/// What is asked of a delegation that says more than its grant.
-type Widening = (&'static str, fn(&mut DelegationClaims, &AcceptedClaims, &DelegationClaims));
+/// What is asked of a delegation that says more than its grant, and with what it is refused.
+type Widening = (&'static str, &'static str, fn(&mut DelegationClaims, &AcceptedClaims, &DelegationClaims));
 
-const WIDENINGS: [Widening; 9] = [
-    ("a window of two hours", |d, _, _| widen_window(d, 0, 2 * 3_600)),
-    ("a window that ends after the grant's", |d, a, _| {
+const WIDENINGS: [Widening; 8] = [
+    ("a window that ends after the grant's", "delegation_widens_window", |d, a, _| {
         let end = a.window.end();
         d.window = Window::new(end.plus_seconds(-60), end.plus_seconds(1_800)).unwrap_or(d.window);
     }),
-    ("a window that began before the grant's", |d, a, _| {
+    ("a window that began before the grant's", "delegation_widens_window", |d, a, _| {
         let start = a.window.start();
         d.window = Window::new(start.plus_seconds(-1_800), start.plus_seconds(1_200)).unwrap_or(d.window);
     }),
-    ("another class", |d, a, _| {
+    ("another class", "delegation_widens_opens", |d, a, _| {
         let all = [AccessClass::Cabin, AccessClass::SeparateTrunk];
         d.opens.extend(all.into_iter().filter(|c| !a.opens.contains(c)).take(1));
     }),
-    ("two uses", |d, _, _| d.uses = 2),
-    ("one cell more", |d, a, _| {
+    ("two uses", "delegation_widens_uses", |d, _, _| d.uses = 2),
+    ("one cell more", "delegation_widens_area", |d, a, _| {
         let cells = a.area.cells();
         let beside = cells.iter().flat_map(|c| c.disk(2)).find(|c| !cells.contains(c));
         let mut all: Vec<Cell> = cells.iter().copied().chain(beside).collect();
         all.sort_unstable();
         d.area = Area::new(all).unwrap_or_else(|_| d.area.clone());
     }),
-    ("all places of the area at once", |d, a, _| {
-        if a.disclose == Disclose::NextStop {
-            d.disclose = Disclose::Area;
-        } else {
-            d.uses = 3;
-        }
-    }),
-    ("another purpose", |d, _, _| d.purpose = Purpose::Service),
-    ("the grant of another delivery", |d, _, other| d.par = other.par),
+    ("all places of the area at once", "delegation_widens_disclose", |d, _, _| d.disclose = Disclose::Area),
+    ("another purpose", "delegation_widens_purpose", |d, _, _| d.purpose = Purpose::Service),
+    ("the grant of another delivery", "delegation_wrong_parent", |d, _, other| d.par = other.par),
 ];
-
-fn widen_window(claims: &mut DelegationClaims, before_s: i64, length_s: i64) {
-    let start = claims.window.start().plus_seconds(-before_s);
-    claims.window = Window::new(start, start.plus_seconds(length_s)).unwrap_or(claims.window);
-}
 
 /// The carrier signs more than the owner did. Everything is refused as a whole, nothing is clipped, and the honest
 /// delegation is taken afterwards.
@@ -193,17 +195,19 @@ pub async fn widened(world: &mut World) -> anyhow::Result<Gain> {
         let device = world.courier(*n)?.device.thumbprint();
         let honest = keys.delegation(accepted.claims(), device, vec![label_of(world, *n)?]);
         let stranger = keys.delegation(other.accepted.claims(), device, Vec::new());
-        for (what, widen) in WIDENINGS {
+        for (what, code, widen) in WIDENINGS {
             let mut claims = honest.clone();
             widen(&mut claims, accepted.claims(), &stranger);
-            gain.refused(what, &answered(world, async || keys.hand_in(&claims).await).await);
+            ensure!(claims != honest, "{what} is what was signed");
+            gain.refused(what, &[code], &answered(world, async || keys.hand_in(&claims).await).await);
         }
+        let longer = keys.signed_for_longer(&honest, 2 * 3_600)?;
+        let handed_in = answered(world, async || keys.hand_in_signed(&longer).await).await;
+        gain.refused("a window of hours", &["delegation_wrong_lifetime"], &handed_in);
         let mut strange = honest.clone();
         strange.put = vec![label::hash(&[7; 16], "ZZZ99999999")?];
-        gain.refused(
-            "a parcel that was never announced",
-            &answered(world, async || keys.hand_in(&strange).await).await,
-        );
+        let handed_in = answered(world, async || keys.hand_in(&strange).await).await;
+        gain.refused("a parcel that was never announced", &["delegation_widens_labels"], &handed_in);
         answered(world, async || keys.hand_in(&honest).await).await.context("the honest delegation")?;
     }
     gain.figure("grants", count);
@@ -235,22 +239,44 @@ pub async fn carrier_keys(world: &mut World) -> anyhow::Result<Gain> {
     let cert = certify(&keys.key, aud, phone.verifying_key(), subject, 365, &host)?;
     let as_depot = json!({"device_cert": cert.jws(), "depot_cert": keys.cert.jws(), "carrier": keys.root.to_string()});
     let gateway = world.scene().gateway_http();
-    gain.refused("a device certified by the delegation key", &gateway.post("/v1/devices", &[], &as_depot).await);
+    gain.refused(
+        "a device certified by the delegation key",
+        &["cert_wrong_role"],
+        &gateway.post("/v1/devices", &[], &as_depot).await,
+    );
     let depot = certify(&keys.key, aud, keys.key.verifying_key(), Subject::Depot, 30, &host)?;
     let as_root = json!({"device_cert": cert.jws(), "depot_cert": depot.jws(), "carrier": keys.root.to_string()});
-    gain.refused("a depot certified by the delegation key", &gateway.post("/v1/devices", &[], &as_root).await);
+    gain.refused(
+        "a depot certified by the delegation key",
+        &["cert_wrong_key"],
+        &gateway.post("/v1/devices", &[], &as_root).await,
+    );
 
-    let mut heard = Vec::new();
+    let (mut heard, mut taken) = (Vec::new(), 0);
     for n in &mine {
         let accepted = world.granted(*n)?.accepted;
-        let claims = keys.delegation(accepted.claims(), phone.thumbprint(), vec![label_of(world, *n)?]);
-        let handed_in = answered(world, async || keys.hand_in(&claims).await).await;
-        // Whether it is refused now or when it is used: it must not be of any use.
-        gain.count("a delegation to the thief's phone", if handed_in.is_ok() { "taken" } else { "refused" });
-        let mut visit =
-            Visit { n: *n, page: world.page().await?, stop: stop(world, *n, handed_in.ok())?, sent: Vec::new() };
-        gain.refused("to look with the thief's phone", &visit.locate(world, &phone).await?);
-        gain.refused("to open with the thief's phone", &visit.open(world, &phone).await?);
+        let to_thief = keys.delegation(accepted.claims(), phone.thumbprint(), vec![label_of(world, *n)?]);
+        let handed_in = answered(world, async || keys.hand_in(&to_thief).await).await;
+        gain.refused("a delegation to the thief's phone", NOT_SEEN, &handed_in);
+        // Signed it is, whoever takes it.
+        let stop = |last_link| anyhow::Ok(Stop { delivery: to_thief.delivery, last_link, salt: salt_of(world, *n)? });
+        let mut visit = Visit::at(*n, world.page().await?, stop(Delegation::sign(&to_thief, &keys.key)?)?);
+        gain.refused("to look with it", &["delegation_unknown"], &visit.locate(world, &phone).await?);
+        gain.refused("to open with it", &["delegation_unknown"], &visit.open(world, &phone).await?);
+        // One to the courier's own phone is taken: who has the carrier's keys signs what the carrier may.
+        let courier = world.courier(*n)?.device.thumbprint();
+        let claims = keys.delegation(accepted.claims(), courier, vec![label_of(world, *n)?]);
+        let link = answered(world, async || keys.hand_in(&claims).await).await;
+        let link = link.context("a delegation to the courier's phone")?;
+        taken += 1;
+        let mut visit = Visit::at(*n, world.page().await?, stop(link)?);
+        let wrong = &["proof_wrong_device"];
+        gain.refused(
+            "to look with the courier's link and the thief's phone",
+            wrong,
+            &visit.locate(world, &phone).await?,
+        );
+        gain.refused("to open with the courier's link and the thief's phone", wrong, &visit.open(world, &phone).await?);
         for slot in ["evening_before", "start_of_window", "ten_minutes_before"] {
             let path = format!("/v1/deliveries/{}/readiness", claims.delivery);
             let answer =
@@ -263,6 +289,8 @@ pub async fn carrier_keys(world: &mut World) -> anyhow::Result<Gain> {
             heard.push(answer.map_or_else(|f| f.to_string(), |a| a.to_string()));
         }
     }
+    gain.figure("delegations_taken", taken);
+    gain.at_least(mine.len() as u64, taken, "delegations that were taken");
     let needles = Needles::new(&needles::of_cars(world, &mine));
     let text = heard.join("\n");
     let found = needles.search("answers to the carrier", text.as_bytes());
@@ -277,15 +305,12 @@ pub async fn carrier_keys(world: &mut World) -> anyhow::Result<Gain> {
 }
 
 /// The salt of a delivery's label hashes, from the carrier's request.
-fn salt_of(world: &World, n: usize) -> anyhow::Result<[u8; 16]> {
+///
+/// # Errors
+/// When there is no such delivery.
+pub fn salt_of(world: &World, n: usize) -> anyhow::Result<[u8; 16]> {
     let (owner, delivery) = (world.owner(n)?, world.delivery(n)?);
     Ok(owner.wallet.read_ticket(&delivery.consent_url, &world.scene().operator)?.request.claims().salt)
-}
-
-fn stop(world: &World, n: usize, link: Option<String>) -> anyhow::Result<parcelshelf_client::courier::Stop> {
-    let delivery = world.delivery(n)?.id;
-    let last_link = link.unwrap_or_else(|| b64(sha256("no delegation").as_bytes()));
-    Ok(parcelshelf_client::courier::Stop { delivery, last_link, salt: salt_of(world, n)? })
 }
 
 /// Somebody in dispatch, with a key of the carrier's interface and a phone of their own.
@@ -313,12 +338,12 @@ pub async fn insider(world: &mut World) -> anyhow::Result<Gain> {
         answered(world, async || dispatch.load(delivery.id, ghost, &format!("{key}-l")).await).await?;
         let leg = answered(world, async || ghost_hand.start_leg(delivery.id, &format!("{key}-g")).await).await;
         if let Ok(url) = &leg {
-            let stop = parcelshelf_client::courier::Stop::parse(url)?;
-            let mut visit = Visit { n: *n, page: world.page().await?, stop, sent: Vec::new() };
-            gain.refused("to look with a phone that no depot has seen", &visit.locate(world, &phone).await?);
-            gain.refused("to open with a phone that no depot has seen", &visit.open(world, &phone).await?);
+            let stop = Stop::parse(url)?;
+            let mut visit = Visit::at(*n, world.page().await?, stop);
+            gain.refused("to look with a phone that no depot has seen", NOT_SEEN, &visit.locate(world, &phone).await?);
+            gain.refused("to open with a phone that no depot has seen", NOT_SEEN, &visit.open(world, &phone).await?);
         } else {
-            gain.refused("a leg for a phone that no depot has seen", &leg);
+            gain.refused("a leg for a phone that no depot has seen", &["delegation_refused"], &leg);
         }
     }
     let everything = staff_sees(world, &mine).await?;

@@ -6,7 +6,7 @@ use parcelshelf_client::people;
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64, sha256};
 use parcelshelf_protocol::label;
 
-use super::carriers::CloudKeys;
+use super::carriers::{CloudKeys, salt_of};
 use super::gain::Gain;
 use super::stop::{Visit, answered};
 use super::world::World;
@@ -37,22 +37,22 @@ pub async fn enrolment_credential(world: &mut World) -> anyhow::Result<Gain> {
     let (mut places, mut stopped) = (0_u64, 0_u64);
     for n in &mine {
         let accepted = world.granted(*n)?.accepted;
-        let salt = keys.salt_of(world, *n)?;
+        let salt = salt_of(world, *n)?;
         let label = label::hash(&salt, &world.delivery(*n)?.label)?;
         let claims = keys.delegation(accepted.claims(), phone.thumbprint(), vec![label]);
         let handed_in = answered(world, async || keys.hand_in(&claims).await).await;
         gain.count("a delegation to the thief's phone", if handed_in.is_ok() { "taken" } else { "refused" });
         let last_link = handed_in.unwrap_or_else(|_| b64(sha256("none").as_bytes()));
         let stop = Stop { delivery: accepted.claims().delivery, last_link, salt };
-        let mut visit = Visit { n: *n, page: world.page().await?, stop, sent: Vec::new() };
+        let mut visit = Visit::at(*n, world.page().await?, stop);
         match visit.locate(world, &phone).await? {
             Ok(_) => {
                 places += 1;
                 gain.must(stopped == 0, || format!("delivery {n}: a place after the carrier was stopped"));
             }
-            Err(failure) => {
+            refused => {
                 stopped += 1;
-                gain.count("to look with the thief's phone", failure.code().unwrap_or("no_problem_code"));
+                gain.refused("to look with the thief's phone, after the brake", &["conditions_not_met"], &refused);
             }
         }
     }

@@ -313,9 +313,17 @@ async fn play(world: &World, thief: &Thief, mine: &[usize], gain: &mut Gain) -> 
         }
         let mut unsigned = bodies[0].clone();
         unsigned["assertion"]["signature"] = bodies[1]["assertion"]["signature"].clone();
-        gain.refused("a grant that nobody touched for", &hand_in(world, *n, &unsigned).await);
+        gain.refused(
+            "a grant that nobody touched for",
+            &["assertion_bad_signature"],
+            &hand_in(world, *n, &unsigned).await,
+        );
         bodies[0]["assertion"] = bodies[1]["assertion"].clone();
-        gain.refused("a grant with another's touch", &hand_in(world, *n, &bodies[0]).await);
+        gain.refused(
+            "a grant with another's touch",
+            &["assertion_wrong_challenge"],
+            &hand_in(world, *n, &bodies[0]).await,
+        );
     }
     seconds.sort_by(f64::total_cmp);
     let longest = seconds.last().copied().unwrap_or_default();

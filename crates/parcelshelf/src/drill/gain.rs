@@ -1,9 +1,14 @@
 //! What an attack gained, counted by the attacker and by the cars' own records.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
+use anyhow::ensure;
 use parcelshelf_client::Failure;
 use serde_json::{Map, Value, json};
+
+/// So many of a kind are named; a thousand of the same would hide what is wrong.
+const TOLD: usize = 12;
 
 /// The outcome of one drill.
 #[derive(Debug, Default)]
@@ -13,6 +18,8 @@ pub struct Gain {
     figures: Map<String, Value>,
     /// Every attack with the codes of its refusals.
     tried: BTreeMap<&'static str, BTreeMap<String, u64>>,
+    /// Attempts that came to nothing for another reason than the one that is drilled.
+    astray: Vec<String>,
 }
 
 impl Gain {
@@ -30,16 +37,39 @@ impl Gain {
             self.won.push(or_else());
         }
     }
-    /// An attempt that must be refused.
-    pub fn refused<T>(&mut self, attack: &'static str, answer: &Result<T, Failure>) {
+    /// An attempt that must be refused, with one of these codes. A service that is down refuses nobody, and a request that
+    /// nobody understands tries nothing: the drill ends with an error then.
+    pub fn refused<T>(&mut self, attack: &'static str, codes: &[&str], answer: &Result<T, impl Borrow<Failure>>) {
         let word = match answer {
             Ok(_) => {
                 self.won.push(format!("{attack} was let through"));
                 String::from("let_through")
             }
-            Err(failure) => failure.code().map_or_else(|| failure.to_string(), str::to_owned),
+            Err(failure) => {
+                let failure = failure.borrow();
+                failure.code().map_or_else(|| failure.to_string(), str::to_owned)
+            }
         };
+        if answer.is_err() && !codes.contains(&word.as_str()) {
+            self.astray.push(format!("{attack}: {word}, not {}", codes.join(" or ")));
+        }
         self.count(attack, &word);
+    }
+    /// Something has to have happened so often: who attacked nothing has gained nothing, and shows nothing.
+    pub fn at_least(&mut self, least: u64, of: u64, what: &str) {
+        if of < least {
+            self.astray.push(format!("{what}: {of}, which is less than {least}"));
+        }
+    }
+    /// Whether everything was tried that this says. What was won counts in any case.
+    ///
+    /// # Errors
+    /// When something was not.
+    pub fn tried_all(self) -> anyhow::Result<Self> {
+        let (astray, won) = (self.astray.len(), self.won.len());
+        let some = self.astray.iter().take(TOLD).cloned().collect::<Vec<_>>().join("; ");
+        ensure!(astray == 0 || won > 0, "{astray} attempts tried nothing: {some}");
+        Ok(self)
     }
     /// An answer that proves nothing by itself, counted.
     pub fn count(&mut self, attack: &'static str, word: &str) {
@@ -58,8 +88,7 @@ impl Gain {
         if !self.tried.is_empty() {
             figures.insert(String::from("tried"), json!(self.tried));
         }
-        // The first few say what is wrong; a thousand of the same would hide it.
-        let won: Vec<&String> = self.won.iter().take(12).collect();
+        let won: Vec<&String> = self.won.iter().take(TOLD).collect();
         json!({"name": name, "attack_succeeded": !self.won.is_empty(), "won": won, "figures": figures})
     }
 }
@@ -68,21 +97,50 @@ impl Gain {
 mod tests {
     use super::*;
 
+    fn problem(status: u16, code: &str) -> Failure {
+        Failure::Problem { status, code: code.to_owned(), detail: String::new(), retry_after_s: None }
+    }
+
     #[test]
     fn what_is_let_through_is_a_gain_and_what_is_refused_is_counted() {
         let mut gain = Gain::default();
-        let refused = Failure::Problem {
-            status: 403,
-            code: String::from("proof_wrong_device"),
-            detail: String::new(),
-            retry_after_s: None,
-        };
-        gain.refused("a strange device", &Err::<(), _>(refused));
+        let refused = problem(403, "proof_wrong_device");
+        gain.refused("a strange device", &["proof_wrong_device"], &Err::<(), _>(refused));
+        let mut gain = gain.tried_all().unwrap();
         assert_eq!(gain.to_json("x")["attack_succeeded"], json!(false));
-        gain.refused("a strange device", &Ok(()));
+        gain.refused("a strange device", &["proof_wrong_device"], &Ok::<(), Failure>(()));
         let told = gain.to_json("x");
         assert_eq!(told["attack_succeeded"], json!(true));
         assert_eq!(told["figures"]["tried"]["a strange device"], json!({"proof_wrong_device": 1, "let_through": 1}));
         assert_eq!(gain.tries(), 2);
+    }
+
+    #[test]
+    fn whoever_is_not_there_refuses_nobody() {
+        for failure in [
+            Failure::Unexpected("not JSON"),
+            problem(503, "store_busy"),
+            problem(404, "not_found"),
+            problem(422, "body_malformed"),
+        ] {
+            let mut gain = Gain::default();
+            gain.refused("a strange device", &["proof_wrong_device"], &Err::<(), _>(failure));
+            let told = format!("{:#}", gain.tried_all().unwrap_err());
+            assert!(told.contains("a strange device") && told.contains("proof_wrong_device"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_drill_that_attacked_nothing_is_none_and_one_that_won_has_won() {
+        let mut gain = Gain::default();
+        gain.at_least(3, 3, "openings");
+        let mut gain = gain.tried_all().unwrap();
+        gain.at_least(1, 0, "blocks that were first");
+        gain.win("a place");
+        let gain = gain.tried_all().unwrap();
+        assert_eq!(gain.to_json("x")["attack_succeeded"], json!(true));
+        let mut nothing = Gain::default();
+        nothing.at_least(1, 0, "blocks that were first");
+        assert!(nothing.tried_all().is_err());
     }
 }

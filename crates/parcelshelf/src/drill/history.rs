@@ -11,7 +11,9 @@ use parcelshelf_client::Failure;
 use parcelshelf_client::log::{LogReader, Watch};
 use parcelshelf_client::wallet::Wallet;
 use parcelshelf_core::id::DeliveryId;
+use parcelshelf_core::reason::Action;
 use parcelshelf_edge::Host;
+use parcelshelf_edge::clock::Stopwatch;
 use parcelshelf_exchange::{Client, get};
 use parcelshelf_log::Hash;
 use parcelshelf_log::audit::{Position, Walk};
@@ -22,7 +24,7 @@ use parcelshelf_protocol::bundle::{self, Bundle};
 
 use super::forged::{Forged, Place};
 use super::gain::Gain;
-use super::stop::{Visit, answered};
+use super::stop::{Visit, answered, send_again};
 use super::watcher::{Watcher, log_signer};
 use super::world::World;
 use crate::audit::{Bad, go};
@@ -36,6 +38,12 @@ const PLACES: u64 = 12;
 const WITHHELD_MAX: usize = 6;
 /// Cases whose records are left out, at most.
 const CASES_MAX: usize = 40;
+/// A large store is compared with its witness's memory within this.
+const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+/// A nonce is good for so long.
+const NONCE_LIVES_MS: i64 = 20_000;
+/// What a store says that is older than its witness remembers.
+const ROLLED_BACK: &[&str] = &["log_rolled_back"];
 
 /// Everything that the log serves, entry by entry, and how far it was audited.
 struct Log {
@@ -265,35 +273,30 @@ impl Backup {
 
 /// Until the keyholder has heard from its witness it refuses for that reason, in real time.
 async fn settled<T>(world: &World, mut ask: impl AsyncFnMut() -> Result<T, Failure>) -> Result<T, Failure> {
-    for _ in 0..100 {
+    let watch = Stopwatch::start();
+    loop {
         match ask().await {
-            Err(failure) if failure.code() == Some("log_unconfirmed") => {
+            Err(failure) if failure.code() == Some("log_unconfirmed") && watch.elapsed() < SETTLED_WITHIN => {
                 world.wait_outside(Duration::from_millis(200)).await;
             }
             answer => return answer,
         }
     }
-    ask().await
 }
 
-/// What a courier asks of a keyholder whose past is shorter than its witness's: nothing of it is answered.
+/// What a courier asks of a keyholder whose past is shorter than its witness's: nothing of it is answered, and for that reason.
 async fn refused_all(world: &World, gain: &mut Gain, visit: &Visit, what: &'static str) -> anyhow::Result<()> {
     let device = &world.courier(visit.n)?.device;
     let at = visit.beside(world)?;
     let looked = settled(world, async || visit.page.locate(device, &visit.stop, at).await).await;
-    gain.refused(what, &looked);
+    gain.refused(what, ROLLED_BACK, &looked);
     let labels = visit.labels(world)?;
-    let action = parcelshelf_core::reason::Action::Open;
     let opened = settled(world, async || {
-        let prepared = visit.page.prepare(device, &visit.stop, action, at, labels.clone()).await?;
+        let prepared = visit.page.prepare(device, &visit.stop, Action::Open, at, labels.clone()).await?;
         visit.page.send(&prepared).await
     })
     .await;
-    gain.refused(what, &opened);
-    // Whoever has not heard the witness refuses everybody: that would say nothing of the old store.
-    let decided = |f: Option<&Failure>| f.is_none_or(|f| f.code().is_some_and(|code| code != "log_unconfirmed"));
-    let heard = decided(looked.as_ref().err()) && decided(opened.as_ref().err());
-    ensure!(heard, "{what}: the witness was not heard, so that nothing was tried");
+    gain.refused(what, ROLLED_BACK, &opened);
     Ok(())
 }
 
@@ -335,14 +338,15 @@ pub async fn restored_backup(world: &mut World) -> anyhow::Result<Gain> {
 pub async fn rolled_back_keyholder(world: &mut World) -> anyhow::Result<Gain> {
     let mut gain = Gain::default();
     let mut backup = Backup::make(world, "rolled-back-keyholder").await?;
-    // One car of each maker.
+    // One car of each maker, and one that is being opened when the store is turned back.
     let mut visits = Vec::new();
-    for n in world.take(MAKERS.len()).await? {
+    for n in world.take(MAKERS.len() + 1).await? {
         let mut visit = Visit::begin(world, n).await?;
         visit.locate(world, &world.courier(n)?.device).await??;
         visits.push(visit);
     }
     backup.keep(world, "rolled-back-unspent").await?;
+    let mut under_way = visits.pop().context("nobody is left")?;
     for visit in &mut visits {
         let courier = Arc::clone(world.courier(visit.n)?);
         let attempt = visit.open(world, &courier.device).await??;
@@ -351,18 +355,41 @@ pub async fn rolled_back_keyholder(world: &mut World) -> anyhow::Result<Gain> {
     }
     let mine: Vec<usize> = visits.iter().map(|v| v.n).collect();
     let honest = world.all_seen(&mine);
-    let now = backup.restore(world, "rolled-back-now").await?;
+    let before = world.seen(under_way.n).open_commands;
+    let now = overheard_then(world, &mut gain, &backup, &mut under_way).await?;
     for visit in &visits {
         refused_all(world, &mut gain, visit, "a used grant in a store from before its use").await?;
     }
     backup.end(world, &now).await?;
+    world.day.sleep_s(600).await;
     for (n, honest) in honest {
         let commands = world.seen(n).open_commands;
         gain.must(commands == honest.open_commands, || format!("the car of {n} was opened a second time"));
     }
+    let commands = world.seen(under_way.n).open_commands - before;
+    gain.must(commands <= 1, || format!("{commands} commands to open for one use"));
     let makers: BTreeSet<&str> = mine.iter().map(|n| world.maker(*n)).collect();
     ensure!(makers.len() == MAKERS.len(), "cars of {makers:?} only");
     gain.figure("used_grants", visits.len());
     gain.figure("makers", makers.len());
     Ok(gain)
+}
+
+/// The courier's request to open is overheard, the store turned back at once, and the same bytes sent to it while their nonce
+/// is young: the older store has never seen it, and the grant is unspent there. Returns what was stored until then.
+async fn overheard_then(world: &World, gain: &mut Gain, backup: &Backup, visit: &mut Visit) -> anyhow::Result<PathBuf> {
+    let courier = Arc::clone(world.courier(visit.n)?);
+    let asked = world.day.now();
+    visit.open(world, &courier.device).await??;
+    let (_, prepared) = visit.sent.last().context("nothing was sent")?;
+    // Restarts take a while; the nonces of this world are no older afterwards.
+    let turned = async {
+        let now = backup.restore(world, "rolled-back-now").await?;
+        let again = settled(world, async || send_again(&visit.page, prepared, prepared.path()).await).await;
+        anyhow::Ok((now, again))
+    };
+    let (now, again) = world.outside(turned).await?;
+    ensure!(world.day.now().millis_since(asked) < NONCE_LIVES_MS, "the nonce grew old meanwhile");
+    gain.refused("an opening's very bytes, still young, in a store from before", ROLLED_BACK, &again);
+    Ok(now)
 }

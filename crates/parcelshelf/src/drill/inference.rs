@@ -1,23 +1,18 @@
 //! What can be inferred about where cars stand: with everything that the carrier stores, and with what a carrier would see
 //! that watches its own vans. Always beside the attacker who has the areas alone, for those were signed away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::sync::Arc;
+use std::path::Path;
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use parcelshelf_core::area::{Cell, Position};
-use parcelshelf_edge::Host;
-use parcelshelf_keyholder::keys::read_key;
 use parcelshelf_protocol::accepted::Accepted;
 use parcelshelf_simulator::canary::Needles;
-use parcelshelf_store::sqlite::Options;
-use parcelshelf_store::storage::Storage;
-use parcelshelf_store::{ListQuery, PAGE_ROWS_MAX};
-use parcelshelf_vault::{Epochs, Row, Vault};
 use serde_json::{Value, json};
 
 use super::gain::Gain;
+use super::loot::Loot;
 use super::needles;
 use super::world::{World, copy, files};
 use crate::simulate::dice::Dice;
@@ -72,20 +67,10 @@ pub async fn stolen_carrier(world: &mut World) -> anyhow::Result<Gain> {
     let loot = world.folder("stolen-carrier")?;
     copy(&world.prepared().join("carrier"), &loot)?;
 
-    let cars: Vec<usize> = (0..world.day.cars.len().min(SEARCHED_MAX)).collect();
-    let needles = Needles::new(&needles::of_cars(world, &cars));
-    let mut searched = 0_usize;
-    for file in files(&loot)? {
-        let bytes = fs::read(&file)?;
-        searched += bytes.len();
-        for seen in needles.search(&file.display().to_string(), &bytes) {
-            gain.win(format!("{} stands in the carrier's files", seen.needle));
-        }
-    }
-    gain.figure("bytes_stolen", searched);
-    gain.figure("needles", needles.names().len());
+    let stolen = Loot::open(&loot).await?;
+    search(world, &mut gain, &loot, &stolen)?;
 
-    let known = from_stores(world, &loot).await?;
+    let known = from_rows(world, &stolen)?;
     ensure!(known.len() >= 40, "too few deliveries were accepted to infer anything");
     let (learnt, judged): (Vec<_>, Vec<_>) =
         known.iter().enumerate().partition(|(n, _)| world.dice.hit("learnt", *n as u64, 0.5));
@@ -144,46 +129,49 @@ fn gained(dice: Dice, judged: &[&Known], prior: &[f64], thief: &[f64]) -> (f64, 
     (at(0.025), mean(&groups.iter().collect::<Vec<_>>()), at(0.975))
 }
 
-/// Rows and journal as they lie in the stolen store.
-async fn from_stores(world: &World, loot: &std::path::Path) -> anyhow::Result<Vec<Known>> {
-    let store = Storage::Disk.engine(&loot.join("data"), "carrier", Options::default())?;
-    let entropy = Arc::clone(&Host::system().entropy);
-    let storage = read_key(&loot.join("storage.key")).map_err(anyhow::Error::msg)?;
-    let epochs = Epochs::open(&loot.join("epochs"), &storage, Arc::clone(&entropy))?;
-    let vault = Vault::new(Arc::new(epochs), Storage::Disk.keys(&loot.join("data"), "carrier")?, entropy);
-    let mut rows: BTreeMap<Vec<u8>, Value> = BTreeMap::new();
-    let mut cursor = None;
-    loop {
-        let query = ListQuery {
-            table: String::from("delivery"),
-            index: String::new(),
-            prefix: Vec::new(),
-            cursor,
-            limit: PAGE_ROWS_MAX,
-        };
-        let page = store.list(query).await?;
-        for row in page.rows {
-            let Row::Open(content) = vault.open_row("delivery", &row.id, &row.state).await? else {
-                bail!("the thief has the carrier's keys and cannot read its rows");
-            };
-            rows.insert(row.id, serde_json::from_slice(&content)?);
+/// The stolen bytes as they lie, and every row as its keys open it, are searched for cars. The labels of the same cars'
+/// parcels, which the carrier has, and its couriers' names are there to be found: in the rows, and only in them.
+fn search(world: &World, gain: &mut Gain, loot: &Path, stolen: &Loot) -> anyhow::Result<()> {
+    let cars: Vec<usize> = (0..world.day.cars.len().min(SEARCHED_MAX)).collect();
+    let needles = Needles::new(&needles::of_cars(world, &cars));
+    let there = Needles::new(&needles::of_a_carrier(world, &cars));
+    let mut searched = 0_usize;
+    for file in files(loot)? {
+        let bytes = fs::read(&file)?;
+        searched += bytes.len();
+        for seen in needles.search(&file.display().to_string(), &bytes) {
+            gain.win(format!("{} stands in the carrier's files", seen.needle));
         }
-        match page.next {
-            Some(next) => cursor = Some(next),
-            None => break,
-        }
+        let plain = there.search(&file.display().to_string(), &bytes);
+        gain.must(plain.is_empty(), || format!("{} lies unsealed in the carrier's files", plain[0].needle));
+    }
+    let (found, opened) = stolen.search(&needles);
+    for needle in found {
+        gain.win(format!("{needle} stands in the carrier's rows"));
+    }
+    let control: BTreeSet<String> = stolen.search(&there).0.iter().map(|name| needles::whose(name)).collect();
+    let all: BTreeSet<String> = there.names().iter().map(|name| needles::whose(name)).collect();
+    let missed = all.difference(&control).next();
+    ensure!(missed.is_none(), "the search does not find what the carrier has: {missed:?}");
+    gain.figure("bytes_stolen", searched);
+    gain.figure("rows_opened", json!(stolen.counts()));
+    gain.figure("bytes_opened", opened);
+    gain.figure("needles", needles.names().len());
+    gain.figure("found_as_they_are_there", all.len());
+    Ok(())
+}
+
+/// Rows and journal as the thief reads them.
+fn from_rows(world: &World, stolen: &Loot) -> anyhow::Result<Vec<Known>> {
+    let mut rows = BTreeMap::new();
+    for (id, content) in stolen.rows.get("delivery").into_iter().flatten() {
+        rows.insert(id.clone(), serde_json::from_slice::<Value>(content)?);
     }
     // The order in which couriers set out, to the row; the times are rounded, the order is not.
-    let (mut order, mut after) = (BTreeMap::new(), 0);
-    loop {
-        let entries = store.journal_all(after, PAGE_ROWS_MAX).await?;
-        let Some(last) = entries.last() else { break };
-        after = last.seq;
-        for e in entries.into_iter().filter(|e| e.kind == "leg_started") {
-            order.entry(e.id).or_insert((e.seq, e.at));
-        }
+    let mut order = BTreeMap::new();
+    for e in stolen.journal.iter().filter(|e| e.kind == "leg_started") {
+        order.entry(e.id.clone()).or_insert((e.seq, e.at));
     }
-    store.close().await;
     joined(world, &rows, &order)
 }
 
@@ -333,7 +321,6 @@ pub async fn watching_carrier(world: &mut World) -> anyhow::Result<Gain> {
     gain.figure("stops_watched", watched.len());
     gain.figure("median_error_m_watching_vans", rounded(median(&watched)));
     gain.figure("median_error_m_area_alone", rounded(median(&alone)));
-    gain.figure("van_traces_stored_by_this_software", 0);
     Ok(gain)
 }
 

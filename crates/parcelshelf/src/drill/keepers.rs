@@ -1,19 +1,20 @@
 //! Attacks from inside the gateway: who has taken over the front, and who reads and writes the keyholder's store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, ensure};
 use parcelshelf_client::authenticator::Authenticator;
 use parcelshelf_client::courier::Device;
 use parcelshelf_client::wallet::{Wallet, WalletSite};
 use parcelshelf_client::{Failure, Http};
 use parcelshelf_core::id::WalletId;
+use parcelshelf_core::reason::Action;
 use parcelshelf_core::time::Window;
 use parcelshelf_exchange::Client;
-use parcelshelf_protocol::encoding::b64;
+use parcelshelf_protocol::encoding::{Thumbprint, b64};
 use parcelshelf_protocol::request::Ticket;
 use parcelshelf_protocol::statement::{self, Covered, Said, Statement};
 use parcelshelf_simulator::canary::Needles;
@@ -32,6 +33,9 @@ use crate::people;
 const SEARCHED_MAX: usize = 300;
 /// Grants that are used and whose rows are put back, while their links live.
 const USED_MAX: usize = 4;
+
+/// What the keyholder says to a touch of a passkey that the wallet does not know.
+const STRANGE: &[&str] = &["assertion_unknown_credential"];
 
 /// The keyholder's socket in the hands of whoever has taken over the front: every header is theirs to set.
 struct Front {
@@ -135,27 +139,27 @@ pub async fn gateway_front(world: &mut World) -> anyhow::Result<Gain> {
                 },
             ),
         ] {
-            gain.refused(what, &front.forge(world, wallet, path, said).await?);
+            gain.refused(what, STRANGE, &front.forge(world, wallet, path, said).await?);
         }
         answered(world, async || owner.wallet.block(id).await).await?;
         let lift = Said::Unblock { wallet, covered: Covered::Delivery(id) };
-        gain.refused("a block lifted", &front.forge(world, wallet, "/v1/wallet/unblocks", lift).await?);
+        gain.refused("a block lifted", STRANGE, &front.forge(world, wallet, "/v1/wallet/unblocks", lift).await?);
 
         // A grant for the owner's car, signed and confirmed by the thief, in the thief's name and in the owner's.
         let (ticket, window) = new_request(world, &thief, *n).await?;
         let access_point = thief.access_point(ticket.request.claims().iss).await?;
         let signed = thief.sign(&ticket, &owner.consent(window, access_point)?)?;
-        gain.refused("a grant for another's car", &thief.hand_in(&signed).await);
+        gain.refused("a grant for another's car", &["vehicle_unknown"], &thief.hand_in(&signed).await);
         let as_owner = front.ask(Some(wallet), "/v1/grants", Some(signed.body())).await;
-        gain.refused("a grant in the owner's name", &as_owner);
+        gain.refused("a grant in the owner's name", STRANGE, &as_owner);
         let soon = Window::new(world.day.now(), world.day.now().plus_seconds(600))?;
         let rehearsal =
             thief.rehearse(&Device::create(&world.scene().host)?, &owner.consent(soon, access_point)?).await;
-        gain.refused("a rehearsal at another's car", &rehearsal);
+        gain.refused("a rehearsal at another's car", &["grant_wrong_access_point"], &rehearsal);
         for act in ["locate", "open"] {
             let path = format!("/v1/stops/{id}/{act}");
             let answer = front.ask(Some(wallet), &path, Some(&json!({"labels": [], "phone": ""}))).await;
-            gain.refused("a stop without a proof", &answer);
+            gain.refused("a stop without a proof", &["proof_missing"], &answer);
         }
     }
     let found = needles.search("what the keyholder answered", heard.as_bytes());
@@ -207,7 +211,7 @@ pub async fn keyholder_store(world: &mut World) -> anyhow::Result<Gain> {
     search(&mut gain, &needles, &world.prepared().join("keyholder/data"), "the keyholder's store")?;
 
     let count = world.share(100).min(USED_MAX);
-    let used = world.take(count).await?;
+    let (used, asking) = of_couriers(world, count).await?;
     let victims = world.take(count).await?;
     let thiefs = world.take(1).await?[0];
     let mut visits = Vec::new();
@@ -224,15 +228,26 @@ pub async fn keyholder_store(world: &mut World) -> anyhow::Result<Gain> {
     }
     let honest = world.all_seen(&used);
 
-    let ids: Vec<Vec<u8>> =
+    let grants: Vec<Vec<u8>> =
         used.iter().map(|n| Ok(world.delivery(*n)?.id.as_bytes().to_vec())).collect::<anyhow::Result<_>>()?;
-    let (thief, owners) = (world.owner(thiefs)?.wallet.id(), owners_of(world, &victims)?);
+    let mut asked = Vec::new();
+    for n in asking {
+        asked.push(Visit::begin(world, n).await?);
+    }
+    let [bent, one, other] = asking.map(|n| world.courier(n).map(|courier| courier.device.thumbprint()));
+    let writes = Written {
+        grants,
+        thief: world.owner(thiefs)?.wallet.id(),
+        owners: owners_of(world, &victims)?,
+        bent: bent?,
+        swapped: [one?, other?],
+    };
     let honestly = world.keep("keyholder-store-spent").await?;
     let mut written = BTreeMap::new();
     world
         .changed(async |parties| {
             let (now, then) = (parties.join("keyholder/data"), unspent.join("keyholder/data"));
-            written = write_into(&now, &then, &ids, thief, &owners).await?;
+            written = writes.carry_out(&now, &then).await?;
             Ok(())
         })
         .await?;
@@ -241,17 +256,22 @@ pub async fn keyholder_store(world: &mut World) -> anyhow::Result<Gain> {
     // A grant that was used says that it was not; its courier, who has the link for an hour, comes back.
     for visit in &mut visits {
         let device = &world.courier(visit.n)?.clone().device;
-        gain.refused("a used grant whose row was put back", &visit.open(world, device).await?);
+        gain.refused("a used grant whose row was put back", &["store_altered"], &visit.open(world, device).await?);
         // What locks goes on.
         visit.lock(world, device).await?.context("a lock was refused")?;
     }
     world
         .changed(async |parties| {
             // The rows that were put back are taken away; those of wallets and devices stay, and the operator says that all is well.
-            restore_grants(&parties.join("keyholder/data"), &honestly.join("keyholder/data"), &ids).await
+            restore_grants(&parties.join("keyholder/data"), &honestly.join("keyholder/data"), &writes.grants).await
         })
         .await?;
     world.accepting_an_altered_store().await?;
+    for visit in &mut asked {
+        let device = &world.courier(visit.n)?.clone().device;
+        let looked = visit.locate(world, device).await?;
+        gain.refused("to look with a device whose row was written to", &["device_not_enrolled"], &looked);
+    }
     // Wallets whose rows are the thief's: nothing of theirs can be signed for, though the operator believed the store.
     let thief = world.owner(thiefs)?;
     for n in &victims {
@@ -259,10 +279,18 @@ pub async fn keyholder_store(world: &mut World) -> anyhow::Result<Gain> {
         let (ticket, window) = new_request(world, &thief.wallet, *n).await?;
         let point = thief.wallet.access_point(ticket.request.claims().iss).await?;
         let signed = thief.wallet.sign(&ticket, &owner.consent(window, point)?)?;
-        gain.refused("a grant for the car of a wallet whose row was replaced", &thief.wallet.hand_in(&signed).await);
-        gain.refused("what the wallet itself signs, until its row is back", &owner.wallet.link("volvo").await);
+        let what = "a grant for the car of a wallet whose row was replaced";
+        gain.refused(what, &["vehicle_unknown"], &thief.wallet.hand_in(&signed).await);
+        let what = "what the wallet itself signs, until its row is back";
+        gain.refused(what, &["wallet_unknown"], &owner.wallet.link("volvo").await);
     }
     world.back_to(&honestly).await?;
+    for visit in &mut asked {
+        let device = &world.courier(visit.n)?.clone().device;
+        visit.locate(world, device).await?.context("the same device with its own row")?;
+        let at = visit.beside(world)?;
+        visit.act(world, device, Action::Describe, at, json!({})).await.context("the description")?;
+    }
     for kept in [&unspent, &honestly] {
         world.drop_kept(kept)?;
     }
@@ -275,62 +303,75 @@ pub async fn keyholder_store(world: &mut World) -> anyhow::Result<Gain> {
     Ok(gain)
 }
 
+/// So many deliveries, and three others whose couriers have none of these and each but one.
+async fn of_couriers(world: &mut World, count: usize) -> anyhow::Result<(Vec<usize>, [usize; 3])> {
+    let mut used = world.take(count + 3).await?;
+    let asking = used.split_off(count);
+    let courier = |n: &usize| world.day.city.errands[*n].courier;
+    let couriers: BTreeSet<usize> = asking.iter().map(courier).collect();
+    let apart = couriers.len() == 3 && used.iter().all(|n| !couriers.contains(&courier(n)));
+    ensure!(apart, "too few couriers have cars to go to now");
+    Ok((used, asking.try_into().map_err(|_| anyhow!("three are three"))?))
+}
+
 fn owners_of(world: &World, of: &[usize]) -> anyhow::Result<Vec<WalletId>> {
     of.iter().map(|n| Ok(world.owner(*n)?.wallet.id())).collect()
 }
 
-/// Puts earlier bytes back, one wallet's row in another's place, and a changed bit into others. Returns how many of each.
-async fn write_into(
-    data: &Path,
-    earlier: &Path,
-    grants: &[Vec<u8>],
+/// What somebody writes into the keyholder's store.
+struct Written {
+    /// Grants whose earlier bytes are put back.
+    grants: Vec<Vec<u8>>,
+    /// A wallet whose row takes the place of others' rows.
     thief: WalletId,
-    owners: &[WalletId],
-) -> anyhow::Result<BTreeMap<&'static str, usize>> {
-    let open = |dir: &Path| Storage::Disk.engine(dir, "keyholder", Options::default());
-    let (now, then) = (open(data)?, open(earlier)?);
-    let mut written = BTreeMap::new();
-    for id in grants {
-        let old = then.get("grant", id).await?.context("a grant without a row")?;
-        overwrite(&*now, "grant", id, old.state).await?;
-        *written.entry("put back").or_default() += 1;
-    }
-    let stolen = now.get("wallet", thief.as_bytes()).await?.context("a wallet without a row")?.state;
-    for owner in owners {
-        overwrite(&*now, "wallet", owner.as_bytes(), stolen.clone()).await?;
-        *written.entry("another's row").or_default() += 1;
-    }
-    let devices = now
-        .list(parcelshelf_store::ListQuery {
-            table: String::from("device"),
-            index: String::new(),
-            prefix: Vec::new(),
-            cursor: None,
-            limit: 4,
-        })
-        .await?;
-    for row in devices.rows {
-        let mut changed = row.state.clone();
-        if let Some(byte) = changed.last_mut() {
-            *byte ^= 1;
+    owners: Vec<WalletId>,
+    /// A device in whose row a bit is changed.
+    bent: Thumbprint,
+    /// Two devices that get each other's rows.
+    swapped: [Thumbprint; 2],
+}
+
+impl Written {
+    /// How many rows of each kind were written.
+    async fn carry_out(&self, data: &Path, earlier: &Path) -> anyhow::Result<BTreeMap<&'static str, usize>> {
+        let (now, then) = (open_store(data)?, open_store(earlier)?);
+        for id in &self.grants {
+            let old = then.get("grant", id).await?.context("a grant without a row")?;
+            overwrite(&*now, "grant", id, old.state).await?;
         }
-        // A device of nobody's, and the same one with a bit changed.
-        let mut id = row.id.clone();
-        if let Some(byte) = id.first_mut() {
-            *byte ^= 1;
+        let stolen = now.get("wallet", self.thief.as_bytes()).await?.context("a wallet without a row")?.state;
+        for owner in &self.owners {
+            overwrite(&*now, "wallet", owner.as_bytes(), stolen.clone()).await?;
         }
-        now.commit(Batch { puts: vec![put("device", &id, Version::Absent, row.state)], ..Batch::default() }).await?;
-        *written.entry("a device of nobody's").or_default() += 1;
+        let mut bent = device(&*now, self.bent).await?;
+        *bent.last_mut().context("an empty row")? ^= 1;
+        overwrite(&*now, "device", self.bent.as_bytes(), bent).await?;
+        let [one, other] = self.swapped;
+        let (of_one, of_other) = (device(&*now, one).await?, device(&*now, other).await?);
+        overwrite(&*now, "device", one.as_bytes(), of_other).await?;
+        overwrite(&*now, "device", other.as_bytes(), of_one).await?;
+        now.close().await;
+        then.close().await;
+        let (grants, owners) = (self.grants.len(), self.owners.len());
+        Ok(BTreeMap::from([
+            ("put back", grants),
+            ("another's row", owners),
+            ("a changed bit", 1),
+            ("a device's row in another's place", 2),
+        ]))
     }
-    now.close().await;
-    then.close().await;
-    Ok(written)
+}
+
+fn open_store(data: &Path) -> anyhow::Result<Arc<dyn Engine>> {
+    Ok(Storage::Disk.engine(data, "keyholder", Options::default())?)
+}
+async fn device(store: &dyn Engine, of: Thumbprint) -> anyhow::Result<Vec<u8>> {
+    Ok(store.get("device", of.as_bytes()).await?.context("a device without a row")?.state)
 }
 
 /// Grants as they honestly are.
 async fn restore_grants(data: &Path, honest: &Path, grants: &[Vec<u8>]) -> anyhow::Result<()> {
-    let open = |dir: &Path| Storage::Disk.engine(dir, "keyholder", Options::default());
-    let (now, then) = (open(data)?, open(honest)?);
+    let (now, then) = (open_store(data)?, open_store(honest)?);
     for id in grants {
         let row = then.get("grant", id).await?.context("a grant without a row")?;
         overwrite(&*now, "grant", id, row.state).await?;

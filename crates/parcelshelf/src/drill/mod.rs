@@ -15,6 +15,7 @@ mod garage;
 mod history;
 mod inference;
 mod keepers;
+mod loot;
 mod needles;
 mod pooled;
 mod schedules;
@@ -39,6 +40,7 @@ use self::stop::answered;
 use self::world::{Size, World};
 use crate::cli;
 use crate::simulate::operators;
+use crate::simulate::run::Folder;
 use crate::stops::Stops;
 
 type Attack = for<'a> fn(&'a mut World) -> Pin<Box<dyn Future<Output = anyhow::Result<Gain>> + 'a>>;
@@ -127,10 +129,10 @@ async fn run_here(args: cli::Drill) -> anyhow::Result<()> {
         let names: Vec<&str> = DRILLS.iter().map(|d| d.name).collect();
         bail!("there is no drill {}; there are: all, {}", args.name, names.join(", "));
     }
-    let folder = Folder::make(args.out.as_deref())?;
+    let folder = Folder::make(args.out.as_deref(), "drill")?;
     let stops = match &args.stops {
         Some(path) => path.clone(),
-        None => invented(&folder.path, args.seed)?,
+        None => invented(folder.path(), args.seed)?,
     };
     let size = Size {
         stops,
@@ -146,7 +148,7 @@ async fn run_here(args: cli::Drill) -> anyhow::Result<()> {
     );
     let watch = Stopwatch::start();
     eprintln!("preparing a world of {} deliveries and {} couriers", size.deliveries, size.couriers);
-    let mut world = World::prepare(&folder.path, &size).await.context("while the world was prepared")?;
+    let mut world = World::prepare(folder.path(), &size).await.context("while the world was prepared")?;
     let prepared_s = watch.elapsed().as_secs_f64();
     let mut entries = Vec::new();
     println!("{:<20} {:<10} {:>7}  what it was", "drill", "attack", "seconds");
@@ -175,7 +177,7 @@ async fn run_here(args: cli::Drill) -> anyhow::Result<()> {
 async fn one(world: &mut World, drill: &Drill) -> anyhow::Result<Value> {
     let watch = Stopwatch::start();
     let mut stops = u32::from(release_the_carrier(world).await?);
-    let mut drilled = (drill.attack)(world).await;
+    let mut drilled = (drill.attack)(world).await.and_then(Gain::tried_all);
     // Legs that others began end while this drill runs, and with them the carrier may be stopped, as it should be. What was
     // counted once is not counted again, so that whoever begins anew gets further.
     for _ in 1..BEGUN_MAX {
@@ -183,7 +185,7 @@ async fn one(world: &mut World, drill: &Drill) -> anyhow::Result<Value> {
             break;
         }
         stops += 1;
-        drilled = (drill.attack)(world).await;
+        drilled = (drill.attack)(world).await.and_then(Gain::tried_all);
     }
     let gain =
         drilled.with_context(|| format!("while {} was drilled; the carrier was stopped {stops} times", drill.name))?;
@@ -234,30 +236,4 @@ fn invented(dir: &Path, seed: u64) -> anyhow::Result<PathBuf> {
     }
     fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
     Ok(path)
-}
-
-/// The folder of a run; removed afterwards unless it was asked for.
-struct Folder {
-    path: PathBuf,
-    kept: bool,
-}
-impl Folder {
-    fn make(asked: Option<&Path>) -> anyhow::Result<Self> {
-        let path = match asked {
-            Some(path) => path.to_owned(),
-            None => std::env::temp_dir().join(format!("parcelshelf-drill-{}", std::process::id())),
-        };
-        if fs::read_dir(&path).is_ok_and(|mut d| d.next().is_some()) {
-            bail!("{} is not empty; choose another folder with --out", path.display());
-        }
-        fs::create_dir_all(&path)?;
-        Ok(Self { path, kept: asked.is_some() })
-    }
-}
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if !self.kept {
-            let _ = fs::remove_dir_all(&self.path);
-        }
-    }
 }

@@ -4,6 +4,7 @@ use parcelshelf_simulator::canary::Canary;
 
 use super::world::World;
 use crate::simulate::owner::plate;
+use crate::simulate::run;
 
 /// The canaries of some deliveries' cars.
 #[must_use]
@@ -17,4 +18,18 @@ pub fn of_cars(world: &World, of: &[usize]) -> Vec<Canary> {
         all.push(Canary::Place { what: format!("place {n}"), latitude, longitude });
     }
     all
+}
+
+/// What a carrier has and must have: labels of these cars' parcels, its couriers' names.
+#[must_use]
+pub fn of_a_carrier(world: &World, of: &[usize]) -> Vec<Canary> {
+    let labels = of.iter().filter_map(|n| Some((format!("label {n}"), world.day.delivery(*n)?.label.clone())));
+    let couriers = (0..world.couriers.len()).map(|k| (format!("courier {k}"), run::courier_name(k)));
+    labels.chain(couriers).map(|(what, value)| Canary::Text { what, value }).collect()
+}
+
+/// What a needle is of, without its spelling.
+#[must_use]
+pub fn whose(needle: &str) -> String {
+    needle.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }

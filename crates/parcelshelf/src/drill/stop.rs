@@ -10,6 +10,7 @@ use parcelshelf_core::id::AttemptId;
 use parcelshelf_core::reason::Action;
 use parcelshelf_protocol::encoding::Hash;
 use parcelshelf_protocol::label;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::world::World;
@@ -32,6 +33,26 @@ pub struct Visit {
     pub stop: Stop,
     /// Everything that the phone sent, in order.
     pub sent: Vec<(Action, Prepared)>,
+    /// Somebody on the way sends everything once more as soon as it is answered.
+    overheard: Option<Vec<Echo>>,
+}
+
+/// A request that was sent twice, at once.
+#[derive(Debug)]
+pub struct Echo {
+    pub action: Action,
+    pub first: Value,
+    pub again: Result<Value, Failure>,
+}
+
+/// The same bytes as they were overheard, to any address.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn send_again(page: &StopPage, prepared: &Prepared, path: &str) -> Result<Value, Failure> {
+    let (link, proof, body) = prepared.parts();
+    let headers = [("authorization", link), ("dpop", proof)];
+    page.http().send(Method::POST, path, &headers, Some(body.to_vec())).await
 }
 
 /// The answer once there is one.
@@ -54,7 +75,21 @@ impl Visit {
     /// # Errors
     /// When anybody refuses it.
     pub async fn begin(world: &World, n: usize) -> anyhow::Result<Self> {
-        Ok(Self { n, page: world.page().await?, stop: world.set_out(n).await?, sent: Vec::new() })
+        Ok(Self::at(n, world.page().await?, world.set_out(n).await?))
+    }
+    /// Somebody has an address of a stop from elsewhere.
+    #[must_use]
+    pub const fn at(n: usize, page: StopPage, stop: Stop) -> Self {
+        Self { n, page, stop, sent: Vec::new(), overheard: None }
+    }
+    /// From now on everything is overheard, and sent once more as soon as it is answered.
+    #[must_use]
+    pub fn overheard(self) -> Self {
+        Self { overheard: Some(Vec::new()), ..self }
+    }
+    /// What was overheard since the last time.
+    pub fn echoes(&mut self) -> Vec<Echo> {
+        self.overheard.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Where the car really is: the cars of the kept deliveries have not moved.
@@ -92,6 +127,10 @@ impl Visit {
             page.send(&prepared).await
         })
         .await;
+        if let (Some(echoes), Some(prepared), Ok(first)) = (&mut self.overheard, &kept, &answer) {
+            let again = send_again(&self.page, prepared, prepared.path()).await;
+            echoes.push(Echo { action, first: first.clone(), again });
+        }
         self.sent.extend(kept.map(|prepared| (action, prepared)));
         answer
     }
@@ -170,7 +209,11 @@ impl Visit {
                 if hand("open_tailgate").await { Lid::Open { looks: 0 } } else { Lid::Untouched }
             }
             Lid::Open { looks } if state == "open" || looks == OPEN_LOOKS => {
-                if hand("close_tailgate").await { Lid::Shut } else { lid }
+                if hand("close_tailgate").await {
+                    Lid::Shut
+                } else {
+                    lid
+                }
             }
             Lid::Open { looks } => Lid::Open { looks: looks + 1 },
             Lid::Untouched | Lid::Shut => lid,

@@ -1,6 +1,7 @@
 //! Attacks from outside: somebody who knows the car, and an owner's block against an opening that has begun.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use parcelshelf_client::Failure;
@@ -19,6 +20,10 @@ use super::stop::{Visit, answered};
 use super::world::World;
 use crate::simulate::owner::plate;
 
+/// What an opening is refused with that the owner has blocked.
+const BLOCKED: &[&str] = &["conditions_not_met"];
+/// One race in so many has to end this way and one that way, or there was none.
+const SOME_OF: u64 = 20;
 /// Addresses that answer everybody the same, whatever is asked.
 const PUBLIC: [&str; 6] =
     ["/.well-known/", "/v1/keys", "/v1/challenges", "/log/", "/v1/sessions/challenges", "/oauth/"];
@@ -110,12 +115,20 @@ async fn ask(http: &Http, session: Option<&str>, method: &Method, path: &str, kn
     http.send(method.clone(), &path, &headers, Some(body.to_string().into_bytes())).await
 }
 
+/// Why an opening was refused.
+#[derive(Clone)]
+struct Refusal {
+    answer: Arc<Failure>,
+    /// The owner is told that it was for the block.
+    blocked: bool,
+}
+
 /// How an owner's block and an opening met.
 #[derive(Clone)]
 struct Met {
     n: usize,
-    /// The code of the refusal, if it was refused.
-    opened: Result<(), String>,
+    /// Whether it was refused, and for the block.
+    opened: Result<(), Refusal>,
     /// Nothing was under way any more, said the answer.
     settled: bool,
     before: u64,
@@ -147,20 +160,30 @@ pub async fn revoked_race(world: &mut World) -> anyhow::Result<Gain> {
     });
     let met = futures_util::future::try_join_all(lanes).await?.concat();
     world.day.sleep_s(1_200).await;
-    let (mut block_first, mut open_first, mut in_flight) = (0_u64, 0_u64, 0_u64);
+    let (mut block_first, mut open_first, mut in_flight, mut moved) = (0_u64, 0_u64, 0_u64, 0_u64);
     for one in &met {
         let (n, after) = (one.n, world.seen(one.n).open_commands);
         match (&one.opened, one.settled) {
             (Ok(()), false) => in_flight += 1,
             (Ok(()), true) => open_first += 1,
-            (Err(_), _) => block_first += 1,
+            (Err(refusal), _) => {
+                gain.refused("to open while the owner blocks", BLOCKED, &Err::<(), _>(&*refusal.answer));
+                block_first += u64::from(refusal.blocked);
+            }
         }
-        gain.count("to open while the owner blocks", one.opened.as_ref().map_or_else(String::as_str, |()| "taken"));
+        moved += u64::from(after > one.before);
         gain.must(after - one.before <= 1, || format!("delivery {n}: {} commands", after - one.before));
         gain.must(!one.settled || after == one.at_the_answer, || {
             format!("delivery {n}: a command left after the block was acknowledged")
         });
     }
+    // Both must have been first now and then, and something must have been able to move.
+    let some = (met.len() as u64 / SOME_OF).max(1);
+    gain.at_least(some, block_first, "openings that were refused for the block");
+    gain.at_least(some, open_first + in_flight, "openings that were taken");
+    gain.at_least(some, moved, "cars that got a command");
+    gain.at_least(some, met.iter().filter(|m| m.settled).count() as u64, "blocks that were acknowledged as settled");
+    gain.figure("cars_that_got_a_command", moved);
     gain.figure("races_over_http", met.len());
     gain.figure("block_was_first", block_first);
     gain.figure("opening_was_first", open_first);
@@ -182,8 +205,6 @@ async fn race(world: &World, n: usize) -> anyhow::Result<Met> {
     let (at, labels) = (visit.beside(world)?, visit.labels(world)?);
     // Carriers whose couriers go away from many cars without having come near are stopped.
     visit.act(world, device, Action::Describe, at, json!({})).await.context("the description")?;
-    let prepare = async || visit.page.prepare(device, &visit.stop, Action::Open, at, labels.clone()).await;
-    let prepared = answered(world, prepare).await?;
     let (owner, id) = (world.owner(n)?, world.delivery(n)?.id);
     let (clock, dice) = (&world.scene().host.clock, world.dice);
     // From both at once to half a minute apart; the opening has questions to ask first, so it is given a start.
@@ -197,7 +218,7 @@ async fn race(world: &World, n: usize) -> anyhow::Result<Met> {
     };
     let open = async {
         wait(opener_waits).await;
-        answered(world, async || visit.page.send(&prepared).await).await
+        visit.act(world, device, Action::Open, at, labels).await
     };
     let block = async {
         wait(!opener_waits).await;
@@ -210,6 +231,14 @@ async fn race(world: &World, n: usize) -> anyhow::Result<Met> {
     if let Ok(answer) = &opened {
         let _ = StopPage::attempt_of(answer)?;
     }
-    let opened = opened.map(drop).map_err(|f| f.code().unwrap_or("none").to_owned());
+    let opened = match opened {
+        Ok(_) => Ok(()),
+        Err(answer) => {
+            let told = answered(world, async || owner.wallet.timeline(id).await).await.context("the timeline")?;
+            let denied = told["refused"].as_array().into_iter().flatten();
+            let blocked = denied.into_iter().any(|d| d["code"] == "blocked");
+            Err(Refusal { answer: Arc::new(answer), blocked })
+        }
+    };
     Ok(Met { n, opened, settled, before, at_the_answer })
 }

@@ -87,13 +87,12 @@ async fn second_wallet(
     let mut consent = owner.consent(window, point)?;
     consent.vehicles = vec![vehicle];
     let signed = theirs.sign(&ticket, &consent)?;
-    gain.refused("a grant by the second wallet", &answered(world, async || theirs.hand_in(&signed).await).await);
+    let handed_in = answered(world, async || theirs.hand_in(&signed).await).await;
+    gain.refused("a grant by the second wallet", &["possession_not_proved"], &handed_in);
     let device = Device::create(&scene.host)?;
     consent.window = Window::new(window.start(), window.start().plus_seconds(600))?;
-    gain.refused(
-        "a rehearsal by the second wallet",
-        &answered(world, async || theirs.rehearse(&device, &consent).await).await,
-    );
+    let rehearsed = answered(world, async || theirs.rehearse(&device, &consent).await).await;
+    gain.refused("a rehearsal by the second wallet", &["grant_wrong_access_point"], &rehearsed);
     let delivery = world.delivery(n)?.id;
     // Nobody's delivery is unblocked by a wallet that it is not of: what counts is what the owner's block still does.
     let mut visit = Visit::begin(world, n).await?;
@@ -101,8 +100,9 @@ async fn second_wallet(
     let lifted = answered(world, async || theirs.unblock(delivery).await).await;
     gain.count("to lift the owner's block", if lifted.is_ok() { "answered" } else { "refused" });
     let looked = visit.locate(world, &world.courier(n)?.device).await?;
-    gain.refused("to look after a stranger lifted the owner's block", &looked);
-    gain.refused("to read the owner's timeline", &answered(world, async || theirs.timeline(delivery).await).await);
+    gain.refused("to look after a stranger lifted the owner's block", &["conditions_not_met"], &looked);
+    let read = answered(world, async || theirs.timeline(delivery).await).await;
+    gain.refused("to read the owner's timeline", &["delivery_unknown"], &read);
     Ok(())
 }
 
@@ -115,14 +115,15 @@ async fn fake_carrier(world: &World, gain: &mut Gain) -> anyhow::Result<()> {
         Subject::Carrier { name: String::from("Trustworthy Parcels"), domain: String::from("parcels.example") };
     let cert = certify(&root, aud, root.verifying_key(), subject, 365, &scene.host)?;
     let admitted = gateway.post("/v1/carriers", &[], &json!({"cert": cert.jws()})).await;
-    gain.refused("a carrier that admits itself", &admitted);
+    gain.refused("a carrier that admits itself", &["cert_wrong_key"], &admitted);
     let device = Device::create(&scene.host)?;
     let depot = certify(&root, aud, root.verifying_key(), Subject::Depot, 300, &scene.host)?;
     let seal = Subject::Device { seal: device.seal_key().clone() };
     let of_device = certify(&root, aud, device.verifying_key(), seal, 300, &scene.host)?;
     let carrier = root.verifying_key().thumb().to_string();
     let body = json!({"device_cert": of_device.jws(), "depot_cert": depot.jws(), "carrier": carrier});
-    gain.refused("a device of a carrier that nobody admitted", &gateway.post("/v1/devices", &[], &body).await);
+    let enrolled = gateway.post("/v1/devices", &[], &body).await;
+    gain.refused("a device of a carrier that nobody admitted", &["carrier_not_admitted"], &enrolled);
     Ok(())
 }
 
@@ -141,7 +142,7 @@ async fn guest(world: &World, gain: &mut Gain, n: usize) -> anyhow::Result<()> {
     for point in theirs.into_iter().chain([owners]) {
         let consent = owner.consent(window, point)?;
         let answer = answered(world, async || stranger.rehearse(&device, &consent).await).await;
-        gain.refused("a guest's grant for another's car", &answer);
+        gain.refused("a guest's grant for another's car", &["grant_wrong_access_point"], &answer);
     }
     Ok(())
 }

@@ -100,7 +100,7 @@ pub async fn run(args: Simulate) -> anyhow::Result<()> {
 async fn run_here(args: Simulate, alone: Option<(Driven, Arc<Stepper>)>) -> anyhow::Result<()> {
     ensure!(args.deliveries > 0 && args.couriers > 0, "a day has at least one delivery and one courier");
     ensure!(args.deliveries.div_ceil(args.couriers) <= 150, "a courier serves at most 150 stops; name more couriers");
-    let dir = Folder::make(args.out.as_deref())?;
+    let dir = Folder::make(args.out.as_deref(), "simulate")?;
     let (results, areas) = play(&args, dir.path(), alone).await?;
     println!("{}", results.table());
     if let Some(path) = &args.report {
@@ -119,15 +119,15 @@ async fn run_here(args: Simulate, alone: Option<(Driven, Arc<Stepper>)>) -> anyh
 }
 
 /// The folder of a run; removed afterwards unless it was asked for.
-struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     kept: bool,
 }
 impl Folder {
-    fn make(asked: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn make(asked: Option<&Path>, of: &str) -> anyhow::Result<Self> {
         let path = match asked {
             Some(path) => path.to_owned(),
-            None => std::env::temp_dir().join(format!("parcelshelf-simulate-{}", std::process::id())),
+            None => std::env::temp_dir().join(format!("parcelshelf-{of}-{}", std::process::id())),
         };
         if fs::read_dir(&path).is_ok_and(|mut d| d.next().is_some()) {
             bail!("{} is not empty; choose another folder with --out", path.display());
@@ -135,7 +135,7 @@ impl Folder {
         fs::create_dir_all(&path)?;
         Ok(Self { path, kept: asked.is_some() })
     }
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -547,9 +547,13 @@ where
 pub(crate) async fn hire(day: &Arc<Day>, count: usize) -> anyhow::Result<Vec<Arc<Courier>>> {
     let mut couriers = Vec::with_capacity(count);
     for k in 0..count {
-        couriers.push(Arc::new(Courier::hire(&day.scene, &format!("Courier {k}"), &format!("sim-courier-{k}")).await?));
+        let key = format!("sim-courier-{k}");
+        couriers.push(Arc::new(Courier::hire(&day.scene, &courier_name(k), &key).await?));
     }
     Ok(couriers)
+}
+pub(crate) fn courier_name(k: usize) -> String {
+    format!("Courier {k}")
 }
 
 /// In the morning the vans are loaded; what no owner has allowed goes elsewhere.

@@ -1,6 +1,6 @@
 //! What a bundle proves, and how to say it.
 
-use parcelshelf_core::actuation::{AccessClass, LockProof};
+use parcelshelf_core::actuation::{AccessClass, LockProof, Place};
 use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::reason::Purpose;
 use parcelshelf_core::time::{Timestamp, Window};
@@ -75,6 +75,7 @@ impl Verdict {
     #[must_use]
     pub fn explain(&self) -> Vec<String> {
         let a = &self.anchors;
+        let home = !self.classes.is_empty() && self.classes.iter().all(|class| class.belongs_to() == Place::Home);
         let classes: Vec<&str> = self.classes.iter().map(|c| c.code()).collect();
         let mut lines = vec![
             format!("keyholder   {}", a.aud),
@@ -91,16 +92,17 @@ impl Verdict {
         ];
         lines.extend(self.standing.iter().flat_map(Standing::lines));
         lines.push(String::new());
-        lines.extend(self.timeline.iter().map(|m| format!("{}  {}", m.at, sentence(&m.event))));
+        lines.extend(self.timeline.iter().map(|m| format!("{}  {}", m.at, sentence(&m.event, home))));
         lines.push(String::new());
         lines.push(format!("opened      {}", times(self.openings)));
         if self.unknown > 0 {
             lines.push(format!("uncertain   {}: it may have opened", times(self.unknown)));
         }
+        let locked = if home { "shut        " } else { "locked      " };
         lines.push(match self.lock_proof {
-            Some(proof) => format!("locked      {}", proof.code()),
-            None if self.openings + self.unknown > 0 => String::from("locked      not shown"),
-            None => String::from("locked      it was never opened"),
+            Some(proof) => format!("{locked}{}", proof.code()),
+            None if self.openings + self.unknown > 0 => format!("{locked}not shown"),
+            None => format!("{locked}it was never opened"),
         });
         if self.withheld > 0 {
             lines.push(format!("withheld    {} of other deliveries in between", times(self.withheld)));
@@ -118,7 +120,10 @@ fn times(n: u32) -> String {
     }
 }
 
-fn sentence(event: &Event) -> String {
+/// `home`: what opens is a house's door, which is ready, shut and proved so, and is never a car.
+fn sentence(event: &Event, home: bool) -> String {
+    let (thing, to_shut, shut) =
+        if home { ("door", "to shut", "shut again") } else { ("car", "to lock", "locked again") };
     match event {
         Event::KeyAdded { .. } => "the keyholder published its keys".into(),
         Event::CarrierAdmitted { .. } => "the operator admitted the carrier".into(),
@@ -127,11 +132,11 @@ fn sentence(event: &Event) -> String {
         Event::GrantAccepted { .. } => "the owner's permission was accepted".into(),
         Event::DelegationAccepted { device, .. } => format!("the carrier passed it on to the device {device}"),
         Event::ReadyAsked { slot, answer, .. } => {
-            format!("the carrier asked whether the car is ready ({}): {}", slot.as_str(), answer.as_str())
+            format!("the carrier asked whether the {thing} is ready ({}): {}", slot.as_str(), answer.as_str())
         }
         Event::PlaceDisclosed { .. } => "the place was shown to the courier".into(),
         Event::Described { .. } => "plate and description were shown to the courier".into(),
-        Event::Signalled { .. } => "the car was asked to show itself".into(),
+        Event::Signalled { .. } => format!("the {thing} was asked to show itself"),
         Event::Joined { .. } => "the courier asked again; no new command".into(),
         Event::OpenIntended { command, .. } => format!("command {command} to open was about to leave"),
         Event::Outcome { command, outcome, .. } => match outcome {
@@ -139,8 +144,8 @@ fn sentence(event: &Event) -> String {
             CommandOutcome::Unknown => format!("command {command}: nobody can say"),
             CommandOutcome::DidNotHappen(why) => format!("command {command}: did not happen ({})", why.code()),
         },
-        Event::LockIntended { command, .. } => format!("command {command} to lock was about to leave"),
-        Event::Locked { lock_proof, .. } => format!("locked again ({})", lock_proof.code()),
+        Event::LockIntended { command, .. } => format!("command {command} {to_shut} was about to leave"),
+        Event::Locked { lock_proof, .. } => format!("{shut} ({})", lock_proof.code()),
         Event::Alarm { reason, .. } => format!("alarm: {}", reason.as_str()),
         Event::AlarmAcknowledged { .. } => "the owner saw the alarm".into(),
         Event::Blocked { scope } => format!("the owner blocked: {}", scope.as_str()),

@@ -18,6 +18,8 @@ const FAULTS_MAX: usize = 64;
 const TIMES_MAX: usize = 256;
 /// The server files a change under a call's context for so long after it.
 const CONTEXT_RECENT_MS: i64 = 5_000;
+/// The user behind whatever was called. Which one, nobody here asks.
+const CALLER: &str = "5f0c1d2e3b4a59687766554433221100";
 
 /// A world file (JSON). Every member has a default; `{}` is a house without doors.
 ///
@@ -183,6 +185,8 @@ pub struct Door {
     last_changed: Timestamp,
     last_updated: Timestamp,
     context: String,
+    /// Somebody's call stands behind the cover's last change.
+    called: bool,
     /// The newest call's context, and when it came.
     recent: Option<(String, Timestamp)>,
     sensor: (String, Timestamp, String),
@@ -294,6 +298,7 @@ impl Door {
             last_changed: now,
             last_updated: now,
             context: nobody.clone(),
+            called: false,
             recent: None,
             sensor: (String::from("off"), now, nobody),
         }
@@ -330,10 +335,9 @@ impl Door {
         }
         if self.shown.0 != word || self.shown.1 != position {
             self.last_updated = now;
-            self.context = match &self.recent {
-                Some((context, at)) if now.millis_since(*at) <= CONTEXT_RECENT_MS => context.clone(),
-                _ => context(entropy),
-            };
+            let recent = self.recent.as_ref().filter(|(_, at)| now.millis_since(*at) <= CONTEXT_RECENT_MS);
+            self.called = recent.is_some();
+            self.context = recent.map_or_else(|| context(entropy), |(context, _)| context.clone());
             self.shown = (word.to_owned(), position);
         }
         let sensed = match (self.online, self.drive.in_the_way) {
@@ -349,6 +353,8 @@ impl Door {
     pub fn hand(&mut self, action: &str, now: Timestamp, entropy: &dyn Entropy) -> bool {
         match action {
             "press_button" => {
+                // A call before says nothing of a hand after it.
+                self.recent = None;
                 let seen = self.drive.press(now);
                 self.happened(seen);
             }
@@ -419,12 +425,13 @@ impl Door {
         self.written(&name, &self.sensor.0, &attributes, self.sensor.1, self.sensor.1)
     }
     fn written(&self, entity: &str, state: &str, attributes: &Value, changed: Timestamp, updated: Timestamp) -> Value {
-        let context = if entity.starts_with("cover.") { &self.context } else { &self.sensor.2 };
+        let (context, called) =
+            if entity.starts_with("cover.") { (&self.context, self.called) } else { (&self.sensor.2, false) };
         json!({
             "entity_id": entity, "state": state, "attributes": attributes,
             "last_changed": changed.to_rfc3339(), "last_reported": updated.to_rfc3339(),
             "last_updated": updated.to_rfc3339(),
-            "context": {"id": context, "parent_id": null, "user_id": null},
+            "context": {"id": context, "parent_id": null, "user_id": called.then_some(CALLER)},
         })
     }
     /// For the control path.

@@ -4,7 +4,7 @@ import { startRouter } from '$lib/router.svelte';
 import { registerServiceWorker } from '$lib/service-worker';
 import App from './App.svelte';
 import { release } from './core/release.svelte';
-import { startSession } from './core/session.svelte';
+import { session, startSession } from './core/session.svelte';
 import './i18n';
 
 /** Takes the page over from the first view. */
@@ -14,4 +14,8 @@ export async function begin(root: HTMLElement): Promise<void> {
   root.replaceChildren();
   mount(App, { target: root, props: { release } });
   void registerServiceWorker((useIt) => (release.useIt = useIt));
+  // Where the owner has let it show something once: the switch is in the settings.
+  if (session.state === 'in' && 'Notification' in globalThis && Notification.permission === 'granted') {
+    void import('./core/push').then(({ stayAwake }) => stayAwake()).catch(() => undefined);
+  }
 }

@@ -3,7 +3,7 @@
 
 import { detect, PSEUDO, type Language } from '$lib/i18n/languages';
 import { kept, type Account } from './core/db';
-import { isActive, phaseOf, type Delivery } from './core/model';
+import { isActive, phaseOf, phaseWords, type Delivery } from './core/model';
 import type { KeptList } from './core/session.svelte';
 import type { Catalogue } from './i18n/en';
 
@@ -36,7 +36,7 @@ function row(d: Delivery, words: Catalogue, now: number, tag: string): HTMLEleme
     `first-row ${phase}`,
     element('strong', '', title),
     element('span', 'muted', when.formatRange(Date.parse(d.from), Date.parse(d.until))),
-    element('span', 'first-phase', words.phase[phase]),
+    element('span', 'first-phase', phaseWords(words, d, phase)),
   );
   link.href = `/deliveries/${d.delivery}`;
   return link;

@@ -1053,6 +1053,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/push": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** By which key this gateway proves itself to push services. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PushKey"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/rules": {
         parameters: {
             query?: never;
@@ -2293,6 +2328,80 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/wallet/push": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a device of this wallet: it gets an empty message when there is something to look at. Said again it stays for longer. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Subscription"];
+                };
+            };
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/wallet/push/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Forgets a device. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Subscription"];
+                };
+            };
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/wallet/rules": {
         parameters: {
             query?: never;
@@ -3055,6 +3164,10 @@ export interface components {
              */
             retry_after_s?: number | null;
         };
+        PushKey: {
+            /** @description For `applicationServerKey`, base64url; null where this gateway wakes nobody. */
+            key?: string | null;
+        };
         ReadyOut: {
             /** @description `yes`, `no` or `later`. */
             answer: string;
@@ -3096,6 +3209,10 @@ export interface components {
             /** @description `granted`, `delegated`, `located`, `opening`, `opened`, `closed`, `released`, `recalled`, `alarm`, `refused`, `blocked`, `ended`. */
             state: string;
             reason?: string | null;
+        };
+        /** @description Where this device takes messages. Keys for contents are not asked for: there are none. */
+        Subscription: {
+            endpoint: string;
         };
         ToOpen: {
             /** @description Salted hashes of the labels that were scanned. */

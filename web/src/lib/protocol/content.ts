@@ -63,6 +63,13 @@ export function parsePlace(bytes: Uint8Array): Place {
   m.end();
   return place;
 }
+/** What photos at a house are sealed to: the wallet's key for this grant, which at a car comes with the place. */
+export function parsePhotoKey(bytes: Uint8Array): SealPublicKey {
+  const m = parse('content', bytes);
+  const key = m.parsed('seal', SealPublicKey.parse);
+  m.end();
+  return key;
+}
 /** The phone's position with the nonce of the proof it goes with. */
 export function phoneBytes(at: Position, nonce: string): Bytes {
   return new ObjectWriter()

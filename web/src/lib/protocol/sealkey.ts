@@ -36,7 +36,7 @@ function hasOneSpelling(bytes: Bytes): boolean {
   return true;
 }
 
-export const SEAL_PURPOSES = ['place', 'phone', 'rule', 'description', 'account', 'bundle', 'photo', 'occupant'] as const;
+export const SEAL_PURPOSES = ['place', 'photo_key', 'phone', 'rule', 'description', 'account', 'bundle', 'photo', 'occupant'] as const;
 export type SealPurpose = (typeof SEAL_PURPOSES)[number];
 export const parseSealPurpose = oneOf(SEAL_PURPOSES);
 
@@ -44,6 +44,7 @@ const KIB = 1024;
 /** Bytes of one unit of padding, and how many there may be. */
 export const SIZES: Record<SealPurpose, readonly [unit: number, most: number]> = {
   place: [4 * KIB, 1],
+  photo_key: [4 * KIB, 1],
   phone: [4 * KIB, 1],
   rule: [4 * KIB, 1],
   occupant: [4 * KIB, 1],

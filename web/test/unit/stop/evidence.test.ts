@@ -71,6 +71,25 @@ describe('the runner', () => {
     return { runner: made, heard };
   }
 
+  const KEY = { text: 'owner' };
+  it.each<[string, object | null, object | null]>([
+    ['with the answer to open, at a house', KEY, KEY],
+    ['and stays, where the answer brings none', null, {}],
+  ])('has the owner’s key for photos %s', async (_, brought, expected) => {
+    const open = async (): Promise<object> => ({ attempt: 'a', state: 'intended', owner: brought });
+    const { runner: made, heard } = runner({ open });
+    made.run({ do: 'open', labels: [] });
+    await vi.advanceTimersByTimeAsync(10);
+    expect(heard).toEqual([{ is: 'named', attempt: 'a', state: 'intended' }]);
+    expect((made as unknown as { owner: object }).owner).toEqual(expected);
+    // It lies beside the attempt for a page that is loaded anew, and the screens hear of it.
+    disk.watched.clear();
+    const known: boolean[] = [];
+    made.onOwner = (k) => known.push(k);
+    made.run({ do: 'watch', attempt: 'a', takenOver: false });
+    await vi.advanceTimersByTimeAsync(10);
+    expect([known, disk.watched.get('a')?.seal]).toEqual([[true], brought ? 'owner' : undefined]);
+  });
   it('keeps a photo before it is sent', async () => {
     const onDisk: string[][] = [];
     vi.stubGlobal('fetch', async () => (onDisk.push([...disk.pieces.keys()].map((k) => k.split(':')[0]!)), answer(201, '{}')));

@@ -4,7 +4,7 @@ use parcelshelf_core::id::{GrantId, VehicleId};
 use parcelshelf_core::reason::Action;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_protocol::cert::device_thumbprint;
-use parcelshelf_protocol::content::Rule;
+use parcelshelf_protocol::content::{PhotoKey, Rule};
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64, from_b64};
 use parcelshelf_protocol::enrol::{Enrolment, six_digits};
 use parcelshelf_protocol::grant;
@@ -158,6 +158,7 @@ fn boxes() -> Vec<Value> {
     };
     vec![
         good,
+        photo_key(&keys, &context),
         case("version 0", &flipped(0), "box_malformed"),
         case("one byte short", &sealed[..sealed.len() - 1], "box_malformed"),
         case("enc changed", &flipped(5), "box_not_for_this"),
@@ -172,6 +173,17 @@ fn boxes() -> Vec<Value> {
         with("another key", "seed", b64(published("grant seal")).into()),
         case("content moved between sizes", &unevenly_padded(&keys, &context), "box_wrong_padding"),
     ]
+}
+
+/// What a device gets that has opened a house's door: the owner's key for photos.
+fn photo_key(device: &SealKeyPair, context: &Context<'_>) -> Value {
+    let content = PhotoKey { seal: seal_keys("grant seal").public().clone() }.to_bytes();
+    let sealed = seal::seal(&Stream::new("photo key"), device.public(), Purpose::PhotoKey, context, &content).unwrap();
+    let mut randomness = [0; 64];
+    parcelshelf_core::time::Entropy::fill(&Stream::new("photo key"), &mut randomness);
+    json!({"name": "photo key", "seed": b64(published("courier device seal")), "purpose": "photo_key",
+        "sender": context.sender, "recipient": context.recipient, "delivery": context.delivery, "seq": context.seq,
+        "box": b64(sealed), "content": b64(content), "randomness": b64(randomness), "expect": "ok"})
 }
 
 /// A box whose length prefix claims more than there is.

@@ -142,7 +142,9 @@ export class Runner {
         });
       case 'open':
         return this.ask('open', async (at) => {
-          this.dispatch({ is: 'named', ...(await this.session.open(at, effect.labels)) });
+          const { attempt, state, owner } = await this.session.open(at, effect.labels);
+          if (owner && !this.wiped) this.owner = owner;
+          this.dispatch({ is: 'named', attempt, state });
         });
       case 'lock':
         return this.ask('lock', async (at) => {

@@ -3,7 +3,7 @@
 
 import { answered, createApi, Problem, Silence, type GatewayPaths } from '$lib/api';
 import { b64, utf8, type Bytes } from '$lib/protocol/bytes';
-import { parseDescription, parsePlace, phoneBytes, type Description, type Place, type Position } from '$lib/protocol/content';
+import { parseDescription, parsePhotoKey, parsePlace, phoneBytes, type Description, type Place, type Position } from '$lib/protocol/content';
 import { parseDelegation, type DelegationClaims } from '$lib/protocol/delegation';
 import { openEnvelope, verifyEnvelope } from '$lib/protocol/envelope';
 import { parseId, sha256, type Hash } from '$lib/protocol/hash';
@@ -31,6 +31,12 @@ export { Problem, Silence };
 export interface Found {
   readonly place: Place;
   readonly attempt: string | null;
+}
+/** The answer to *open*. `owner`: what photos are sealed to, where no place brought it. */
+export interface Opened {
+  readonly attempt: string;
+  readonly state: string;
+  readonly owner: SealPublicKey | null;
 }
 /** A signed request that may be sent more than once. */
 interface Prepared {
@@ -174,12 +180,13 @@ export class Session {
    * Asks to open and names the attempt. While no answer comes the very same bytes are sent again: a proof that was seen gets
    * its attempt's answer, and one that was not seen within its nonce's twenty seconds is refused and has opened nothing.
    */
-  async open(at: Position, labels: readonly Hash[]): Promise<{ attempt: string; state: string }> {
+  async open(at: Position, labels: readonly Hash[]): Promise<Opened> {
     const prepared = await this.prepare('open', at, { labels });
-    return untilAnswered(async () => {
-      const { attempt, state } = await send(prepared);
-      return { attempt: String(attempt), state: String(state) };
-    });
+    const answer = await untilAnswered(() => send(prepared));
+    const { attempt, state, envelope } = answer;
+    // A key that is not the keyholder's, or not for this phone, is none: the door opens all the same, and no photo is taken.
+    const owner = envelope === undefined ? null : await this.unseal(answer, 'photo_key').then(parsePhotoKey).catch(() => null);
+    return { attempt: String(attempt), state: String(state), owner };
   }
   async attempt(id: string, after: number): Promise<Attempt> {
     const params = { path: { attempt: id }, query: { after, wait: 20 } };

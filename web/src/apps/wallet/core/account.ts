@@ -8,6 +8,7 @@ import { confirm, createPasskey } from '$lib/protocol/passkey';
 import { statementBytes, statementChallenge } from '$lib/protocol/statement';
 import { sessionChallenge } from '$lib/protocol/webauthn';
 import { forgetAll, keep, kept, type Account } from './db';
+import { sleep } from './push';
 import { account, api, freshKeys, opensWith, wire } from './gateway';
 import { session } from './session.svelte';
 
@@ -116,6 +117,8 @@ async function restore(prf: Bytes | null): Promise<void> {
 
 /** Ends the session here and forgets what this device kept. */
 export async function logOut(): Promise<void> {
+  // Whoever has this device next is not woken for this wallet.
+  await sleep().catch(() => undefined);
   await endSession();
   await forgetAll();
   session.become(null);

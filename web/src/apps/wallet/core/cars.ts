@@ -6,14 +6,17 @@ import { b64 } from '$lib/protocol/bytes';
 import { seal } from '$lib/protocol/seal';
 import { account, api, keys, openedJson, stated } from './gateway';
 import type { Vehicle } from './model';
+import type { Kind } from '../parts/words';
 
 export interface Maker {
   maker: string;
   makes: string[];
+  kind: Kind;
+  opens: string[];
 }
 
 export async function makers(): Promise<Maker[]> {
-  return answered(await api.GET('/v1/makers')).makers;
+  return answered(await api.GET('/v1/makers')).makers as Maker[];
 }
 
 /** Where the owner logs in at the maker, after the passkey has confirmed it. */
@@ -30,6 +33,7 @@ export async function vehicles(): Promise<Vehicle[]> {
 /** One car of an account that has several, as it is offered once; nothing is kept of it. */
 export interface Offered {
   car: string;
+  kind: Kind;
   make: string | null;
   model: string | null;
   model_year: number | null;

@@ -2,6 +2,7 @@
 
 import { answered, Problem, Silence } from '$lib/api';
 import { forgetAll, forgetSigned } from './db';
+import { sleep } from './push';
 import { account, api, openedJson, stated, type Confirmed } from './gateway';
 import type { Delivery } from './model';
 import { session } from './session.svelte';
@@ -53,6 +54,8 @@ export async function eraseDelivery(delivery: string): Promise<void> {
 export async function eraseWallet(): Promise<string[]> {
   const confirmed = await stated({ typ: 'erase', wallet: account().wallet, erased: { scope: 'wallet' } });
   const said = (await insisted(confirmed, true)) as { permissions?: ({ code?: string } | null)[] } | null;
+  // The gateway has forgotten this device; its browser's push service does now.
+  await sleep().catch(() => undefined);
   await forgetAll();
   session.become(null);
   return (said?.permissions ?? []).map((permission) => permission?.code ?? 'not_verified');

@@ -1,7 +1,7 @@
 // What the keyholder seals for its owner, as this app reads it. The answers are the keyholder's own, signed and sealed; what
 // is missing or new in them must not break a page.
 
-import { isHome } from '../parts/words';
+import type { Kind } from '../parts/words';
 
 export interface Attempt {
   attempt: string;
@@ -19,6 +19,8 @@ export interface Attempt {
 
 export interface Delivery {
   delivery: string;
+  /** Missing in what a device kept before there were doors. */
+  kind?: Kind;
   purpose: string;
   from: string;
   until: string;
@@ -71,6 +73,7 @@ export type Source = 'observed' | 'inferred' | 'not_available';
 
 export interface Vehicle {
   vehicle: string;
+  kind: Kind;
   maker: string;
   make: string;
   model: string | null;
@@ -118,6 +121,11 @@ export interface Timeline {
 
 /** Whether the car lacks something before it can be used, in the order in which an owner does it. */
 export type Step = 'findings' | 'consents' | 'description' | 'possession' | 'ready';
+/** A house's door tells all that is asked of it, and is found by its address: nothing stands in, and nobody describes it. */
+export const STEPS: Record<Kind, readonly Step[]> = {
+  car: ['findings', 'consents', 'description', 'possession', 'ready'],
+  home: ['findings', 'possession', 'ready'],
+};
 
 export function consentsMissing(car: Vehicle): boolean {
   if (!car.consents) return true;
@@ -126,13 +134,14 @@ export function consentsMissing(car: Vehicle): boolean {
 }
 
 export function nextStep(car: Vehicle): Step {
-  if (!car.eligible) return 'findings';
-  // A house's door tells all that is asked of it, and is found by its address.
-  if (isHome([car.class])) return car.possession ? 'ready' : 'possession';
-  if (consentsMissing(car)) return 'consents';
-  if (!car.described) return 'description';
-  if (!car.possession) return 'possession';
-  return 'ready';
+  const missing: Record<Step, boolean> = {
+    findings: !car.eligible,
+    consents: consentsMissing(car),
+    description: !car.described,
+    possession: !car.possession,
+    ready: true,
+  };
+  return STEPS[car.kind].find((step) => missing[step]) ?? 'ready';
 }
 
 export function carName(car: Pick<Vehicle, 'make' | 'model' | 'model_year'>): string {
@@ -162,6 +171,10 @@ export function phaseOf(d: Delivery, nowMs: number): Phase {
   if (attempt) return 'not_done';
   if (isOver(d, nowMs)) return 'over';
   return d.state === 'granted' || d.state === '' ? 'waiting' : 'coming';
+}
+/** A phase in the words of what the delivery opens. */
+export function phaseWords(words: { phase: Record<Phase, string>; phaseAtHome: Partial<Record<Phase, string>> }, d: Delivery, phase: Phase): string {
+  return (d.kind === 'home' ? words.phaseAtHome[phase] : undefined) ?? words.phase[phase];
 }
 const isOver = (d: Delivery, nowMs: number) => Date.parse(d.until) < nowMs;
 

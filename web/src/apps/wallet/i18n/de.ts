@@ -55,6 +55,8 @@ const de: Catalogue = {
     not_done: 'Hat sich nicht geöffnet',
     over: 'Die Zeit ist vorbei',
   },
+  // The same of a house's door.
+  phaseAtHome: { alarm: 'Bitte sehen Sie nach Ihrem Tor', open: 'Ihr Tor wird geöffnet', locking: 'Wird geschlossen', done: 'Erledigt und geschlossen' },
   block: {
     button: 'Stopp',
     title: 'Sofort anhalten',

@@ -56,6 +56,8 @@ const en = {
     not_done: 'Did not open',
     over: 'Time has passed',
   },
+  // The same of a house's door.
+  phaseAtHome: { alarm: 'Please look at your door', open: 'Your door is being opened', locking: 'Being shut', done: 'Done and shut' },
   block: {
     button: 'Stop',
     title: 'Stop at once',

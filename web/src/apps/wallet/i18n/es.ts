@@ -55,6 +55,8 @@ const es: Catalogue = {
     not_done: 'No se abrió',
     over: 'El plazo ha pasado',
   },
+  // The same of a house's door.
+  phaseAtHome: { alarm: 'Por favor, mire su puerta', open: 'Se está abriendo su puerta', locking: 'Cerrándose la puerta', done: 'Hecha y puerta cerrada' },
   block: {
     button: 'Parar',
     title: 'Detener al instante',
