@@ -247,7 +247,7 @@ impl Entry {
     /// The fields in their order: `kind`, `at` (RFC 3339, UTC, milliseconds), then the event's own.
     #[must_use]
     pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let mut fields = vec![("kind", self.event.kind().to_owned()), ("at", self.at.to_rfc3339())];
+        let mut fields = vec![("kind", self.event.kind().to_owned()), ("at", self.at.write())];
         fields.extend(self.event.own_fields());
         fields
     }

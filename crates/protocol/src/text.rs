@@ -37,3 +37,60 @@ pub(crate) fn is_word(text: &str, max: usize) -> bool {
 pub fn htu(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or(url)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+    use crate::refused::Kind;
+
+    fn is_domain(text: &str) -> bool {
+        let m = json::parse(Kind::Cert, format!("{{\"domain\":\"{text}\"}}").as_bytes());
+        domain(&mut m.unwrap(), "domain").is_ok()
+    }
+
+    #[test]
+    fn texts_have_their_letters_and_their_lengths() {
+        for (text, token, word, name) in [
+            ("a", true, true, true),
+            ("abcde", true, true, true),
+            ("abcdef", false, false, true),
+            ("", false, false, false),
+            ("a.b-9", true, true, true),
+            ("a_b", true, true, false),
+            ("A", true, false, false),
+            ("a/+~", true, false, false),
+            ("a b", false, false, false),
+            ("\u{e4}", false, false, false),
+            (".a", true, true, false),
+            ("a..b", true, true, false),
+            ("-a.b", true, true, false),
+            ("a.b-", true, true, false),
+            ("a.", true, true, false),
+        ] {
+            assert_eq!((is_token(text, 5), is_word(text, 5), is_domain(text)), (token, word, name), "{text}");
+        }
+        assert!(!is_token("a\n", 5) && !is_token("a\u{7f}", 5));
+    }
+
+    #[test]
+    fn a_domain_has_labels_of_63_and_253_in_all() {
+        let label = "a".repeat(63);
+        assert!(is_domain(&label) && !is_domain(&format!("{label}a")));
+        let long = [label.as_str(); 4].join(".");
+        assert!(is_domain(&long[..253]) && !is_domain(&long[..254]));
+    }
+
+    #[test]
+    fn a_signature_covers_an_address_before_question_and_fragment() {
+        for (url, covered) in [
+            ("https://a.example/b", "https://a.example/b"),
+            ("https://a.example/b?c=d", "https://a.example/b"),
+            ("https://a.example/b#c", "https://a.example/b"),
+            ("https://a.example/b#c?d", "https://a.example/b"),
+            ("", ""),
+        ] {
+            assert_eq!(htu(url), covered);
+        }
+    }
+}

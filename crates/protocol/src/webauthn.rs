@@ -255,3 +255,54 @@ pub fn der_signature(fixed: &[u8; 64]) -> Vec<u8> {
     out.extend_from_slice(&body);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number of these last bytes.
+    fn half(bytes: &[u8]) -> [u8; 32] {
+        let mut half = [0; 32];
+        half[32 - bytes.len()..].copy_from_slice(bytes);
+        half
+    }
+
+    #[test]
+    fn a_signature_has_one_encoding_and_that_is_the_shortest() {
+        let numbers: [&[u8]; 6] = [&[1], &[0x7f], &[0x80], &[1, 0], &[0x80; 32], &[0x7f; 32]];
+        for r in numbers {
+            for s in numbers {
+                let fixed: [u8; 64] = [half(r), half(s)].concat().try_into().unwrap();
+                let der = der_signature(&fixed);
+                assert_eq!(fixed_signature(&der), Some(fixed));
+                // A byte more, or one that says so.
+                assert_eq!(fixed_signature(&[&der[..], &[0]].concat()), None);
+                assert_eq!(fixed_signature(&[&[0x30, der[1] + 1], &der[2..], &[0]].concat()), None);
+                assert_eq!(fixed_signature(&der[..der.len() - 1]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn an_integer_is_positive_and_has_no_zero_too_many() {
+        for (der, number) in [
+            (&[2, 1, 0x7f][..], Some(half(&[0x7f]))),
+            (&[2, 2, 0, 0x80], Some(half(&[0x80]))),
+            (&[2, 2, 1, 0], Some(half(&[1, 0]))),
+            (&[2, 2, 0, 0x7f], None),
+            (&[2, 3, 0, 0, 0x80], None),
+            (&[2, 1, 0x80], None),
+            (&[2, 1, 0xff], None),
+            (&[2, 1, 0], None),
+            (&[2, 0], None),
+            (&[2, 2, 1], None),
+            (&[3, 1, 1], None),
+            (&[], None),
+        ] {
+            assert_eq!(integer(der).map(|(n, _)| n), number, "{der:?}");
+        }
+        let long = [&[2, 33, 0x01][..], &[0; 32]].concat();
+        assert_eq!(integer(&long), None, "33 bytes are none of P-256");
+        assert_eq!(integer(&[2, 1, 7, 2, 1, 8]).map(|(_, rest)| rest), Some(&[2, 1, 8][..]));
+    }
+}
