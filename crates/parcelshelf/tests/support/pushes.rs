@@ -120,7 +120,7 @@ fn vapid(desk: &Desk, headers: &HeaderMap) -> Result<i64, &'static str> {
     if head != serde_json::json!({"typ": "JWT", "alg": "ES256"}) {
         return Err("another header");
     }
-    if claims["aud"] != Value::from(desk.origin.clone()) {
+    if claims["aud"] != desk.origin.as_str() {
         return Err("for another service");
     }
     let contact = claims["sub"].as_str().is_some_and(|s| s.starts_with("mailto:") || s.starts_with("https:"));

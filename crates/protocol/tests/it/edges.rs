@@ -199,7 +199,7 @@ fn what_an_owner_lets_open_again_is_named_in_one_way() {
         Covered::Courier(name),
         Covered::All,
     ] {
-        assert_eq!(Covered::parse(covered.code(), covered.id().as_deref()), Some(covered.clone()));
+        assert_eq!(Covered::parse(covered.code(), covered.id().as_deref()), Some(covered));
         // With an id where none belongs, or without one where it does.
         let other = if covered.id().is_some() { None } else { Some("BQUFBQUFBQUFBQUFBQUFBQ") };
         assert_eq!(Covered::parse(covered.code(), other), None, "{covered:?}");
