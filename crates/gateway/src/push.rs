@@ -86,7 +86,7 @@ impl PushConfig {
     }
     /// An address of a push service, if it is one.
     fn endpoint(&self, text: &str) -> Option<Url> {
-        let url = Url::parse(text).ok().filter(|_| text.len() <= ENDPOINT_MAX)?;
+        let url = address(text)?;
         let Some(UrlHost::Domain(host)) = url.host() else { return None };
         let here = host == "localhost" || host.ends_with(".localhost");
         let way = if self.local { url.scheme() == "http" && here } else { url.scheme() == "https" && !here };
@@ -242,13 +242,20 @@ pub(crate) async fn unsubscribe(
     StrictJson { value, .. }: StrictJson<Subscription>,
 ) -> Result<StatusCode, Problem> {
     let wallet = wallet_of(&front, &public, &headers).await?;
-    // As it was kept: browsers and this front may write the same address differently.
-    let kept = Url::parse(&value.endpoint).map_or(value.endpoint, String::from);
-    front.forget_device(&device_id(wallet, &kept)).await?;
+    // As it was kept: browsers and this front may write the same address differently. Also of a service that is sent to no more.
+    let none = || Problem::new(422, "push_service_unknown", "this is no address of a push service");
+    let kept = address(&value.endpoint).ok_or_else(none)?;
+    front.forget_device(&device_id(wallet, kept.as_str())).await?;
     if front.page(PUSHES, WALLET, wallet.as_bytes()).await?.is_empty() {
         front.say(wallet, "wants_not").await?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a browser names as its address, wherever it leads.
+fn address(text: &str) -> Option<Url> {
+    let plain = text.len() <= ENDPOINT_MAX && text.bytes().all(|b| b.is_ascii_graphic());
+    Url::parse(text).ok().filter(|_| plain)
 }
 
 fn device_id(wallet: WalletId, endpoint: &str) -> Vec<u8> {
@@ -444,6 +451,7 @@ mod tests {
             "https://169.254.169.254/latest",
             "ftp://fcm.googleapis.com/x",
             "file:///etc/passwd",
+            "https://fcm.googleapis.com/\0",
             long.as_str(),
         ] {
             assert!(c.endpoint(bad).is_none(), "{bad}");

@@ -527,7 +527,7 @@ const de: More = {
     none: 'Im Voraus ist nichts erlaubt. Eine Regel entsteht, wenn Sie eine Lieferung erlauben.',
     later: 'Und spätere?',
     also: 'Auch spätere Pakete dieses Absenders erlauben, ohne mich zu fragen',
-    alsoHint: 'Derselbe Lieferdienst, dasselbe Auto, dieselbe Gegend. Jedes wird eine Stunde vorher angekündigt; Sie können es anhalten oder die Regel jederzeit beenden.',
+    alsoHint: 'Nur dieser Lieferdienst, und nur was und wo Sie es hier erlauben. Jedes wird eine Stunde vorher angekündigt; Sie können es anhalten oder die Regel jederzeit beenden.',
     reads: 'Was Sie im Voraus erlauben',
     carrier: 'Lieferdienst',
     merchant: 'Von',

@@ -524,7 +524,7 @@ const en = {
     none: 'Nothing is allowed in advance. You make a rule when you allow a delivery.',
     later: 'And later ones?',
     also: 'Also allow later parcels from this sender, without asking me',
-    alsoHint: 'Same carrier, same car, same area. Each is announced an hour before, and you can stop it or end the rule at any time.',
+    alsoHint: 'Only this carrier, and only what and where you allow it here. Each is announced an hour before, and you can stop it or end the rule at any time.',
     reads: 'What you allow in advance',
     carrier: 'Carrier',
     merchant: 'From',

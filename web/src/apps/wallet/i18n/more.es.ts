@@ -527,7 +527,7 @@ const es: More = {
     none: 'No hay nada permitido de antemano. Una regla se crea al permitir una entrega.',
     later: '¿Y las siguientes?',
     also: 'Permitir también los próximos paquetes de este remitente sin preguntarme',
-    alsoHint: 'El mismo transportista, el mismo coche, la misma zona. Cada uno se anuncia una hora antes; puede detenerlo o terminar la regla en cualquier momento.',
+    alsoHint: 'Solo este transportista, y solo lo que permite aquí y dónde lo permite. Cada uno se anuncia una hora antes; puede detenerlo o terminar la regla en cualquier momento.',
     reads: 'Lo que permite de antemano',
     carrier: 'Transportista',
     merchant: 'De',
