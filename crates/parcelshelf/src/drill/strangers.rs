@@ -24,6 +24,8 @@ use crate::simulate::owner::plate;
 const BLOCKED: &[&str] = &["conditions_not_met"];
 /// One race in so many has to end this way and one that way, or there was none.
 const SOME_OF: u64 = 20;
+/// In every so manyth race the opener waits. Both can be first then, in the smallest world as well.
+const OPENER_WAITS_EVERY: usize = 5;
 /// Addresses that answer everybody the same, whatever is asked.
 const PUBLIC: [&str; 6] =
     ["/.well-known/", "/v1/keys", "/v1/challenges", "/log/", "/v1/sessions/challenges", "/oauth/"];
@@ -146,15 +148,15 @@ pub async fn revoked_race(world: &mut World) -> anyhow::Result<Gain> {
     let count = world.share(5).min(500);
     let mine = world.take(count).await?;
     // One courier after another would take longer than the windows are open: all set out at once.
-    let mut of_couriers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for n in &mine {
-        of_couriers.entry(world.day.city.errands[*n].courier).or_default().push(*n);
+    let mut of_couriers: BTreeMap<usize, Vec<(usize, bool)>> = BTreeMap::new();
+    for (i, n) in mine.iter().enumerate() {
+        of_couriers.entry(world.day.city.errands[*n].courier).or_default().push((*n, i % OPENER_WAITS_EVERY == 0));
     }
     let here = &*world;
     let lanes = of_couriers.into_values().map(|mine| async move {
         let mut met = Vec::with_capacity(mine.len());
-        for n in mine {
-            met.push(race(here, n).await.with_context(|| format!("delivery {n}"))?);
+        for (n, opener_waits) in mine {
+            met.push(race(here, n, opener_waits).await.with_context(|| format!("delivery {n}"))?);
         }
         anyhow::Ok(met)
     });
@@ -198,7 +200,7 @@ pub async fn revoked_race(world: &mut World) -> anyhow::Result<Gain> {
     Ok(gain)
 }
 
-async fn race(world: &World, n: usize) -> anyhow::Result<Met> {
+async fn race(world: &World, n: usize, opener_waits: bool) -> anyhow::Result<Met> {
     let device = &world.courier(n)?.device;
     let mut visit = Visit::begin(world, n).await?;
     visit.locate(world, device).await??;
@@ -207,9 +209,8 @@ async fn race(world: &World, n: usize) -> anyhow::Result<Met> {
     visit.act(world, device, Action::Describe, at, json!({})).await.context("the description")?;
     let (owner, id) = (world.owner(n)?, world.delivery(n)?.id);
     let (clock, dice) = (&world.scene().host.clock, world.dice);
-    // From both at once to half a minute apart; the opening has questions to ask first, so it is given a start.
+    // From both at once to half a minute apart; the opening has questions to ask first, so it is mostly given a start.
     let apart = std::time::Duration::from_millis(dice.between("apart", n as u64, 0, 120) * 250);
-    let opener_waits = dice.hit("who waits", n as u64, 0.2);
     let before = world.seen(n).open_commands;
     let wait = async |waits: bool| {
         if waits {
