@@ -74,6 +74,7 @@ export default (test) => {
     await phone.page.goto(stop_url);
     await screen(phone.page, 'go');
     await scan(phone.page, ...parcel.labels);
+    const before = await stage.commands(GARAGE, 'open_cover');
     await press(phone.page, 'Open');
     await screen(phone.page, 'load');
     await check.screen(phone.page, 'inside a garage');
@@ -96,6 +97,6 @@ export default (test) => {
     await check.screen(page, 'a delivery at a house that is done');
     await page.goto(wallet);
     await page.getByText('Done and shut').waitFor();
-    assert.equal(await stage.commands(GARAGE, 'open_cover'), 1, 'one opening, one command');
+    assert.equal(await stage.commands(GARAGE, 'open_cover'), before + 1, 'one opening, one command');
   });
 };

@@ -179,7 +179,7 @@ export default (test) => {
     // To the owner the car looks like one that does not answer.
     const shipped = await stage.ship();
     await owner.page.goto(shipped.consent_url);
-    await owner.page.getByText('The car does not say where it stands.').waitFor();
+    await owner.page.getByText('It does not say where it stands.').waitFor();
     owner.expect(/409/);
     await keepsThePlaceSecret(stage, owner, car);
     await keepsThePlaceSecret(stage, inside, car);

@@ -133,7 +133,7 @@ fn form(asked: &HashMap<String, String>, names: &[String]) -> String {
         .collect();
     let people: String = names.iter().map(|n| format!("<option>{}</option>", escaped(n))).collect();
     format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Simulated home server</title><h1>Log in</h1>\
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><link rel=\"icon\" href=\"data:,\"><title>Simulated home server</title><h1>Log in</h1>\
          <form method=\"get\" action=\"/auth/authorize\">{hidden}<label>Who <select name=\"login_hint\">{people}</select></label>\
          <button>Log in</button></form></html>"
     )

@@ -93,4 +93,6 @@ export function forgetSigned(delivery: string): Promise<void> {
 export async function forgetAll(): Promise<void> {
   await write('kept', (objects) => objects.clear());
   await write('signed', (objects) => objects.clear());
+  // Also what this tab remembers of a linking that was not finished.
+  globalThis.sessionStorage?.clear();
 }

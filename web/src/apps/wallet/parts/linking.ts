@@ -1,5 +1,5 @@
 // What is being linked, while its owner is away to log in: the address that leads back does not say it. One word, kept with
-// this tab and no longer.
+// this tab until its owner is back.
 
 import type { Kind } from './words';
 
@@ -9,14 +9,18 @@ export const linkingKind = {
   keep(kind: Kind): void {
     // A browser that keeps nothing says "car", as ever.
     try {
-      sessionStorage.setItem(NAME, kind);
+      if (kind === 'home') sessionStorage.setItem(NAME, kind);
+      else sessionStorage.removeItem(NAME);
     } catch {
       /* nothing is kept */
     }
   },
-  kept(): Kind {
+  /** Once: whoever is back needs no reminder any more. */
+  taken(): Kind {
     try {
-      return sessionStorage.getItem(NAME) === 'home' ? 'home' : 'car';
+      const kept = sessionStorage.getItem(NAME);
+      sessionStorage.removeItem(NAME);
+      return kept === 'home' ? 'home' : 'car';
     } catch {
       return 'car';
     }
