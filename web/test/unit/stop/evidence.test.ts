@@ -207,10 +207,10 @@ describe('the runner', () => {
 });
 
 describe('an opening', () => {
-  const opens = (open: (leaves: () => Promise<void>) => Promise<unknown>) => {
+  const opens = (open: (leaves: () => Promise<void>) => Promise<unknown>, openUnknownMs: number | null = null) => {
     const session = { delivery: 'd', open: (_: unknown, __: unknown, leaves: () => Promise<void>) => open(leaves) };
     const made = Object.create(Runner.prototype) as { open: (at: null, labels: string[]) => Promise<unknown> };
-    return Object.assign(made, { session }).open(null, []);
+    return Object.assign(made, { session, stateOf: () => ({ openUnknownMs }) }).open(null, []);
   };
   const row = () => [...disk.watched.values()].find((w) => w.attempt === 'asked d');
   beforeEach(() => disk.watched.clear());
@@ -220,7 +220,27 @@ describe('an opening', () => {
       expect(row()).toBeUndefined();
       await leaves();
       expect(Object.keys(row()!).sort()).toEqual(['asked', 'attempt', 'delivery', 'sinceMs']);
+      return { attempt: 'a' };
     });
+    expect(row(), 'until its attempt has a row').toBeDefined();
+  });
+  it('once more: its attempt is known already, and nothing is remembered as unanswered', async () => {
+    disk.watched.set('a', { attempt: 'a', delivery: 'd', text: '', sinceMs: 0 } as never);
+    await opens(async (leaves) => {
+      await leaves();
+      expect(row()).toBeDefined();
+      return { attempt: 'a' };
+    });
+    expect(row()).toBeUndefined();
+  });
+  it.each([[null, false], [1, true]])('a request that came too late says nothing of an earlier one (%s)', async (openUnknownMs, isKept) => {
+    const late = new Problem(403, 'nonce_expired', '', undefined);
+    const asked = opens(async (leaves) => {
+      await leaves();
+      throw late;
+    }, openUnknownMs);
+    await expect(asked).rejects.toBe(late);
+    expect(row() !== undefined).toBe(isKept);
   });
   it.each<[string, Error, boolean]>([
     ['no answer', new Unanswered('no answer'), true],

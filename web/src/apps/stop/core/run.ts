@@ -183,10 +183,14 @@ export class Runner {
   private async open(at: Position, labels: readonly Hash[]): Promise<Opened> {
     const { delivery } = this.session;
     try {
-      return await this.session.open(at, labels, () => noteAsked(delivery).catch(() => undefined));
+      const opened = await this.session.open(at, labels, () => noteAsked(delivery).catch(() => undefined));
+      // Opened once more: its name is on the disk already. A new one is written first, with what watches it.
+      await forgetWhatIsNamed(delivery, opened.attempt).catch(() => undefined);
+      return opened;
     } catch (error) {
-      // A refusal is an answer.
-      if (error instanceof Problem && !failureOf(error).passing) await forgetAsked(delivery).catch(() => undefined);
+      // A refusal is an answer; one for a request's age says nothing of an earlier request.
+      const ofEarlier = error instanceof Problem && error.code === 'nonce_expired' && this.stateOf()?.openUnknownMs != null;
+      if (error instanceof Problem && !failureOf(error).passing && !ofEarlier) await forgetAsked(delivery).catch(() => undefined);
       throw error;
     }
   }
@@ -408,6 +412,9 @@ async function noteAsked(delivery: string): Promise<void> {
 }
 async function forgetAsked(delivery: string): Promise<void> {
   await (await database()).delete('watched', askedKey(delivery));
+}
+async function forgetWhatIsNamed(delivery: string, attempt: string): Promise<void> {
+  if (await (await database()).get('watched', attempt)) await forgetAsked(delivery);
 }
 /** When this phone asked to open and was never answered; null if it did not. */
 async function askedBefore(delivery: string): Promise<number | null> {
