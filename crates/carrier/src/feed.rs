@@ -139,7 +139,7 @@ impl Carrier {
             }
         }
         let answer = accepted.as_ref().map(|a| (a.jws(), a.claims().window));
-        match again!(self.take_news(id, answer, change)) {
+        match again!(self.take_news(id, answer, None, change)) {
             // Not ours, or of a store that was lost: nothing to keep it in.
             Err(problem) if problem.code() == "delivery_unknown" => Ok(()),
             done => done,

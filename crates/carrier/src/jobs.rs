@@ -282,7 +282,7 @@ impl Carrier {
         let heard = stored.value.access.seq;
         match self.ask_status(id).await {
             Ok(said) => {
-                again!(self.take_answer(id, heard, &said))?;
+                again!(self.take_news(id, None, Some(heard), &said))?;
                 again!(self.poll_again(WATCH, id, leg_ends.filter(|_| !passed).map(|end| end.plus_millis(1))))
             }
             Err(NotDone::Later) => again!(self.soon_again(WATCH, id)),
@@ -310,8 +310,7 @@ impl Carrier {
     async fn keep_status(&self, id: DeliveryId, heard: u64, said: &Value) -> Result<(), Failure> {
         let mut stored = self.delivery(id).await?;
         let mut change = Change::new(self);
-        let went_back = went_back(stored.value.access.seq, heard, said);
-        self.note_status(id, &mut change, &mut stored, said, went_back)?;
+        self.note_status(id, &mut change, &mut stored, Some(heard), said).await?;
         if matches!(stored.value.state.phase.as_str(), "leg" | "at_stop") {
             // A courier has set out meanwhile: that leg has its own questions.
             return Ok(());
@@ -324,16 +323,17 @@ impl Carrier {
     /// The gateway knows nothing of it any more: its owner has erased it. It goes the other way that was agreed.
     async fn keep_withdrawn(&self, id: DeliveryId) -> Result<(), Failure> {
         let next = self.delivery(id).await?.value.access.seq.saturating_add(1);
-        self.take_news(id, None, &json!({"seq": next, "state": "ended", "reason": WITHDRAWN})).await?;
+        self.take_news(id, None, None, &json!({"seq": next, "state": "ended", "reason": WITHDRAWN})).await?;
         self.no_more(WATCH, id).await
     }
 
     /// Keeps what the gateway says of a delivery, if it is news: the owner's answer, where it comes with one, and how it stands,
-    /// together.
+    /// together. `heard`: it was asked, when this was the newest that was known.
     pub(crate) async fn take_news(
         &self,
         id: DeliveryId,
         accepted: Option<(&str, Window)>,
+        heard: Option<u64>,
         said: &Value,
     ) -> Result<(), Failure> {
         let mut stored = self.delivery(id).await?;
@@ -343,7 +343,7 @@ impl Carrier {
             let standing = said["standing"] == Value::Bool(true);
             news |= self.note_acceptance(&mut change, &mut stored, jws, window, standing)?;
         }
-        news |= self.note_status(id, &mut change, &mut stored, said, false)?;
+        news |= self.note_status(id, &mut change, &mut stored, heard, said).await?;
         if news {
             change.delivery(&stored);
         } else if accepted.is_none() {
@@ -352,31 +352,24 @@ impl Carrier {
         change.commit().await
     }
 
-    /// Keeps the answer to a question how a delivery stands, asked when `heard` was the newest that was known.
-    async fn take_answer(&self, id: DeliveryId, heard: u64, said: &Value) -> Result<(), Failure> {
-        let mut stored = self.delivery(id).await?;
-        let mut change = Change::new(self);
-        let went_back = went_back(stored.value.access.seq, heard, said);
-        if self.note_status(id, &mut change, &mut stored, said, went_back)? {
-            change.delivery(&stored);
-            change.commit().await?;
-        }
-        Ok(())
-    }
-
     /// Adds how a delivery stands at the gateway; true if that is news.
-    fn note_status(
+    async fn note_status(
         &self,
         id: DeliveryId,
         change: &mut Change<'_>,
         stored: &mut Stored<DeliveryRow>,
+        heard: Option<u64>,
         said: &Value,
-        went_back: bool,
     ) -> Result<bool, Failure> {
         let (seq, state) = (said["seq"].as_u64().unwrap_or(0), said["state"].as_str().unwrap_or_default());
         let reason = said["reason"].as_str();
+        let went_back = heard.is_some_and(|heard| went_back(stored.value.access.seq, heard, said));
         if seq <= stored.value.access.seq && !went_back {
             return Ok(false);
+        }
+        if went_back {
+            // It counts on from there: who took care of something then has not taken care of what gets that number now.
+            self.forget_acknowledged(change, &stored.id).await?;
         }
         self.live.access(id, seq, self.host.now());
         stored.value.access.seq = seq;

@@ -162,16 +162,19 @@ impl Carrier {
             change.batch.deletes.extend(self.sessions_of(id).await?);
         }
         // Who took care of its lid is asked for by nobody any more.
-        if table == DELIVERIES
-            && let Some(row) = self.engine.get(ACKNOWLEDGED, id).await?
-        {
-            change.batch.deletes.push(Check {
-                table: ACKNOWLEDGED.to_owned(),
-                id: id.to_vec(),
-                version: row.expected(),
-            });
+        if table == DELIVERIES {
+            self.forget_acknowledged(&mut change, id).await?;
         }
         change.commit().await
+    }
+
+    /// With this change nobody has taken care of a delivery's lid.
+    pub(crate) async fn forget_acknowledged(&self, change: &mut Change<'_>, id: &[u8]) -> Result<(), Failure> {
+        if let Some(row) = self.engine.get(ACKNOWLEDGED, id).await? {
+            let (table, id, version) = (ACKNOWLEDGED.to_owned(), id.to_vec(), row.expected());
+            change.batch.deletes.push(Check { table, id, version });
+        }
+        Ok(())
     }
 
     async fn destroy(&self, table: &str, id: &[u8], why: &str) -> Result<(), Problem> {
