@@ -101,10 +101,9 @@ pub fn inclusion_proof(tree: &dyn Subtrees, index: u64, size: u64) -> Result<Vec
 /// Checks an inclusion proof (RFC 9162 §2.1.3.2).
 #[must_use]
 pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, proof: &[Hash], root: &Hash) -> bool {
-    if index >= size {
+    if index >= size || proof.len() > PROOF_HASHES_MAX {
         return false;
     }
-    // Each sibling halves what is left, and nothing is left after 64: a longer proof costs no more than that.
     let (mut node, mut last, mut hash) = (index, size - 1, *leaf);
     for sibling in proof {
         if last == 0 {
@@ -160,7 +159,7 @@ pub fn consistency_proof(tree: &dyn Subtrees, old: u64, new: u64) -> Result<Vec<
 /// Checks a consistency proof (RFC 9162 §2.1.4.2).
 #[must_use]
 pub fn verify_consistency(old: u64, new: u64, proof: &[Hash], old_root: &Hash, new_root: &Hash) -> bool {
-    if old > new {
+    if old > new || proof.len() > PROOF_HASHES_MAX {
         return false;
     }
     if old == new {

@@ -66,6 +66,18 @@ fn closing_unseen() -> Attempt {
 
 // ---- looking at the car ------------------------------------------------------------------------------------------
 
+/// Also where an alarm came first: every look is counted at its maker.
+#[test]
+fn a_car_that_is_proved_locked_is_not_looked_at_any_more() {
+    let long =
+        vec![timer(200), saw(Lid::Closed, 210, Lock::Unlocked, 9, 211), saw(Lid::Closed, 210, Lock::Locked, 212, 213)];
+    let (attempt, effects) = play(open(), long);
+    let parts = attempt.parts();
+    assert_eq!(parts.phase, Phase::Locked(LockProof::Observed));
+    assert_eq!(parts.alarm.map(|a| a.cause), Some(AlarmCause::OpenTooLong));
+    assert_eq!((read_at(&effects), parts.read_due), (None, None));
+}
+
 /// A screen is honest for half a minute; then the maker's quota counts.
 #[test]
 fn the_car_is_looked_at_every_two_seconds_for_half_a_minute_and_then_every_five() {
