@@ -156,10 +156,6 @@ impl Attempt {
             return None;
         }
         if let Some(alarm) = p.alarm {
-            // What is proved locked needs no look, whatever was told before: every one is counted at the maker.
-            if matches!(p.phase, Phase::Locked(LockProof::Observed | LockProof::Executed)) {
-                return None;
-            }
             let fresh = now.millis_since(alarm.raised_at) < WATCH_ACKNOWLEDGED_MS;
             // Whoever stands at a door that does not shut waits for it; its server is in that house and counts nothing.
             let at_the_door = self.rules.shuts == Shuts::ByCommand;

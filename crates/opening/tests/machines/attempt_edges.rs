@@ -66,7 +66,7 @@ fn closing_unseen() -> Attempt {
 
 // ---- looking at the car ------------------------------------------------------------------------------------------
 
-/// Also where an alarm came first: every look is counted at its maker.
+/// Also where an alarm came first: nothing opens once more after one, so that it is over.
 #[test]
 fn a_car_that_is_proved_locked_is_not_looked_at_any_more() {
     let long =
@@ -75,7 +75,7 @@ fn a_car_that_is_proved_locked_is_not_looked_at_any_more() {
     let parts = attempt.parts();
     assert_eq!(parts.phase, Phase::Locked(LockProof::Observed));
     assert_eq!(parts.alarm.map(|a| a.cause), Some(AlarmCause::OpenTooLong));
-    assert_eq!((read_at(&effects), parts.read_due), (None, None));
+    assert_eq!((parts.ended, read_at(&effects), parts.read_due), (true, None, None));
 }
 
 /// A screen is honest for half a minute; then the maker's quota counts.
