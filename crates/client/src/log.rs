@@ -142,8 +142,8 @@ struct Fetched {
     wanted: RefCell<Vec<(u8, u64)>>,
 }
 impl Tiles for Fetched {
-    fn hashes(&self, level: u8, number: u64) -> Option<Vec<u8>> {
-        let found = self.have.get(&(level, number)).cloned();
+    fn hashes(&self, level: u8, number: u64) -> Option<&[u8]> {
+        let found = self.have.get(&(level, number)).map(Vec::as_slice);
         if found.is_none() {
             self.wanted.borrow_mut().push((level, number));
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parcelshelf_log::note::Checkpoint;
 use parcelshelf_log::sequencer::{Pacer, plan};
-use parcelshelf_log::tile::{FromTiles, TileId, TileKind, Tiles};
+use parcelshelf_log::tile::{FromTiles, TileId, TileKind, Tiles, Upper, WithUpper};
 use parcelshelf_log::tree::{self, Frontier};
 use parcelshelf_protocol::encoding::{b64, from_b64, sha256};
 use parcelshelf_protocol::jws::Sign as _;
@@ -35,10 +35,11 @@ const LEVELS: u8 = 6;
 const TREE: &[u8] = b"log";
 const CURRENT: &[u8] = b"current";
 
-/// Wakes the sequencer.
+/// Wakes the sequencer, and keeps what proofs ask for again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Logbook {
     waiting: Notify,
+    upper: Upper,
 }
 impl Logbook {
     /// Leaves wait.
@@ -127,7 +128,7 @@ impl Keyholder {
             }
         }
         let path = |index: &u64| {
-            tree::inclusion_proof(&FromTiles(&tiles), *index, size)
+            tree::inclusion_proof(&WithUpper { tiles: &tiles, upper: &self.log.upper }, *index, size)
                 .map_err(|_| crate::failure::broken("a tile of the log is missing"))
         };
         indexes.iter().map(path).collect()
@@ -154,7 +155,7 @@ impl Keyholder {
                 self.load(&mut tiles, TileKind::Hashes { level }, index >> (8 * u32::from(level)) >> 8).await?;
             }
         }
-        tree::consistency_proof(&FromTiles(&tiles), old, new)
+        tree::consistency_proof(&WithUpper { tiles: &tiles, upper: &self.log.upper }, old, new)
             .map_err(|_| crate::failure::broken("a tile of the log is missing"))
     }
 
@@ -363,8 +364,8 @@ fn tile_key(kind: TileKind, number: u64) -> Vec<u8> {
 #[derive(Default)]
 struct Loaded(BTreeMap<(TileKind, u64), (Vec<u8>, Version)>);
 impl Tiles for Loaded {
-    fn hashes(&self, level: u8, number: u64) -> Option<Vec<u8>> {
-        self.0.get(&(TileKind::Hashes { level }, number)).map(|(bytes, _)| bytes.clone())
+    fn hashes(&self, level: u8, number: u64) -> Option<&[u8]> {
+        self.0.get(&(TileKind::Hashes { level }, number)).map(|(bytes, _)| bytes.as_slice())
     }
 }
 

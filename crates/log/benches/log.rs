@@ -11,7 +11,7 @@ use criterion::Criterion;
 use parcelshelf_log::Hash;
 use parcelshelf_log::record::{Built, ChainHead, Kind, RecordBuilder};
 use parcelshelf_log::sequencer::{Plan, plan};
-use parcelshelf_log::tile::{FromTiles, TileId, TileKind, Tiles};
+use parcelshelf_log::tile::{FromTiles, TileId, TileKind, Tiles, Upper, WithUpper};
 use parcelshelf_log::tree::{Frontier, inclusion_proof, verify_inclusion};
 use sha2::{Digest as _, Sha256};
 
@@ -91,8 +91,8 @@ impl Stored {
     }
 }
 impl Tiles for Stored {
-    fn hashes(&self, level: u8, number: u64) -> Option<Vec<u8>> {
-        self.0.get(&(TileKind::Hashes { level }, number)).cloned()
+    fn hashes(&self, level: u8, number: u64) -> Option<&[u8]> {
+        self.0.get(&(TileKind::Hashes { level }, number)).map(Vec::as_slice)
     }
 }
 
@@ -109,7 +109,9 @@ fn proof_p50(size: u64) -> Duration {
         frontier = planned.frontier;
         stored.keep(planned.tiles);
     }
-    let (tree, root) = (FromTiles(&stored), frontier.root());
+    // As a service proves it: what lies inside full upper tiles is kept.
+    let upper = Upper::default();
+    let (tree, root) = (WithUpper { tiles: &stored, upper: &upper }, frontier.root());
     let mut times: Vec<Duration> = (0..2_001_u64)
         .map(|n| {
             let index = n * 7_919 % size;

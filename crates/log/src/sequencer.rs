@@ -68,14 +68,14 @@ impl Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tile::{FromTiles, Tiles, unbundled};
+    use crate::tile::{FromTiles, Tiles, Upper, WithUpper, unbundled};
     use crate::tree;
 
     #[derive(Default)]
     struct Stored(BTreeMap<(TileKind, u64), Vec<u8>>);
     impl Tiles for Stored {
-        fn hashes(&self, level: u8, number: u64) -> Option<Vec<u8>> {
-            self.0.get(&(TileKind::Hashes { level }, number)).cloned()
+        fn hashes(&self, level: u8, number: u64) -> Option<&[u8]> {
+            self.0.get(&(TileKind::Hashes { level }, number)).map(Vec::as_slice)
         }
     }
 
@@ -87,6 +87,8 @@ mod tests {
     fn tiles_give_the_same_tree_however_they_were_grown() {
         let sizes = [0, 1, 2, 255, 256, 257, 300, 511, 512, 1000, 66_000];
         let (mut stored, mut frontier) = (Stored::default(), Frontier::default());
+        // Kept while the log grows, as a service keeps it.
+        let upper = Upper::default();
         for pair in sizes.windows(2) {
             for start in (pair[0]..pair[1]).step_by(STEP_ENTRIES_MAX) {
                 let more = entries(start, (start + STEP_ENTRIES_MAX as u64).min(pair[1]));
@@ -100,10 +102,18 @@ mod tests {
             let tree = FromTiles(&stored);
             assert_eq!(tree::root_of(&tree, size), Ok(frontier.root()), "{size}");
             assert_eq!(Frontier::of(&tree, size), Ok(frontier.clone()), "{size}");
-            let index = size / 3;
-            let proof = tree::inclusion_proof(&tree, index, size).unwrap();
-            let leaf = leaf_hash(&entries(index, index + 1)[0]);
-            assert!(tree::verify_inclusion(&leaf, index, size, &proof, &frontier.root()), "{size}");
+            let kept = WithUpper { tiles: &stored, upper: &upper };
+            for index in (0..size).step_by(1 + size as usize / 50).chain([size - 1]) {
+                let proof = tree::inclusion_proof(&tree, index, size).unwrap();
+                let leaf = leaf_hash(&entries(index, index + 1)[0]);
+                assert!(tree::verify_inclusion(&leaf, index, size, &proof, &frontier.root()), "{size}");
+                assert_eq!(tree::inclusion_proof(&kept, index, size), Ok(proof), "{index} of {size}");
+            }
+            for old in [1, size / 2, size - 1] {
+                let proof = tree::consistency_proof(&tree, old, size);
+                assert!(proof.is_ok());
+                assert_eq!(tree::consistency_proof(&kept, old, size), proof, "from {old} to {size}");
+            }
         }
         let last = stored.0.get(&(TileKind::Entries, 66_000 / 256)).unwrap();
         assert_eq!(unbundled(last), Some(entries(66_000 / 256 * 256, 66_000)));

@@ -25,8 +25,8 @@ pub struct Forged {
 }
 
 impl Tiles for Forged {
-    fn hashes(&self, level: u8, number: u64) -> Option<Vec<u8>> {
-        self.tiles.get(&(TileKind::Hashes { level }, number)).cloned()
+    fn hashes(&self, level: u8, number: u64) -> Option<&[u8]> {
+        self.tiles.get(&(TileKind::Hashes { level }, number)).map(Vec::as_slice)
     }
 }
 

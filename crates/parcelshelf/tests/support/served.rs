@@ -56,8 +56,8 @@ impl Log {
 }
 
 impl parcelshelf_log::tile::Tiles for Log {
-    fn hashes(&self, level: u8, number: u64) -> Option<Vec<u8>> {
-        self.tiles.get(&(TileKind::Hashes { level }, number)).cloned()
+    fn hashes(&self, level: u8, number: u64) -> Option<&[u8]> {
+        self.tiles.get(&(TileKind::Hashes { level }, number)).map(Vec::as_slice)
     }
 }
 
