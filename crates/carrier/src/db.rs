@@ -522,10 +522,10 @@ pub(crate) fn apply(
                 let deadline = change.carrier.config.retention.after_end(change.carrier.kept_now());
                 change.job(ERASE, &stored.id, deadline);
             }
-            Effect::Notify(_) | Effect::PlanFallback { .. } => {}
+            Effect::PlanFallback { .. } => {}
         }
     }
     change.journal(DELIVERIES, &stored.id, event.code(), &serde_json::json!({}));
-    change.carrier.plan_to_tell(change, stored, now);
+    change.carrier.plan_to_tell(change, &stored.id, &stored.value, now);
     Ok(effects)
 }

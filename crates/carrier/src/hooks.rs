@@ -1,4 +1,5 @@
-//! Tells merchants' systems that something became of a delivery: three words, no content.
+//! Tells merchants' systems that something became of a delivery, or that its owner should open the wallet: four words, no
+//! content.
 //!
 //! What a merchant's endpoint gets names deliveries by their random ids and says one of [`Class`]; how it ended, and everything
 //! else, the merchant asks with its key. Nothing is said of legs and arrivals: when somebody stood at a car is nothing for a shop.
@@ -27,7 +28,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use url::Url;
 
-use crate::db::{Change, DELIVERIES, DeliveryRow, Failure, HOOK, HookPart, Stored, again};
+use crate::db::{Change, DELIVERIES, DeliveryRow, Failure, HOOK, HookPart, again};
 use crate::jobs::{LOOK_EVERY, PAUSE_MIN, lease};
 use crate::model::rounded_up;
 use crate::{ApiKey, Broken, Carrier, Role, Shell, text};
@@ -46,6 +47,10 @@ const ANSWER_BYTES: usize = 1_024;
 const TRIES_MAX: u32 = 12;
 const STEP_S: i64 = 900;
 const DAY_S: i64 = 86_400;
+/// An owner who has not answered is to be reminded the evening before: so long before the window begins.
+const REMIND_BEFORE_S: i64 = 18 * 3_600;
+/// Whoever has just ordered has the shop's own words before them.
+pub(crate) const NOT_AT_ONCE_S: i64 = 3_600;
 /// As Standard Webhooks says: 24 to 64 bytes.
 const SECRET_BYTES: core::ops::RangeInclusive<usize> = 24..=64;
 const SECRET_PREFIX: &str = "whsec_";
@@ -68,6 +73,8 @@ pub struct WebhookConfig {
 /// What a merchant is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
+    /// The owner has to answer, and has not: the shop knows how to reach them, the carrier does not.
+    OpenWallet,
     /// The owner has allowed it.
     Accepted,
     /// Something does not go into the car.
@@ -78,19 +85,27 @@ pub(crate) enum Class {
 impl Class {
     pub const fn code(self) -> &'static str {
         match self {
+            Self::OpenWallet => "open_wallet",
             Self::Accepted => "accepted",
             Self::FallingBack => "falling_back",
             Self::Ended => "ended",
         }
     }
-    /// What is to be told of a delivery in this phase; nothing of one that nobody has answered.
-    pub fn of(phase: &str) -> Option<Self> {
-        match phase {
+    /// What is to be told of a delivery. That an answer is missing is a shop's business; that a car is not ready is not.
+    fn of(row: &DeliveryRow) -> Option<Self> {
+        match row.state.phase.as_str() {
+            // Under a standing rule the owner is not asked, as long as it may hold.
+            "requested" => row.announce.is_none().then_some(Self::OpenWallet),
             "accepted" | "loaded" | "leg" | "at_stop" => Some(Self::Accepted),
             "falling_back" => Some(Self::FallingBack),
             "ended" => Some(Self::Ended),
             _ => None,
         }
+    }
+    /// When it is told, of what is so since `now`: always a quarter of an hour.
+    fn due(self, row: &DeliveryRow, now: Timestamp) -> Timestamp {
+        let evening = Timestamp::from_unix_millis(row.state.start_ms).plus_seconds(-REMIND_BEFORE_S);
+        rounded_up(if self == Self::OpenWallet { now.max(evening) } else { now })
     }
 }
 
@@ -272,12 +287,17 @@ pub(crate) async fn work(carrier: Arc<Carrier>, mut stop: watch::Receiver<bool>)
 }
 
 impl Carrier {
+    /// What this merchant is to be told of it and was not.
+    fn news(&self, row: &DeliveryRow) -> Option<Class> {
+        let class = Class::of(row).filter(|_| self.hooks.has(&row.merchant) && !row.erasing)?;
+        let told = row.hook.as_ref().and_then(|h| h.told.as_deref());
+        (told != Some(class.code())).then_some(class)
+    }
+
     /// Plans to tell, if somebody is to be told of this and was not.
-    pub(crate) fn plan_to_tell(&self, change: &mut Change<'_>, stored: &Stored<DeliveryRow>, now: Timestamp) {
-        let row = &stored.value;
-        let Some(class) = Class::of(&row.state.phase).filter(|_| self.hooks.has(&row.merchant)) else { return };
-        if row.hook.as_ref().and_then(|h| h.told.as_deref()) != Some(class.code()) {
-            change.job(HOOK, &stored.id, rounded_up(now));
+    pub(crate) fn plan_to_tell(&self, change: &mut Change<'_>, id: &[u8], row: &DeliveryRow, now: Timestamp) {
+        if let Some(class) = self.news(row) {
+            change.job(HOOK, id, class.due(row, now));
         }
     }
 
@@ -303,10 +323,8 @@ impl Carrier {
         };
         let told = stored.as_ref().and_then(|s| {
             let row = &s.value;
-            let class = Class::of(&row.state.phase).filter(|_| self.hooks.has(&row.merchant) && !row.erasing)?;
-            let new = row.hook.as_ref().and_then(|h| h.told.as_deref()) != Some(class.code());
-            let told = Told { delivery: id, shipment: row.shipment.clone(), class };
-            new.then(|| (row.merchant.clone(), told))
+            let told = Told { delivery: id, shipment: row.shipment.clone(), class: self.news(row)? };
+            Some((row.merchant.clone(), told))
         });
         if told.is_none() {
             let mut change = Change::new(self);
@@ -382,7 +400,7 @@ impl Carrier {
             change.journal(DELIVERIES, &stored.id, kind, &json!({"class": told.class.code()}));
             change.job_done(HOOK, &stored.id);
             // Something new has happened while this was on its way.
-            self.plan_to_tell(&mut change, &stored, now);
+            self.plan_to_tell(&mut change, &stored.id, &stored.value, now);
         } else {
             let before = stored.value.hook.as_ref().and_then(|h| h.told.clone());
             stored.value.hook = Some(HookPart { told: before, tries });

@@ -210,6 +210,7 @@ impl Carrier {
         change.delivery(&stored);
         change.journal(DELIVERIES, &stored.id, "not_announced", &json!({}));
         change.job(ACCEPT, &stored.id, self.kept_now().plus_seconds(ASK_ACCEPTED_S));
+        self.plan_to_tell(&mut change, &stored.id, &stored.value, self.host.now());
         change.commit().await
     }
 

@@ -17,6 +17,7 @@ use crate::Carrier;
 use crate::db::{
     ACCEPT, AccessPart, Change, DELIVERIES, DeliveryRow, ERASE, Failure, Personal, WINDOW, delivery_index,
 };
+use crate::hooks::NOT_AT_ONCE_S;
 use crate::http::bodies::{NewParcel, NewShipment};
 use crate::jobs::ASK_ACCEPTED_S;
 use crate::model::{DeliveryPart, ParcelPart};
@@ -109,6 +110,7 @@ impl Carrier {
         change.job(WINDOW, delivery.as_bytes(), window.end());
         // Whatever becomes of it, nobody keeps it for ever.
         change.job(ERASE, delivery.as_bytes(), self.config.retention.unfinished(window.end()));
+        self.plan_to_tell(&mut change, delivery.as_bytes(), &row, now.plus_seconds(NOT_AT_ONCE_S));
         change.answer(Some(key), (DELIVERIES, delivery.as_bytes()), 201, &answer);
         change.commit().await?;
         Ok(answer)

@@ -229,8 +229,6 @@ impl Event {
 /// What the shell must do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Effect {
-    /// Tell recipient and merchant, in a class without content.
-    Notify(Notice),
     /// Wake up when this window is over, to send [`Event::WindowPassed`].
     WatchWindow {
         until: Timestamp,
@@ -248,27 +246,6 @@ pub enum Effect {
         to: Fallback,
     },
     End(End),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Notice {
-    Accepted,
-    OnTheVan,
-    OnTheWay,
-    Delivered,
-    Elsewhere,
-}
-impl Notice {
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::OnTheVan => "on_the_van",
-            Self::OnTheWay => "on_the_way",
-            Self::Delivered => "delivered",
-            Self::Elsewhere => "elsewhere",
-        }
-    }
 }
 
 /// What a parcel waits for: there is always something.
@@ -448,13 +425,13 @@ impl Delivery {
         let effects = match (self.phase, event) {
             (Phase::Requested, Event::Accepted { window }) => {
                 self.phase = Phase::Accepted { access: window };
-                vec![Effect::Notify(Notice::Accepted), Effect::WatchWindow { until: window.end() }]
+                vec![Effect::WatchWindow { until: window.end() }]
             }
             (Phase::Accepted { access }, Event::Accepted { window }) if access == window => vec![],
 
             (Phase::Accepted { access }, Event::Loaded { courier }) => {
                 self.phase = Phase::Loaded { access, courier };
-                vec![Effect::Notify(Notice::OnTheVan)]
+                vec![]
             }
             (phase, Event::Loaded { courier }) if phase.courier() == Some(courier) => vec![],
             (Phase::Loaded { access, .. }, Event::Loaded { courier }) => {
@@ -480,7 +457,7 @@ impl Delivery {
                     return Err(IllegalTransition::LegWindow);
                 }
                 self.phase = Phase::Leg { access, courier, delegation, until };
-                vec![Effect::PostDelegation { courier, delegation }, Effect::Notify(Notice::OnTheWay)]
+                vec![Effect::PostDelegation { courier, delegation }]
             }
             (
                 Phase::Leg { delegation: d, .. } | Phase::AtStop { delegation: d, .. },
@@ -566,7 +543,7 @@ impl Delivery {
             }
             _ => return Err(IllegalTransition::OutcomeStands),
         }
-        let mut effects = vec![Effect::PlanFallback { parcel, reason, to }, Effect::Notify(Notice::Elsewhere)];
+        let mut effects = vec![Effect::PlanFallback { parcel, reason, to }];
         effects.extend(self.end_if_all_are_done());
         Ok(effects)
     }
@@ -583,9 +560,6 @@ impl Delivery {
                 *state = ParcelState::FallingBack { reason, to };
                 effects.push(Effect::PlanFallback { parcel: *parcel, reason, to });
             }
-        }
-        if effects.iter().any(|e| matches!(e, Effect::PlanFallback { .. })) {
-            effects.push(Effect::Notify(Notice::Elsewhere));
         }
         effects.extend(self.end_if_all_are_done());
         effects
@@ -612,9 +586,6 @@ impl Delivery {
         if states().all(ParcelState::is_final) {
             let end = self.end();
             self.phase = Phase::Ended(end);
-            if matches!(end, End::Delivered | End::Partly) {
-                effects.push(Effect::Notify(Notice::Delivered));
-            }
             effects.push(Effect::End(end));
         } else {
             self.phase = Phase::FallingBack;

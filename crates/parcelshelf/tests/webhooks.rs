@@ -1,4 +1,4 @@
-//! What a merchant's system is told by itself: three words at quarters of an hour, signed, of one size, and sent again until it
+//! What a merchant's system is told by itself: four words at quarters of an hour, signed, of one size, and sent again until it
 //! is taken. Played with simulated time against an endpoint that moves, fails and then listens.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -110,7 +110,7 @@ fn check_signature(got: &Got) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_merchant_is_told_in_three_words_at_quarters_of_an_hour() {
+async fn a_merchant_is_told_in_four_words_at_quarters_of_an_hour() {
     let dir = tempfile::tempdir().unwrap();
     let (shop, url) = open_shop().await;
     let (mut stage, t) = Theatre::begin(dir.path(), Setting::default()).await;
@@ -168,8 +168,21 @@ async fn a_merchant_is_told_in_three_words_at_quarters_of_an_hour() {
     told(id, "ended").await;
     assert_eq!(shop.classes(id), ["accepted", "falling_back", "ended"], "in order, each once");
 
+    // One whose owner does not answer: the shop can remind them, and is asked to once.
+    let wanted = order(host.now(), "FJB20000003").unwrap();
+    let shipped = host.now();
+    let third = persist(host, "the shipment", async || t.scene.merchant().ship(&wanted, "ship-0003").await);
+    let third = third.await.unwrap();
+    let id = third.delivery;
+    told(id, "open_wallet").await;
+    assert!(shipped.until(host.now()) >= Duration::from_secs(3_600), "whoever has just ordered was reminded at once");
+    host.clock.sleep(Duration::from_secs(2 * 900)).await;
+    t.owner.allow(&t.scene, &third).await.unwrap();
+    told(id, "accepted").await;
+    assert_eq!(shop.classes(id), ["open_wallet", "accepted"], "in order, each once");
+
     let got = shop.got();
-    assert!(got.len() >= 6, "{got:?}");
+    assert!(got.len() >= 8, "{got:?}");
     assert_eq!(got[0].id, got[1].id, "the same message is sent again");
     assert_eq!(got[1].id, got[2].id);
     assert_eq!(*shop.elsewhere.lock().unwrap(), 0, "an endpoint sends us nowhere");
