@@ -90,7 +90,9 @@ async fn second_wallet(
     let handed_in = answered(world, async || theirs.hand_in(&signed).await).await;
     gain.refused("a grant by the second wallet", &["possession_not_proved"], &handed_in);
     let device = Device::create(&scene.host)?;
-    consent.window = Window::new(window.start(), window.start().plus_seconds(600))?;
+    // From now on: the world's windows may have begun long ago.
+    let now = scene.host.now();
+    consent.window = Window::new(now, now.plus_seconds(600))?;
     let rehearsed = answered(world, async || theirs.rehearse(&device, &consent).await).await;
     gain.refused("a rehearsal by the second wallet", &["grant_wrong_access_point"], &rehearsed);
     let delivery = world.delivery(n)?.id;
