@@ -1,7 +1,7 @@
 //! A whole case, recorded and exported, and what happens when anything in it is different.
 
 use parcelshelf_core::actuation::LockProof;
-use parcelshelf_core::id::AttemptId;
+use parcelshelf_core::id::{AttemptId, WalletId};
 use parcelshelf_core::reason::Action;
 use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_log::note::{Checkpoint, LogSigner};
@@ -10,7 +10,7 @@ use parcelshelf_log::tree;
 use parcelshelf_protocol::accepted::{Accepted, AcceptedClaims};
 use parcelshelf_protocol::bundle::{Anchors, Bundle, DeviceEvidence, PasskeyEvidence, RecordEvidence, verify};
 use parcelshelf_protocol::cert::device_thumbprint;
-use parcelshelf_protocol::encoding::{Hash, sha256};
+use parcelshelf_protocol::encoding::{Hash, Thumbprint, sha256};
 use parcelshelf_protocol::grant::{Schedule, Scoped, Weekday};
 use parcelshelf_protocol::jws::{Sign as _, SignLog as _};
 use parcelshelf_protocol::keys::{Keys, KeysClaims};
@@ -107,30 +107,39 @@ struct Told {
     located: Case,
     opened: Case,
     keys: String,
-    statement: Vec<u8>,
-    registered: Assertion,
+    passkeys: Vec<(Thumbprint, PasskeyEvidence)>,
     request: String,
     assertion: Assertion,
 }
 
 impl Told {
-    /// `looking`: the same world, before the courier is at the car.
-    fn new(w: &World, mut looking: World) -> Self {
+    /// `looking`: the same world, before the courier is at the car. `first`: a world whose passkey the owner had before.
+    fn new(w: &World, mut looking: World, first: Option<&World>) -> Self {
         looking.action = Action::Locate;
-        let passkey = Passkey { credential_id: w.credential_id.clone(), key: w.passkey.verifying_key().clone() };
-        let said = Said::Wallet { account_key: w.grant_seal.public().clone(), passkey };
-        let statement = Statement { aud: AUD.into(), nonce: "challenge".into(), said }.to_bytes();
-        let registered = w.assertion(&statement::challenge(&statement), &|_, _| {});
+        let passkey =
+            |w: &World| Passkey { credential_id: w.credential_id.clone(), key: w.passkey.verifying_key().clone() };
+        let by = first.unwrap_or(w);
+        let begun = Said::Wallet { account_key: w.grant_seal.public().clone(), passkey: passkey(by) };
+        let wallet = WalletId::from_bytes(id("wallet"));
+        let added = first.map(|_| (w.passkey.thumb(), Said::Passkey { wallet, passkey: passkey(w) }));
+        let confirmed = |(key, said)| {
+            let statement = Statement { aud: AUD.into(), nonce: "challenge".into(), said }.to_bytes();
+            let assertion = by.assertion(&statement::challenge(&statement), &|_, _| {});
+            (key, PasskeyEvidence { statement, assertion })
+        };
         let opened = w.case();
         Self {
             located: looking.case(),
             assertion: Assertion::parse(opened.assertion.as_bytes()).unwrap(),
             opened,
             keys: Keys::sign(&keys_claims(w), &w.log).unwrap().jws().to_owned(),
-            statement,
-            registered,
+            passkeys: [(by.passkey.thumb(), begun)].into_iter().chain(added).map(confirmed).collect(),
             request: w.signed_request(),
         }
+    }
+    /// How many records tell of keys: the keyholder's, the carrier's, the device's, the passkeys'.
+    fn keys(&self) -> usize {
+        3 + self.passkeys.len()
     }
     fn recorder(&self, w: &World) -> Recorder {
         let mut r = Recorder::new();
@@ -140,8 +149,10 @@ impl Told {
         r.key(Event::CarrierAdmitted { carrier: w.root.thumb(), cert: sha256(&self.opened.carrier_cert) });
         let (cert, depot_cert) = (sha256(&self.opened.device_cert), sha256(&self.opened.depot_cert));
         r.key(Event::DeviceEnrolled { device, cert, depot_cert });
-        let (statement, assertion) = (sha256(&self.statement), sha256(self.registered.to_json()));
-        r.key(Event::PasskeyAdded { key: w.passkey.thumb(), statement, assertion });
+        for (key, p) in &self.passkeys {
+            let (statement, assertion) = (sha256(&p.statement), sha256(p.assertion.to_json()));
+            r.key(Event::PasskeyAdded { key: *key, statement, assertion });
+        }
         r.chained(Event::GrantAccepted {
             grant: sha256(&self.opened.grant),
             assertion: sha256(self.assertion.to_json()),
@@ -163,7 +174,7 @@ impl Told {
         sha256(&self.opened.proof)
     }
     fn bundle(&self, w: &World, r: &Recorder) -> Bundle {
-        let (records, checkpoint) = r.evidence(4);
+        let (records, checkpoint) = r.evidence(self.keys());
         let chain = self.opened.verify().unwrap();
         // Under a rule: what was announced.
         let window = chain.grant().claims().delivery().map_or(w.request.window, |_| chain.grant().claims().window);
@@ -171,7 +182,7 @@ impl Told {
             chain.grant(),
             r.delivery,
             window,
-            r.entries[4].0.record.entry().to_vec(),
+            r.entries[self.keys()].0.record.entry().to_vec(),
             NOW.plus_seconds(-1_800),
         );
         let c = &self.opened;
@@ -181,7 +192,7 @@ impl Told {
             carrier_cert: c.carrier_cert.clone(),
             delegation_cert: c.delegation_cert.clone(),
             devices: vec![DeviceEvidence { depot_cert: c.depot_cert.clone(), device_cert: c.device_cert.clone() }],
-            passkeys: vec![PasskeyEvidence { statement: self.statement.clone(), assertion: self.registered.clone() }],
+            passkeys: self.passkeys.iter().map(|(_, p)| p.clone()).collect(),
             request: self.request.clone(),
             grant: c.grant.clone(),
             assertion: self.assertion.clone(),
@@ -290,8 +301,11 @@ fn a_delivery_under_a_standing_rule_names_the_rule_and_stays_inside_what_was_ann
 }
 
 fn told_in(world: impl Fn() -> World, story: impl Fn(&mut Recorder, Hash)) -> Bundle {
+    told_with(None, world, story)
+}
+fn told_with(first: Option<&World>, world: impl Fn() -> World, story: impl Fn(&mut Recorder, Hash)) -> Bundle {
     let w = world();
-    let told = Told::new(&w, world());
+    let told = Told::new(&w, world(), first);
     let mut r = told.recorder(&w);
     story(&mut r, told.proof());
     told.bundle(&w, &r)
@@ -313,6 +327,62 @@ fn a_delivery_that_went_well_is_told_as_it_was() {
     let text = verdict.explain().join("\n");
     for expected in ["keyholder   https://gateway.example", "opened      once", "locked      observed"] {
         assert!(text.contains(expected), "{text}");
+    }
+    assert!(!text.contains("uncertain") && !text.contains("withheld"), "{text}");
+}
+
+/// Confirmed with a second passkey, which the first has added. One that nobody has added confirms nothing.
+#[test]
+fn a_second_passkey_is_one_that_the_first_has_added() {
+    let mut first = World::new();
+    first.passkey = crate::support::TestKey::new("first passkey");
+    first.credential_id = b"the first".to_vec();
+    let mut good = told_with(Some(&first), World::new, |_, _| {});
+    good.proofs.truncate(1); // of the place: nothing was opened
+    assert_eq!(code(&good), "ok");
+    assert!(verify(&good.encode(), None).unwrap().explain().join("\n").contains("it was never opened"));
+    // Without the first, with the record that told of it or without.
+    let mut alone = good.clone();
+    alone.passkeys.remove(0);
+    assert_eq!(code(&alone), "bundle_chain_broken");
+    alone.records.remove(3);
+    assert_eq!(code(&alone), "assertion_unknown_credential");
+    // The first is not added by the second.
+    let mut around = good;
+    around.passkeys.swap(0, 1);
+    around.records.swap(3, 4);
+    assert_eq!(code(&around), "assertion_unknown_credential");
+}
+
+/// Each part of what a record names, by itself.
+#[test]
+fn a_record_names_both_halves_of_what_it_tells_of() {
+    type Change = fn(&mut Bundle);
+    let changes: [(&str, Change); 6] = [
+        ("bundle_record_mismatch", |b| b.devices[0].depot_cert.clone_from(&b.carrier_cert)),
+        ("bundle_record_mismatch", |b| b.devices[0].device_cert.clone_from(&b.carrier_cert)),
+        ("bundle_record_mismatch", |b| b.passkeys[0].statement.push(b' ')),
+        ("bundle_record_mismatch", |b| b.passkeys[0].assertion = b.assertion.clone()),
+        // The place in the chain: one of its two fields is not there.
+        ("bundle_chain_broken", |b| {
+            let at = b.records[8].openings.len() - 2;
+            drop(b.records[8].openings.remove(at));
+        }),
+        ("bundle_chain_broken", |b| b.records[8].index = b.records[7].index),
+    ];
+    for (n, (expected, change)) in changes.into_iter().enumerate() {
+        let mut bundle = delivered();
+        change(&mut bundle);
+        assert_eq!(code(&bundle), expected, "change {n}");
+    }
+    // What was accepted: of this grant and for this delivery.
+    let other = Hash::from_bytes([1; 32]).to_string();
+    for (member, value) in [("grant", other.as_str()), ("delivery", "AwMDAwMDAwMDAwMDAwMDAw")] {
+        let mut bundle = delivered();
+        let mut p = crate::support::parts(&bundle.accepted, &World::new().message_key);
+        p.set(member, &format!("\"{value}\""));
+        bundle.accepted = p.signed();
+        assert_eq!(code(&bundle), "accepted_wrong_subject", "{member}");
     }
 }
 
@@ -348,6 +418,8 @@ fn stories_with_other_ends() {
     });
     let verdict = verify(&unknown.encode(), None).unwrap();
     assert_eq!((verdict.openings, verdict.unknown, verdict.lock_proof), (0, 1, None));
+    let text = verdict.explain().join("\n");
+    assert!(text.contains("uncertain   once: it may have opened") && text.contains("locked      not shown"), "{text}");
 
     // It opened again after it was locked, and no lock follows.
     let reopened = told(|r, proof| {

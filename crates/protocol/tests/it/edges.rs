@@ -1,11 +1,14 @@
 //! What mutants of the code showed: bounds, spellings and paths that no story happened to touch.
 
+use parcelshelf_core::actuation::AccessClass;
+use parcelshelf_core::area::Position;
 use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::reason::Action;
 use parcelshelf_protocol::Refused;
 use parcelshelf_protocol::bundle::{BUNDLE_MAX, Bundle};
 use parcelshelf_protocol::cert::{Cert, Role};
-use parcelshelf_protocol::encoding::{b64, sha256};
+use parcelshelf_protocol::content::Place;
+use parcelshelf_protocol::encoding::{Hash, b64, sha256};
 use parcelshelf_protocol::grant::{Grant, Schedule, Scoped, Weekday};
 use parcelshelf_protocol::jws::{
     JWS_MAX, LEEWAY_SECONDS, LogSigningKey, Moment, Sign as _, SignLog as _, SigningKey, VerifyingKey,
@@ -244,4 +247,66 @@ fn keys_print_their_names_and_bundles_their_size() {
     let bundle = delivered();
     assert_eq!(format!("{bundle:?}"), format!("Bundle({} records, <redacted>)", bundle.records.len()));
     assert_eq!(Refused::PathBroken.to_string(), Refused::PathBroken.code());
+}
+
+/// A language is a tag of letters, digits and hyphens; words about a car are short, plain and there.
+#[test]
+fn a_grants_language_and_the_words_about_a_car_have_a_form() {
+    let w = World::new();
+    let code = |lang: &str| {
+        let ask = |name: &str, p: &mut Parts| {
+            if name == "grant" {
+                p.swap("\"lang\":\"en\"", &format!("\"lang\":\"{lang}\""))
+            }
+        };
+        w.case_with(&ask).code()
+    };
+    let long = "a".repeat(36);
+    for (lang, good) in [
+        ("en", true),
+        ("de-CH", true),
+        ("zh-Hant-TW", true),
+        ("", false),
+        ("en_GB", false),
+        ("en GB", false),
+        (&long, false),
+    ] {
+        assert_eq!(code(lang), if good { "ok" } else { "grant_wrong_member" }, "{lang:?}");
+    }
+}
+
+#[test]
+fn a_cars_colour_is_a_short_plain_word_or_not_said() {
+    let place = Place {
+        position: Position::new(59.33, 18.07, 8.0).unwrap(),
+        taken_at: None,
+        read_at: NOW,
+        colour: Some("blue".into()),
+        model: None,
+        class: AccessClass::SeparateTrunk,
+        seal: seal_keys("photo").public().clone(),
+    };
+    let text = String::from_utf8(place.to_bytes()).unwrap();
+    let (longest, long) = ("b".repeat(64), "b".repeat(65));
+    for (colour, good) in
+        [("blue", true), ("dark blue", true), (&longest, true), (&long, false), ("", false), ("\u{202e}eulb", false)]
+    {
+        let said = text.replacen("\"blue\"", &format!("\"{colour}\""), 1);
+        assert_eq!(Place::parse(said.as_bytes()).is_ok(), good, "{colour:?}");
+    }
+}
+
+/// What a courier scans is on the list of what goes in or of what comes out, and something was scanned.
+#[test]
+fn only_labels_of_the_list_are_scanned() {
+    let w = World::new();
+    let mut d = w.delegation.clone().unwrap();
+    let [put, take, other] = [1, 2, 3].map(|n| Hash::from_bytes([n; 32]));
+    (d.put, d.take) = (vec![put], vec![take]);
+    for labels in [vec![put], vec![take], vec![put, take], vec![put, put]] {
+        assert_eq!(d.check_scanned(&labels), Ok(()));
+    }
+    for labels in [vec![], vec![other], vec![put, other], vec![other, take]] {
+        assert_eq!(d.check_scanned(&labels), Err(Refused::LabelNotListed));
+    }
 }
