@@ -32,6 +32,11 @@ use parcelshelf_vault::{Epochs, Row, Vault, owner_of};
 use serde_json::{Value, json};
 
 const LOGIN: &str = "kim@example.org";
+/// More than there are durable steps in a wallet's erasure.
+const WALLETS_MAX: usize = 48;
+fn login(n: usize) -> String {
+    format!("w{n}@example.org")
+}
 const AGAIN: Duration = Duration::from_millis(100);
 const TRIES: usize = 300;
 
@@ -40,7 +45,7 @@ const TRIES: usize = 300;
 enum What {
     /// A delivery, by its owner.
     Delivery,
-    /// A wallet with everything.
+    /// A wallet with everything, a linked car among it.
     Wallet,
     /// A delivery's shipment, by the carrier's dispatch.
     Shipment,
@@ -71,20 +76,27 @@ struct Play {
     scene: Arc<Scene>,
     owner: Owner,
     count: usize,
+    wallets: usize,
 }
 
 impl Play {
     async fn begin(dir: &Path) -> anyhow::Result<Self> {
         let place = Position::new(57.725_374, 11.849_843, 10.0)?;
-        let mut car = CarFile::of(LOGIN);
-        (car.latitude, car.longitude) = (place.latitude_deg(), place.longitude_deg());
-        let world = WorldFile { cars: vec![car], ..WorldFile::demo() };
+        // The owner's, and one for each wallet that comes and goes.
+        let logins = (0..WALLETS_MAX).map(login).chain([String::from(LOGIN)]);
+        let mut cars: Vec<CarFile> = logins.map(|login| CarFile::of(&login)).collect();
+        for car in &mut cars {
+            (car.latitude, car.longitude) = (place.latitude_deg(), place.longitude_deg());
+        }
+        let world = WorldFile { cars, ..WorldFile::demo() };
         let stage = Stage::start(dir, &world, Setting { traced: true, ..Setting::default() }).await?;
         let scene = Arc::clone(&stage.scene);
         let cars = scene.sim().get("/__sim/cars", &[]).await?;
-        let vin = cars["cars"][0]["vin"].as_str().context("a VIN")?;
+        let cars = cars["cars"].as_array().context("cars")?;
+        let own = cars.iter().find(|car| car["owner"] == LOGIN).context("the owner's car")?;
+        let vin = own["vin"].as_str().context("a VIN")?;
         let owner = Owner::enrol(&scene, LOGIN, vin, place, "KLM 482").await?;
-        Ok(Self { stage, scene, owner, count: 0 })
+        Ok(Self { stage, scene, owner, count: 0, wallets: 0 })
     }
     fn service(&mut self, party: &str) -> &mut Service {
         match party {
@@ -133,6 +145,13 @@ impl Play {
                 Wallet::register(WalletSite::new(&scene.layout.wallet_origin, &scene.host)?, &scene.host).await
             });
             let wallet = wallet.await?;
+            // With a car: rows of its own, and a permission at the maker that has to end.
+            let url = persist(&scene.host, "the link", async || wallet.link("volvo").await).await?;
+            let status = wallet.http().browse(&format!("{url}&login_hint={}", login(self.wallets))).await?;
+            self.wallets += 1;
+            ensure!(status == 200, "the linking page answered {status}");
+            let cars = persist(&scene.host, "the cars", async || wallet.vehicles().await).await?;
+            ensure!(cars.len() == 1, "{} cars are linked", cars.len());
             return Ok(Kept { what, name: format!("wallet/{}", wallet.id()), delivery: None, wallet: Some(wallet) });
         }
         let id = self.delivery().await?;
