@@ -1,9 +1,11 @@
 // Pictures of the main screens, for README and docs: a delivery is played with real services, and each screen is kept as
 // docs/screens/NAME.png. `npm run build && npm run shots`. Times and numbers in them differ from run to run.
+import assert from 'node:assert/strict';
 import { mkdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openBrowser, person } from './e2e/browser.mjs';
 import { enrol, goTo, north, photograph, placeOf, PLATE, press, reveal, scan, screen, shut } from './e2e/courier-steps.mjs';
+import { doorLinked, GARAGE, HOUSE, provedByHand } from './e2e/house-steps.mjs';
 import { startStage } from './e2e/stage.mjs';
 import { allowed, carReady, linked, press as tap, signedUp } from './e2e/wallet-steps.mjs';
 
@@ -109,6 +111,37 @@ try {
   await screen(page, 'over');
   await owner.page.getByText('Done. Your car is locked').waitFor({ timeout: 60_000 });
   await shot(owner.page, 'wallet-done');
+
+  // A house's garage.
+  const household = await someone();
+  await signedUp(household.page, wallet);
+  await doorLinked(household.page, wallet);
+  await tap(household.page, 'I stand at the door');
+  await household.page.locator('.prompt').waitFor();
+  await shot(household.page, 'wallet-at-the-door');
+  await provedByHand(household.page, stage);
+  const box = await stage.ship();
+  await household.page.goto(box.consent_url);
+  await household.page.getByText('This is what the carrier learns').waitFor();
+  await shot(household.page, 'wallet-allow-garage');
+  await allowed(household.page);
+  await stage.delivery(box.delivery, 'accepted');
+  const kaya = await stage.hire('Kaya Demir');
+  const other = await someone({ place: north(HOUSE, 20), camera: true });
+  await enrol(other, stage, stop, kaya);
+  await stage.load(box.delivery, kaya.courier);
+  const { stop_url } = await stage.leg(box.delivery, kaya.courier);
+  await other.page.goto(stop_url);
+  await screen(other.page, 'go');
+  await scan(other.page, ...box.labels);
+  await press(other.page, 'Open');
+  await screen(other.page, 'load');
+  await shot(other.page, 'stop-garage-open');
+  await photograph(other.page);
+  await press(other.page, 'I am out: shut it');
+  await screen(other.page, 'locked');
+  assert.equal(await stage.commands(GARAGE, 'open_cover'), 1);
+  await shot(other.page, 'stop-garage-shut');
 } finally {
   await Promise.all(people.map((p) => p.close().catch(() => {})));
   await browser.close();

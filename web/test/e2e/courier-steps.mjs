@@ -181,6 +181,16 @@ export function noMapAfterThePlace(phone) {
   const maps = phone.requests.slice(phone.revealed).filter((r) => MAP.test(r.url));
   assert.deepEqual(maps.map((r) => r.url), [], 'no map request after the place was shown');
 }
+/** The request arrives; what comes back is lost on the way. Answers with what nobody heard. */
+export async function answerIsLost(route) {
+  // Whoever asks for the page is no browser: it knows no names below localhost.
+  const url = new URL(route.request().url());
+  const headers = { ...route.request().headers(), host: url.host };
+  url.hostname = '127.0.0.1';
+  const answer = await route.fetch({ url: url.href, headers });
+  await route.abort();
+  return answer;
+}
 /** Loads the page anew, as a system does that has thrown it away. */
 export async function thrownAway(phone) {
   noMapAfterThePlace(phone);

@@ -2,42 +2,8 @@
 import assert from 'node:assert/strict';
 import { within } from './browser.mjs';
 import { enrol, north, photograph, scan, screen } from './courier-steps.mjs';
+import { doorLinked, GARAGE, HOUSE, provedByHand } from './house-steps.mjs';
 import { allowed, press, signedUp } from './wallet-steps.mjs';
-
-/** The one house of the stage (crates/parcelshelf/src/demo/garage.rs). */
-const GARAGE = { maker: 'homeassistant-garage', vin: '0GARAGE0000000001' };
-const HOUSE = { lat: 60.169, lng: 24.941 };
-
-/** Links the garage as the user of the home server that was made for it. */
-async function linked(page, wallet, check) {
-  await page.goto(`${wallet}/cars/link`);
-  await page.getByRole('radio', { name: 'A garage, through Home Assistant' }).check();
-  await page.getByRole('heading', { name: 'Link a door' }).waitFor();
-  await check.screen(page, 'link a door');
-  await press(page, 'Go to my home server');
-  await page.locator('select').selectOption('keyholder');
-  await page.getByRole('button').click();
-  await page.getByRole('heading', { name: 'Your door is linked' }).waitFor(within(20_000));
-  await page.locator('main a[href^="/cars/"]').first().waitFor();
-  await press(page, 'Go on', 'link');
-  await page.getByText('This door can take part.').waitFor();
-}
-/** Does by hand what the page asks for. */
-async function provedByHand(page, stage) {
-  const done = page.getByText(/^Proved/).first();
-  let last = '';
-  for (let tries = 0; tries < 600; tries++) {
-    if (await done.isVisible()) return;
-    const asked = await page.locator('.prompt').textContent({ timeout: 500 }).catch(() => '');
-    if (asked && asked !== last) {
-      last = asked;
-      const actions = asked.includes('Put a hand') ? ['block_doorway', 'clear_doorway'] : ['press_button'];
-      for (const action of actions) await stage.hand(GARAGE, action);
-    }
-    await page.waitForTimeout(150);
-  }
-  throw new Error(`possession was not proved; last asked for: ${last}`);
-}
 
 export default (test) => {
   test('a garage: linked, proved by hand, allowed; a parcel goes in, and its owner sees the photo', async ({ stage, someone, check }) => {
@@ -45,7 +11,7 @@ export default (test) => {
     const { page } = owner;
     const { wallet, stop, carrier } = await stage.state();
     await signedUp(page, wallet);
-    await linked(page, wallet, check);
+    await doorLinked(page, wallet, (name) => check.screen(page, name));
     await check.screen(page, 'a door just linked');
     assert.equal(await page.getByText('What you agree to').count(), 0, 'a door is asked nothing that only a car has');
     await press(page, 'I stand at the door');

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { within } from './browser.mjs';
 import {
-  backToTheApp, enrol, fromTheApp, goTo, holdings, home, nobodyKnows, north, onTheWay, photograph, placeOf, PLATE, press, pressOpen, reveal, scan, screen,
-  setOut, shut, thrownAway,
+  answerIsLost, backToTheApp, enrol, fromTheApp, goTo, holdings, home, nobodyKnows, north, onTheWay, photograph, placeOf, PLATE, press, pressOpen, reveal, scan, screen,
+  setOut, shut, stepAside, thrownAway,
 } from './courier-steps.mjs';
 import { allowed, carReady, linked, press as tap, signedUp } from './wallet-steps.mjs';
 
@@ -76,6 +76,59 @@ export default (test) => {
     await shut(page, stage, car);
     await screen(page, 'released', 'locked');
     assert.equal(await stage.commands(car, 'unlock'), 1, 'nothing was sent twice');
+    await backToTheApp(phone, stage, place);
+  });
+
+  test('no answer to Open comes back: it may be open, a page loaded anew knows that, and nothing leaves twice', async (t) => {
+    const { stage, check } = t;
+    const { car, place, parcel, phone, page } = await fromTheApp(t);
+    phone.expect(/Failed to load resource|ERR_FAILED/);
+    await reveal(phone);
+    await scan(page, ...parcel.labels);
+    await page.route('**/v1/stops/*/open', answerIsLost);
+    await pressOpen(phone);
+    await screen(page, 'opening');
+    await t.until('a command', async () => (await stage.commands(car, 'unlock')) === 1);
+    await stage.hand(car, 'open_tailgate');
+    const unanswered = page.getByText('It is not known whether it opened: no answer came.', { exact: false });
+    await unanswered.waitFor(within(90_000));
+    await screen(page, 'look');
+    await check.screen(page, 'stop-unanswered');
+    await press(page, 'Problem');
+    await page.getByText('Not while the car may be open', { exact: false }).waitFor();
+    await press(page, 'Cancel');
+    await thrownAway(phone);
+    await unanswered.waitFor();
+    await page.waitForSelector('[data-ready=true]');
+    await page.unroute('**/v1/stops/*/open');
+    await stepAside(phone);
+    phone.revealed = phone.requests.length;
+    await press(page, 'Look again');
+    await screen(page, 'load');
+    await shut(page, stage, car);
+    await screen(page, 'released', 'locked');
+    assert.equal(await stage.commands(car, 'unlock'), 1, 'nothing was sent twice');
+    await backToTheApp(phone, stage, place);
+  });
+
+  test('a page that is loaded anew without a network takes that the lid is shut, and says it later', async (t) => {
+    const { stage, check } = t;
+    const { car, place, parcel, phone, page } = await fromTheApp(t);
+    phone.expect(/Failed to load resource|ERR_FAILED/);
+    await opened({ phone, page, stage, car, parcel });
+    // The page itself comes from the phone's memory; nobody answers it.
+    await page.route('**/v1/**', (route) => route.abort());
+    await thrownAway(phone);
+    // What the car says nobody hears; what the courier sees is asked.
+    await screen(page, 'look');
+    await check.screen(page, 'stop-silent');
+    await press(page, 'It is open');
+    await screen(page, 'load');
+    await shut(page, stage, car);
+    await page.getByText('1 note waits for signal').waitFor();
+    await page.unroute('**/v1/**');
+    await screen(page, 'released', 'locked');
+    assert.equal(await stage.commands(car, 'unlock'), 1);
     await backToTheApp(phone, stage, place);
   });
 

@@ -22,6 +22,8 @@ const de: Catalogue = {
     createHint: 'Kein Name, keine E-Mail. Ihr Gerät legt einen Passkey an und fragt Sie zweimal.',
     login: 'Ich habe eine Wallet',
     occupant: 'Jemand kann das Auto öffnen, in dem ich sitze, und ich will das stoppen',
+    lost: 'Mein Passkey ist weg',
+    lostText: 'Legen Sie eine neue Wallet an und verbinden Sie Ihr Auto noch einmal, während Sie davorstehen. Die verlorene erfährt es; widerspricht von dort 72 Stunden lang niemand, gilt die neue. Frühere Lieferungen bleiben unlesbar. Was die verlorene erlaubt hat, lässt sich sofort vom Auto aus stoppen, mit dem Link darunter.',
     request: 'Melden Sie sich zuerst an oder legen Sie eine Wallet an; die Anfrage wartet hier.',
   },
   home: {

@@ -23,6 +23,8 @@ const en = {
     createHint: 'No name, no e-mail. Your device makes a passkey and asks you twice.',
     login: 'I have a wallet',
     occupant: 'Somebody can open the car I sit in, and I want to stop it',
+    lost: 'My passkey is gone',
+    lostText: 'Make a new wallet and link your car again, standing at it. The lost wallet is told; if nobody objects from there within 72 hours, the new one counts. Earlier deliveries stay unreadable. What the lost wallet allowed can be stopped at once, from inside the car, with the link below.',
     request: 'Log in or create a wallet first; the request waits here.',
   },
   home: {

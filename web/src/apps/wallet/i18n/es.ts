@@ -22,6 +22,8 @@ const es: Catalogue = {
     createHint: 'Sin nombre ni correo. Su dispositivo crea una clave de acceso y le pregunta dos veces.',
     login: 'Ya tengo una cartera',
     occupant: 'Alguien puede abrir el coche en el que estoy y quiero impedirlo',
+    lost: 'He perdido mi clave de acceso',
+    lostText: 'Cree una cartera nueva y vincule otra vez su coche, estando junto a él. La cartera perdida recibe aviso; si desde ella nadie se opone en 72 horas, vale la nueva. Las entregas anteriores quedan ilegibles. Lo que la perdida permitió se puede detener al momento desde dentro del coche, con el enlace de abajo.',
     request: 'Primero entre o cree una cartera; la petición espera aquí.',
   },
   home: {
