@@ -99,7 +99,8 @@ export default (test) => {
     await press(page, 'Cancel');
     await thrownAway(phone);
     await unanswered.waitFor();
-    await page.waitForSelector('[data-ready=true]');
+    // The map is there before the place, though it is not shown here.
+    await page.waitForSelector('[data-ready=true]', { state: 'attached' });
     await page.unroute('**/v1/stops/*/open');
     await stepAside(phone);
     phone.revealed = phone.requests.length;
