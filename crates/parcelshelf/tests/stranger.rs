@@ -136,3 +136,31 @@ fn a_stranger_checks_a_real_bundle_and_refuses_what_was_changed() {
     let others = case.file("others.json", others.to_string().as_bytes());
     assert_eq!(judged(Some(&others), &[good])[0]["holds"], false);
 }
+
+/// The cases that other implementers get: whoever reads the page alone takes the good ones and refuses the others.
+#[test]
+fn a_stranger_judges_the_published_cases_as_they_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let vectors: Value = serde_json::from_slice(&std::fs::read(root().join("vectors/bundle.json")).unwrap()).unwrap();
+    let names: Vec<&str> = vectors["members"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let cases = vectors["cases"].as_array().unwrap();
+    let mut files = Vec::new();
+    for (n, case) in cases.iter().enumerate() {
+        let mut members = vectors["base"].as_object().unwrap().clone();
+        members.extend(case["change"].as_object().unwrap().clone());
+        let there = names.iter().filter_map(|name| Some(format!("\"{name}\":{}", members[*name].as_str()?)));
+        let mut text = format!("{{{}}}", there.collect::<Vec<_>>().join(","));
+        if let [from, to] = case["replace"].as_array().unwrap().as_slice() {
+            text = text.replace(from.as_str().unwrap(), to.as_str().unwrap());
+        }
+        let path = dir.path().join(format!("{n}.json"));
+        std::fs::write(&path, text).unwrap();
+        files.push(path);
+    }
+    let mut held = 0;
+    for (case, told) in cases.iter().zip(judged(None, &files)) {
+        assert_eq!(told["holds"], case["expect"] == "ok", "{}: {told}", case["name"]);
+        held += usize::from(told["holds"] == true);
+    }
+    assert!(held >= 4 && held < cases.len(), "{held} of {} hold", cases.len());
+}

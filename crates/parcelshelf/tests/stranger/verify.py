@@ -259,6 +259,10 @@ def verify(raw, expected):
     if "request" in grant:
         need((grant["request"], grant["delivery"], grant["purpose"]) == (is_named(b["request"]), request["delivery"], request["purpose"]), "grant: another request")
         need(request["window"]["nbf"] <= grant["nbf"] and grant["exp"] <= request["window"]["exp"], "grant: widens the request")
+    elif delegated:  # a standing rule, and what was announced under it
+        need(request["merchant"]["id"] in grant["merchants"] and grant["purpose"] == request["purpose"], "grant: another merchant")
+        need(grant["nbf"] <= request["window"]["nbf"] and request["window"]["exp"] <= grant["exp"], "request: outside the rule")
+        need(request["window"]["nbf"] <= answer["nbf"] and answer["exp"] <= request["window"]["exp"], "acceptance: widens the request")
     need((answer["grant"], answer["delivery"]) == (is_named(b["grant"]), delivery), "acceptance: another grant")
     narrows(answer, grant, "acceptance")
     need(un64(answer["leaf"]) == entries[keys], "acceptance: another leaf")
@@ -267,7 +271,7 @@ def verify(raw, expected):
         link, _ = message(d, "psh-delegation+jwt", delegating["jwk"])
         right = (link["iss"], link["aud"], link["par"], link["delivery"]) == (carrier["sub"], aud, is_named(b["grant"]), request["delivery"])
         need(right and link["cnf"]["jkt"] in devices, "delegation")
-        narrows(link, grant, "delegation")
+        narrows(link, answer, "delegation")
         labels = {(i["kind"], i["label"]) for i in request["items"]}
         need({("put", h) for h in link["put"]} | {("take", h) for h in link["take"]} <= labels, "delegation: other labels")
         links[is_named(d)] = link
