@@ -56,6 +56,12 @@ impl Device {
     pub const fn seal_key(&self) -> &SealPublicKey {
         self.seal.public()
     }
+    pub(crate) const fn signing_key(&self) -> &SigningKey {
+        &self.key
+    }
+    pub(crate) const fn seal_pair(&self) -> &SealKeyPair {
+        &self.seal
+    }
     /// The signing key as a JSON Web Key.
     #[must_use]
     pub fn jwk(&self) -> Value {

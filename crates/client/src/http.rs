@@ -86,6 +86,11 @@ impl Http {
         Self { base: self.base.clone(), client: client.clone() }
     }
 
+    /// Scheme and authority.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.base
+    }
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)

@@ -19,6 +19,7 @@
 pub mod authenticator;
 pub mod courier;
 pub mod depot;
+pub mod guest;
 mod http;
 pub mod log;
 pub mod occupant;

@@ -67,7 +67,7 @@ impl WalletSite {
 }
 
 /// The keyholder's name in keys that are seen for the first time.
-fn peek_issuer(jws: &str) -> Result<String, Failure> {
+pub(crate) fn peek_issuer(jws: &str) -> Result<String, Failure> {
     let payload = jws.split('.').nth(1).and_then(from_b64).ok_or(Failure::Unexpected("the keys are not signed"))?;
     let claims: Value = serde_json::from_slice(&payload).map_err(|_| Failure::Unexpected("the keys are not JSON"))?;
     text(&claims, "iss")
@@ -208,7 +208,7 @@ impl Wallet {
     fn message_key(&self) -> &VerifyingKey {
         &self.pinned.claims().message
     }
-    fn keyholder(&self) -> &str {
+    pub(crate) fn keyholder(&self) -> &str {
         &self.pinned.claims().iss
     }
 

@@ -77,6 +77,8 @@ id! {
     LinkId,
     /// Somebody in a car, without account, for half an hour.
     OccupantId,
+    /// An owner's invitation to a guest: a hash of its secret, under which both sides meet.
+    InvitationId,
 }
 
 #[cfg(test)]

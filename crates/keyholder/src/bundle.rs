@@ -3,7 +3,9 @@
 use parcelshelf_core::id::{DeliveryId, WalletId};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::{Opening, Record};
-use parcelshelf_protocol::bundle::{Anchors, Bundle, DeviceEvidence, PasskeyEvidence, RECORDS_MAX, RecordEvidence};
+use parcelshelf_protocol::bundle::{
+    Anchors, Bundle, CarrierEvidence, DeviceEvidence, PasskeyEvidence, RECORDS_MAX, RecordEvidence,
+};
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, from_b64};
 use parcelshelf_protocol::seal::Purpose;
 use parcelshelf_protocol::webauthn::Assertion;
@@ -112,10 +114,6 @@ impl Keyholder {
         delivery: DeliveryId,
     ) -> Result<Bundle, Failure> {
         let row = &grant.value;
-        let (Some(request), Some(delegation_cert)) = (row.papers.request.clone(), row.papers.delegation_cert.clone())
-        else {
-            return Err(Problem::new(409, "no_bundle", "a rehearsal has no case: no carrier took part").into());
-        };
         let chain = self.chain_since_grant(grant, delivery).await?;
         let undecided = chain.iter().filter(|t| t.value("kind") == Some("open_intended") && t.of_this_case).count()
             != chain.iter().filter(|t| t.value("kind") == Some("outcome") && t.of_this_case).count();
@@ -124,23 +122,15 @@ impl Keyholder {
         }
         let assertion = Assertion::parse(row.papers.assertion.as_bytes())?;
         let keys = self.keys_row(&row.papers.keys_entry).await?;
-        let carrier = self.db.get::<CarrierRow>(carrier_of(row)?.as_bytes()).await?;
-        let carrier = carrier.ok_or_else(|| broken("a carrier is missing"))?.value;
-        let (devices, device_records) = self.devices_of(row, &chain).await?;
+        let mut registry = vec![self.record_by_entry(&row.papers.keys_entry).await?];
+        let carrier = match (&row.papers.request, &row.papers.delegation_cert) {
+            (Some(request), Some(cert)) => Some(self.carrier_of_case(row, &chain, request, cert, &mut registry).await?),
+            // A guest's or the owner's own device has acted.
+            _ => None,
+        };
         let (passkeys, passkey_records) = self.passkeys_of(owner, &assertion).await?;
-
-        let mut registry =
-            vec![self.record_by_entry(&row.papers.keys_entry).await?, self.record_by_entry(&carrier.entry).await?];
-        registry.extend(device_records);
         registry.extend(passkey_records);
         let (records, checkpoint) = self.evidence(&registry, &chain).await?;
-        let named = |kind: &str| {
-            let kind = kind.to_owned();
-            chain
-                .iter()
-                .filter(move |t| t.of_this_case && t.value("kind") == Some(&kind))
-                .filter_map(|t| t.message.clone())
-        };
         let mut proofs: Vec<String> = Vec::new();
         let with_proof = chain.iter().filter(|t| t.of_this_case && t.value("kind") != Some("delegation_accepted"));
         for message in with_proof.filter_map(|t| t.message.clone()) {
@@ -151,18 +141,38 @@ impl Keyholder {
         Ok(Bundle {
             anchors: self.anchors()?,
             keys: keys.jws,
-            carrier_cert: carrier.cert,
-            delegation_cert,
-            devices,
+            carrier,
             passkeys,
-            request,
             grant: row.papers.grant.clone(),
             assertion,
             accepted: row.papers.accepted.clone(),
-            delegations: named("delegation_accepted").collect(),
             proofs,
             records,
             checkpoint,
+        })
+    }
+
+    /// What is the carrier's in a case; the records of its keys go to the others.
+    async fn carrier_of_case(
+        &self,
+        row: &GrantRow,
+        chain: &[Told],
+        request: &str,
+        delegation_cert: &str,
+        registry: &mut Vec<Told>,
+    ) -> Result<CarrierEvidence, Failure> {
+        let carrier = self.db.get::<CarrierRow>(carrier_of(row)?.as_bytes()).await?;
+        let carrier = carrier.ok_or_else(|| broken("a carrier is missing"))?.value;
+        let (devices, device_records) = self.devices_of(row, chain).await?;
+        registry.push(self.record_by_entry(&carrier.entry).await?);
+        registry.extend(device_records);
+        let delegated = chain.iter().filter(|t| t.of_this_case && t.value("kind") == Some("delegation_accepted"));
+        Ok(CarrierEvidence {
+            cert: carrier.cert,
+            delegation_cert: delegation_cert.to_owned(),
+            devices,
+            request: request.to_owned(),
+            delegations: delegated.filter_map(|t| t.message.clone()).collect(),
         })
     }
 

@@ -123,7 +123,9 @@ impl Keyholder {
         if waits {
             self.not_void(chain.grant().claims().iat)?;
         }
-        if chain.delivery() != Some(delivery) {
+        // A guest's rule names no visit: there it is the row that was made under this very rule.
+        let under = row.rule.as_deref() == Some(chain.grant().claims().jti.to_string().as_str());
+        if chain.delivery() != Some(delivery) && !(chain.delivery().is_none() && under) {
             return Err(parcelshelf_protocol::Refused::DelegationWrongDelivery.into());
         }
         let device_seal = match &path {

@@ -21,6 +21,7 @@ use crate::Keyholder;
 use crate::db::{COMMON_KEY, Change, Index, Stored, delivery_key, wallet_key};
 use crate::failure::{Failure, again, broken};
 use crate::grants::{grant_row_index, wallet_of};
+use crate::guests::GRANTED;
 use crate::housekeeping::EXPIRES;
 use crate::rows::{AccountRow, AttemptRow, GrantRow, HoldPart, WalletRow};
 use crate::wallets::wrong_statement;
@@ -162,7 +163,9 @@ impl Keyholder {
         self.remove_of_delivery(delivery.as_bytes()).await
     }
     async fn remove_of_delivery(&self, id: &[u8]) -> Result<(), Failure> {
-        for (table, index) in [("record", "delivery"), ("attempt", "delivery"), ("papers", ""), ("grant", "")] {
+        for (table, index) in
+            [("record", "delivery"), ("attempt", "delivery"), ("guest", GRANTED), ("papers", ""), ("grant", "")]
+        {
             self.remove_rows(table, index, id).await?;
         }
         Ok(())
@@ -225,6 +228,7 @@ impl Keyholder {
             ("record", OWNER, owner.as_bytes()),
             ("vehicle", "wallet", id),
             ("rule", "wallet", id),
+            ("guest", "wallet", id),
             ("account", "", id),
             ("head", "", id),
             ("waking", "", id),
@@ -283,7 +287,7 @@ impl Keyholder {
                 match parts.map(|(kind, id)| (kind, from_b64(id))) {
                     Some(("delivery", Some(id))) => self.remove_of_delivery(&id).await?,
                     Some(("wallet", Some(id))) => self.remove_of_wallet(&id).await?,
-                    Some(("rule", Some(id))) => self.remove_rows("rule", "", &id).await?,
+                    Some(("rule", Some(id))) => self.remove_of_rule(&id).await?,
                     _ => {}
                 }
             }
@@ -414,6 +418,7 @@ impl Keyholder {
             "paused_until": owner.value.paused_until_ms.map(|ms| Timestamp::from_unix_millis(ms).to_rfc3339()),
             "vehicles": self.vehicles_exported(wallet).await?,
             "rules": self.rules_told(wallet, usize::MAX).await?,
+            "guests": self.guests_told(wallet, usize::MAX).await?,
             "records": self.records_told(OWNER, wallet_key(wallet).as_bytes()).await?,
             "deadlines": {"delivery_days_after_grant": r.deliveries_days, "journal_days": r.journal_days,
                           "backups_days": r.backups_days},

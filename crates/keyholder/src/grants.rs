@@ -31,6 +31,7 @@ use crate::db::{ChainOf, Change, Index, Stored, delivery_key};
 use crate::erasure::ERASING;
 use crate::failure::{Failure, broken};
 use crate::feeds::Position;
+use crate::guests::Signed;
 use crate::housekeeping::expires_at;
 use crate::rows::{DelegationPart, GrantRow, LegRow, PapersRow, StatusPart, VehicleRow};
 use crate::wallets::wallet_index;
@@ -133,6 +134,7 @@ impl Keyholder {
         if !self.owner_lets(&owner.value, &claims.cnf.to_string(), claims.window) {
             return Err(Problem::new(409, "blocked", "the owner has blocked this").detail("unblock it first").into());
         }
+        let guest = self.paired(wallet, &claims).await?;
         let seal_key = crate::rules::seal_key(&grant, handed.seal_key)?;
         let rule = self.rule_of(wallet, &delivery.to_string(), &grant, handed.rule_box)?;
         let vehicle = self.usable_vehicle(wallet, &rule, &claims.opens).await?;
@@ -153,6 +155,9 @@ impl Keyholder {
             under: None,
         };
         let row = self.write_grant(&mut change, granting).await?;
+        if let Some(guest) = guest {
+            self.guest_gets(&mut change, guest, &Signed::Visit(delivery))?;
+        }
         change.check(&owner);
         change.check(&vehicle);
         change.update(&car, car.value.index());

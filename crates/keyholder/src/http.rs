@@ -5,6 +5,7 @@
 
 pub(crate) mod bodies;
 mod carriers;
+mod guests;
 mod log;
 mod occupants;
 mod owners;
@@ -70,6 +71,11 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(rules::rules))
         .routes(routes!(rules::end_rule))
         .routes(routes!(rules::announce))
+        .routes(routes!(guests::invite, guests::guests))
+        .routes(routes!(guests::withdraw))
+        .routes(routes!(guests::answer))
+        .routes(routes!(guests::invitation))
+        .routes(routes!(guests::visit))
         .routes(routes!(owners::block))
         .routes(routes!(owners::unblock))
         .routes(routes!(owners::pause))

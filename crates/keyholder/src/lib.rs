@@ -26,6 +26,7 @@ mod failure;
 mod feeds;
 mod following;
 mod grants;
+mod guests;
 mod housekeeping;
 mod http;
 pub mod keys;

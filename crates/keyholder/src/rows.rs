@@ -261,6 +261,18 @@ rows! {
         /// When it ended before its time, and by what: a code.
         ended: Option<(i64, String)>,
     }
+    /// Somebody whom an owner invites; the id is the invitation's. What was signed for them takes it along when it goes.
+    GuestRow in "guest" of GuestRow::of_whom {
+        wallet: String,
+        /// As the owner calls them.
+        name: String,
+        /// Nobody answers it and nothing is signed for them after that.
+        until_ms: i64,
+        /// Of the device that answered: its keys as its page shows them, and the tag over them.
+        answer: Option<(String, String)>,
+        /// What was signed for that device, by the name of its data key.
+        granted: Option<String>,
+    }
     /// An attempt to open.
     AttemptRow in "attempt" of AttemptRow::of_delivery {
         delivery: String,

@@ -13,7 +13,7 @@ use parcelshelf_log::record::Kind;
 use parcelshelf_opening::grant::{ANNOUNCED_BEFORE_MS, Covered, LocalDate, NotARule, StandingRule, WeeklyHours};
 use parcelshelf_protocol::content::Rule;
 use parcelshelf_protocol::encoding::{Hash, b64, sha256};
-use parcelshelf_protocol::grant::{Grant, GrantClaims, Scoped, VerifiedGrant};
+use parcelshelf_protocol::grant::{Grant, GrantClaims, Schedule, Scoped, VerifiedGrant};
 use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::request::{Request, VerifiedRequest};
 use parcelshelf_protocol::seal::{Purpose, SealPublicKey};
@@ -27,6 +27,7 @@ use crate::carriers::Caller;
 use crate::db::{Change, Index, Stored, rule_key, wallet_key};
 use crate::failure::{Failure, again, broken};
 use crate::grants::{Granting, Handed, granted_already};
+use crate::guests::GRANTED;
 use crate::housekeeping::expires_at;
 use crate::rows::{GrantRow, RuleRow, WalletRow};
 use crate::wallets::wallet_index;
@@ -38,7 +39,7 @@ const LISTED_MAX: usize = 24;
 /// The newest dates of one rule in that list: all of a quarter's would not fit beside the other rules.
 const DAYS_TOLD_MAX: usize = 14;
 /// By which a carrier names a rule.
-const HASH: &str = "hash";
+pub(crate) const HASH: &str = "hash";
 
 /// Why a rule ended before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +64,10 @@ fn not_covered() -> Failure {
         .detail("ask the owner with the link, or take the agreed fallback")
         .into()
 }
-fn no_rule() -> Problem {
+pub(crate) fn no_rule() -> Problem {
     Problem::new(404, "rule_unknown", "this wallet has no such rule")
 }
-fn not_a_rule(why: NotARule) -> Problem {
+pub(crate) fn not_a_rule(why: NotARule) -> Problem {
     Problem::new(422, "rule_not_possible", "this cannot be a standing rule").detail(why.to_string())
 }
 
@@ -75,29 +76,39 @@ fn standing(claims: &GrantClaims) -> Result<StandingRule, Failure> {
     let Scoped::Standing { merchants, schedule } = &claims.scoped else {
         return Err(Problem::new(400, "grant_is_no_rule", "this route takes standing rules").into());
     };
-    let hours = schedule.days.iter().map(|day| WeeklyHours {
-        weekday: day.iso(),
-        from_minute: schedule.from_minute,
-        to_minute: schedule.to_minute,
-    });
-    StandingRule::new(merchants.clone(), hours.collect(), &schedule.zone, claims.window)
+    StandingRule::new(merchants.clone(), hours_of(schedule), &schedule.zone, claims.window)
         .map_err(|e| not_a_rule(e).into())
+}
+pub(crate) fn hours_of(schedule: &Schedule) -> Vec<WeeklyHours> {
+    let (from_minute, to_minute) = (schedule.from_minute, schedule.to_minute);
+    schedule.days.iter().map(|day| WeeklyHours { weekday: day.iso(), from_minute, to_minute }).collect()
+}
+
+/// By what a delivery or a visit is accepted that was not signed for alone.
+pub(crate) struct Under<'a> {
+    pub rule: Stored<RuleRow>,
+    pub owner: &'a Stored<WalletRow>,
+    /// The rule as it was signed.
+    pub grant: &'a VerifiedGrant,
+    pub content: &'a Rule,
+    /// A carrier's request, and the certificate of the key that signed it; none for a guest.
+    pub asked: Option<(&'a VerifiedRequest, &'a str)>,
 }
 
 impl RuleRow {
-    fn index(&self) -> Result<Index, Failure> {
+    pub(crate) fn index(&self) -> Result<Index, Failure> {
         let mut index = wallet_index(self.wallet()?);
         index.extend(expires_at(self.exp_ms));
         index.insert(HASH.to_owned(), sha256(&self.grant).as_bytes().to_vec());
         Ok(index)
     }
-    fn wallet(&self) -> Result<WalletId, Failure> {
+    pub(crate) fn wallet(&self) -> Result<WalletId, Failure> {
         WalletId::parse(&self.wallet).map_err(|_| broken("a wallet's id is none"))
     }
-    fn taken(&self) -> Vec<LocalDate> {
+    pub(crate) fn taken(&self) -> Vec<LocalDate> {
         self.days.iter().filter_map(|(date, _)| LocalDate::parse(date)).collect()
     }
-    fn in_force(&self, now: Timestamp) -> bool {
+    pub(crate) fn in_force(&self, now: Timestamp) -> bool {
         self.ended.is_none() && now.unix_millis() < self.exp_ms
     }
 }
@@ -115,7 +126,7 @@ impl Keyholder {
         Ok(self.db.list::<RuleRow>("wallet", wallet.as_bytes()).await?)
     }
     /// What a rule's commitment covers, for as long as its key lives.
-    async fn rule_content(&self, rule: &Stored<RuleRow>) -> Result<Rule, Failure> {
+    pub(crate) async fn rule_content(&self, rule: &Stored<RuleRow>) -> Result<Rule, Failure> {
         let bytes = self.db.vault.open(&rule_key(id_of(rule)?), "rule", &rule.value.rule_sealed).await?;
         Ok(Rule::parse(&bytes.ok_or_else(|| broken("a rule cannot be read"))?)?)
     }
@@ -126,6 +137,9 @@ impl Keyholder {
     pub(crate) async fn accept_rule(&self, wallet: WalletId, handed: &Handed<'_>) -> Result<Value, Failure> {
         self.believes_its_store()?;
         let signed = Grant::verify(handed.grant)?;
+        if signed.claims().purpose == parcelshelf_core::reason::Purpose::Guest {
+            return self.accept_guests_rule(wallet, handed, signed).await;
+        }
         let id = signed.claims().jti;
         if let Some(known) = self.db.get::<RuleRow>(id.as_bytes()).await? {
             let same = known.value.grant == handed.grant && known.value.wallet == wallet.to_string();
@@ -163,16 +177,42 @@ impl Keyholder {
         if !self.owner_lets(&owner.value, &claims.cnf.to_string(), covered.window) {
             return Err(Problem::new(409, "blocked", "the owner has blocked this").detail("unblock it first").into());
         }
-        if self.rules_of(wallet).await?.iter().filter(|r| r.value.in_force(now)).count() >= RULES_MAX {
-            return Err(Problem::new(409, "too_many_rules", "this wallet has as many rules as may be")
-                .detail("end one that you do not need")
-                .into());
-        }
-        let seal_key = seal_key(&grant, handed.seal_key)?;
+        self.room_for_a_rule(wallet).await?;
         let rule = self.rule_of(wallet, &id.to_string(), &grant, handed.rule_box)?;
         // Before anything of it is sealed: a key that is made for what is refused is nobody's.
         self.usable_vehicle(wallet, &rule, &claims.opens).await?;
-        let row = RuleRow {
+        let merchant = request.claims().merchant.name.clone();
+        let row = self.rule_row(wallet, handed, &grant, &rule, merchant).await?;
+        let stored = Stored { value: row, id: id.as_bytes().to_vec(), version: Version::Absent };
+        let mut change = Change::new(&self.db, &self.host);
+        let fields = [("rule", id.to_string()), ("grant", grant.hash().to_string())];
+        change.note(Kind::RuleAccepted, &fields, &wallet_key(wallet)).await?;
+        let asked = Some((&request, handed.delegation_cert.unwrap_or_default()));
+        let under = Under { rule: stored, owner: &owner, grant: &grant, content: &rule, asked };
+        let accepted = self.grant_under(change, under, request.claims().delivery, covered).await?;
+        Ok(json!({"accepted": accepted, "rule": id.to_string()}))
+    }
+
+    pub(crate) async fn room_for_a_rule(&self, wallet: WalletId) -> Result<(), Failure> {
+        let now = self.host.now();
+        if self.rules_of(wallet).await?.iter().filter(|r| r.value.in_force(now)).count() < RULES_MAX {
+            return Ok(());
+        }
+        let full = Problem::new(409, "too_many_rules", "this wallet has as many rules as may be");
+        Err(full.detail("end one that you do not need").into())
+    }
+    /// A new rule, under which nothing has come yet.
+    pub(crate) async fn rule_row(
+        &self,
+        wallet: WalletId,
+        handed: &Handed<'_>,
+        grant: &VerifiedGrant,
+        rule: &Rule,
+        merchant: String,
+    ) -> Result<RuleRow, Failure> {
+        let claims = grant.claims();
+        let seal_key = seal_key(grant, handed.seal_key)?;
+        Ok(RuleRow {
             v: 1,
             wallet: wallet.to_string(),
             cnf: claims.cnf.to_string(),
@@ -180,19 +220,11 @@ impl Keyholder {
             grant: handed.grant.to_owned(),
             assertion: handed.assertion.to_json(),
             seal_key: seal_key.to_string(),
-            rule_sealed: self.db.vault.seal(&rule_key(id), "rule", &rule.to_bytes()).await?,
-            merchant: request.claims().merchant.name.clone(),
+            rule_sealed: self.db.vault.seal(&rule_key(claims.jti), "rule", &rule.to_bytes()).await?,
+            merchant,
             days: Vec::new(),
             ended: None,
-        };
-        let stored = Stored { value: row, id: id.as_bytes().to_vec(), version: Version::Absent };
-        let mut change = Change::new(&self.db, &self.host);
-        let fields = [("rule", id.to_string()), ("grant", grant.hash().to_string())];
-        change.note(Kind::RuleAccepted, &fields, &wallet_key(wallet)).await?;
-        let delegation_cert = handed.delegation_cert.unwrap_or_default();
-        let accepted =
-            self.grant_under(change, stored, &owner, &grant, &request, delegation_cert, &rule, covered).await?;
-        Ok(json!({"accepted": accepted, "rule": id.to_string()}))
+        })
     }
 
     /// Whether neither a block nor a pause stands against a window.
@@ -202,19 +234,15 @@ impl Keyholder {
     }
 
     /// One delivery under a rule, in the transaction that takes its date: of two announcements one is first.
-    #[expect(clippy::too_many_arguments, reason = "everything that was verified before, once")]
-    async fn grant_under(
+    pub(crate) async fn grant_under(
         &self,
         mut change: Change<'_>,
-        mut rule: Stored<RuleRow>,
-        owner: &Stored<WalletRow>,
-        grant: &VerifiedGrant,
-        request: &VerifiedRequest,
-        delegation_cert: &str,
-        content: &Rule,
+        under: Under<'_>,
+        delivery: DeliveryId,
         covered: Covered,
     ) -> Result<String, Failure> {
-        let (claims, delivery) = (grant.claims(), request.claims().delivery);
+        let Under { mut rule, owner, grant, content, asked } = under;
+        let claims = grant.claims();
         if self.db.get::<GrantRow>(delivery.as_bytes()).await?.is_some() {
             return Err(granted_already().into());
         }
@@ -229,8 +257,8 @@ impl Keyholder {
             grant,
             assertion: &assertion,
             window: covered.window,
-            request: Some(request.jws().to_owned()),
-            delegation_cert: Some(delegation_cert.to_owned()),
+            request: asked.map(|(request, _)| request.jws().to_owned()),
+            delegation_cert: asked.map(|(_, cert)| cert.to_owned()),
             seal_key: &key,
             rule: content,
             under: Some(claims.jti),
@@ -288,12 +316,13 @@ impl Keyholder {
         }
         let content = self.rule_content(&stored).await?;
         let change = Change::new(&self.db, &self.host);
-        let cert = caller.delegation_cert.jws();
-        self.grant_under(change, stored, &owner, &grant, request, cert, &content, covered).await
+        let asked_by = Some((request, caller.delegation_cert.jws()));
+        let under = Under { rule: stored, owner: &owner, grant: &grant, content: &content, asked: asked_by };
+        self.grant_under(change, under, asked.delivery, covered).await
     }
 
     /// The rule as its owner signed it, verified once more.
-    async fn rule_signed(
+    pub(crate) async fn rule_signed(
         &self,
         rule: &Stored<RuleRow>,
         now: Timestamp,
@@ -423,7 +452,11 @@ impl Keyholder {
     }
     pub(crate) async fn erase_rule(&self, id: GrantId) -> Result<(), Failure> {
         self.db.vault.erase(&rule_key(id), self.host.now()).await?;
-        self.remove_rows("rule", "", id.as_bytes()).await
+        self.remove_of_rule(id.as_bytes()).await
+    }
+    pub(crate) async fn remove_of_rule(&self, id: &[u8]) -> Result<(), Failure> {
+        self.remove_rows("guest", GRANTED, id).await?;
+        self.remove_rows("rule", "", id).await
     }
     pub(crate) async fn erase_rules_of(&self, wallet: WalletId) -> Result<(), Failure> {
         for rule in self.rules_of(wallet).await? {
@@ -453,8 +486,9 @@ impl Keyholder {
             told.push(json!({
                 "rule": b64(&rule.id),
                 "grant": row.grant,
-                "carrier": row.cnf,
-                "merchant": row.merchant,
+                // A guest's rule has neither: it is listed with the guests.
+                "carrier": Some(&row.cnf).filter(|_| !row.merchant.is_empty()),
+                "merchant": Some(&row.merchant).filter(|name| !name.is_empty()),
                 "vehicles": vehicles.iter().map(VehicleId::to_string).collect::<Vec<_>>(),
                 "days": row.days.iter().rev().take(DAYS_TOLD_MAX).rev().map(day_told).collect::<Vec<_>>(),
                 "ended": row.ended.as_ref().map(|(ms, by)| json!({"at": at(*ms), "by": by})),

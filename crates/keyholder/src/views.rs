@@ -80,6 +80,10 @@ impl Keyholder {
             "rule": row.rule,
             "carrier": row.cnf,
             "merchant": request["merchant"]["name"],
+            "guest": match claims.purpose {
+                parcelshelf_core::reason::Purpose::Guest => self.guest_name(delivery, row).await?,
+                _ => None,
+            },
             "items": request["items"].as_array().map_or(0, Vec::len),
             "state": row.status.state,
             "reason": row.status.reason,

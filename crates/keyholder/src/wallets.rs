@@ -408,11 +408,15 @@ impl Keyholder {
         Ok(until)
     }
 
-    /// Only a courier who was sent to this wallet can be blocked: the row does not grow by invented names.
+    /// Only a courier who was sent to this wallet, or a guest of it, can be blocked: the row does not grow by invented names.
     async fn has_met(&self, wallet: WalletId, device: Thumbprint) -> Result<(), Failure> {
         let name = device.to_string();
+        let met = self.grants_of(wallet).await?.iter().any(|g| {
+            let (row, papers) = (&g.value, &g.value.papers);
+            papers.delegations.iter().any(|d| d.device == name) || (papers.request.is_none() && row.cnf == name)
+        });
         let met =
-            self.grants_of(wallet).await?.iter().any(|g| g.value.papers.delegations.iter().any(|d| d.device == name));
+            met || self.rules_of(wallet).await?.iter().any(|r| r.value.merchant.is_empty() && r.value.cnf == name);
         if met { Ok(()) } else { Err(Problem::new(404, "courier_unknown", "no such courier was sent to you").into()) }
     }
 

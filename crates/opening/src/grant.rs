@@ -13,8 +13,8 @@
 mod standing;
 
 pub use standing::{
-    ANNOUNCED_BEFORE_MS, ANNOUNCED_WINDOW_MIN_MS, Covered, LocalDate, NotARule, NotCovered, STANDING_DAYS_MAX,
-    StandingRule, WeeklyHours,
+    ANNOUNCED_BEFORE_MS, ANNOUNCED_WINDOW_MIN_MS, Calendar, Covered, LocalDate, NotARule, NotCovered,
+    STANDING_DAYS_MAX, StandingRule, WeeklyHours,
 };
 
 use std::collections::BTreeMap;
@@ -329,7 +329,9 @@ impl GrantState {
         }
         match &self.allowance {
             Allowance::Once => Ok(UseSlot::Only),
-            Allowance::Standing(rule) if rule.allows(now) => Ok(UseSlot::On(rule.local_date(now))),
+            Allowance::Standing(rule) if rule.calendar().allows(now) => {
+                Ok(UseSlot::On(rule.calendar().local_date(now)))
+            }
             Allowance::Standing(_) => Err(Refused::OutsideHours),
         }
     }

@@ -23,7 +23,7 @@ use crate::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist,
 use crate::stage::{Scene, Setting, Stage, Worlds};
 use crate::stops::Stops;
 
-pub(crate) mod garage;
+pub mod garage;
 
 /// Cars of each maker that a person can link in the wallet.
 const CARS_TO_LINK: u32 = 3;

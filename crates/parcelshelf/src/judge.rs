@@ -4,7 +4,7 @@
 //! record, what was permitted and written stands in the bundle; where the two disagree there is a violation.
 
 use parcelshelf_core::actuation::LockProof;
-use parcelshelf_opening::grant::{StandingRule, WeeklyHours};
+use parcelshelf_opening::grant::{Calendar, WeeklyHours};
 use parcelshelf_protocol::bundle::{self, Anchors, Verdict};
 use parcelshelf_protocol::grant::Weekday;
 use serde_json::{Value, json};
@@ -56,14 +56,14 @@ impl Seen {
     }
 }
 
-/// Whether a delivery under a standing rule lay in the rule's hours; what is for one delivery has none.
+/// Whether a delivery or a visit under a standing rule lay in the rule's hours; what is for one delivery has none.
 #[must_use]
 pub fn in_hours(verdict: &Verdict) -> bool {
     let Some(signed) = &verdict.standing else { return true };
     let s = &signed.schedule;
     let hours = |day: &Weekday| WeeklyHours { weekday: day.iso(), from_minute: s.from_minute, to_minute: s.to_minute };
-    let rule = StandingRule::new(signed.merchants.clone(), s.days.iter().map(hours).collect(), &s.zone, signed.life);
-    rule.is_ok_and(|rule| rule.covers_whole(verdict.window))
+    let calendar = Calendar::new(s.days.iter().map(hours).collect(), &s.zone, signed.life);
+    calendar.is_ok_and(|calendar| calendar.covers_whole(verdict.window))
 }
 
 /// Judges one delivery by what the car did and what the bundle proves.

@@ -6,7 +6,7 @@ use parcelshelf_log::note::LogVerifier;
 use parcelshelf_log::proof::{PublicProof, Shown};
 use parcelshelf_log::shown::{SHOWN_BYTES_MAX, ShownRecord};
 use parcelshelf_log::suite::{self, AwsLc, Suite as _};
-use parcelshelf_protocol::bundle::{self, BUNDLE_MAX, Verdict};
+use parcelshelf_protocol::bundle::{self, BUNDLE_MAX, By, Verdict};
 use parcelshelf_protocol::encoding::b64;
 use parcelshelf_second::PureRust;
 use serde_json::{Value, json};
@@ -143,8 +143,12 @@ fn shown_json(shown: &Shown, record: Option<&ShownRecord>) -> Value {
 pub fn verdict_json(v: &Verdict) -> Value {
     json!({
         "delivery": v.delivery.to_string(),
-        "carrier": v.carrier,
-        "merchant": v.merchant,
+        "carrier": v.by.carrier(),
+        "merchant": v.by.merchant(),
+        "device": match &v.by {
+            By::Device(device) => Some(device.to_string()),
+            By::Carrier { .. } => None,
+        },
         "purpose": v.purpose.code(),
         "rule": v.standing.as_ref().map(|s| json!({
             "merchants": s.merchants,

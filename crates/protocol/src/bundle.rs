@@ -1,7 +1,8 @@
 //! A case bundle: everything that proves how one delivery went, in one file that anyone can check offline.
 //!
-//! One canonical encoding: compact JSON with members in a fixed order. Nothing in it is optional and nothing unbound:
-//! every byte is covered by a signature, a commitment or a hash that is checked, so that no byte can change.
+//! One canonical encoding: compact JSON with members in a fixed order. Nothing in it is unbound: every byte is covered by
+//! a signature, a commitment or a hash that is checked, so that no byte can change. What a carrier signed is there exactly
+//! where one took part.
 //! The format and the order of checks are those of `docs/protocol/bundle.md`.
 //!
 //! The owner exports it; [`verify`] tells what it proves, and under which [`Anchors`]: whoever reads a case must decide
@@ -23,7 +24,7 @@ use crate::refused::Refused;
 use crate::webauthn::Assertion;
 
 pub use self::check::verify;
-pub use self::verdict::{Moment, Standing, Verdict};
+pub use self::verdict::{By, Moment, Standing, Verdict};
 
 /// Most bytes of a bundle: what one sealed box holds.
 pub const BUNDLE_MAX: usize = crate::seal::Purpose::Bundle.content_max();
@@ -111,29 +112,37 @@ fn shown_of(openings: &[Opening]) -> Vec<&'static str> {
     names
 }
 
+/// What is a carrier's in a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CarrierEvidence {
+    /// Of its root.
+    pub cert: String,
+    pub delegation_cert: String,
+    /// One per delegation's device, in the order of first delegation.
+    pub devices: Vec<DeviceEvidence>,
+    pub request: String,
+    /// In the order of their records.
+    pub delegations: Vec<String>,
+}
+
 /// A case bundle, as exported.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bundle {
     pub anchors: Anchors,
     /// The keyholder's `psh-keys+jwt`.
     pub keys: String,
-    pub carrier_cert: String,
-    pub delegation_cert: String,
-    /// One per delegation's device, in the order of first delegation.
-    pub devices: Vec<DeviceEvidence>,
+    /// None where a guest's or the owner's own device acted.
+    pub carrier: Option<CarrierEvidence>,
     /// From the wallet's first passkey to the one that confirmed the grant.
     pub passkeys: Vec<PasskeyEvidence>,
-    pub request: String,
     pub grant: String,
     /// Of the grant.
     pub assertion: Assertion,
     pub accepted: String,
-    /// In the order of their records.
-    pub delegations: Vec<String>,
     /// In the order of the records that name them first.
     pub proofs: Vec<String>,
-    /// First one of each key that the case rests on (keyholder's keys, carrier, devices, passkeys; in the order of the
-    /// bundle), then the access point's chain from the acceptance of the grant on, without a gap.
+    /// First one of each key that the case rests on (keyholder's keys, carrier and devices if any, passkeys; in the order of
+    /// the bundle), then the access point's chain from the acceptance of the grant on, without a gap.
     pub records: Vec<RecordEvidence>,
     /// The log's signed checkpoint.
     pub checkpoint: String,

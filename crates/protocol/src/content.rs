@@ -20,7 +20,7 @@ macro_rules! silent {
         }
     )+};
 }
-silent!(Place, PhotoKey, Phone, Rule, Description, Occupant);
+silent!(Place, PhotoKey, Phone, Rule, Description, Occupant, GuestName, ForGuest);
 
 /// Where a car stands, and what it looks like from afar.
 #[derive(Clone, PartialEq)]
@@ -127,6 +127,48 @@ impl Occupant {
         let said = Self { vin: token(&mut m, "vin", 32)? };
         m.end()?;
         Ok(said)
+    }
+}
+
+/// How an owner calls a guest: shown to the owner's devices and to nobody else.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GuestName {
+    /// 1 to 64 bytes.
+    pub name: String,
+}
+impl GuestName {
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Object::new().text("name", &self.name).end().into_bytes()
+    }
+    /// # Errors
+    /// `content_…` codes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
+        let mut m = json::parse(Kind::Content, bytes)?;
+        let said = Self { name: m.text("name", 1..=64)? };
+        m.end()?;
+        Ok(said)
+    }
+}
+
+/// What an owner has signed for a guest's device: its last link.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ForGuest {
+    /// Link 0. Whoever reads it checks that it names the own device.
+    pub grant: String,
+}
+impl ForGuest {
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Object::new().text("grant", &self.grant).end().into_bytes()
+    }
+    /// # Errors
+    /// `content_…` codes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
+        let mut m = json::parse(Kind::Content, bytes)?;
+        let told = Self { grant: m.text("grant", 1..=crate::jws::JWS_MAX)? };
+        m.end()?;
+        Ok(told)
     }
 }
 

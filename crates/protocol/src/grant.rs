@@ -107,12 +107,12 @@ pub struct Schedule {
     pub to_minute: u16,
 }
 
-/// What a grant is for: one delivery, or every delivery of named merchants in weekly hours.
+/// What a grant is for: one delivery; or in weekly hours every delivery of named merchants, or one guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scoped {
     Delivery(DeliveryId),
     Standing {
-        /// Ids of merchants, ascending, each once, 1 to 32.
+        /// Ids of merchants, ascending, each once, 1 to 32; none in a guest's rule.
         merchants: Vec<String>,
         schedule: Schedule,
     },
@@ -324,15 +324,15 @@ fn payload(c: &GrantClaims, key: &VerifyingKey) -> String {
         .opt("request", c.request);
     let o = match &c.scoped {
         Scoped::Delivery(d) => o.text("delivery", d),
-        Scoped::Standing { merchants, schedule: s } => o.texts("merchants", merchants).raw(
-            "schedule",
-            &Object::new()
+        Scoped::Standing { merchants, schedule: s } => {
+            let o = if merchants.is_empty() { o } else { o.texts("merchants", merchants) };
+            let hours = Object::new()
                 .text("zone", &s.zone)
                 .texts("days", s.days.iter().map(|d| d.code()))
                 .text("from", clock(s.from_minute))
-                .text("to", clock(s.to_minute))
-                .end(),
-        ),
+                .text("to", clock(s.to_minute));
+            o.raw("schedule", &hours.end())
+        }
     };
     o.text("access_point", c.access_point)
         .text("purpose", c.purpose)
@@ -380,8 +380,14 @@ fn claims(m: &mut Members, issuer: Thumbprint) -> Result<GrantClaims, Refused> {
     shown.end()?;
     // A request is answered by a grant for its one delivery; nothing else has a request.
     let one_delivery = matches!(scoped, Scoped::Delivery(_));
-    if request.is_some() != (one_delivery && is_delegated(purpose)) || (purpose == Purpose::Rehearsal && !one_delivery)
-    {
+    // A rule is for a carrier's merchants or for one guest, never for rehearsals.
+    let fits = match &scoped {
+        Scoped::Delivery(_) => true,
+        Scoped::Standing { merchants, .. } => {
+            purpose != Purpose::Rehearsal && merchants.is_empty() != is_delegated(purpose)
+        }
+    };
+    if request.is_some() != (one_delivery && is_delegated(purpose)) || !fits {
         return Err(m.wrong());
     }
     Ok(GrantClaims {
@@ -407,7 +413,11 @@ fn scoped(m: &mut Members) -> Result<Scoped, Refused> {
     if m.has("delivery") {
         return m.parsed("delivery", |t| DeliveryId::parse(t).ok()).map(Scoped::Delivery);
     }
-    let merchants = m.list("merchants", 1..=MERCHANTS_MAX, |t| is_token(t, 64).then(|| t.to_owned()))?;
+    let merchants = if m.has("merchants") {
+        m.list("merchants", 1..=MERCHANTS_MAX, |t| is_token(t, 64).then(|| t.to_owned()))?
+    } else {
+        Vec::new()
+    };
     let mut s = m.object("schedule")?;
     let schedule = Schedule {
         zone: s.parsed("zone", |t| is_zone(t).then(|| t.to_owned()))?,

@@ -41,6 +41,7 @@ pub mod encoding;
 pub mod enrol;
 pub mod envelope;
 pub mod grant;
+pub mod invite;
 mod json;
 pub mod jws;
 pub mod keys;

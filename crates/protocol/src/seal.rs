@@ -52,11 +52,15 @@ pub enum Purpose {
     Photo,
     /// Which car somebody without account sits in, for the keyholder. 4 KiB.
     Occupant,
+    /// How an owner calls a guest, for the keyholder. 4 KiB.
+    GuestName,
+    /// What an owner has signed for a guest's device, for that device. Up to five times 4 KiB.
+    Invitation,
 }
 
 impl Purpose {
     /// All purposes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Place,
         Self::PhotoKey,
         Self::Phone,
@@ -66,6 +70,8 @@ impl Purpose {
         Self::Bundle,
         Self::Photo,
         Self::Occupant,
+        Self::GuestName,
+        Self::Invitation,
     ];
     /// The word on the wire.
     #[must_use]
@@ -80,6 +86,8 @@ impl Purpose {
             Self::Bundle => "bundle",
             Self::Photo => "photo",
             Self::Occupant => "occupant",
+            Self::GuestName => "guest_name",
+            Self::Invitation => "invitation",
         }
     }
     #[must_use]
@@ -89,7 +97,9 @@ impl Purpose {
     /// Size of one unit of padding, and how many there may be.
     const fn sizes(self) -> (usize, usize) {
         match self {
-            Self::Place | Self::PhotoKey | Self::Phone | Self::Rule | Self::Occupant => (SMALL, 1),
+            Self::Place | Self::PhotoKey | Self::Phone | Self::Rule | Self::Occupant | Self::GuestName => (SMALL, 1),
+            // A grant has at most 16 KiB.
+            Self::Invitation => (SMALL, 5),
             Self::Description => (LARGE, 1),
             Self::Account | Self::Bundle => (LARGE, 2),
             Self::Photo => (LARGE, 8),

@@ -5,6 +5,51 @@ import { enrol, north, photograph, scan, screen } from './courier-steps.mjs';
 import { doorLinked, GARAGE, HOUSE, provedByHand } from './house-steps.mjs';
 import { allowed, press, signedUp } from './wallet-steps.mjs';
 
+/** Somebody is invited on the owner's screen, paired by six digits, lets themselves in once, and is seen. */
+async function invitesAGuest({ owner, stage, someone, check, wallet }) {
+  const { page } = owner;
+  const before = await stage.commands(GARAGE, 'open_cover');
+  await page.goto(`${wallet}/cars`);
+  await page.locator('main a[href^="/cars/"]').first().click();
+  await press(page, 'Guests', 'link');
+  await page.getByLabel('Name').fill('Anna');
+  await press(page, 'Invite somebody');
+  const link = (await page.locator('.link').textContent()).trim();
+  await check.screen(page, 'an invitation');
+
+  const guest = await someone({ place: north(HOUSE, 20) });
+  await guest.page.goto(link);
+  const digits = (await guest.page.locator('.digits').textContent()).replace(/\D/g, '');
+  await check.screen(guest.page, 'six digits of a guest');
+  // Whoever opens the same link on another phone is told, and has no digits to read out.
+  const other = await someone({ place: north(HOUSE, 20) });
+  other.expect(/\/answer\)/);
+  await other.page.goto(link);
+  await other.page.getByText('Another phone has answered this invitation already.').waitFor();
+
+  await press(page, 'Type the digits');
+  await page.getByLabel('Six digits').fill(digits === '123456' ? '654321' : '123456');
+  await press(page, 'Let them in');
+  await page.getByText('These are not the digits of the phone that answered.').waitFor();
+  await page.getByLabel('Six digits').fill(digits);
+  await check.screen(page, 'six digits at the owner');
+  await press(page, 'Let them in');
+  await page.getByText('May come', { exact: true }).waitFor(within(20_000));
+
+  await guest.page.getByRole('heading', { name: 'You may come in' }).waitFor(within(20_000));
+  await check.screen(guest.page, 'a guest who may come in');
+  await press(guest.page, 'Open');
+  await guest.page.getByRole('heading', { name: 'It is open' }).waitFor(within(30_000));
+  await check.screen(guest.page, 'a guest inside');
+  await press(guest.page, 'Done: shut it');
+  await guest.page.getByRole('heading', { name: 'Shut', exact: true }).waitFor(within(30_000));
+
+  await press(page, 'See this visit', 'link');
+  await page.getByRole('heading', { name: 'Guest: Anna' }).waitFor();
+  await page.getByText('Done. Your door is shut').waitFor(within(60_000));
+  assert.equal(await stage.commands(GARAGE, 'open_cover'), before + 1, 'one visit, one command');
+}
+
 export default (test) => {
   test('a garage: linked, proved by hand, allowed; a parcel goes in, and its owner sees the photo', async ({ stage, someone, check }) => {
     const owner = await someone();
@@ -64,5 +109,6 @@ export default (test) => {
     await page.goto(wallet);
     await page.getByText('Done and shut').waitFor();
     assert.equal(await stage.commands(GARAGE, 'open_cover'), before + 1, 'one opening, one command');
+    await invitesAGuest({ owner, stage, someone, check, wallet });
   });
 };

@@ -342,8 +342,42 @@ pub(crate) struct AcceptedOut {
 pub(crate) struct RuleOut {
     /// The rule's name, for its owner.
     pub rule: String,
-    /// `psh-accepted+jwt` of the delivery that it was made with.
-    pub accepted: String,
+    /// `psh-accepted+jwt` of the delivery that it was made with; null for a guest's.
+    pub accepted: Option<String>,
+}
+/// Somebody whom an owner invites.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Invited {
+    /// A hash of the invitation's secret.
+    #[schema(min_length = 22, max_length = 22)]
+    pub invitation: String,
+    /// How the owner calls them, sealed to the keyholder.
+    #[schema(min_length = 1, max_length = 8192)]
+    pub r#box: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct InvitedOut {
+    /// Nobody answers it after that.
+    pub until: String,
+}
+/// A guest's device.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Answered {
+    /// Both public keys, `psh-enrol-1~…~…`.
+    #[schema(min_length = 1, max_length = 2048)]
+    pub device: String,
+    /// Says that whoever made these keys had the invitation's secret.
+    #[schema(min_length = 43, max_length = 43)]
+    pub tag: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct InvitationOut {
+    /// `waiting`, `answered` or `ready`.
+    pub state: String,
+    /// `psh-sealed+jwt` for the device that answered, once something was signed for it.
+    pub envelope: Option<String>,
 }
 /// A delivery under a standing rule.
 #[derive(Debug, Deserialize, ToSchema)]

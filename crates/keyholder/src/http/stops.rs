@@ -36,7 +36,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Dpop {
     }
 }
 impl Dpop {
-    fn shown(self, url: PublicUrl, body: &[u8]) -> Shown {
+    pub(super) fn shown(self, url: PublicUrl, body: &[u8]) -> Shown {
         Shown { link: self.link, proof: self.proof, url: url.0, body: body.to_vec() }
     }
 }

@@ -1,4 +1,4 @@
-//! Standing rules: named merchants, weekly hours in a named zone, at most 90 days, one use per local date.
+//! Standing rules: weekly hours in a named zone, at most 90 days, one use per local date; for named merchants, or for one guest.
 
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Time, Weekday};
@@ -15,6 +15,8 @@ pub const MERCHANT_BYTES_MAX: usize = 128;
 pub const HOURS_MAX: usize = 14;
 /// An announcement comes at least this long before a courier may: the owner has time to say no.
 pub const ANNOUNCED_BEFORE_MS: i64 = 3_600_000;
+/// Longest visit, for a day with an hour more on which all hours are allowed: an acceptance holds for a day.
+const VISIT_MAX_MS: i64 = 86_400_000;
 /// What is left of a window must be worth setting out for.
 pub const ANNOUNCED_WINDOW_MIN_MS: i64 = 15 * 60_000;
 
@@ -67,39 +69,44 @@ pub enum NotARule {
     TooLong,
 }
 
-/// Why a rule does not cover what a carrier announces.
+/// Why a rule does not cover what a carrier announces, or a guest who comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotCovered {
     #[error("the merchant is not named in the rule")]
     Merchant,
     #[error("the rule's hours leave no window that is long enough and far enough ahead")]
     Hours,
-    #[error("this date's delivery has been announced already")]
+    #[error("this date has been taken already")]
     DateTaken,
 }
 
-/// What an announcement comes to: one window on one local date.
+/// What an announcement or a visit comes to: one window on one local date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Covered {
     pub date: LocalDate,
     pub window: Window,
 }
 
-/// "Named merchants may deliver to my car within these weekly hours", at most 90 days, once per local date.
+/// The weekly hours of a rule and its life: what counts for whoever it lets in.
 #[derive(Clone, Debug)]
-pub struct StandingRule {
-    merchants: Vec<String>,
+pub struct Calendar {
     hours: Vec<WeeklyHours>,
     zone_name: String,
     zone: TimeZone,
-    window: Window,
+    life: Window,
 }
 
-impl PartialEq for StandingRule {
+impl PartialEq for Calendar {
     fn eq(&self, other: &Self) -> bool {
-        (&self.merchants, &self.hours, &self.zone_name, self.window)
-            == (&other.merchants, &other.hours, &other.zone_name, other.window)
+        (&self.hours, &self.zone_name, self.life) == (&other.hours, &other.zone_name, other.life)
     }
+}
+
+/// "Named merchants may deliver to my car within these weekly hours", at most 90 days, once per local date.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StandingRule {
+    merchants: Vec<String>,
+    calendar: Calendar,
 }
 
 impl StandingRule {
@@ -111,44 +118,21 @@ impl StandingRule {
         if !(1..=MERCHANTS_MAX).contains(&merchants.len()) || !distinct || !sized {
             return Err(NotARule::Merchants);
         }
-        let sane =
-            |h: &WeeklyHours| (1..=7).contains(&h.weekday) && h.from_minute < h.to_minute && h.to_minute <= 24 * 60;
-        if !(1..=HOURS_MAX).contains(&hours.len()) || !hours.iter().all(sane) {
-            return Err(NotARule::Hours);
-        }
-        if window.millis() > STANDING_DAYS_MAX * 86_400_000 {
-            return Err(NotARule::TooLong);
-        }
-        // A fixed offset or "local" is no place's law of time; IANA names have a letter first and no sign of ours.
-        let iana = zone.len() <= 64 && zone.starts_with(|c: char| c.is_ascii_uppercase());
-        let zone_found = if iana { TimeZone::get(zone).ok() } else { None };
-        let zone_found = zone_found.filter(|z| z.iana_name() == Some(zone)).ok_or(NotARule::Zone)?;
-        Ok(Self { merchants, hours, zone_name: zone.to_owned(), zone: zone_found, window })
+        Ok(Self { merchants, calendar: Calendar::new(hours, zone, window)? })
+    }
+    /// When it counts.
+    #[must_use]
+    pub const fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
     #[must_use]
     pub const fn window(&self) -> Window {
-        self.window
+        self.calendar.life
     }
     /// Whether a merchant is named, letter for letter.
     #[must_use]
     pub fn names(&self, merchant: &str) -> bool {
         self.merchants.iter().any(|m| m == merchant)
-    }
-    /// The date on the calendar of the rule's zone; consumption is counted by it.
-    #[must_use]
-    pub fn local_date(&self, now: Timestamp) -> LocalDate {
-        LocalDate::from(self.local(now).date())
-    }
-    /// Whether `now` lies in the rule's window and weekly hours. On the day the clocks go forward the skipped minutes
-    /// do not exist; on the day they go back a repeated minute counts both times, for the clock on the wall shows it.
-    #[must_use]
-    pub fn allows(&self, now: Timestamp) -> bool {
-        if !self.window.contains(now) {
-            return false;
-        }
-        let local = self.local(now);
-        let (weekday, minute) = (iso_weekday(local.weekday()), minute_of_day(local.time()));
-        self.hours.iter().any(|h| h.weekday == weekday && (h.from_minute..h.to_minute).contains(&minute))
     }
     /// The first window that the rule's hours leave of what was asked for, on a date that no other delivery has taken.
     /// `earliest`: nothing begins before.
@@ -165,6 +149,60 @@ impl StandingRule {
         if !self.names(merchant) {
             return Err(NotCovered::Merchant);
         }
+        self.calendar.first_left(asked, earliest, taken)
+    }
+}
+
+impl Calendar {
+    /// # Errors
+    /// [`NotARule`] for hours outside the bounds, a zone that is none, a life that is too long.
+    pub fn new(hours: Vec<WeeklyHours>, zone: &str, life: Window) -> Result<Self, NotARule> {
+        let sane =
+            |h: &WeeklyHours| (1..=7).contains(&h.weekday) && h.from_minute < h.to_minute && h.to_minute <= 24 * 60;
+        if !(1..=HOURS_MAX).contains(&hours.len()) || !hours.iter().all(sane) {
+            return Err(NotARule::Hours);
+        }
+        if life.millis() > STANDING_DAYS_MAX * 86_400_000 {
+            return Err(NotARule::TooLong);
+        }
+        // A fixed offset or "local" is no place's law of time; IANA names have a letter first and no sign of ours.
+        let iana = zone.len() <= 64 && zone.starts_with(|c: char| c.is_ascii_uppercase());
+        let zone_found = if iana { TimeZone::get(zone).ok() } else { None };
+        let zone_found = zone_found.filter(|z| z.iana_name() == Some(zone)).ok_or(NotARule::Zone)?;
+        Ok(Self { hours, zone_name: zone.to_owned(), zone: zone_found, life })
+    }
+    /// The date on the calendar of the rule's zone; consumption is counted by it.
+    #[must_use]
+    pub fn local_date(&self, now: Timestamp) -> LocalDate {
+        LocalDate::from(self.local(now).date())
+    }
+    /// Whether `now` lies in the rule's life and weekly hours. On the day the clocks go forward the skipped minutes
+    /// do not exist; on the day they go back a repeated minute counts both times, for the clock on the wall shows it.
+    #[must_use]
+    pub fn allows(&self, now: Timestamp) -> bool {
+        if !self.life.contains(now) {
+            return false;
+        }
+        let local = self.local(now);
+        let (weekday, minute) = (iso_weekday(local.weekday()), minute_of_day(local.time()));
+        self.hours.iter().any(|h| h.weekday == weekday && (h.from_minute..h.to_minute).contains(&minute))
+    }
+    /// Whoever comes now: today's span around this moment, at most a day of it, on a date that is not taken.
+    ///
+    /// # Errors
+    /// [`NotCovered`]. Whatever is not certainly inside is outside.
+    pub fn visit(&self, now: Timestamp, taken: &[LocalDate]) -> Result<Covered, NotCovered> {
+        let day = self.local(now).date();
+        let date = LocalDate::from(day);
+        let around = self.spans(day).find_map(|span| {
+            let start = span.start().max(self.life.start());
+            let end = span.end().min(self.life.end()).min(start.plus_millis(VISIT_MAX_MS));
+            Window::new(start, end).ok().filter(|window| window.contains(now))
+        });
+        let window = around.ok_or(NotCovered::Hours)?;
+        if taken.contains(&date) { Err(NotCovered::DateTaken) } else { Ok(Covered { date, window }) }
+    }
+    fn first_left(&self, asked: Window, earliest: Timestamp, taken: &[LocalDate]) -> Result<Covered, NotCovered> {
         let (mut day, last) = (self.local(asked.start()).date(), self.local(asked.end()).date());
         let mut refused = NotCovered::Hours;
         while day <= last {
@@ -184,7 +222,7 @@ impl StandingRule {
     #[must_use]
     pub fn covers_whole(&self, window: Window) -> bool {
         let whole = |span: Window| span.encloses(&window);
-        self.window.encloses(&window) && self.spans(self.local(window.start()).date()).any(whole)
+        self.life.encloses(&window) && self.spans(self.local(window.start()).date()).any(whole)
     }
     /// The spans of one date. Where the clocks change a minute may not exist or come twice: the later one begins a span and
     /// the earlier one ends it, so that nothing is in it that the wall clock does not show inside the hours.
@@ -202,8 +240,8 @@ impl StandingRule {
         })
     }
     fn left_of(&self, span: Window, asked: Window, earliest: Timestamp) -> Option<Window> {
-        let start = span.start().max(asked.start()).max(self.window.start()).max(earliest);
-        let end = span.end().min(asked.end()).min(self.window.end());
+        let start = span.start().max(asked.start()).max(self.life.start()).max(earliest);
+        let end = span.end().min(asked.end()).min(self.life.end());
         // Seconds are the unit of tokens, and inside is inside.
         let up = Timestamp::from_unix_seconds(start.plus_millis(999).unix_seconds());
         let window = Window::new(up, Timestamp::from_unix_seconds(end.unix_seconds())).ok()?;

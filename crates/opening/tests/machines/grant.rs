@@ -118,11 +118,14 @@ fn hours_follow_the_clock_on_the_wall_when_it_changes() {
         ("2026-02-19T15:00:00Z", false),
         ("2026-04-01T14:00:00Z", false),
     ] {
-        assert_eq!(spring.allows(time(moment)), allowed, "{moment}");
+        assert_eq!(spring.calendar().allows(time(moment)), allowed, "{moment}");
     }
     let gap = rule("America/Chicago", every_day(2 * 60, 3 * 60), "2026-02-20T00:00:00Z", "2026-04-01T00:00:00Z");
-    assert!(!gap.allows(time("2026-03-08T07:59:59Z")), "01:59:59 CST");
-    assert!(!gap.allows(time("2026-03-08T08:00:00Z")), "03:00 CDT: the hour from two to three does not exist");
+    assert!(!gap.calendar().allows(time("2026-03-08T07:59:59Z")), "01:59:59 CST");
+    assert!(
+        !gap.calendar().allows(time("2026-03-08T08:00:00Z")),
+        "03:00 CDT: the hour from two to three does not exist"
+    );
     let autumn = rule("America/Chicago", every_day(60, 2 * 60), "2026-10-20T00:00:00Z", "2026-11-20T00:00:00Z");
     for (moment, allowed) in [
         ("2026-11-01T05:59:59Z", false),
@@ -130,7 +133,7 @@ fn hours_follow_the_clock_on_the_wall_when_it_changes() {
         ("2026-11-01T07:30:00Z", true),
         ("2026-11-01T08:00:00Z", false),
     ] {
-        assert_eq!(autumn.allows(time(moment)), allowed, "{moment}");
+        assert_eq!(autumn.calendar().allows(time(moment)), allowed, "{moment}");
     }
 }
 
@@ -143,8 +146,8 @@ fn one_use_per_local_date_also_on_the_day_of_25_hours() {
     // 00:30 CDT, 23:30 CST of the same long date, 00:30 CST of the next.
     let (first, same, next) =
         (time("2026-11-01T05:30:00Z"), time("2026-11-02T05:30:00Z"), time("2026-11-02T06:30:00Z"));
-    assert_eq!(standing.local_date(first).to_string(), "2026-11-01");
-    assert_eq!(standing.local_date(same), standing.local_date(first));
+    assert_eq!(standing.calendar().local_date(first).to_string(), "2026-11-01");
+    assert_eq!(standing.calendar().local_date(same), standing.calendar().local_date(first));
     grant = reserve(&grant, 1, first).unwrap().spend(attempt_id(1)).unwrap();
     assert_eq!(reserve(&grant, 2, same), Err(Refused::Spent));
     grant = reserve(&grant, 2, next).unwrap();
@@ -175,6 +178,33 @@ fn outside_the_hours_nothing_is_reserved() {
 }
 
 #[test]
+fn a_guest_comes_in_todays_hours_once_a_date_and_never_for_longer_than_a_day() {
+    let days = |from_minute, to_minute| vec![WeeklyHours { weekday: 3, from_minute, to_minute }];
+    let standing = rule("Europe/Stockholm", days(18 * 60, 21 * 60), "2026-06-01T00:00:00Z", "2026-06-17T17:00:00Z");
+    let visit = |at: &str, taken: &[&str]| {
+        let taken: Vec<LocalDate> = taken.iter().map(|d| LocalDate::parse(d).unwrap()).collect();
+        standing.calendar().visit(time(at), &taken).map(|c| (c.date.to_string(), c.window))
+    };
+    let window = |from: &str, to: &str| Window::new(time(from), time(to)).unwrap();
+    // Wednesdays, 18:00 to 21:00 in Stockholm; the last one is cut by the rule's end.
+    let evening = window("2026-06-10T16:00:00Z", "2026-06-10T19:00:00Z");
+    assert_eq!(visit("2026-06-10T17:30:00Z", &[]), Ok(("2026-06-10".to_owned(), evening)));
+    assert_eq!(visit("2026-06-10T17:30:00Z", &["2026-06-09"]), Ok(("2026-06-10".to_owned(), evening)));
+    assert_eq!(visit("2026-06-10T17:30:00Z", &["2026-06-10"]), Err(NotCovered::DateTaken));
+    let last = window("2026-06-17T16:00:00Z", "2026-06-17T17:00:00Z");
+    assert_eq!(visit("2026-06-17T16:59:59Z", &[]), Ok(("2026-06-17".to_owned(), last)));
+    for outside in ["2026-06-10T15:59:59Z", "2026-06-10T19:00:00Z", "2026-06-11T17:30:00Z", "2026-06-17T17:00:00Z"] {
+        assert_eq!(visit(outside, &[]), Err(NotCovered::Hours), "{outside}");
+    }
+    // The Sunday of 25 hours: an acceptance holds for a day, and the last hour is outside.
+    let sunday = vec![WeeklyHours { weekday: 7, from_minute: 0, to_minute: 1_440 }];
+    let long = rule("Europe/Stockholm", sunday, "2026-10-20T00:00:00Z", "2026-11-20T00:00:00Z");
+    let day = long.calendar().visit(time("2026-10-25T12:00:00Z"), &[]).unwrap().window;
+    assert_eq!(day, window("2026-10-24T22:00:00Z", "2026-10-25T22:00:00Z"));
+    assert_eq!(long.calendar().visit(time("2026-10-25T22:30:00Z"), &[]), Err(NotCovered::Hours));
+}
+
+#[test]
 fn an_announcement_comes_to_one_window_on_one_date_inside_the_hours() {
     let weekdays: Vec<_> =
         (1..=5).map(|weekday| WeeklyHours { weekday, from_minute: 18 * 60, to_minute: 21 * 60 }).collect();
@@ -189,7 +219,7 @@ fn an_announcement_comes_to_one_window_on_one_date_inside_the_hours() {
     let evening = asked("2026-06-10T15:00:00Z", "2026-06-10T18:00:00Z");
     let left = asked("2026-06-10T16:00:00Z", "2026-06-10T18:00:00Z");
     assert_eq!(covered(evening, early, &[]), Ok(("2026-06-10".to_owned(), left)));
-    assert!(rule.covers_whole(left) && !rule.covers_whole(evening));
+    assert!(rule.calendar().covers_whole(left) && !rule.calendar().covers_whole(evening));
     // Nothing begins before it was announced long enough ago, and what is too short is nothing.
     let late = asked("2026-06-10T17:30:00Z", "2026-06-10T18:00:00Z");
     assert_eq!(covered(evening, time("2026-06-10T17:30:00Z"), &[]), Ok(("2026-06-10".to_owned(), late)));
@@ -224,7 +254,7 @@ fn an_hour_that_the_change_of_clocks_skips_or_repeats_opens_nothing_outside_the_
         let Ok(c) = covers(&rule) else { continue };
         let mut at = c.window.start();
         while at < c.window.end() {
-            assert!(rule.allows(at) && rule.local_date(at) == c.date, "{from} to {to} at {at}");
+            assert!(rule.calendar().allows(at) && rule.calendar().local_date(at) == c.date, "{from} to {to} at {at}");
             at = at.plus_seconds(60);
         }
     }

@@ -27,6 +27,8 @@ FIELDS = {
 ACTIONS = {"place_disclosed": "locate", "described": "describe", "signalled": "signal", "open_intended": "open", "joined": "open"}
 BUNDLE = ("v anchors keys carrier delegation_cert devices passkeys request grant assertion accepted delegations proofs "
           "records checkpoint").split()
+# What is a carrier's: there where one took part, and not where a guest or the owner acted.
+CARRIERS = "carrier delegation_cert devices request delegations".split()
 
 
 class Refused(Exception):
@@ -165,13 +167,17 @@ def narrows(inner, outer, what):
 def verify(raw, expected):
     need(len(raw) <= 131_068, "too long")
     b = json.loads(raw)
-    need(compact(b).encode() == raw and list(b) == BUNDLE and type(b["v"]) is int and b["v"] == 1, "form")  # 1
+    members = BUNDLE if "carrier" in b else [m for m in BUNDLE if m not in CARRIERS]
+    need(compact(b).encode() == raw and list(b) == members and type(b["v"]) is int and b["v"] == 1, "form")  # 1
+    delegated = "carrier" in b
+    devices_shown, delegations = b.get("devices", []), b.get("delegations", [])
     a = b["anchors"]
     need(list(a) == ["aud", "log", "operator", "rp_id", "wallet_origin"] and expected in (None, a), "anchors")  # 2
     aud = a["aud"]
 
     # 3 and 5a: what records show, and that they follow one another.
-    keys = 2 + len(b["devices"]) + len(b["passkeys"])
+    offset = 2 + len(devices_shown) if delegated else 1
+    keys = offset + len(b["passkeys"])
     need(len(b["records"]) > keys, "records: too few")
     told = [shown(r, n >= keys) for n, r in enumerate(b["records"])]
     for n in range(keys + 1, len(told)):
@@ -187,16 +193,17 @@ def verify(raw, expected):
     def is_named(text):
         return b64(sha(text))
 
-    named = [("key_added", [is_named(b["keys"])]), ("carrier_admitted", [told[1].get("carrier"), is_named(b["carrier"])])]
-    named += [("device_enrolled", [told[2 + n].get("device"), is_named(d["device"]), is_named(d["depot"])]) for n, d in enumerate(b["devices"])]
-    offset = 2 + len(b["devices"])
+    named = [("key_added", [is_named(b["keys"])])]
+    if delegated:
+        named += [("carrier_admitted", [told[1].get("carrier"), is_named(b["carrier"])])]
+    named += [("device_enrolled", [told[2 + n].get("device"), is_named(d["device"]), is_named(d["depot"])]) for n, d in enumerate(devices_shown)]
     named += [("passkey_added", [told[offset + n].get("key"), b64(sha(un64(p["statement"]))), is_named(compact(p["assertion"]))])
               for n, p in enumerate(b["passkeys"])]
     for t, (kind, values) in zip(told, named):
         need(t["kind"] == kind and [t[f] for f in FIELDS[kind].split()] == values, f"{kind}: names another message")
     need((first["grant"], first["assertion"]) == (is_named(b["grant"]), is_named(compact(b["assertion"]))), "grant_accepted")
     accepted = [e for e in events if e["kind"] == "delegation_accepted"]
-    need([e["delegation"] for e in accepted] == [is_named(d) for d in b["delegations"]], "delegations")
+    need([e["delegation"] for e in accepted] == [is_named(d) for d in delegations], "delegations")
     need(all(e["cert"] == is_named(b["delegation_cert"]) for e in accepted), "delegation's certificate")
     proofs = list(dict.fromkeys(e["proof"] for e in events if e["kind"] in ACTIONS))
     need(proofs == [is_named(p) for p in b["proofs"]], "proofs")
@@ -214,12 +221,16 @@ def verify(raw, expected):
     posted(published, at, "keys")
     mine = (published["iss"], published["log"], published["rp_id"], published["wallet_origin"])
     need(mine == (aud, a["log"], a["rp_id"], a["wallet_origin"]), "keys: other anchors")
-    carrier = cert(b["carrier"], a["operator"], "carrier", aud, at)
-    delegating = cert(b["delegation_cert"], carrier["jwk"], "delegation", aud, at)
     answer, _ = message(b["accepted"], "psh-accepted+jwt", published["message"])
-    need((answer["iss"], answer["aud"], answer["cnf"]["jkt"]) == (aud, carrier["sub"], carrier["sub"]), "acceptance")
+    if delegated:
+        carrier = cert(b["carrier"], a["operator"], "carrier", aud, at)
+        delegating = cert(b["delegation_cert"], carrier["jwk"], "delegation", aud, at)
+        whose = carrier["sub"]
+    else:
+        whose = json.loads(un64(b["grant"].split(".")[1]))["cnf"]["jkt"]
+    need((answer["iss"], answer["aud"], answer["cnf"]["jkt"]) == (aud, whose, whose), "acceptance")
     devices = {}
-    for d, t in zip(b["devices"], told[2:]):
+    for d, t in zip(devices_shown, told[2:]):
         depot = cert(d["depot"], carrier["jwk"], "depot", aud, at)
         device = cert(d["device"], depot["jwk"], "device", aud, None)
         need(t["device"] == device["sub"], "device_enrolled: another device")
@@ -233,36 +244,46 @@ def verify(raw, expected):
         passkeys[said["credential_id"]] = said["jwk"]
         need(told[offset + n]["key"] == thumb(said["jwk"]), "passkey_added: another key")
         last = said
-    request, _ = message(b["request"], "psh-request+jwt", delegating["jwk"])
-    posted(request, at, "request")
-    need((request["iss"], request["aud"]) == (carrier["sub"], aud), "request")
+    if delegated:
+        request, _ = message(b["request"], "psh-request+jwt", delegating["jwk"])
+        posted(request, at, "request")
+        need((request["iss"], request["aud"]) == (carrier["sub"], aud), "request")
     grant, grant_key = message(b["grant"], "psh-grant+jwt")
     posted(grant, at, "grant")
     need((grant["iss"], grant["aud"], grant["uses"]) == (thumb(grant_key), aud, 1), "grant")
     need(b["assertion"]["credential_id"] == last["credential_id"], "grant: confirmed by another passkey")
     confirmed(b["assertion"], sha("psh-grant-v1\0", b["grant"]), last["jwk"], a)
-    need(grant["cnf"]["jkt"] == carrier["sub"], "grant: for another carrier")
+    need(grant["cnf"]["jkt"] == whose, "grant: for somebody else")
+    need((grant["purpose"] in ("delivery", "pickup", "service")) == delegated, "grant: a carrier too many or too few")
+    delivery = request["delivery"] if delegated else grant.get("delivery", answer["delivery"])
     if "request" in grant:
         need((grant["request"], grant["delivery"], grant["purpose"]) == (is_named(b["request"]), request["delivery"], request["purpose"]), "grant: another request")
         need(request["window"]["nbf"] <= grant["nbf"] and grant["exp"] <= request["window"]["exp"], "grant: widens the request")
-    need((answer["grant"], answer["delivery"]) == (is_named(b["grant"]), request["delivery"]), "acceptance: another grant")
+    elif delegated:  # a standing rule, and what was announced under it
+        need(request["merchant"]["id"] in grant["merchants"] and grant["purpose"] == request["purpose"], "grant: another merchant")
+        need(grant["nbf"] <= request["window"]["nbf"] and request["window"]["exp"] <= grant["exp"], "request: outside the rule")
+        need(request["window"]["nbf"] <= answer["nbf"] and answer["exp"] <= request["window"]["exp"], "acceptance: widens the request")
+    need((answer["grant"], answer["delivery"]) == (is_named(b["grant"]), delivery), "acceptance: another grant")
     narrows(answer, grant, "acceptance")
     need(un64(answer["leaf"]) == entries[keys], "acceptance: another leaf")
     links = {}
-    for d in b["delegations"]:
+    for d in delegations:
         link, _ = message(d, "psh-delegation+jwt", delegating["jwk"])
         right = (link["iss"], link["aud"], link["par"], link["delivery"]) == (carrier["sub"], aud, is_named(b["grant"]), request["delivery"])
         need(right and link["cnf"]["jkt"] in devices, "delegation")
-        narrows(link, grant, "delegation")
+        narrows(link, answer, "delegation")
         labels = {(i["kind"], i["label"]) for i in request["items"]}
         need({("put", h) for h in link["put"]} | {("take", h) for h in link["take"]} <= labels, "delegation: other labels")
         links[is_named(d)] = link
     need({link["cnf"]["jkt"] for link in links.values()} == set(devices), "a device that nothing was delegated to")
-    need((told[1]["carrier"], first["access_point"]) == (carrier["sub"], grant["access_point"]), "records: other names")
-    need(all(e.get("delivery", request["delivery"]) == request["delivery"] for e in events), "records: another delivery")
+    need(first["access_point"] == grant["access_point"], "records: another access point")
+    need(not delegated or told[1]["carrier"] == carrier["sub"], "records: another carrier")
+    need(all(e.get("delivery", delivery) == delivery for e in events), "records: another delivery")
 
     # 6l: each record that names a proof.
     known, by_hash = {}, {is_named(p): p for p in b["proofs"]}
+    if not delegated:  # the device that the grant names acts by the grant, for as long as was accepted
+        known[is_named(b["grant"])] = {**grant, "nbf": answer["nbf"], "exp": answer["exp"]}
     for e in events:
         if e["kind"] == "delegation_accepted":
             link = known[e["delegation"]] = links[e["delegation"]]
@@ -273,7 +294,10 @@ def verify(raw, expected):
         proof, device_key = message(by_hash[e["proof"]], "dpop+jwt")
         need(proof["ath"] in known and proof["act"] == ACTIONS[e["kind"]], "proof: for something else")
         link = known[proof["ath"]]
-        need(device_key == devices[link["cnf"]["jkt"]]["jwk"], "proof: another device")
+        if delegated:
+            need(device_key == devices[link["cnf"]["jkt"]]["jwk"], "proof: another device")
+        else:
+            need(b64(sha("psh-device-v1\0", un64(thumb(device_key)), un64(grant["seal"]))) == whose, "proof: another device")
         if e["kind"] == "open_intended":
             for window in (grant, link):
                 need(window["iat"] <= e["s"] + 60 and window["nbf"] <= e["s"] < window["exp"], "opened outside the window")
@@ -297,7 +321,7 @@ def verify(raw, expected):
             need(any(i[0] == this[0] for i in intended), "sense: attempt")
             lock = e.get("lock_proof", lock)
     need(len(decided) == len(intended) and len(spent) <= 1, "sense: an outcome too few, or a use too many")
-    return {"holds": True, "anchors": a, "carrier": carrier["name"], "openings": openings, "lock_proof": lock, "log_size": size}
+    return {"holds": True, "anchors": a, "carrier": carrier["name"] if delegated else None, "openings": openings, "lock_proof": lock, "log_size": size}
 
 
 def main(arguments):

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use parcelshelf_core::id::{AttemptId, DeliveryId};
 use parcelshelf_core::reason::Action;
-use parcelshelf_core::time::Timestamp;
+use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_log::note::{Checkpoint, LogVerifier};
 use parcelshelf_log::record::{ChainHead, Record};
 use parcelshelf_log::tree;
 
-use super::verdict::{Moment as Seen, Standing};
-use super::{Anchors, Bundle, RecordEvidence, Verdict};
+use super::verdict::{By, Moment as Seen, Standing};
+use super::{Anchors, Bundle, CarrierEvidence, RecordEvidence, Verdict};
 use crate::accepted::{Accepted, VerifiedAccepted};
 use crate::cert::{Cert, Role, Subject, VerifiedCert};
 use crate::delegation::{Delegation, VerifiedDelegation};
@@ -69,11 +69,13 @@ impl Told {
         let missing = Refused::BundleRecordMissing;
         let Some(Event::KeyAdded { keys }) = registry.next() else { return Err(missing) };
         mismatch(*keys == sha256(&b.keys))?;
-        let Some(Event::CarrierAdmitted { cert, .. }) = registry.next() else { return Err(missing) };
-        mismatch(*cert == sha256(&b.carrier_cert))?;
-        for d in &b.devices {
-            let Some(Event::DeviceEnrolled { cert, depot_cert, .. }) = registry.next() else { return Err(missing) };
-            mismatch(*cert == sha256(&d.device_cert) && *depot_cert == sha256(&d.depot_cert))?;
+        if let Some(c) = &b.carrier {
+            let Some(Event::CarrierAdmitted { cert, .. }) = registry.next() else { return Err(missing) };
+            mismatch(*cert == sha256(&c.cert))?;
+            for d in &c.devices {
+                let Some(Event::DeviceEnrolled { cert, depot_cert, .. }) = registry.next() else { return Err(missing) };
+                mismatch(*cert == sha256(&d.device_cert) && *depot_cert == sha256(&d.depot_cert))?;
+            }
         }
         for p in &b.passkeys {
             let Some(Event::PasskeyAdded { statement, assertion, .. }) = registry.next() else { return Err(missing) };
@@ -83,7 +85,7 @@ impl Told {
             return Err(missing);
         };
         mismatch(*grant == sha256(&b.grant) && *assertion == sha256(b.assertion.to_json()))?;
-        let cert_hash = sha256(&b.delegation_cert);
+        let cert_hash = b.carrier.as_ref().map(|c| sha256(&c.delegation_cert));
         let delegations: Vec<Hash> = self
             .events()
             .filter_map(|e| match &e.event {
@@ -92,11 +94,11 @@ impl Told {
             })
             .map(
                 |(delegation, cert)| {
-                    if cert == cert_hash { Ok(delegation) } else { Err(Refused::BundleRecordMismatch) }
+                    if Some(cert) == cert_hash { Ok(delegation) } else { Err(Refused::BundleRecordMismatch) }
                 },
             )
             .collect::<Result<_, _>>()?;
-        check_same(&delegations, &b.delegations)?;
+        check_same(&delegations, b.carrier.as_ref().map_or(&[][..], |c| &c.delegations))?;
         let mut proofs: Vec<Hash> = Vec::new();
         for proof in self.events().filter_map(|e| named_proof(&e.event)) {
             if !proofs.contains(&proof.0) {
@@ -127,9 +129,9 @@ const fn named_proof(event: &Event) -> Option<(Hash, Action)> {
     })
 }
 
-/// How many records tell of keys: the keyholder's, the carrier's, the devices', the passkeys'.
-const fn keys_of(b: &Bundle) -> usize {
-    2 + b.devices.len() + b.passkeys.len()
+/// How many records tell of keys: the keyholder's, the carrier's and its devices' if one took part, the passkeys'.
+fn keys_of(b: &Bundle) -> usize {
+    1 + b.carrier.as_ref().map_or(0, |c| 1 + c.devices.len()) + b.passkeys.len()
 }
 fn shown(r: &RecordEvidence) -> Vec<(&str, &str)> {
     r.openings.iter().map(|o| (o.name.as_str(), o.value.as_str())).collect()
@@ -190,79 +192,125 @@ fn place(r: &RecordEvidence) -> Result<ChainHead, Refused> {
 
 /// Messages whose signatures hold.
 struct Proven {
-    carrier: VerifiedCert,
-    request: VerifiedRequest,
     grant: VerifiedGrant,
-    /// What the keyholder let the carrier do: under a standing rule less than what was signed.
+    /// What the keyholder let be done: under a standing rule less than what was signed.
     accepted: VerifiedAccepted,
+    /// None where the device that the grant names acted itself.
+    carrier: Option<ProvenCarrier>,
+}
+struct ProvenCarrier {
+    cert: VerifiedCert,
+    request: VerifiedRequest,
+    devices: Vec<VerifiedCert>,
     delegations: Vec<VerifiedDelegation>,
+}
+
+/// By what a device may act: a delegation, or the grant itself.
+struct Link {
+    hash: Hash,
+    device: Thumbprint,
+    kind: Kind,
+    iat: Timestamp,
+    window: Window,
 }
 
 impl Proven {
     fn check(b: &Bundle, told: &Told) -> Result<Self, Refused> {
         let a = &b.anchors;
         let accepted_at = told.chain.first().and_then(Option::as_ref).map_or(Timestamp::EPOCH, |e| e.at);
-        let keys = Keys::verify(&b.keys, &a.log, &a.aud, Moment::Posted(accepted_at))?;
+        let posted = Moment::Posted(accepted_at);
+        let keys = Keys::verify(&b.keys, &a.log, &a.aud, posted)?;
         let k = keys.claims();
         if k.rp_id != a.rp_id || k.wallet_origin != a.wallet_origin {
             return Err(Refused::BundleWrongAnchor);
         }
-        let cert = |jws, issuer, role| Cert::verify(jws, issuer, role, &a.aud, Moment::Posted(accepted_at));
-        let carrier = cert(&b.carrier_cert, &a.operator, Role::Carrier)?;
-        let root = &carrier.claims().key;
-        let delegation_cert = cert(&b.delegation_cert, root, Role::Delegation)?;
-        let accepted = Accepted::verify(&b.accepted, &k.message, &a.aud, root.thumb(), Moment::Any)?;
-        let devices = check_devices(b, &carrier, accepted_at)?;
+        let certs = b.carrier.as_ref().map(|c| check_certs(c, a, posted)).transpose()?;
+        let whose = match &certs {
+            Some((carrier, _)) => carrier.claims().key.thumb(),
+            // That it is the grant's is checked when there is a grant.
+            None => Accepted::peek(&b.accepted)?.aud,
+        };
+        let accepted = Accepted::verify(&b.accepted, &k.message, &a.aud, whose, Moment::Any)?;
+        let devices = match (&b.carrier, &certs) {
+            (Some(c), Some((carrier, _))) => check_devices(c, a, carrier, accepted_at)?,
+            _ => Vec::new(),
+        };
         let passkeys = check_passkeys(b)?;
 
-        let request = Request::verify(&b.request, &delegation_cert, &a.aud, Moment::Posted(accepted_at))?;
+        let request = match (&b.carrier, &certs) {
+            (Some(c), Some((_, delegation))) => Some(Request::verify(&c.request, delegation, &a.aud, posted)?),
+            _ => None,
+        };
         let confirmed_by = passkeys.last().map(core::slice::from_ref).unwrap_or_default();
-        let posted = Moment::Posted(accepted_at);
         let grant = Grant::verify(&b.grant)?.confirm(&b.assertion, confirmed_by, &relying_party(a), &a.aud, posted)?;
-        match grant.claims().delivery() {
-            Some(_) => grant.check_answers(&request)?,
-            None => grant.check_covers(&request)?,
+        let own = grant.claims().delivery();
+        match &request {
+            Some(request) if own.is_some() => grant.check_answers(request)?,
+            Some(request) => grant.check_covers(request)?,
+            None if grant.claims().is_delegated() => return Err(Refused::DelegationNeeded),
+            None if grant.claims().cnf != whose => return Err(Refused::of(Kind::Accepted, Fault::WrongAudience)),
+            None => {}
         }
-        if accepted.claims().grant != grant.hash() || accepted.claims().delivery != request.claims().delivery {
+        let delivery = request.as_ref().map(|r| r.claims().delivery).or(own);
+        let same = delivery.is_none_or(|d| d == accepted.claims().delivery);
+        if accepted.claims().grant != grant.hash() || !same {
             return Err(Refused::of(Kind::Accepted, Fault::WrongSubject));
         }
         narrow::check(&grant.claims().scope(), &accepted.claims().scope())?;
         check_leaf(b, &accepted.claims().leaf)?;
-        let within = request.claims().window.encloses(&accepted.claims().window);
-        if grant.claims().delivery().is_none() && !within {
+        let within = request.as_ref().is_none_or(|r| r.claims().window.encloses(&accepted.claims().window));
+        if own.is_none() && !within {
             return Err(Refused::GrantWidensRequest);
         }
-        let proven = Self { delegations: Vec::new(), carrier, request, grant, accepted };
-        let proven = proven.with_delegations(b, &delegation_cert, &devices)?;
-        proven.check_registry(told, &devices, &passkeys)?;
-        proven.check_proofs(b, told, &devices)?;
+        let mut proven = Self { grant, accepted, carrier: None };
+        if let (Some(c), Some((cert, delegation_cert)), Some(request)) = (&b.carrier, certs, request) {
+            let delegations = proven.check_delegations(c, &delegation_cert, &request, &devices)?;
+            proven.carrier = Some(ProvenCarrier { cert, request, devices, delegations });
+        }
+        proven.check_registry(told, &passkeys)?;
+        proven.check_proofs(b, told)?;
         Ok(proven)
     }
 
+    fn delivery(&self) -> DeliveryId {
+        self.accepted.claims().delivery
+    }
+    fn delegations(&self) -> &[VerifiedDelegation] {
+        self.carrier.as_ref().map_or(&[], |c| &c.delegations)
+    }
+
     /// Every delegation holds under the grant, and every device was delegated to.
-    fn with_delegations(mut self, b: &Bundle, cert: &VerifiedCert, devices: &[VerifiedCert]) -> Result<Self, Refused> {
-        for jws in &b.delegations {
+    fn check_delegations(
+        &self,
+        c: &CarrierEvidence,
+        cert: &VerifiedCert,
+        request: &VerifiedRequest,
+        devices: &[VerifiedCert],
+    ) -> Result<Vec<VerifiedDelegation>, Refused> {
+        let mut delegations = Vec::with_capacity(c.delegations.len());
+        for jws in &c.delegations {
             // Times are judged where a proof was used.
             let delegation = Delegation::verify(jws, cert, &self.grant, Moment::Any)?;
-            if delegation.claims().delivery != self.request.claims().delivery {
+            if delegation.claims().delivery != request.claims().delivery {
                 return Err(Refused::DelegationWrongDelivery);
             }
             narrow::check(&self.accepted.claims().scope(), &delegation.claims().scope())?;
-            delegation.claims().check_announced(self.request.claims())?;
-            self.delegations.push(delegation);
+            delegation.claims().check_announced(request.claims())?;
+            delegations.push(delegation);
         }
-        let delegated = |d: &VerifiedCert| self.delegations.iter().any(|x| x.claims().cnf == d.claims().sub());
-        if devices.iter().all(delegated) { Ok(self) } else { Err(Refused::BundleUnreferenced) }
+        let delegated = |d: &VerifiedCert| delegations.iter().any(|x| x.claims().cnf == d.claims().sub());
+        if devices.iter().all(delegated) { Ok(delegations) } else { Err(Refused::BundleUnreferenced) }
     }
 
     /// The records of keys name the very keys that the messages use; all records of the case name its delivery.
-    fn check_registry(&self, told: &Told, devices: &[VerifiedCert], passkeys: &[Passkey]) -> Result<(), Refused> {
-        let mut devices = devices.iter().map(|d| d.claims().sub());
+    fn check_registry(&self, told: &Told, passkeys: &[Passkey]) -> Result<(), Refused> {
+        let carrier = self.carrier.as_ref();
+        let mut devices = carrier.iter().flat_map(|c| &c.devices).map(|d| d.claims().sub());
         let mut passkeys = passkeys.iter().map(|p| p.key.thumb());
         let claims = self.grant.claims();
-        let delivery = self.request.claims().delivery;
+        let delivery = self.delivery();
         let registry = told.registry.iter().map(|e| match &e.event {
-            Event::CarrierAdmitted { carrier, .. } => *carrier == self.carrier.claims().sub(),
+            Event::CarrierAdmitted { carrier: named, .. } => carrier.is_some_and(|c| *named == c.cert.claims().sub()),
             Event::DeviceEnrolled { device, .. } => Some(*device) == devices.next(),
             Event::PasskeyAdded { key, .. } => Some(*key) == passkeys.next(),
             _ => true,
@@ -273,7 +321,7 @@ impl Proven {
             }
             other => other.delivery().is_none_or(|d| d == delivery),
         });
-        let device_of = |hash: Hash| self.delegations.iter().find(|d| d.hash() == hash).map(|d| d.claims().cnf);
+        let device_of = |hash: Hash| self.delegations().iter().find(|d| d.hash() == hash).map(|d| d.claims().cnf);
         let delegated = told.events().map(|e| match &e.event {
             Event::DelegationAccepted { delegation, device, .. } => device_of(*delegation) == Some(*device),
             _ => true,
@@ -285,44 +333,75 @@ impl Proven {
         }
     }
 
-    /// Each record that names a proof: the proof is by the device of a delegation that was accepted before, for that
-    /// action; to open, inside the delegation's window.
-    fn check_proofs(&self, b: &Bundle, told: &Told, devices: &[VerifiedCert]) -> Result<(), Refused> {
+    /// Each record that names a proof: the proof is by the device of a delegation that was accepted before, or by the device
+    /// that the grant names, for that action; to open, inside the windows.
+    fn check_proofs(&self, b: &Bundle, told: &Told) -> Result<(), Refused> {
         let by_hash: BTreeMap<Hash, &str> = b.proofs.iter().map(|p| (sha256(p), p.as_str())).collect();
-        let mut accepted: Vec<&VerifiedDelegation> = Vec::new();
+        let mut links: Vec<Link> = if self.carrier.is_none() { vec![self.own_link()] } else { Vec::new() };
         for e in told.events() {
             if let Event::DelegationAccepted { delegation, .. } = &e.event {
-                let found = self.delegations.iter().find(|d| d.hash() == *delegation);
-                let link = found.ok_or(Refused::BundleRecordMismatch)?;
-                Moment::Posted(e.at).check(Kind::Delegation, link.claims().iat, &link.claims().window)?;
-                accepted.push(link);
+                let link = self.link_of(*delegation)?;
+                Moment::Posted(e.at).check(link.kind, link.iat, &link.window)?;
+                links.push(link);
             }
             let Some((hash, action)) = named_proof(&e.event) else { continue };
             let jws = by_hash.get(&hash).ok_or(Refused::BundleRecordMismatch)?;
             let parsed = proof::Parsed::parse(jws)?;
-            let link = accepted.iter().find(|d| d.hash() == parsed.last_link()).ok_or(Refused::ProofWrongToken)?;
-            parsed.verify(&expected(devices, link.claims().cnf)?, &link.hash(), action, None)?;
+            let link = links.iter().find(|l| l.hash == parsed.last_link()).ok_or(Refused::ProofWrongToken)?;
+            parsed.verify(&self.expected(link.device)?, &link.hash, action, None)?;
             if matches!(e.event, Event::OpenIntended { .. }) {
                 Moment::Used(e.at).check(Kind::Grant, self.grant.claims().iat, &self.grant.claims().window)?;
-                Moment::Used(e.at).check(Kind::Delegation, link.claims().iat, &link.claims().window)?;
+                Moment::Used(e.at).check(link.kind, link.iat, &link.window)?;
             }
         }
         Ok(())
+    }
+    /// The device that the grant names acts by the grant, for as long as was accepted.
+    fn own_link(&self) -> Link {
+        let c = self.grant.claims();
+        Link {
+            hash: self.grant.hash(),
+            device: c.cnf,
+            kind: Kind::Grant,
+            iat: c.iat,
+            window: self.accepted.claims().window,
+        }
+    }
+    fn expected(&self, device: Thumbprint) -> Result<ExpectedDevice, Refused> {
+        match &self.carrier {
+            Some(carrier) => expected(&carrier.devices, device),
+            None => Ok(ExpectedDevice { cnf: device, seal: self.grant.claims().seal }),
+        }
+    }
+    fn link_of(&self, delegation: Hash) -> Result<Link, Refused> {
+        let carrier = self.carrier.as_ref().ok_or(Refused::BundleRecordMismatch)?;
+        let found = carrier.delegations.iter().find(|d| d.hash() == delegation);
+        let found = found.ok_or(Refused::BundleRecordMismatch)?;
+        Ok(Link {
+            hash: delegation,
+            device: found.claims().cnf,
+            kind: Kind::Delegation,
+            iat: found.claims().iat,
+            window: found.claims().window,
+        })
     }
 
     fn verdict(&self, anchors: Anchors, told: &Told, log_size: u64) -> Result<Verdict, Refused> {
         let run = Run::of(told)?;
         let claims: &GrantClaims = self.grant.claims();
-        let carrier = match &self.carrier.claims().subject {
-            Subject::Carrier { name, .. } => name.clone(),
-            _ => return Err(Refused::CertWrongRole),
+        let by = match &self.carrier {
+            Some(c) => match &c.cert.claims().subject {
+                Subject::Carrier { name, .. } => {
+                    By::Carrier { name: name.clone(), merchant: c.request.claims().merchant.name.clone() }
+                }
+                _ => return Err(Refused::CertWrongRole),
+            },
+            None => By::Device(claims.cnf),
         };
-        let delivery: DeliveryId = self.request.claims().delivery;
         Ok(Verdict {
             anchors,
-            delivery,
-            carrier,
-            merchant: self.request.claims().merchant.name.clone(),
+            delivery: self.delivery(),
+            by,
             purpose: claims.purpose,
             classes: claims.opens.clone(),
             window: self.accepted.claims().window,
@@ -356,9 +435,20 @@ fn check_leaf(b: &Bundle, leaf: &[u8]) -> Result<(), Refused> {
     let record = Record::parse(&accepted.bytes).map_err(|_| Refused::BundleWrongOpening)?;
     if record.entry() == *leaf { Ok(()) } else { Err(Refused::BundleRecordMismatch) }
 }
-fn check_devices(b: &Bundle, carrier: &VerifiedCert, at: Timestamp) -> Result<Vec<VerifiedCert>, Refused> {
-    let aud = &b.anchors.aud;
-    b.devices
+/// Of the carrier, by the operator; of its delegation key, by the carrier.
+fn check_certs(c: &CarrierEvidence, a: &Anchors, posted: Moment) -> Result<(VerifiedCert, VerifiedCert), Refused> {
+    let carrier = Cert::verify(&c.cert, &a.operator, Role::Carrier, &a.aud, posted)?;
+    let delegation = Cert::verify(&c.delegation_cert, &carrier.claims().key, Role::Delegation, &a.aud, posted)?;
+    Ok((carrier, delegation))
+}
+fn check_devices(
+    c: &CarrierEvidence,
+    a: &Anchors,
+    carrier: &VerifiedCert,
+    at: Timestamp,
+) -> Result<Vec<VerifiedCert>, Refused> {
+    let aud = &a.aud;
+    c.devices
         .iter()
         .map(|d| {
             let depot = Cert::verify(&d.depot_cert, &carrier.claims().key, Role::Depot, aud, Moment::Posted(at))?;

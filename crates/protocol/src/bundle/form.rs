@@ -3,7 +3,10 @@
 
 use parcelshelf_log::record::Opening;
 
-use super::{Anchors, BUNDLE_MAX, Bundle, DeviceEvidence, MESSAGES_MAX, PasskeyEvidence, RECORDS_MAX, RecordEvidence};
+use super::{
+    Anchors, BUNDLE_MAX, Bundle, CarrierEvidence, DeviceEvidence, MESSAGES_MAX, PasskeyEvidence, RECORDS_MAX,
+    RecordEvidence,
+};
 use crate::encoding::{Hash, b64, from_b64};
 use crate::json::quoted;
 use crate::jws::VerifyingKey;
@@ -19,23 +22,29 @@ pub(super) fn encode(b: &Bundle) -> String {
     w.raw(",\"rp_id\":").text(&a.rp_id);
     w.raw(",\"wallet_origin\":").text(&a.wallet_origin);
     w.raw("},\"keys\":").text(&b.keys);
-    w.raw(",\"carrier\":").text(&b.carrier_cert);
-    w.raw(",\"delegation_cert\":").text(&b.delegation_cert);
-    w.raw(",\"devices\":").list(&b.devices, |w, d| {
-        w.raw("{\"depot\":").text(&d.depot_cert);
-        w.raw(",\"device\":").text(&d.device_cert).raw("}");
-    });
+    if let Some(c) = &b.carrier {
+        w.raw(",\"carrier\":").text(&c.cert);
+        w.raw(",\"delegation_cert\":").text(&c.delegation_cert);
+        w.raw(",\"devices\":").list(&c.devices, |w, d| {
+            w.raw("{\"depot\":").text(&d.depot_cert);
+            w.raw(",\"device\":").text(&d.device_cert).raw("}");
+        });
+    }
     w.raw(",\"passkeys\":").list(&b.passkeys, |w, p| {
         w.raw("{\"statement\":").text(&b64(&p.statement));
         w.raw(",\"assertion\":").raw(&p.assertion.to_json()).raw("}");
     });
-    w.raw(",\"request\":").text(&b.request);
+    if let Some(c) = &b.carrier {
+        w.raw(",\"request\":").text(&c.request);
+    }
     w.raw(",\"grant\":").text(&b.grant);
     w.raw(",\"assertion\":").raw(&b.assertion.to_json());
     w.raw(",\"accepted\":").text(&b.accepted);
-    w.raw(",\"delegations\":").list(&b.delegations, |w, d| {
-        w.text(d);
-    });
+    if let Some(c) = &b.carrier {
+        w.raw(",\"delegations\":").list(&c.delegations, |w, d| {
+            w.text(d);
+        });
+    }
     w.raw(",\"proofs\":").list(&b.proofs, |w, p| {
         w.text(p);
     });
@@ -167,26 +176,22 @@ impl<'a> Reader<'a> {
         self.expect("{\"v\":1")?;
         self.next("anchors")?;
         let anchors = self.anchors()?;
-        let mut message = |name: &str| {
-            self.next(name)?;
-            self.owned()
-        };
-        let (keys, carrier_cert, delegation_cert) =
-            (message("keys")?, message("carrier")?, message("delegation_cert")?);
-        self.next("devices")?;
-        let devices = self.list(MESSAGES_MAX, Self::device)?;
+        let keys = self.message("keys")?;
+        // A carrier's members stand in three places: all of them, or none.
+        let mut carrier = if self.0.starts_with(",\"carrier\":") { Some(self.carrier()?) } else { None };
         self.next("passkeys")?;
         let passkeys = self.list(MESSAGES_MAX, Self::passkey)?;
-        self.next("request")?;
-        let request = self.owned()?;
-        self.next("grant")?;
-        let grant = self.owned()?;
+        if let Some(carrier) = &mut carrier {
+            carrier.request = self.message("request")?;
+        }
+        let grant = self.message("grant")?;
         self.next("assertion")?;
         let assertion = self.assertion()?;
-        self.next("accepted")?;
-        let accepted = self.owned()?;
-        self.next("delegations")?;
-        let delegations = self.list(MESSAGES_MAX, Self::owned)?;
+        let accepted = self.message("accepted")?;
+        if let Some(carrier) = &mut carrier {
+            self.next("delegations")?;
+            carrier.delegations = self.list(MESSAGES_MAX, Self::owned)?;
+        }
         self.next("proofs")?;
         let proofs = self.list(MESSAGES_MAX, Self::owned)?;
         self.next("records")?;
@@ -194,22 +199,18 @@ impl<'a> Reader<'a> {
         self.next("checkpoint")?;
         let checkpoint = self.text()?;
         self.expect("}")?;
-        Some(Bundle {
-            anchors,
-            keys,
-            carrier_cert,
-            delegation_cert,
-            devices,
-            passkeys,
-            request,
-            grant,
-            assertion,
-            accepted,
-            delegations,
-            proofs,
-            records,
-            checkpoint,
-        })
+        Some(Bundle { anchors, keys, carrier, passkeys, grant, assertion, accepted, proofs, records, checkpoint })
+    }
+    fn message(&mut self, name: &str) -> Option<String> {
+        self.next(name)?;
+        self.owned()
+    }
+    /// Its first three members; the others follow further down.
+    fn carrier(&mut self) -> Option<CarrierEvidence> {
+        let (cert, delegation_cert) = (self.message("carrier")?, self.message("delegation_cert")?);
+        self.next("devices")?;
+        let devices = self.list(MESSAGES_MAX, Self::device)?;
+        Some(CarrierEvidence { cert, delegation_cert, devices, request: String::new(), delegations: Vec::new() })
     }
     fn anchors(&mut self) -> Option<Anchors> {
         self.expect("{")?;

@@ -6,6 +6,7 @@ use parcelshelf_core::reason::Purpose;
 use parcelshelf_core::time::{Timestamp, Window};
 
 use super::Anchors;
+use crate::encoding::Thumbprint;
 use crate::grant::Schedule;
 use crate::records::{CommandOutcome, Event};
 
@@ -16,9 +17,52 @@ pub struct Moment {
     pub event: Event,
 }
 
-/// The standing rule under which a delivery was announced, as its owner signed it.
+/// Whom the owner let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    Carrier {
+        /// From its admission.
+        name: String,
+        /// As the carrier says.
+        merchant: String,
+    },
+    /// The device that the grant names: a guest's, or in a rehearsal the owner's own.
+    Device(Thumbprint),
+}
+impl By {
+    /// The carrier's name, if one took part.
+    #[must_use]
+    pub fn carrier(&self) -> Option<&str> {
+        match self {
+            Self::Carrier { name, .. } => Some(name),
+            Self::Device(_) => None,
+        }
+    }
+    /// The merchant's name, if a carrier took part.
+    #[must_use]
+    pub fn merchant(&self) -> Option<&str> {
+        match self {
+            Self::Carrier { merchant, .. } => Some(merchant),
+            Self::Device(_) => None,
+        }
+    }
+    fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Carrier { name, merchant } => vec![
+                format!("carrier     {name} (admitted by the operator)"),
+                format!("merchant    {merchant} (as the carrier says)"),
+            ],
+            Self::Device(device) => {
+                vec![String::from("carrier     none took part"), format!("device      {device} (named by the owner)")]
+            }
+        }
+    }
+}
+
+/// The standing rule under which a delivery was announced or a guest came, as its owner signed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
+    /// None in a guest's.
     pub merchants: Vec<String>,
     /// That the delivery's window lies in these hours is the zone's calendar to say: the reader checks it there.
     pub schedule: Schedule,
@@ -32,7 +76,8 @@ impl Standing {
         [
             format!("rule        {}, {} to {} ({})", days.join(" "), clock(s.from_minute), clock(s.to_minute), s.zone),
             format!(
-                "            signed in advance for {}, from {} to {}",
+                "            signed in advance{}{}, from {} to {}",
+                if self.merchants.is_empty() { "" } else { " for " },
                 self.merchants.join(", "),
                 self.life.start(),
                 self.life.end()
@@ -46,10 +91,7 @@ impl Standing {
 pub struct Verdict {
     pub anchors: Anchors,
     pub delivery: DeliveryId,
-    /// The carrier's name, from its admission.
-    pub carrier: String,
-    /// The merchant's name, as the carrier says.
-    pub merchant: String,
+    pub by: By,
     pub purpose: Purpose,
     pub classes: Vec<AccessClass>,
     /// When it was permitted: the grant's window, or what the announcement came to.
@@ -85,11 +127,10 @@ impl Verdict {
             String::from("These are anchors: the file proves what follows if you know them to be right."),
             String::new(),
             format!("delivery    {}", self.delivery),
-            format!("carrier     {} (admitted by the operator)", self.carrier),
-            format!("merchant    {} (as the carrier says)", self.merchant),
-            format!("permitted   {}: {}", self.purpose, classes.join(", ")),
-            format!("window      {} to {}", self.window.start(), self.window.end()),
         ];
+        lines.extend(self.by.lines());
+        lines.push(format!("permitted   {}: {}", self.purpose, classes.join(", ")));
+        lines.push(format!("window      {} to {}", self.window.start(), self.window.end()));
         lines.extend(self.standing.iter().flat_map(Standing::lines));
         lines.push(String::new());
         lines.extend(self.timeline.iter().map(|m| format!("{}  {}", m.at, sentence(&m.event, home))));
@@ -137,7 +178,7 @@ fn sentence(event: &Event, home: bool) -> String {
         Event::PlaceDisclosed { .. } => "the place was shown to the courier".into(),
         Event::Described { .. } => "plate and description were shown to the courier".into(),
         Event::Signalled { .. } => format!("the {thing} was asked to show itself"),
-        Event::Joined { .. } => "the courier asked again; no new command".into(),
+        Event::Joined { .. } => "asked for once more; no new command".into(),
         Event::OpenIntended { command, .. } => format!("command {command} to open was about to leave"),
         Event::Outcome { command, outcome, .. } => match outcome {
             CommandOutcome::Opened => format!("command {command}: it was open"),

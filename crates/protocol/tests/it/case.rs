@@ -8,7 +8,9 @@ use parcelshelf_log::note::{Checkpoint, LogSigner};
 use parcelshelf_log::record::{Built, ChainHead};
 use parcelshelf_log::tree;
 use parcelshelf_protocol::accepted::{Accepted, AcceptedClaims};
-use parcelshelf_protocol::bundle::{Anchors, Bundle, DeviceEvidence, PasskeyEvidence, RecordEvidence, verify};
+use parcelshelf_protocol::bundle::{
+    Anchors, Bundle, CarrierEvidence, DeviceEvidence, PasskeyEvidence, RecordEvidence, verify,
+};
 use parcelshelf_protocol::cert::device_thumbprint;
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, sha256};
 use parcelshelf_protocol::grant::{Schedule, Scoped, Weekday};
@@ -137,18 +139,20 @@ impl Told {
             request: w.signed_request(),
         }
     }
-    /// How many records tell of keys: the keyholder's, the carrier's, the device's, the passkeys'.
+    /// How many records tell of keys: the keyholder's, the carrier's and the device's if one took part, the passkeys'.
     fn keys(&self) -> usize {
-        3 + self.passkeys.len()
+        1 + if self.opened.delegation.is_some() { 2 } else { 0 } + self.passkeys.len()
     }
     fn recorder(&self, w: &World) -> Recorder {
         let mut r = Recorder::new();
         let delivery = r.delivery;
         let device = device_thumbprint(w.courier.verifying_key(), w.courier_seal.public());
         r.key(Event::KeyAdded { keys: sha256(&self.keys) });
-        r.key(Event::CarrierAdmitted { carrier: w.root.thumb(), cert: sha256(&self.opened.carrier_cert) });
-        let (cert, depot_cert) = (sha256(&self.opened.device_cert), sha256(&self.opened.depot_cert));
-        r.key(Event::DeviceEnrolled { device, cert, depot_cert });
+        if self.opened.delegation.is_some() {
+            r.key(Event::CarrierAdmitted { carrier: w.root.thumb(), cert: sha256(&self.opened.carrier_cert) });
+            let (cert, depot_cert) = (sha256(&self.opened.device_cert), sha256(&self.opened.depot_cert));
+            r.key(Event::DeviceEnrolled { device, cert, depot_cert });
+        }
         for (key, p) in &self.passkeys {
             let (statement, assertion) = (sha256(&p.statement), sha256(p.assertion.to_json()));
             r.key(Event::PasskeyAdded { key: *key, statement, assertion });
@@ -159,14 +163,16 @@ impl Told {
             delivery,
             access_point: w.grant.access_point,
         });
-        r.at(NOW.plus_seconds(-200)).chained(Event::DelegationAccepted {
-            delegation: sha256(self.opened.delegation.as_ref().unwrap()),
-            cert: sha256(&self.opened.delegation_cert),
-            delivery,
-            device,
-        });
-        let proof = sha256(&self.located.proof);
-        r.at(NOW.plus_seconds(-100)).chained(Event::PlaceDisclosed { delivery, proof });
+        if let Some(delegation) = &self.opened.delegation {
+            r.at(NOW.plus_seconds(-200)).chained(Event::DelegationAccepted {
+                delegation: sha256(delegation),
+                cert: sha256(&self.opened.delegation_cert),
+                delivery,
+                device,
+            });
+            let proof = sha256(&self.located.proof);
+            r.at(NOW.plus_seconds(-100)).chained(Event::PlaceDisclosed { delivery, proof });
+        }
         r.at(NOW);
         r
     }
@@ -189,16 +195,18 @@ impl Told {
         Bundle {
             anchors: anchors(w),
             keys: self.keys.clone(),
-            carrier_cert: c.carrier_cert.clone(),
-            delegation_cert: c.delegation_cert.clone(),
-            devices: vec![DeviceEvidence { depot_cert: c.depot_cert.clone(), device_cert: c.device_cert.clone() }],
+            carrier: c.delegation.clone().map(|delegation| CarrierEvidence {
+                cert: c.carrier_cert.clone(),
+                delegation_cert: c.delegation_cert.clone(),
+                devices: vec![DeviceEvidence { depot_cert: c.depot_cert.clone(), device_cert: c.device_cert.clone() }],
+                request: self.request.clone(),
+                delegations: vec![delegation],
+            }),
             passkeys: self.passkeys.iter().map(|(_, p)| p.clone()).collect(),
-            request: self.request.clone(),
             grant: c.grant.clone(),
             assertion: self.assertion.clone(),
             accepted: Accepted::sign(&claims, &w.message_key).unwrap().jws().to_owned(),
-            delegations: vec![c.delegation.clone().unwrap()],
-            proofs: vec![self.located.proof.clone(), c.proof.clone()],
+            proofs: c.delegation.iter().map(|_| self.located.proof.clone()).chain([c.proof.clone()]).collect(),
             records,
             checkpoint,
         }
@@ -300,6 +308,82 @@ fn a_delivery_under_a_standing_rule_names_the_rule_and_stays_inside_what_was_ann
     assert_eq!(verify(&delivered().encode(), None).unwrap().standing, None);
 }
 
+/// A guest's own device under the owner's grant: links 0 and 2.
+fn visited() -> Bundle {
+    told_in(World::guest, opened_once)
+}
+fn opened_once(r: &mut Recorder, proof: Hash) {
+    r.intend(Recorder::attempt(), 1, proof);
+    r.outcome(Recorder::attempt(), 1, CommandOutcome::Opened);
+    r.locked(LockProof::Observed);
+}
+/// Good and bad cases in which no carrier took part.
+pub fn visited_cases() -> Vec<BadBundle> {
+    let beside = |other: &Bundle| {
+        let mut b = visited();
+        b.carrier.clone_from(&other.carrier);
+        b
+    };
+    let mut alone = delivered();
+    alone.carrier = None;
+    let mut later = visited();
+    let mut p = crate::support::parts(&later.accepted, &World::new().message_key);
+    p.set("exp", &(World::guest().grant.window.end().unix_seconds() + 1).to_string());
+    later.accepted = p.signed();
+    let mut others = visited();
+    let mut p = crate::support::parts(&others.accepted, &World::new().message_key);
+    let somebody = TestKeyOf::somebody().thumb();
+    p.set("aud", &format!("\"{somebody}\""));
+    p.set("cnf", &format!("{{\"jkt\":\"{somebody}\"}}"));
+    others.accepted = p.signed();
+    let another = || {
+        let mut w = World::guest();
+        w.courier = TestKeyOf::somebody();
+        w
+    };
+    vec![
+        ("a guest opened", "ok", visited()),
+        ("the owner rehearsed", "ok", told_in(World::rehearsal, opened_once)),
+        ("a carrier beside a guest", "bundle_record_missing", beside(&delivered())),
+        ("a delivery without its carrier", "bundle_chain_broken", alone),
+        ("a guest accepted for longer than was signed", "delegation_widens_window", later),
+        ("a guest's grant accepted for another device", "accepted_wrong_audience", others),
+        ("opened by a device that the owner did not name", "proof_wrong_device", passed_on(another)),
+        (
+            "a guest opened after the grant's window",
+            "grant_expired",
+            told_in(World::guest, |r, p| {
+                r.at(World::guest().grant.window.end()).intend(Recorder::attempt(), 1, p);
+                r.outcome(Recorder::attempt(), 1, CommandOutcome::Opened);
+            }),
+        ),
+    ]
+}
+/// The case of a guest whose grant another device has used, if a keyholder had let it.
+fn passed_on(theirs: impl Fn() -> World) -> Bundle {
+    let (w, told) = (World::guest(), Told::new(&World::guest(), World::guest(), None));
+    let proof = theirs().case().proof;
+    let mut r = told.recorder(&w);
+    opened_once(&mut r, sha256(&proof));
+    let mut bundle = told.bundle(&w, &r);
+    bundle.proofs = vec![proof];
+    bundle
+}
+
+#[test]
+fn a_guests_case_names_the_device_and_no_carrier() {
+    for (what, expect, bundle) in visited_cases() {
+        assert_eq!(code(&bundle), expect, "{what}");
+        assert_eq!(Bundle::parse_canonical(&bundle.encode()).unwrap(), bundle, "{what}");
+    }
+    let verdict = verify(&visited().encode(), Some(&anchors(&World::guest()))).unwrap();
+    assert_eq!((verdict.openings, verdict.lock_proof), (1, Some(LockProof::Observed)));
+    assert_eq!(verdict.by, parcelshelf_protocol::bundle::By::Device(World::guest().grant.cnf));
+    assert_eq!((verdict.by.carrier(), verdict.by.merchant()), (None, None));
+    let text = verdict.explain().join("\n");
+    assert!(text.contains("carrier     none took part") && text.contains("permitted   guest"), "{text}");
+}
+
 fn told_in(world: impl Fn() -> World, story: impl Fn(&mut Recorder, Hash)) -> Bundle {
     told_with(None, world, story)
 }
@@ -322,7 +406,7 @@ fn a_delivery_that_went_well_is_told_as_it_was() {
     assert_eq!(Bundle::parse_canonical(&bytes).unwrap(), bundle);
     let verdict = verify(&bytes, Some(&anchors(&World::new()))).unwrap();
     assert_eq!((verdict.openings, verdict.unknown, verdict.lock_proof), (1, 0, Some(LockProof::Observed)));
-    assert_eq!(verdict.carrier, "Example Parcels");
+    assert_eq!(verdict.by.carrier(), Some("Example Parcels"));
     assert_eq!(verdict.timeline.len(), 7);
     let text = verdict.explain().join("\n");
     for expected in ["keyholder   https://gateway.example", "opened      once", "locked      observed"] {
@@ -354,13 +438,16 @@ fn a_second_passkey_is_one_that_the_first_has_added() {
     assert_eq!(code(&around), "assertion_unknown_credential");
 }
 
+fn of_carrier(bundle: &mut Bundle, change: impl Fn(&mut CarrierEvidence)) {
+    change(bundle.carrier.as_mut().unwrap());
+}
 /// Each part of what a record names, by itself.
 #[test]
 fn a_record_names_both_halves_of_what_it_tells_of() {
     type Change = fn(&mut Bundle);
     let changes: [(&str, Change); 6] = [
-        ("bundle_record_mismatch", |b| b.devices[0].depot_cert.clone_from(&b.carrier_cert)),
-        ("bundle_record_mismatch", |b| b.devices[0].device_cert.clone_from(&b.carrier_cert)),
+        ("bundle_record_mismatch", |b| of_carrier(b, |c| c.devices[0].depot_cert.clone_from(&c.cert))),
+        ("bundle_record_mismatch", |b| of_carrier(b, |c| c.devices[0].device_cert.clone_from(&c.cert))),
         ("bundle_record_mismatch", |b| b.passkeys[0].statement.push(b' ')),
         ("bundle_record_mismatch", |b| b.passkeys[0].assertion = b.assertion.clone()),
         // The place in the chain: one of its two fields is not there.
@@ -531,7 +618,7 @@ pub fn changed() -> Vec<BadBundle> {
         ("the last proof", "bundle_record_mismatch", Box::new(|b| drop(b.proofs.pop()))),
         ("one more proof", "bundle_unreferenced", Box::new(|b| b.proofs.push(b.proofs[0].clone()))),
         ("proofs in another order", "bundle_record_mismatch", Box::new(|b| b.proofs.swap(0, 1))),
-        ("one more device", "bundle_record_missing", Box::new(|b| b.devices.push(b.devices[0].clone()))),
+        ("one more device", "bundle_record_missing", Box::new(|b| carriers(b).devices.extend_from_within(..1))),
         ("another index", "bundle_not_included", Box::new(|b| b.records[0].index += 1)),
         ("a shorter path", "bundle_not_included", Box::new(|b| b.records[0].inclusion.truncate(1))),
         ("an opening less", "bundle_record_missing", Box::new(|b| drop(b.records[0].openings.pop()))),
@@ -567,6 +654,9 @@ pub fn changed() -> Vec<BadBundle> {
         (what, expect, bundle)
     };
     changed.into_iter().map(make).collect()
+}
+fn carriers(b: &mut Bundle) -> &mut CarrierEvidence {
+    b.carrier.as_mut().unwrap()
 }
 struct TestKeyOf;
 impl TestKeyOf {

@@ -86,11 +86,12 @@ fn of_a_case(s: &mut Seeds, bundle: &Bundle) {
     s.add("bundle", bundle.encode());
     s.add("assertion", bundle.assertion.to_json());
     s.add("statement", bundle.passkeys[0].statement.clone());
-    let all = [&bundle.keys, &bundle.carrier_cert, &bundle.delegation_cert, &bundle.grant, &bundle.accepted];
-    for message in all.into_iter().chain(&bundle.delegations).chain(&bundle.proofs) {
+    let carrier = bundle.carrier.as_ref().unwrap();
+    let all = [&bundle.keys, &carrier.cert, &carrier.delegation_cert, &bundle.grant, &bundle.accepted];
+    for message in all.into_iter().chain(&carrier.delegations).chain(&bundle.proofs) {
         s.add("messages", message.as_str());
     }
-    let ticket = format!("{}~{}~{}", bundle.request, bundle.delegation_cert, bundle.carrier_cert);
+    let ticket = format!("{}~{}~{}", carrier.request, carrier.delegation_cert, carrier.cert);
     s.add("messages", ticket);
     s.add("record", bundle.records[0].bytes.clone());
     s.add("note", bundle.checkpoint.as_str());

@@ -305,6 +305,14 @@ impl World {
         w
     }
 
+    /// A guest with a device of their own: links 0 and 2.
+    pub fn guest() -> Self {
+        let mut w = Self::rehearsal();
+        w.grant.purpose = Purpose::Guest;
+        w.grant.window = window(-60, 120);
+        w
+    }
+
     pub fn signed_request(&self) -> String {
         Request::sign(&self.request, &self.delegation_key).unwrap().jws().to_owned()
     }

@@ -3,7 +3,7 @@
 
 import { detect, PSEUDO, type Language } from '$lib/i18n/languages';
 import { kept, type Account } from './core/db';
-import { isActive, phaseOf, phaseWords, type Delivery } from './core/model';
+import { isActive, phaseOf, phaseWords, titleOf, type Delivery } from './core/model';
 import type { KeptList } from './core/session.svelte';
 import type { Catalogue } from './i18n/en';
 
@@ -29,7 +29,7 @@ function row(d: Delivery, words: Catalogue, now: number, tag: string): HTMLEleme
   const when = new Intl.DateTimeFormat(tag, {
     weekday: 'short', day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit',
   });
-  const title = d.purpose === 'rehearsal' ? words.home.rehearsal : (d.merchant ?? words.home.unknownMerchant);
+  const title = titleOf(words.home, d);
   const phase = phaseOf(d, now);
   const link = element(
     'a',

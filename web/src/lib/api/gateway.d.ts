@@ -667,6 +667,84 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/invitations/{invitation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How an invitation stands, and once something was signed for the device that answered, that, sealed to it. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    invitation: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["InvitationOut"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/invitations/{invitation}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A guest's device says its keys. The first one counts; the same one again changes nothing. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    invitation: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Answered"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Done"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/keys": {
         parameters: {
             query?: never;
@@ -1558,6 +1636,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/visits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A guest with weekly hours comes: today's visit, which opens once. The proof is for the action *open*. Who comes again on the
+         *     same date gets the same visit; `visit_not_now` gives no reason.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/wallet/access-points": {
         parameters: {
             query?: never;
@@ -2153,6 +2273,105 @@ export interface paths {
             requestBody: {
                 content: {
                     "application/json": components["schemas"]["Confirmed"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Done"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/wallet/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The wallet's guests, sealed to its account key: who is invited, which device has answered, what was signed for whom. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["EnvelopeOut"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Invites somebody: their device may answer for a day, once. `invitation` is made from the secret that only they get. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Invited"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["InvitedOut"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/wallet/invitations/{invitation}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an invitation back for which nothing was signed yet. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    invitation: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
                 };
             };
             responses: {
@@ -2956,6 +3175,13 @@ export interface components {
             /** @description The hash of the rule, as an acceptance under it names its grant. */
             rule: string;
         };
+        /** @description A guest's device. */
+        Answered: {
+            /** @description Both public keys, `psh-enrol-1~…~…`. */
+            device: string;
+            /** @description Says that whoever made these keys had the invitation's secret. */
+            tag: string;
+        };
         /** @description An `AuthenticatorAssertionResponse`, each part base64url. */
         Assertion: {
             credential_id: string;
@@ -3056,6 +3282,23 @@ export interface components {
         };
         HealthOut: {
             makers: components["schemas"]["MakerHealth"][];
+        };
+        InvitationOut: {
+            /** @description `waiting`, `answered` or `ready`. */
+            state: string;
+            /** @description `psh-sealed+jwt` for the device that answered, once something was signed for it. */
+            envelope?: string | null;
+        };
+        /** @description Somebody whom an owner invites. */
+        Invited: {
+            /** @description A hash of the invitation's secret. */
+            invitation: string;
+            /** @description How the owner calls them, sealed to the keyholder. */
+            box: string;
+        };
+        InvitedOut: {
+            /** @description Nobody answers it after that. */
+            until: string;
         };
         Kept: {
             /** @description SHA-256 of the box. */
@@ -3179,8 +3422,8 @@ export interface components {
         RuleOut: {
             /** @description The rule's name, for its owner. */
             rule: string;
-            /** @description `psh-accepted+jwt` of the delivery that it was made with. */
-            accepted: string;
+            /** @description `psh-accepted+jwt` of the delivery that it was made with; null for a guest's. */
+            accepted?: string | null;
         };
         /** @enum {string} */
         ScopeWord: "delivery" | "carrier" | "courier" | "all";

@@ -11,7 +11,7 @@ import { audience, DISCLOSE, oneOf, PURPOSES } from './text';
 
 export interface AcceptedClaims extends Scope {
   readonly iss: string;
-  /** Thumbprint of the carrier's root. */
+  /** Thumbprint of the carrier's root, or of the device that the grant names. */
   readonly aud: Hash;
   readonly iatMs: number;
   /** SHA-256 of link 0. */
@@ -22,11 +22,12 @@ export interface AcceptedClaims extends Scope {
   readonly leaf: Bytes;
 }
 
+/** `whose`: for whom it must be; null where the caller holds it against the grant. */
 export async function verifyAccepted(
   jws: string,
   messageKey: VerifyingKey,
   keyholder: string,
-  carrier: Hash,
+  whose: Hash | null,
   moment: Moment,
 ): Promise<AcceptedClaims> {
   const u = new Unverified('accepted', 'psh-accepted+jwt', 'kid', jws);
@@ -47,7 +48,7 @@ export async function verifyAccepted(
   m.end();
   await u.verify(messageKey);
   if (iss !== keyholder) throw Refused.of('accepted', 'wrong_issuer');
-  if (aud !== carrier) throw Refused.of('accepted', 'wrong_audience');
+  if (whose !== null && aud !== whose) throw Refused.of('accepted', 'wrong_audience');
   if (usedBy !== aud) throw Refused.of('accepted', 'wrong_subject');
   checkTime(moment, 'accepted', iatMs, life);
   return { iss, aud, iatMs, grant, delivery, cnf: usedBy, purpose, opens: classes, area: cells, uses, disclose, window: life, leaf };

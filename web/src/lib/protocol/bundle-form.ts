@@ -30,18 +30,23 @@ export interface RecordEvidence {
   readonly index: number;
   readonly inclusion: readonly Hash[];
 }
+/** What is a carrier's in a case. */
+export interface CarrierEvidence {
+  readonly cert: string;
+  readonly delegationCert: string;
+  readonly devices: readonly { readonly depotCert: string; readonly deviceCert: string }[];
+  readonly request: string;
+  readonly delegations: readonly string[];
+}
 export interface Bundle {
   readonly anchors: Anchors;
   readonly keys: string;
-  readonly carrierCert: string;
-  readonly delegationCert: string;
-  readonly devices: readonly { readonly depotCert: string; readonly deviceCert: string }[];
+  /** Null where a guest's or the owner's own device acted. */
+  readonly carrier: CarrierEvidence | null;
   readonly passkeys: readonly { readonly statement: Bytes; readonly assertion: Assertion }[];
-  readonly request: string;
   readonly grant: string;
   readonly assertion: Assertion;
   readonly accepted: string;
-  readonly delegations: readonly string[];
   readonly proofs: readonly string[];
   readonly records: readonly RecordEvidence[];
   readonly checkpoint: string;
@@ -60,13 +65,17 @@ export function encodeBundle(b: Bundle): string {
       r.openings,
       (o) => `{"name":${quoted(o.name)},"salt":"${o.salt}","value":${quoted(o.value)}}`,
     )},"index":${r.index},"inclusion":${list(r.inclusion, (h) => `"${h}"`)}}`;
+  const c = b.carrier;
+  const devices = (all: CarrierEvidence['devices']): string =>
+    list(all, (d) => `{"depot":${quoted(d.depotCert)},"device":${quoted(d.deviceCert)}}`);
   return (
-    `{"v":1,"anchors":${anchorsJson(b.anchors)},"keys":${quoted(b.keys)},"carrier":${quoted(b.carrierCert)},` +
-    `"delegation_cert":${quoted(b.delegationCert)},` +
-    `"devices":${list(b.devices, (d) => `{"depot":${quoted(d.depotCert)},"device":${quoted(d.deviceCert)}}`)},` +
+    `{"v":1,"anchors":${anchorsJson(b.anchors)},"keys":${quoted(b.keys)},` +
+    (c ? `"carrier":${quoted(c.cert)},"delegation_cert":${quoted(c.delegationCert)},"devices":${devices(c.devices)},` : '') +
     `"passkeys":${list(b.passkeys, (p) => `{"statement":"${b64(p.statement)}","assertion":${assertionJson(p.assertion)}}`)},` +
-    `"request":${quoted(b.request)},"grant":${quoted(b.grant)},"assertion":${assertionJson(b.assertion)},` +
-    `"accepted":${quoted(b.accepted)},"delegations":${list(b.delegations, quoted)},"proofs":${list(b.proofs, quoted)},` +
+    (c ? `"request":${quoted(c.request)},` : '') +
+    `"grant":${quoted(b.grant)},"assertion":${assertionJson(b.assertion)},"accepted":${quoted(b.accepted)},` +
+    (c ? `"delegations":${list(c.delegations, quoted)},` : '') +
+    `"proofs":${list(b.proofs, quoted)},` +
     `"records":${list(b.records, record)},"checkpoint":${quoted(b.checkpoint)}}`
   );
 }
@@ -141,6 +150,18 @@ function recordIn(value: unknown): RecordEvidence {
     inclusion: list(r.inclusion, PROOF_HASHES_MAX, hashIn),
   };
 }
+function carrierIn(b: Json): CarrierEvidence {
+  return {
+    cert: plain(b.carrier),
+    delegationCert: plain(b.delegation_cert),
+    devices: list(b.devices, MESSAGES_MAX, (each) => {
+      const d = object(each);
+      return { depotCert: plain(d.depot), deviceCert: plain(d.device) };
+    }),
+    request: plain(b.request),
+    delegations: list(b.delegations, MESSAGES_MAX, plain),
+  };
+}
 function read(value: unknown): Bundle {
   const b = object(value);
   const a = object(b.anchors);
@@ -153,21 +174,14 @@ function read(value: unknown): Bundle {
       walletOrigin: plain(a.wallet_origin),
     },
     keys: plain(b.keys),
-    carrierCert: plain(b.carrier),
-    delegationCert: plain(b.delegation_cert),
-    devices: list(b.devices, MESSAGES_MAX, (each) => {
-      const d = object(each);
-      return { depotCert: plain(d.depot), deviceCert: plain(d.device) };
-    }),
+    carrier: 'carrier' in b ? carrierIn(b) : null,
     passkeys: list(b.passkeys, MESSAGES_MAX, (each) => {
       const p = object(each);
       return { statement: bytesIn(p.statement), assertion: assertionIn(p.assertion) };
     }),
-    request: plain(b.request),
     grant: plain(b.grant),
     assertion: assertionIn(b.assertion),
     accepted: plain(b.accepted),
-    delegations: list(b.delegations, MESSAGES_MAX, plain),
     proofs: list(b.proofs, MESSAGES_MAX, plain),
     records: list(b.records, RECORDS_MAX, recordIn),
     checkpoint: text(b.checkpoint),

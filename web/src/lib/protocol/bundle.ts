@@ -4,9 +4,9 @@
 import { verifyAccepted, type AcceptedClaims } from './accepted';
 import { equal, type Bytes } from './bytes';
 import { verifyCert, type VerifiedCert } from './cert';
-import { anchorsJson, parseBundle, type Anchors, type Bundle, type RecordEvidence } from './bundle-form';
+import { anchorsJson, parseBundle, type Anchors, type Bundle, type CarrierEvidence, type RecordEvidence } from './bundle-form';
 import { checkAnnounced, parseDelegation, verifyDelegation, type VerifiedDelegation } from './delegation';
-import { checkAnswers, checkCovers, confirmGrant, deliveryOf, scopeOf, verifyGrant, type Schedule, type SignedGrant } from './grant';
+import { checkAnswers, checkCovers, confirmGrant, deliveryOf, isDelegated, scopeOf, verifyGrant, type Schedule, type SignedGrant } from './grant';
 import { bytesOf, parseHash, sha256, type Hash, type Id } from './hash';
 import { ANY, checkTime, encloses, posted, used, type Window } from './jws';
 import { verifyKeys } from './keys';
@@ -28,10 +28,12 @@ export type { Anchors } from './bundle-form';
 export interface Verdict {
   readonly anchors: Anchors;
   readonly delivery: Id;
-  /** From the carrier's admission. */
-  readonly carrier: string;
+  /** From the carrier's admission; null where a guest's or the owner's own device acted. */
+  readonly carrier: string | null;
   /** As the carrier says. */
-  readonly merchant: string;
+  readonly merchant: string | null;
+  /** Where no carrier took part, the device that the owner named. */
+  readonly device: Hash | null;
   readonly purpose: Purpose;
   readonly classes: readonly AccessClass[];
   /** When it was permitted: the grant's window, or what the announcement came to. */
@@ -62,9 +64,10 @@ export async function verifyBundle(bytes: Bytes, expected: Anchors | null): Prom
   const claims = proven.grant.claims;
   return {
     anchors: bundle.anchors,
-    delivery: proven.request.claims.delivery,
-    carrier: proven.carrier.claims.name ?? '',
-    merchant: proven.request.claims.merchant.name,
+    delivery: proven.accepted.delivery,
+    carrier: proven.carrier && (proven.carrier.cert.claims.name ?? ''),
+    merchant: proven.carrier && proven.carrier.request.claims.merchant.name,
+    device: proven.carrier ? null : claims.cnf,
     purpose: claims.purpose,
     classes: claims.opens,
     window: proven.accepted.window,
@@ -82,7 +85,7 @@ interface Told {
   readonly chain: readonly (Entry | null)[];
 }
 const events = (told: Told): Entry[] => told.chain.filter((e) => e !== null);
-const keysOf = (b: Bundle): number => 2 + b.devices.length + b.passkeys.length;
+const keysOf = (b: Bundle): number => 1 + (b.carrier ? 1 + b.carrier.devices.length : 0) + b.passkeys.length;
 
 function readTold(b: Bundle): Told {
   const at = keysOf(b);
@@ -116,21 +119,21 @@ function checkNames(b: Bundle, told: Told): void {
     checkNamed(registry.shift(), kind, names);
   };
   next('key_added', { keys: sha256(b.keys) });
-  next('carrier_admitted', { cert: sha256(b.carrierCert) });
-  for (const d of b.devices) next('device_enrolled', { cert: sha256(d.deviceCert), depot_cert: sha256(d.depotCert) });
+  if (b.carrier) next('carrier_admitted', { cert: sha256(b.carrier.cert) });
+  for (const d of b.carrier?.devices ?? []) next('device_enrolled', { cert: sha256(d.deviceCert), depot_cert: sha256(d.depotCert) });
   for (const p of b.passkeys) {
     next('passkey_added', { statement: sha256(p.statement), assertion: sha256(assertionJson(p.assertion)) });
   }
   const grant = { grant: sha256(b.grant), assertion: sha256(assertionJson(b.assertion)) };
   checkNamed(told.chain[0] ?? undefined, 'grant_accepted', grant);
-  const certHash = sha256(b.delegationCert);
+  const certHash = b.carrier && sha256(b.carrier.delegationCert);
   const delegations = events(told)
     .filter((e) => e.kind === 'delegation_accepted')
     .map((e) => {
       if (e.fields.cert !== certHash) throw new Refused('bundle_record_mismatch');
       return e.fields.delegation as Hash;
     });
-  checkSame(delegations, b.delegations);
+  checkSame(delegations, b.carrier?.delegations ?? []);
   const proofs = new Set(events(told).flatMap((e) => namedProof(e)?.hash ?? []));
   checkSame([...proofs], b.proofs);
 }
@@ -196,12 +199,25 @@ function placeOf(r: RecordEvidence): ChainHead {
 
 /** Messages whose signatures hold. */
 interface Proven {
-  readonly carrier: VerifiedCert;
-  readonly request: VerifiedRequest;
   readonly grant: SignedGrant;
-  /** What the keyholder let the carrier do: under a standing rule less than what was signed. */
+  /** What the keyholder let be done: under a standing rule less than what was signed. */
   readonly accepted: AcceptedClaims;
+  /** Null where the device that the grant names acted itself. */
+  readonly carrier: ProvenCarrier | null;
+}
+interface ProvenCarrier {
+  readonly cert: VerifiedCert;
+  readonly request: VerifiedRequest;
+  readonly devices: readonly VerifiedCert[];
   readonly delegations: readonly VerifiedDelegation[];
+}
+/** By what a device may act: a delegation, or the grant itself. */
+interface Link {
+  readonly hash: Hash;
+  readonly device: Hash;
+  readonly kind: 'grant' | 'delegation';
+  readonly iatMs: number;
+  readonly window: Window;
 }
 
 async function prove(b: Bundle, told: Told): Promise<Proven> {
@@ -209,34 +225,45 @@ async function prove(b: Bundle, told: Told): Promise<Proven> {
   const at = posted(told.chain[0]?.atMs ?? 0);
   const keys = (await verifyKeys(b.keys, a.log, a.aud, at)).claims;
   if (keys.rpId !== a.rpId || keys.walletOrigin !== a.walletOrigin) throw new Refused('bundle_wrong_anchor');
-  const carrier = await verifyCert(b.carrierCert, a.operator, 'carrier', a.aud, at);
-  const root = carrier.claims.key;
-  const cert = await verifyCert(b.delegationCert, root, 'delegation', a.aud, at);
-  const accepted = await verifyAccepted(b.accepted, keys.message, a.aud, root.thumb, ANY);
+  const c = b.carrier;
+  const carrier = c && (await verifyCert(c.cert, a.operator, 'carrier', a.aud, at));
+  const cert = c && carrier && (await verifyCert(c.delegationCert, carrier.claims.key, 'delegation', a.aud, at));
+  // Without a carrier it is held against the grant, further down.
+  const accepted = await verifyAccepted(b.accepted, keys.message, a.aud, carrier && carrier.claims.key.thumb, ANY);
   const devices: VerifiedCert[] = [];
-  for (const d of b.devices) {
-    const depot = await verifyCert(d.depotCert, root, 'depot', a.aud, at);
+  for (const d of c?.devices ?? []) {
+    const depot = await verifyCert(d.depotCert, carrier!.claims.key, 'depot', a.aud, at);
     // A device may have been enrolled after the grant was accepted.
     devices.push(await verifyCert(d.deviceCert, depot.claims.key, 'device', a.aud, ANY));
   }
   const passkeys = await provePasskeys(b);
-  const request = await verifyRequest(b.request, cert, a.aud, at);
+  const request = c && cert && (await verifyRequest(c.request, cert, a.aud, at));
   const grant = await verifyGrant(b.grant);
   await confirmGrant(grant, b.assertion, passkeys.slice(-1), relyingParty(a), a.aud, at);
-  if (deliveryOf(grant.claims) !== null) checkAnswers(grant, request);
-  else checkCovers(grant, request);
-  if (accepted.grant !== grant.hash || accepted.delivery !== request.claims.delivery) {
-    throw Refused.of('accepted', 'wrong_subject');
-  }
+  const own = deliveryOf(grant.claims);
+  if (request && own !== null) checkAnswers(grant, request);
+  else if (request) checkCovers(grant, request);
+  else if (isDelegated(grant.claims.purpose)) throw new Refused('delegation_needed');
+  else if (grant.claims.cnf !== accepted.cnf) throw Refused.of('accepted', 'wrong_audience');
+  const delivery = request?.claims.delivery ?? own ?? accepted.delivery;
+  if (accepted.grant !== grant.hash || accepted.delivery !== delivery) throw Refused.of('accepted', 'wrong_subject');
   checkNarrows(scopeOf(grant.claims), accepted);
   if (!equal(recordEntry(openedRecord(b.records[keysOf(b)]!)), accepted.leaf)) throw new Refused('bundle_record_mismatch');
-  if (deliveryOf(grant.claims) === null && !encloses(request.claims.window, accepted.window)) {
+  if (own === null && request && !encloses(request.claims.window, accepted.window)) {
     throw new Refused('grant_widens_request');
   }
-  const delegations = await proveDelegations(b, cert, grant, accepted, request, devices);
-  const proven = { carrier, request, grant, accepted, delegations };
-  checkRegistry(proven, told, devices, passkeys);
-  await checkProofs(proven, b, told, devices);
+  const proven: Proven = {
+    grant,
+    accepted,
+    carrier: c && carrier && cert && request && {
+      cert: carrier,
+      request,
+      devices,
+      delegations: await proveDelegations(c, cert, grant, accepted, request, devices),
+    },
+  };
+  checkRegistry(proven, told, passkeys);
+  await checkProofs(proven, b, told);
   return proven;
 }
 
@@ -256,7 +283,7 @@ async function provePasskeys(b: Bundle): Promise<Passkey[]> {
 }
 /** Every delegation holds under the grant, and every device was delegated to. Times are judged where a proof was used. */
 async function proveDelegations(
-  b: Bundle,
+  c: CarrierEvidence,
   cert: VerifiedCert,
   grant: SignedGrant,
   accepted: AcceptedClaims,
@@ -264,7 +291,7 @@ async function proveDelegations(
   devices: readonly VerifiedCert[],
 ): Promise<VerifiedDelegation[]> {
   const out: VerifiedDelegation[] = [];
-  for (const jws of b.delegations) {
+  for (const jws of c.delegations) {
     const delegation = await verifyDelegation(parseDelegation(jws), cert, grant, ANY);
     if (delegation.claims.delivery !== request.claims.delivery) throw new Refused('delegation_wrong_delivery');
     checkNarrows(scopeOf(accepted), delegation.claims);
@@ -276,11 +303,12 @@ async function proveDelegations(
 }
 
 /** The records of keys name the very keys that the messages use; all records of the case name its delivery. */
-function checkRegistry(p: Proven, told: Told, devices: readonly VerifiedCert[], passkeys: readonly Passkey[]): void {
-  const [subs, thumbs] = [devices.map((d) => d.claims.sub), passkeys.map((k) => k.key.thumb)];
-  const delivery = p.request.claims.delivery;
+function checkRegistry(p: Proven, told: Told, passkeys: readonly Passkey[]): void {
+  const subs = (p.carrier?.devices ?? []).map((d) => d.claims.sub);
+  const thumbs = passkeys.map((k) => k.key.thumb);
+  const { delivery } = p.accepted;
   const registry = told.registry.every((e) => {
-    if (e.kind === 'carrier_admitted') return e.fields.carrier === p.carrier.claims.sub;
+    if (e.kind === 'carrier_admitted') return e.fields.carrier === p.carrier?.cert.claims.sub;
     if (e.kind === 'device_enrolled') return e.fields.device === subs.shift();
     if (e.kind === 'passkey_added') return e.fields.key === thumbs.shift();
     return true;
@@ -292,37 +320,48 @@ function checkRegistry(p: Proven, told: Told, devices: readonly VerifiedCert[], 
   });
   const delegated = events(told).every((e) =>
     e.kind !== 'delegation_accepted' ||
-    p.delegations.some((d) => d.hash === e.fields.delegation && d.claims.cnf === e.fields.device));
+    delegationOf(p, e)?.claims.cnf === e.fields.device);
   if (!registry || !chain || !delegated) throw new Refused('bundle_record_mismatch');
 }
 
-/** Each proof is by the device of a delegation accepted before, for that action; to open, inside its windows. */
-async function checkProofs(p: Proven, b: Bundle, told: Told, devices: readonly VerifiedCert[]): Promise<void> {
+/** The delegation that a record names. */
+function delegationOf(p: Proven, e: Entry): VerifiedDelegation | undefined {
+  return p.carrier?.delegations.find((d) => d.hash === e.fields.delegation);
+}
+
+/** Each proof is by the device of a delegation accepted before, or by the one that the grant names, for that action; to open,
+ * inside the windows. */
+async function checkProofs(p: Proven, b: Bundle, told: Told): Promise<void> {
   const byHash = new Map(b.proofs.map((proof) => [sha256(proof), proof]));
-  const accepted: VerifiedDelegation[] = [];
+  const grant = p.grant.claims;
+  // The device that the grant names acts by the grant, for as long as was accepted.
+  const own: Link = { hash: p.grant.hash, device: grant.cnf, kind: 'grant', iatMs: grant.iatMs, window: p.accepted.window };
+  const links: Link[] = p.carrier ? [] : [own];
   for (const e of events(told)) {
     if (e.kind === 'delegation_accepted') {
-      const link = p.delegations.find((d) => d.hash === e.fields.delegation);
-      if (!link) throw new Refused('bundle_record_mismatch');
-      checkTime(posted(e.atMs), 'delegation', link.claims.iatMs, link.claims.window);
-      accepted.push(link);
+      const found = delegationOf(p, e);
+      if (!found) throw new Refused('bundle_record_mismatch');
+      const { iatMs, window, cnf } = found.claims;
+      checkTime(posted(e.atMs), 'delegation', iatMs, window);
+      links.push({ hash: found.hash, device: cnf, kind: 'delegation', iatMs, window });
     }
     const named = namedProof(e);
     if (!named) continue;
     const jws = byHash.get(named.hash);
     if (jws === undefined) throw new Refused('bundle_record_mismatch');
     const proof = parseProof(jws);
-    const link = accepted.find((d) => d.hash === proof.claims.ath);
+    const link = links.find((l) => l.hash === proof.claims.ath);
     if (!link) throw new Refused('proof_wrong_token');
-    await verifyProof(proof, expectedDevice(devices, link.claims.cnf), link.hash, named.action, null);
+    await verifyProof(proof, expectedDevice(p, link.device), link.hash, named.action, null);
     if (e.kind === 'open_intended') {
-      checkTime(used(e.atMs), 'grant', p.grant.claims.iatMs, p.grant.claims.window);
-      checkTime(used(e.atMs), 'delegation', link.claims.iatMs, link.claims.window);
+      checkTime(used(e.atMs), 'grant', grant.iatMs, grant.window);
+      checkTime(used(e.atMs), link.kind, link.iatMs, link.window);
     }
   }
 }
-function expectedDevice(devices: readonly VerifiedCert[], cnf: Hash): ExpectedDevice {
-  const cert = devices.find((d) => d.claims.sub === cnf);
+function expectedDevice(p: Proven, cnf: Hash): ExpectedDevice {
+  if (!p.carrier) return { cnf, seal: p.grant.claims.seal };
+  const cert = p.carrier.devices.find((d) => d.claims.sub === cnf);
   if (!cert?.claims.seal) throw new Refused('proof_wrong_device');
   return { cnf, seal: cert.claims.seal.hash };
 }

@@ -2,6 +2,7 @@
 
 import { b64, bytesOfLength, equal, utf8Length, type Bytes } from './bytes';
 import { domainHash, parseId, type Hash, type Id } from './hash';
+import { JWS_MAX } from './jws';
 import { isPlain, ObjectWriter, parse, type Members } from './json';
 import { SealPublicKey } from './sealkey';
 import { CLASSES, oneOf, parseTimeMs, token, type AccessClass } from './text';
@@ -88,6 +89,18 @@ export function parsePhone(bytes: Uint8Array): Position & { readonly nonce: stri
 /** What somebody without account reads on the windscreen. */
 export function occupantBytes(vin: string): Bytes {
   return new ObjectWriter().text('vin', vin).bytes();
+}
+
+/** How an owner calls a guest. */
+export function guestNameBytes(name: string): Bytes {
+  return new ObjectWriter().text('name', name).bytes();
+}
+/** What an owner has signed for a guest's device: link 0. Whoever reads it checks that it names the own device. */
+export function parseForGuest(bytes: Uint8Array): string {
+  const m = parse('content', bytes);
+  const grant = token(m, 'grant', JWS_MAX);
+  m.end();
+  return grant;
 }
 
 /** The one spelling, over which the commitment is made. `place` is reserved and always `null`. */

@@ -40,7 +40,7 @@ export interface GrantClaims {
   readonly cnf: Hash;
   /** Hash of the request that this answers; null for standing rules, guests, rehearsals. */
   readonly request: Hash | null;
-  /** One delivery, or every delivery of named merchants in weekly hours. */
+  /** One delivery; or in weekly hours every delivery of named merchants, or a guest, whose rule names none. */
   readonly scoped: { readonly delivery: Id } | { readonly merchants: readonly string[]; readonly schedule: Schedule };
   readonly accessPoint: Id;
   readonly purpose: Purpose;
@@ -139,7 +139,8 @@ function payload(c: GrantClaims, issuer: Hash): string {
     o.text('delivery', c.scoped.delivery);
   } else {
     const { zone, days, from, to } = c.scoped.schedule;
-    o.texts('merchants', c.scoped.merchants).raw(
+    if (c.scoped.merchants.length > 0) o.texts('merchants', c.scoped.merchants);
+    o.raw(
       'schedule',
       new ObjectWriter().text('zone', zone).texts('days', days).text('from', from).text('to', to).end(),
     );
@@ -182,9 +183,10 @@ function readClaims(m: Members, issuer: Hash): GrantClaims {
   const lang = shown.parsed('lang', (t) => (/^[A-Za-z0-9-]{1,35}$/.test(t) ? t : null));
   shown.end();
   // A request is answered by a grant for its one delivery; nothing else has a request.
-  if ((request !== null) !== (oneDelivery && isDelegated(purpose)) || (purpose === 'rehearsal' && !oneDelivery)) {
-    throw m.wrong();
-  }
+  // A rule is for a carrier's merchants or for one guest, never for rehearsals.
+  const named = !oneDelivery && scoped.merchants.length > 0;
+  const fits = oneDelivery || (purpose !== 'rehearsal' && named === isDelegated(purpose));
+  if ((request !== null) !== (oneDelivery && isDelegated(purpose)) || !fits) throw m.wrong();
   return {
     aud, jti, iatMs, window: life, cnf: usedBy, request, scoped, accessPoint, purpose, opens: classes, area: cells, disclose,
     seal, ruleCommitment, text: { template, lang },
@@ -193,7 +195,7 @@ function readClaims(m: Members, issuer: Hash): GrantClaims {
 
 function readScoped(m: Members): GrantClaims['scoped'] {
   if (m.has('delivery')) return { delivery: m.parsed('delivery', parseId) };
-  const merchants = m.list('merchants', 1, MERCHANTS_MAX, (t) => (isToken(t, 64) ? t : null));
+  const merchants = m.has('merchants') ? m.list('merchants', 1, MERCHANTS_MAX, (t) => (isToken(t, 64) ? t : null)) : [];
   const s = m.object('schedule');
   const zone = s.parsed('zone', (t) => (/^[A-Za-z0-9/_+-]{1,64}$/.test(t) ? t : null));
   const days = s.list('days', 1, 7, oneOf(DAYS));

@@ -36,7 +36,7 @@ function hasOneSpelling(bytes: Bytes): boolean {
   return true;
 }
 
-export const SEAL_PURPOSES = ['place', 'photo_key', 'phone', 'rule', 'description', 'account', 'bundle', 'photo', 'occupant'] as const;
+export const SEAL_PURPOSES = ['place', 'photo_key', 'phone', 'rule', 'description', 'account', 'bundle', 'photo', 'occupant', 'guest_name', 'invitation'] as const;
 export type SealPurpose = (typeof SEAL_PURPOSES)[number];
 export const parseSealPurpose = oneOf(SEAL_PURPOSES);
 
@@ -48,6 +48,8 @@ export const SIZES: Record<SealPurpose, readonly [unit: number, most: number]> =
   phone: [4 * KIB, 1],
   rule: [4 * KIB, 1],
   occupant: [4 * KIB, 1],
+  guest_name: [4 * KIB, 1],
+  invitation: [4 * KIB, 5],
   description: [64 * KIB, 1],
   account: [64 * KIB, 2],
   bundle: [64 * KIB, 2],

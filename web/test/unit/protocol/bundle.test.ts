@@ -8,9 +8,10 @@ import { encodeBundle } from '$lib/protocol/bundle-form';
 import { code, vectors, type Vector } from './support';
 
 const v = vectors('bundle');
-function textOf(change: Record<string, string>): string {
+function textOf(change: Record<string, string | null>): string {
   const members = { ...v.base, ...change };
-  return `{${v.members.map((name: string) => `"${name}":${members[name]}`).join(',')}}`;
+  const there = v.members.filter((name: string) => members[name] !== null);
+  return `{${there.map((name: string) => `"${name}":${members[name]}`).join(',')}}`;
 }
 const good = textOf({});
 
@@ -37,6 +38,13 @@ describe('bundle.json', () => {
     const other = { ...bundle.anchors, walletOrigin: 'https://wallet.example' };
     expect(await code(() => verifyBundle(utf8(good), other))).toBe('bundle_wrong_anchor');
     expect(await code(() => verifyBundle(utf8(good), bundle.anchors))).toBe('ok');
+  });
+  it('names the device of a guest, and no carrier', async () => {
+    const c = v.cases.find((each: Vector) => each.name === 'a guest opened') as Vector;
+    const bytes = utf8(textOf(c.change));
+    expect(await verifyBundle(bytes, null)).toMatchObject({ openings: 1, purpose: 'guest', carrier: null, merchant: null });
+    expect((await verifyBundle(bytes, null)).device).not.toBeNull();
+    expect(encodeBundle(parseBundle(bytes))).toBe(fromUtf8(bytes));
   });
   it('is refused after a change of one bit, wherever', async () => {
     const bytes = utf8(good);

@@ -5,7 +5,7 @@ use parcelshelf_protocol::bundle::{Bundle, verify};
 use serde_json::{Map, Value, json};
 
 use super::check_names;
-use crate::case::{BadBundle, announced_cases, bad_stories, changed, delivered};
+use crate::case::{BadBundle, announced_cases, bad_stories, changed, delivered, visited_cases};
 
 const MEMBERS: [&str; 15] = [
     "v",
@@ -25,22 +25,23 @@ const MEMBERS: [&str; 15] = [
     "checkpoint",
 ];
 const ABOUT: &str = "A bundle's text is { and } around the members of `base` in the order of `members`, each as \"name\": and its \
-                     text, with commas between. A case has the members of `change` in place of the base's, and then every \
-                     first `replace` text replaced by the second. Verify without expected anchors and compare the code.";
+                     text, with commas between. A case has the members of `change` in place of the base's, without those \
+                     that are null, and then every first `replace` text replaced by the second. Verify without expected anchors and compare the code.";
 
 /// The members of a bundle's text, each as it stands there.
 fn members(text: &str) -> Map<String, Value> {
-    let starts: Vec<usize> = MEMBERS
+    let starts: Vec<Option<usize>> = MEMBERS
         .iter()
         .scan(0, |from, name| {
             // No value holds a quotation mark that is not escaped, and the names come in this order at the top.
             let mark = format!("\"{name}\":");
-            let at = text[*from..].find(&mark).unwrap() + *from + mark.len();
-            *from = after(text, at);
+            let at = text[*from..].find(&mark).map(|at| at + *from + mark.len());
+            *from = at.map_or(*from, |at| after(text, at));
             Some(at)
         })
         .collect();
-    MEMBERS.iter().zip(&starts).map(|(n, at)| ((*n).to_owned(), json!(&text[*at..after(text, *at)]))).collect()
+    let value = |at: &Option<usize>| at.map_or(Value::Null, |at| json!(&text[at..after(text, at)]));
+    MEMBERS.iter().zip(&starts).map(|(n, at)| ((*n).to_owned(), value(at))).collect()
 }
 /// Where the JSON value that starts here ends.
 fn after(text: &str, at: usize) -> usize {
@@ -49,7 +50,8 @@ fn after(text: &str, at: usize) -> usize {
     at + values.byte_offset()
 }
 fn text_of(members: &Map<String, Value>) -> String {
-    let all: Vec<String> = MEMBERS.iter().map(|n| format!("\"{n}\":{}", members[*n].as_str().unwrap())).collect();
+    let all = MEMBERS.iter().filter_map(|n| Some(format!("\"{n}\":{}", members[*n].as_str()?)));
+    let all: Vec<String> = all.collect();
     format!("{{{}}}", all.join(","))
 }
 fn encoded(bundle: &Bundle) -> String {
@@ -64,7 +66,7 @@ pub fn all() -> Value {
         json!({"name": name, "change": change, "replace": [], "expect": expect})
     };
     let mut cases = vec![json!({"name": "delivered", "change": {}, "replace": [], "expect": "ok"})];
-    cases.extend(bad_stories().into_iter().chain(changed()).chain(announced_cases()).map(case));
+    cases.extend(bad_stories().into_iter().chain(changed()).chain(announced_cases()).chain(visited_cases()).map(case));
     for (name, from, to) in [
         ("white space", "{\"v\":1,", "{\"v\":1, "),
         ("another version", "{\"v\":1", "{\"v\":2"),

@@ -29,8 +29,9 @@ interface Stored {
 }
 const KEY = 'keys';
 
-export async function loadDevice(): Promise<Device | null> {
-  const stored = (await (await database()).get('device', KEY)) as Stored | undefined;
+/** `key`: another than a courier's own, for a guest's. */
+export async function loadDevice(key = KEY): Promise<Device | null> {
+  const stored = (await (await database()).get('device', key)) as Stored | undefined;
   return stored ? deviceOf(stored) : null;
 }
 async function deviceOf(stored: Stored): Promise<Device> {
@@ -39,18 +40,18 @@ async function deviceOf(stored: Stored): Promise<Device> {
   return { signer, seal, thumbprint: deviceThumbprint(signer.key.thumb, seal.public.hash), pin: stored.pin };
 }
 /** Fresh keys; whatever was enrolled before is forgotten. */
-export async function createDevice(): Promise<Device> {
+export async function createDevice(key = KEY): Promise<Device> {
   const [signing, seal] = [await generateSigningPair(), await SealKeyPair.generate()];
   const stored: Stored = { signing, seal: seal.private, pin: null };
-  await (await database()).put('device', stored, KEY);
+  await (await database()).put('device', stored, key);
   // The browser is asked not to throw the keys away; it may all the same, and then the depot enrols anew.
   await navigator.storage?.persist?.().catch(() => false);
   return deviceOf(stored);
 }
-export async function pinKeyholder(pin: Pin): Promise<void> {
+export async function pinKeyholder(pin: Pin, key = KEY): Promise<void> {
   const db = await database();
-  const stored = (await db.get('device', KEY)) as Stored | undefined;
-  if (stored) await db.put('device', { ...stored, pin }, KEY);
+  const stored = (await db.get('device', key)) as Stored | undefined;
+  if (stored) await db.put('device', { ...stored, pin }, key);
 }
 
 const KEYS = 'keyholder';

@@ -39,7 +39,7 @@ export interface Opened {
   readonly owner: SealPublicKey | null;
 }
 /** A signed request that may be sent more than once. */
-interface Prepared {
+export interface Prepared {
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly body: Bytes;
@@ -52,7 +52,7 @@ export interface CloseSaid {
 }
 
 /** Exact bytes out, JSON in; a [`Problem`] or [`Silence`] otherwise. */
-async function send(prepared: Prepared, withinMs = ANSWER_WITHIN_MS): Promise<Record<string, unknown>> {
+export async function send(prepared: Prepared, withinMs = ANSWER_WITHIN_MS): Promise<Record<string, unknown>> {
   let response: Response;
   let body: Record<string, unknown>;
   try {
@@ -120,10 +120,10 @@ async function issuerOf(): Promise<string> {
   return String(body.aud);
 }
 
-export class Session {
+/** What a device asks under its last link: a courier's delegation, or the grant of a guest. */
+export class Acting {
   readonly delivery: string;
   readonly link: string;
-  readonly claims: DelegationClaims;
   private readonly device: Device;
   private readonly keys: KeysClaims;
   private readonly api = createApi<GatewayPaths>();
@@ -133,7 +133,6 @@ export class Session {
     this.keys = keys;
     this.delivery = delivery;
     this.link = link;
-    this.claims = parseDelegation(link).claims;
   }
 
   private async nonce(act: Action): Promise<string> {
@@ -207,6 +206,16 @@ export class Session {
   async sealPhoto(owner: SealPublicKey, jpeg: Bytes): Promise<Bytes> {
     const context = { sender: this.device.thumbprint, recipient: owner.hash, delivery: this.delivery, seq: 0 };
     return seal(owner, 'photo', context, jpeg);
+  }
+}
+
+/** A courier's stop. */
+export class Session extends Acting {
+  readonly claims: DelegationClaims;
+
+  constructor(device: Device, keys: KeysClaims, delivery: string, link: string) {
+    super(device, keys, delivery, link);
+    this.claims = parseDelegation(link).claims;
   }
 }
 

@@ -29,6 +29,8 @@ export interface Delivery {
   carrier: string;
   /** The carrier's word for who sent it. */
   merchant: string | null;
+  /** How the owner calls the guest whom it lets in. */
+  guest?: string | null;
   items: number;
   state: string;
   reason: string | null;
@@ -175,6 +177,16 @@ export function phaseOf(d: Delivery, nowMs: number): Phase {
 /** A phase in the words of what the delivery opens. */
 export function phaseWords(words: { phase: Record<Phase, string>; phaseAtHome: Partial<Record<Phase, string>> }, d: Delivery, phase: Phase): string {
   return (d.kind === 'home' ? words.phaseAtHome[phase] : undefined) ?? words.phase[phase];
+}
+interface TitleWords {
+  readonly rehearsal: string;
+  readonly unknownMerchant: string;
+  readonly guest: (name: string | null) => string;
+}
+/** What a delivery is called: who sent it, or who comes. */
+export function titleOf(words: TitleWords, d: Pick<Delivery, 'purpose' | 'merchant' | 'guest'>): string {
+  if (d.purpose === 'rehearsal') return words.rehearsal;
+  return d.purpose === 'guest' ? words.guest(d.guest ?? null) : (d.merchant ?? words.unknownMerchant);
 }
 const isOver = (d: Delivery, nowMs: number) => Date.parse(d.until) < nowMs;
 

@@ -61,16 +61,6 @@ export function stepOf(a: Pick<Attempt, 'state' | 'alarm' | 'check_handle'>): St
   }
 }
 
-/** Where this device is, once: asked when the owner has pressed, never before. */
-export function whereAmI(): Promise<Position> {
-  return new Promise((resolve, reject) => {
-    const found = ({ coords }: GeolocationPosition) =>
-      resolve({ lat: coords.latitude, lng: coords.longitude, accuracyM: Math.min(coords.accuracy, 100_000) });
-    const failed = () => reject(Object.assign(new Error('no position'), { code: 'no_position' }));
-    navigator.geolocation.getCurrentPosition(found, failed, { enableHighAccuracy: true, maximumAge: 0, timeout: 30_000 });
-  });
-}
-
 /** Requests that a device proves go without the session: it is the proof that counts. */
 const proved = createApi<GatewayPaths>({
   fetch: (input, init) => fetch(new Request(input, { ...init, credentials: 'omit' })),

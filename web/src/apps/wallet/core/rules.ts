@@ -62,6 +62,7 @@ export function termsOf(choice: InAdvance, asked: Window): Terms | null {
 /** A rule as the keyholder tells it, with what its owner signed. */
 export interface Rule {
   readonly rule: string;
+  /** Thumbprint of the carrier's root. */
   readonly carrier: string;
   readonly merchant: string | null;
   readonly vehicles: readonly string[];
@@ -73,13 +74,13 @@ export interface Rule {
 }
 type Told = Omit<Rule, 'claims' | 'terms'> & { grant: string };
 
-/** Those in force first. What does not parse as a signed rule is none. */
+/** Those in force first. What does not parse as a signed rule is none; a guest's has no carrier and is listed with the guests. */
 export async function rules(): Promise<Rule[]> {
   const { envelope } = answered(await api.GET('/v1/wallet/rules'));
   const told = await openedJson<{ rules: Told[] }>(envelope, account().wallet);
   return told.rules.flatMap((one) => {
     const { claims } = parseGrant(one.grant);
-    if (!('schedule' in claims.scoped) || claims.jti !== one.rule) return [];
+    if (!('schedule' in claims.scoped) || claims.jti !== one.rule || claims.purpose === 'guest') return [];
     return [{ ...one, claims, terms: { schedule: claims.scoped.schedule, life: claims.window } }];
   });
 }

@@ -41,6 +41,7 @@ const de: Catalogue = {
     offline: (ago: string) => `Keine Verbindung. So stand es ${ago}.`,
     parcels: (k: number) => n(k, { one: '# Paket', other: '# Pakete' }),
     rehearsal: 'Probe',
+    guest: (name: string | null) => (name ? `Gast: ${name}` : 'Ein Gast'),
     unknownMerchant: 'Lieferung',
     noSeed: 'Dieses Gerät kann Ihre Wallet noch nicht lesen. Anhalten können Sie trotzdem alles.',
     noSeedAction: 'Dieses Gerät bereit machen',

@@ -42,6 +42,7 @@ const en = {
     offline: (ago: string) => `No connection. This is how it stood ${ago}.`,
     parcels: (k: number) => n(k, { one: '# parcel', other: '# parcels' }),
     rehearsal: 'Rehearsal',
+    guest: (name: string | null) => (name ? `Guest: ${name}` : 'A guest'),
     unknownMerchant: 'Delivery',
     noSeed: 'This device cannot read your wallet yet. You can stop everything all the same.',
     noSeedAction: 'Make this device ready',

@@ -41,6 +41,7 @@ const es: Catalogue = {
     offline: (ago: string) => `Sin conexión. Así estaba ${ago}.`,
     parcels: (k: number) => n(k, { one: '# paquete', many: '# de paquetes', other: '# paquetes' }),
     rehearsal: 'Ensayo',
+    guest: (name: string | null) => (name ? `Invitado: ${name}` : 'Un invitado'),
     unknownMerchant: 'Entrega',
     noSeed: 'Este dispositivo aún no puede leer su cartera. Aun así puede detenerlo todo.',
     noSeedAction: 'Preparar este dispositivo',

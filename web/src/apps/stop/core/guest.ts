@@ -1,0 +1,142 @@
+// A guest's phone: keys of its own for one invitation, the answer to it, and what the owner has signed for them. The link is kept by
+// whoever got it; here only the keys stay, and which opening is not over.
+
+import { answered, createApi, type GatewayPaths } from '$lib/api';
+import { database } from '$lib/offline/db';
+import { utf8 } from '$lib/protocol/bytes';
+import { parseForGuest, type Position } from '$lib/protocol/content';
+import { openEnvelope, verifyEnvelope } from '$lib/protocol/envelope';
+import { deliveryOf, verifyGrant, type GrantClaims } from '$lib/protocol/grant';
+import { parseId, sha256 } from '$lib/protocol/hash';
+import { inviteDigits, inviteTag, parseInvitation, type Invitation } from '$lib/protocol/invite';
+import type { KeysClaims } from '$lib/protocol/keys';
+import { signProof } from '$lib/protocol/proof';
+import type { Attempt } from '../machine';
+import { createDevice, enrolmentText, loadDevice, pinKeyholder, type Device } from './device';
+import { Acting, fetchKeys, Problem, send } from './session';
+
+const WITHIN_MS = 15_000;
+const api = createApi<GatewayPaths>();
+
+/** What was signed for this phone. */
+export interface LetIn {
+  readonly link: string;
+  readonly claims: GrantClaims;
+}
+/** An opening that is not over. */
+interface Begun {
+  readonly delivery: string;
+  readonly attempt: string;
+}
+
+/** What the guest does or waits for now; pure. */
+export type Step = 'opening' | 'open' | 'shutting' | 'shut' | 'not' | 'unsure' | 'alarm';
+export function stepOf(a: Pick<Attempt, 'state' | 'alarm'>): Step {
+  if (a.alarm) return 'alarm';
+  switch (a.state) {
+    case 'intended':
+    case 'sent':
+    case 'ready':
+      return 'opening';
+    case 'open':
+      return 'open';
+    case 'locking':
+      return 'shutting';
+    case 'locked':
+    case 'acknowledged':
+      return 'shut';
+    case 'did_not_happen':
+      return 'not';
+    default:
+      return 'unsure';
+  }
+}
+
+export class Guest {
+  private constructor(
+    private readonly invitation: Invitation,
+    private readonly device: Device,
+    private readonly keys: KeysClaims,
+  ) {}
+
+  private static key(invitation: Invitation): string {
+    return `guest/${invitation.id}`;
+  }
+  /** Reads the link; makes keys and answers with them the first time. Null: it is no link of an invitation. */
+  static async begin(text: string): Promise<Guest | null> {
+    const invitation = parseInvitation(text);
+    if (!invitation) return null;
+    const key = Guest.key(invitation);
+    const known = await loadDevice(key);
+    const keys = await fetchKeys(known?.pin ?? null);
+    const device = known ?? (await createDevice(key));
+    const guest = new Guest(invitation, device, keys);
+    if (!device.pin) {
+      // The digits cover the log key: what is pinned here is what the owner has typed them for.
+      await guest.answer();
+      await pinKeyholder({ log: keys.log, iss: keys.iss }, key);
+    }
+    return guest;
+  }
+  private async answer(): Promise<void> {
+    const params = { path: { invitation: this.invitation.id } };
+    const body = { device: enrolmentText(this.device), tag: inviteTag(this.invitation, this.device.thumbprint) };
+    answered(await api.POST('/v1/invitations/{invitation}/answer', { params, body, signal: AbortSignal.timeout(WITHIN_MS) }));
+  }
+  get digits(): string {
+    return inviteDigits(this.invitation, this.device.thumbprint, this.keys.log);
+  }
+
+  /** What was signed for this phone, once it is. */
+  async letIn(): Promise<LetIn | null> {
+    const params = { path: { invitation: this.invitation.id } };
+    const signal = AbortSignal.timeout(WITHIN_MS);
+    const { envelope } = answered(await api.GET('/v1/invitations/{invitation}', { params, signal }));
+    if (!envelope) return null;
+    const verified = await verifyEnvelope(envelope, this.keys.message, this.keys.iss, this.device.thumbprint);
+    const link = parseForGuest(await openEnvelope(verified, this.device.seal, 'invitation', this.invitation.id));
+    const { claims } = await verifyGrant(link);
+    if (claims.cnf !== this.device.thumbprint) throw new Problem(403, 'proof_wrong_device', 'signed for another device', undefined);
+    return { link, claims };
+  }
+
+  /** Where this phone opens: the one visit, or by weekly hours today's. */
+  async come(to: LetIn): Promise<Acting> {
+    const delivery = deliveryOf(to.claims) ?? (await this.visit(to));
+    return this.acting(to, delivery);
+  }
+  private acting(to: LetIn, delivery: string): Acting {
+    return new Acting(this.device, this.keys, delivery, to.link);
+  }
+  private async visit(to: LetIn): Promise<string> {
+    // The nonce is bound to device, link and action; the visit has no name yet.
+    const params = { path: { delivery: to.claims.jti } };
+    const asked = { device: this.device.thumbprint, act: 'open' as const, ath: sha256(to.link) };
+    const signal = AbortSignal.timeout(WITHIN_MS);
+    const { nonce } = answered(await api.POST('/v1/stops/{delivery}/nonces', { params, body: asked, signal }));
+    const [path, body] = ['/v1/visits', utf8('{}')];
+    const request = { method: 'POST', url: location.origin + path, body };
+    const proof = await signProof(request, nonce, to.link, 'open', Date.now(), this.device.signer);
+    const { delivery } = await send({ path, headers: { authorization: `DPoP ${to.link}`, dpop: proof }, body });
+    if (typeof delivery !== 'string' || !parseId(delivery)) throw new Problem(502, 'not_a_visit', 'the answer names no visit', undefined);
+    return delivery;
+  }
+
+  /** Opens, and remembers which opening it is until it is seen shut: a page that is loaded anew finds it. */
+  async open(acting: Acting, at: Position): Promise<string> {
+    const { attempt } = await acting.open(at, [], async () => {});
+    await this.keep({ delivery: acting.delivery, attempt });
+    return attempt;
+  }
+  /** The opening that is not over, if there is one. */
+  async begun(to: LetIn): Promise<{ acting: Acting; attempt: string } | null> {
+    const kept = (await (await database()).get('device', `${Guest.key(this.invitation)}/begun`)) as Begun | undefined;
+    return kept ? { acting: this.acting(to, kept.delivery), attempt: kept.attempt } : null;
+  }
+  async over(): Promise<void> {
+    await (await database()).delete('device', `${Guest.key(this.invitation)}/begun`);
+  }
+  private async keep(begun: Begun): Promise<void> {
+    await (await database()).put('device', begun, `${Guest.key(this.invitation)}/begun`);
+  }
+}
