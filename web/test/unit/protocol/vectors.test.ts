@@ -9,6 +9,7 @@ import { parseDelegation, verifyDelegation } from '$lib/protocol/delegation';
 import { openEnvelope, verifyEnvelope } from '$lib/protocol/envelope';
 import { confirmGrant, grantChallenge, isDelegated, parseGrant, verifyGrant } from '$lib/protocol/grant';
 import { bytesOf, parseHash, sha256Bytes } from '$lib/protocol/hash';
+import { inviteDigits, inviteTag, parseInvitation } from '$lib/protocol/invite';
 import { ANY, posted, used, VerifyingKey, type Moment } from '$lib/protocol/jws';
 import { verifyKeys } from '$lib/protocol/keys';
 import { labelHash, normaliseLabel } from '$lib/protocol/label';
@@ -40,6 +41,16 @@ describe('values.json', () => {
     const hash = (name: string) => v.sealing_keys.find((k: Vector) => k.name === name).hash;
     for (const d of v.device_thumbprints) expect(deviceThumbprint(thumb(d.signing), hash(d.sealing))).toBe(d.thumbprint);
     expect(b64(LogVerifier.parse(v.log_key.line)!.key)).toBe(v.log_key.public);
+  });
+  it('invites', () => {
+    for (const e of v.invitations) {
+      const invitation = parseInvitation(e.secret)!;
+      expect(invitation).toMatchObject({ id: e.id, text: e.secret });
+      expect(inviteTag(invitation, e.device)).toBe(e.tag);
+      expect(inviteDigits(invitation, e.device, e.log)).toBe(e.digits);
+    }
+    expect(parseInvitation('')).toBeNull();
+    expect(parseInvitation(`${v.invitations[0].secret}A`)).toBeNull();
   });
   it('enrols', async () => {
     for (const e of v.enrolments) {

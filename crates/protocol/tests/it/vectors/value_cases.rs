@@ -8,6 +8,7 @@ use parcelshelf_protocol::content::{PhotoKey, Rule};
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64, from_b64};
 use parcelshelf_protocol::enrol::{Enrolment, six_digits};
 use parcelshelf_protocol::grant;
+use parcelshelf_protocol::invite::Invitation;
 use parcelshelf_protocol::jws::{LogSigningKey, Sign as _, SignLog as _, SigningKey, VerifyingKey};
 use parcelshelf_protocol::label;
 use parcelshelf_protocol::nonce::{self, Bound, NonceKey};
@@ -48,6 +49,7 @@ pub fn all() -> Value {
         "log_key": {"seed": b64(published("keyholder log")), "public": b64(World::new().log.public_key()), "line": log_line()},
         "device_thumbprints": [device()],
         "enrolments": [enrolment()],
+        "invitations": [invitation()],
         "labels": labels(),
         "nonces": nonces(),
         "challenges": challenges(),
@@ -64,6 +66,16 @@ fn enrolment() -> Value {
     let log = crate::case::anchors(&w).log;
     let digits = six_digits(shown.device(), &log);
     json!({"signing": "courier device", "sealing": "courier device seal", "text": shown.to_text(), "log": log, "digits": digits})
+}
+/// What a guest's page and the owner's wallet make of an invitation's secret.
+fn invitation() -> Value {
+    let w = World::new();
+    let made = Invitation::from_secret(id("invitation"));
+    let device = device_thumbprint(w.courier.verifying_key(), w.courier_seal.public());
+    let log = crate::case::anchors(&w).log;
+    let digits = made.digits(device, &log);
+    json!({"secret": made.to_text(), "id": made.id().to_string(), "device": device.to_string(), "log": log,
+           "tag": made.tag(device).to_string(), "digits": digits})
 }
 fn device() -> Value {
     let (w, name) = (World::new(), "courier device");
