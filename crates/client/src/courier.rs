@@ -318,6 +318,18 @@ impl StopPage {
         Ok((Place::parse(&self.unseal(device, stop, Sealed::Place, &answer)?)?, left_open))
     }
 
+    /// At a house: the attempt that another device has left open there, for this one to have it shut. No place comes with it.
+    ///
+    /// # Errors
+    /// [`Failure`]; `houses_are_not_located` while nothing is left open.
+    pub async fn left_open(&self, device: &Device, stop: &Stop, at: Position) -> Result<AttemptId, Failure> {
+        let answer = self.act(device, stop, Action::Locate, at, json!({})).await?;
+        match answer["envelope"].is_null() {
+            true => Self::attempt_of(&answer),
+            false => Err(Failure::Unexpected("a house was located")),
+        }
+    }
+
     /// Plate and words by which the car is found, when near.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! A car that was opened and is not known to be locked, when the phone that opened it cannot see to it any more: the courier who
-//! was sent after it, or the same one with a page loaded anew, finds it again, shuts it and locks it. Nothing opens here.
+//! was sent after it, or the same one with a page loaded anew, finds it again, shuts it and locks it. The same at a house, which
+//! nobody has to be led to. Nothing opens here.
 
 use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::time::Timestamp;
@@ -15,7 +16,7 @@ use crate::db::{Change, Stored};
 use crate::failure::{Failure, again};
 use crate::grants::{wallet_of, window_of};
 use crate::rows::AttemptRow;
-use crate::stops::{Facts, Needed, denied};
+use crate::stops::{Facts, Needed, denied, houses_are_not_located};
 
 impl AttemptRow {
     /// Somebody may have to shut or lock it: a command has left, and no lock is proved.
@@ -49,6 +50,18 @@ impl Keyholder {
         let mut answer = self.place_to_device(held, facts)?;
         answer["attempt"] = json!(b64(&attempt));
         Ok(answer)
+    }
+
+    /// At a house the courier has the address, and sees the door. What is missing is the attempt's name: how it stands, and what
+    /// the door says on its way. No place leaves, and nobody in that house is asked: its server may be what is away.
+    pub(crate) async fn take_over_at_home(&self, held: &Held, phone: &str) -> Result<Value, Failure> {
+        self.fresh(held)?;
+        self.phone(held, phone)?;
+        let open = self.left_open(held.delivery).await?.ok_or_else(houses_are_not_located)?;
+        let owner = self.wallet(wallet_of(&held.grant.value)?).await?;
+        self.still_may(&owner.value, &held.grant.value, held)?;
+        self.carrier_stands(held).await?;
+        Ok(json!({ "attempt": b64(&open.id) }))
     }
 
     /// A look at a place like any other: judged, counted and written before it leaves. It is no step towards an opening: the device

@@ -58,11 +58,8 @@ pub(crate) fn denied(denial: Denial) -> Failure {
 }
 
 /// Only a car is looked for.
-fn only_cars(kind: Kind) -> Result<(), Failure> {
-    match kind {
-        Kind::Car => Ok(()),
-        Kind::Home => Err(Problem::new(403, "houses_are_not_located", "a house is found by its address").into()),
-    }
+pub(crate) fn houses_are_not_located() -> Failure {
+    Problem::new(403, "houses_are_not_located", "a house is found by its address").into()
 }
 
 /// What the maker is asked for: every call is counted there.
@@ -90,7 +87,7 @@ impl Keyholder {
         nonce::issue(&self.keys.nonce, &Bound { device, ath, act }, self.host.now(), &*self.host.entropy)
     }
 
-    fn fresh(&self, held: &Held) -> Result<FreshNonce, Failure> {
+    pub(crate) fn fresh(&self, held: &Held) -> Result<FreshNonce, Failure> {
         Ok(held.chain.fresh(&self.keys.nonce, self.host.now())?)
     }
 
@@ -138,7 +135,8 @@ impl Keyholder {
         })
     }
 
-    /// Discloses the place to the device: sealed, recorded before it leaves.
+    /// Discloses the place to the device: sealed, recorded before it leaves. Of a house it tells what was left open, if anything
+    /// was, and no place.
     pub(crate) async fn locate(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let answer = self.locate_now(delivery, shown, phone).await;
         self.owner_told_why(delivery, answer).await
@@ -147,7 +145,9 @@ impl Keyholder {
     async fn locate_now(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Locate, shown, Moment::Used(self.host.now())).await?;
         let kind = self.kind_of(&held).await?;
-        only_cars(kind)?;
+        if kind == Kind::Home {
+            return self.take_over_at_home(&held, phone).await;
+        }
         if !conditions::may_locate(held.chain.scope().purpose, kind) {
             return Err(Problem::new(403, "guests_do_not_locate", "guests are not shown where the car is").into());
         }
@@ -278,7 +278,9 @@ impl Keyholder {
 
     async fn describe_now(&self, delivery: DeliveryId, shown: &Shown, phone: &str) -> Result<Value, Failure> {
         let held = self.held(delivery, Action::Describe, shown, Moment::Used(self.host.now())).await?;
-        only_cars(self.kind_of(&held).await?)?;
+        if self.kind_of(&held).await? == Kind::Home {
+            return Err(houses_are_not_located());
+        }
         self.fresh(&held)?;
         let facts = self.or_kept_away(&held, self.facts(&held, phone, Needed::Place).await)?;
         let wallet = wallet_of(&held.grant.value)?;

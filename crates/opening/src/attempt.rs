@@ -67,6 +67,10 @@ pub const READ_SLOW_MS: i64 = 60_000;
 pub const READ_LOST_MS: i64 = 60_000;
 /// Lock commands before the alarm. Makers allow 10 commands a minute; a lid ajar is seen on the second try.
 pub const LOCK_TRIES: u8 = 5;
+/// A door that its drive does not shut is told again after a minute so often, in some nine minutes; then somebody has been called for
+/// long, and it is told at this pace. Each word is a record, and a case holds 128.
+pub const DOOR_TRIES: u8 = 12;
+pub const DOOR_PAUSE_MS: i64 = 300_000;
 /// The alarm comes at the latest this long after the first lock command.
 pub const LOCK_PATIENCE_MS: i64 = 120_000;
 /// Pauses after each failed lock command; the last one repeats.

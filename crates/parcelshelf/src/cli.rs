@@ -262,9 +262,13 @@ pub struct Simulate {
     /// Stops as CSV: id,latitude,longitude; the row `depot` is where vans start
     #[arg(long, value_name = "FILE")]
     pub stops: PathBuf,
-    /// Deliveries into cars, each into a car of its own
+    /// Deliveries, each into a car or a garage of its own
     #[arg(long, default_value_t = 200)]
     pub deliveries: usize,
+    /// Share of the deliveries, 0 to 1, that go into garages instead of cars. At most 16 do: all garages are a row at one
+    /// building, and its home server has no more
+    #[arg(long, default_value_t = 0.05, value_name = "SHARE", value_parser = share)]
+    pub homes: f64,
     /// Couriers; each has 100 to 150 stops, cars among them
     #[arg(long, default_value_t = 10)]
     pub couriers: usize,
@@ -380,6 +384,14 @@ pub struct Plan {
     pub page: Option<PathBuf>,
 }
 
+/// A share of a whole as written on the command line.
+fn share(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err(String::from("a share from 0 to 1 is expected")),
+    }
+}
+
 /// A percentage as written on the command line.
 fn percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').trim().parse::<f64>() {
@@ -477,9 +489,12 @@ pub struct Init {
     /// Country of its cars (two capital letters)
     #[arg(long, default_value = "SE")]
     pub smartcar_country: String,
-    /// Address of a household's server, such as the simulator of `parcelshelf sim home`; its one garage takes part
+    /// Address of a household's server, such as the simulator of `parcelshelf sim home`; its garage takes part
     #[arg(long)]
     pub home_base: Option<String>,
+    /// Garages in a row at that server, where its world file has several
+    #[arg(long, default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=16))]
+    pub home_garages: usize,
     /// No owner waits whose car reports no doors to prove possession by; only where no car is real
     #[arg(long, hide = true)]
     pub no_possession_wait: bool,

@@ -214,11 +214,17 @@ fn smartcar_section(layout: &Layout, base: &str) -> SmartcarFile {
     }
 }
 
-/// The simulated household's garage.
-fn home_section(layout: &Layout, base: &str) -> HomeAssistantFile {
-    let garage = |door: homeassistant::DoorFile| HomeEntranceFile {
+/// What an owner reads of a garage, by its place in the row from 0.
+#[must_use]
+pub fn garage_name(n: usize) -> String {
+    if n == 0 { String::from("Garage") } else { format!("Garage {}", n + 1) }
+}
+
+/// The simulated household's garage, or a row of them.
+fn home_section(layout: &Layout, base: &str, garages: usize) -> HomeAssistantFile {
+    let garage = |(n, door): (usize, homeassistant::DoorFile)| HomeEntranceFile {
         number: door.number,
-        name: String::from("Garage"),
+        name: garage_name(n),
         cover: format!("cover.{}", door.entity),
         obstruction: Some(format!("binary_sensor.{}_obstruction", door.entity)),
     };
@@ -227,7 +233,7 @@ fn home_section(layout: &Layout, base: &str) -> HomeAssistantFile {
         client_id: format!("{}/", layout.wallet_origin),
         redirect_uri: format!("{}/oauth/callback", layout.wallet_origin),
         cars: Vec::new(),
-        garages: homeassistant::WorldFile::demo().doors.into_iter().map(garage).collect(),
+        garages: (0..garages).map(homeassistant::DoorFile::in_row).enumerate().map(garage).collect(),
         gates: Vec::new(),
     }
 }
@@ -287,7 +293,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             app_version: String::from("parcelshelf-1"),
             device_id: String::from("66666666-7777-4888-8999-000000000000"),
         }),
-        homeassistant: args.home_base.as_ref().map(|base| home_section(layout, base)),
+        homeassistant: args.home_base.as_ref().map(|base| home_section(layout, base, args.home_garages)),
         smartcar: args.smartcar_base.as_ref().map(|base| smartcar_section(layout, base)),
         tesla: args.tesla_base.as_ref().map(|base| tesla_section(layout, base)).transpose()?,
     };

@@ -209,12 +209,31 @@ impl Owner {
     /// # Errors
     /// When any step is refused.
     pub async fn enrol_garage(scene: &Scene, login: &str, hands: Hands, place: Position) -> anyhow::Result<Self> {
+        Self::enrol_garage_of(scene, login, hands, place, None).await
+    }
+
+    /// As [`Owner::enrol_garage`]; of a row of garages at one server the owner chooses the own one by its name.
+    ///
+    /// # Errors
+    /// When any step is refused.
+    pub async fn enrol_garage_of(
+        scene: &Scene,
+        login: &str,
+        hands: Hands,
+        place: Position,
+        name: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let site = WalletSite::new(&scene.layout.wallet_origin, &scene.host)?;
         let wallet = Wallet::register(site, &scene.host).await.context("to sign up")?;
-        let url = wallet.link(GARAGES).await.context("to begin linking")?;
+        let (link, url) = wallet.begin_link(GARAGES).await.context("to begin linking")?;
         let status =
             wallet.http().browse(&format!("{url}&login_hint={login}")).await.context("to log in at the home server")?;
         ensure!(status == 200, "the linking page answered {status}");
+        if let (Some(name), true) = (name, wallet.vehicles().await?.is_empty()) {
+            let offered = wallet.cars_to_choose(&link).await.context("to see the garages")?;
+            let own = offered.iter().find(|garage| garage["make"] == name).and_then(|garage| garage["car"].as_str());
+            wallet.choose(&link, &[own.context("no garage of that name")?]).await.context("to choose the garage")?;
+        }
         let linked = wallet.vehicles().await?;
         let garage = linked.first().context("no garage was linked")?;
         ensure!(garage["eligible"] == json!(true), "the garage is not eligible: {}", garage["findings"]);

@@ -40,6 +40,8 @@ pub struct Setting {
     pub traced: bool,
     /// Owners wait as long as they must; else not at all.
     pub waits: bool,
+    /// Garages in a row at the home server, where one takes part; 0 is one.
+    pub garages: usize,
 }
 
 /// Where the simulated makers' clouds answer.
@@ -102,7 +104,7 @@ pub struct Stage {
     pub gateway: Service,
     pub carrier: Service,
     taps: Vec<Wiretap>,
-    _proxy: Option<Proxy>,
+    _proxies: Vec<Proxy>,
 }
 
 /// Whose time it is on a stage.
@@ -177,24 +179,31 @@ impl Stage {
     ) -> anyhow::Result<Self> {
         fs::create_dir_all(dir.join("log"))?;
         let log = |name: &str| dir.join(format!("log/{name}.log"));
-        let proxy = match setting.tampering {
-            Some(tampering) => Some(Proxy::start(clouds.volvo.clone(), tampering).await?),
-            None => None,
-        };
+        // Before the first maker's cloud, and before a household's server.
+        let mut proxies = Vec::new();
+        let (mut maker_base, mut home_base) = (clouds.volvo.clone(), clouds.home.clone());
+        if let Some(tampering) = setting.tampering {
+            for base in std::iter::once(&mut maker_base).chain(&mut home_base) {
+                let proxy = Proxy::start(base.clone(), tampering).await?;
+                *base = proxy.base();
+                proxies.push(proxy);
+            }
+        }
         let port = free_ports()?;
         let args = Init {
             dir: dir.join("parties"),
             host: String::from("localhost"),
             port,
             carrier_name: String::from("Northwind Parcels"),
-            maker_base: proxy.as_ref().map_or_else(|| clouds.volvo.clone(), Proxy::base),
+            maker_base,
             onstar_base: clouds.onstar.clone(),
             onstar_country: String::from("US"),
             tesla_base: clouds.tesla.clone(),
             tesla_country: String::from("SE"),
             smartcar_base: clouds.smartcar.clone(),
             smartcar_country: String::from("SE"),
-            home_base: clouds.home.clone(),
+            home_base,
+            home_garages: setting.garages.max(1),
             no_possession_wait: !setting.waits,
         };
         let layout = init::write(&args, &clockwork.host)?;
@@ -222,7 +231,7 @@ impl Stage {
         let carrier = start("carrier").await?;
         let scene = Arc::new(Scene::at(layout, host, clouds)?);
         scene.admit_carrier().await?;
-        Ok(Self { scene, sims: Vec::new(), keyholder, gateway, carrier, taps, _proxy: proxy })
+        Ok(Self { scene, sims: Vec::new(), keyholder, gateway, carrier, taps, _proxies: proxies })
     }
 
     /// Everything that crossed the sockets of carrier and front, and of the keyholder to the maker's cloud.

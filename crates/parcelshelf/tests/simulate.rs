@@ -31,6 +31,10 @@ fn simulate(dir: &Path, more: &[&str]) -> (Output, Value) {
     (output, report)
 }
 
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 fn violations(report: &Value) -> u64 {
     report["violations"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum()
 }
@@ -38,7 +42,8 @@ fn violations(report: &Value) -> u64 {
 #[test]
 fn on_a_good_day_every_parcel_goes_into_its_car() {
     let dir = tempfile::tempdir().unwrap();
-    let (output, report) = simulate(dir.path(), &["--deliveries", "12", "--couriers", "2", "--faults", "none"]);
+    let day = ["--deliveries", "12", "--couriers", "2", "--faults", "none", "--homes", "0"];
+    let (output, report) = simulate(dir.path(), &day);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((&report["outcomes"]["delivered"], violations(&report)), (&Value::from(12), 0), "{report}");
     for maker in ["volvo", "onstar", "tesla", "smartcar"] {
@@ -62,9 +67,55 @@ fn on_a_good_day_every_parcel_goes_into_its_car() {
 }
 
 #[test]
+fn on_a_good_day_garages_take_the_place_of_some_cars_and_are_found_by_their_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let day = ["--deliveries", "16", "--couriers", "2", "--faults", "none", "--homes", "0.25"];
+    let (output, report) = simulate(dir.path(), &day);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((&report["outcomes"]["delivered"], violations(&report)), (&Value::from(16), 0), "{report}");
+    for (maker, kind, deliveries) in [
+        ("volvo", "car", 3),
+        ("onstar", "car", 3),
+        ("tesla", "car", 3),
+        ("smartcar", "car", 3),
+        ("homeassistant-garage", "home", 4),
+    ] {
+        let of = &report["makers"][maker];
+        assert_eq!((&of["kind"], &of["delivered"]), (&kind.into(), &deliveries.into()), "{maker}: {of}");
+    }
+    let garages = &report["makers"]["homeassistant-garage"]["per_delivery"];
+    assert_eq!(garages["commands"], 2.0, "told to open once, and to shut once: {garages}");
+    let (proofs, alarms) = (&report["lock_proofs"], &report["alarms"]);
+    assert_eq!((&proofs["observed"], &proofs["executed"], alarms), (&13.into(), &3.into(), &0.into()), "{report}");
+    for hop in ["open_added_home", "open_total_home"] {
+        assert_eq!(report["latency_ms"][hop]["n"], 4, "{hop}: {report}");
+    }
+    assert!(said(&output).contains("homeassistant-garage"), "the table names them");
+}
+
+#[test]
+fn in_a_hostile_world_no_garage_opens_unasked_or_stands_open_unseen() {
+    for seed in ["1", "2"] {
+        let dir = tempfile::tempdir().unwrap();
+        let day = ["--deliveries", "16", "--couriers", "4", "--faults", "hostile", "--homes", "1", "--kills", "2"];
+        let (output, report) = simulate(dir.path(), &[&day[..], &["--seed", seed, "--log-level", "trace"]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let garages = &report["makers"]["homeassistant-garage"];
+        assert_eq!((&garages["deliveries"], violations(&report)), (&Value::from(16), 0), "{report}");
+        assert!(report["alarms"].as_u64().unwrap() > 0, "hardly anything went wrong: {report}");
+        assert!(report["lock_proofs"]["observed"].as_u64().unwrap() > 5, "hardly anything was shut: {report}");
+        assert_eq!(report["unknown_outcomes"]["neither"], 0, "{report}");
+        let asked = report["refusals"]["place of a house: houses_are_not_located"].as_u64();
+        assert!(asked.is_some_and(|n| n > 0), "nobody asked where the house stands: {report}");
+        assert!(report["logs"]["found"] == serde_json::json!([]) && report["logs"]["needles"].as_u64().unwrap() > 500);
+    }
+}
+
+#[test]
 fn in_a_hostile_world_and_with_services_killed_nothing_happens_that_must_not() {
     let dir = tempfile::tempdir().unwrap();
-    let day = ["--deliveries", "24", "--couriers", "4", "--faults", "hostile", "--seed", "5", "--kills", "2"];
+    let day =
+        ["--deliveries", "24", "--couriers", "4", "--faults", "hostile", "--seed", "5", "--kills", "2", "--homes", "0"];
     // Everything that the services ever say is said, and searched.
     let day = [&day[..], &["--log-level", "trace"]].concat();
     let (output, report) = simulate(dir.path(), &day);
@@ -90,7 +141,9 @@ fn in_one_thread_the_same_seed_gives_the_same_day_line_by_line() {
     let play = |seed: &str| {
         let dir = tempfile::tempdir().unwrap();
         let trace = dir.path().join("trace.txt");
-        let day = ["--deliveries", "16", "--couriers", "2", "--faults", "hostile", "--single-threaded", "--seed", seed];
+        let day =
+            ["--deliveries", "16", "--couriers", "2", "--faults", "hostile", "--homes", "0.5", "--single-threaded"];
+        let day = [&day[..], &["--seed", seed]].concat();
         let (output, report) = simulate(dir.path(), &[&day[..], &["--trace", trace.to_str().unwrap()]].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         (std::fs::read_to_string(&trace).unwrap(), report["latency_ms"].clone(), report["outcomes"].clone())
@@ -104,6 +157,16 @@ fn in_one_thread_the_same_seed_gives_the_same_day_line_by_line() {
 /// The judge must be able to find each violation: tampered with from outside, its counter is not zero.
 #[test]
 fn each_violation_is_found_when_it_is_there() {
+    each_is_found("0");
+}
+
+/// The same where only houses take part.
+#[test]
+fn each_violation_at_a_house_is_found_when_it_is_there() {
+    each_is_found("1");
+}
+
+fn each_is_found(homes: &str) {
     for (sabotage, counters) in [
         ("relock-off", vec!["left_open_without_alarm"]),
         ("second-command", vec!["opened_without_chain", "second_opening"]),
@@ -111,7 +174,8 @@ fn each_violation_is_found_when_it_is_there() {
         ("silent-couriers", vec!["without_end"]),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let day = ["--deliveries", "2", "--couriers", "1", "--faults", "none", "--sabotage", sabotage];
+        let day =
+            ["--deliveries", "2", "--couriers", "1", "--faults", "none", "--homes", homes, "--sabotage", sabotage];
         let (output, report) = simulate(dir.path(), &day);
         assert!(!output.status.success(), "{sabotage} went unnoticed");
         for counter in counters {

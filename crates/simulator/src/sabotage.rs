@@ -1,12 +1,12 @@
-//! Tampering from outside: a proxy between a keyholder and the simulated maker's cloud.
+//! Tampering from outside: a proxy between a keyholder and the simulated maker's cloud, or a household's server.
 //!
-//! It tells the keyholder what it wants to hear while something else happens to the car. Whoever judges a run by the
+//! It tells the keyholder what it wants to hear while something else happens to the car or the door. Whoever judges a run by the
 //! services' own words is fooled; whoever reads the simulator's record of lids and locks is not. Nothing in the product
 //! has a switch for this.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,9 +25,10 @@ const FORWARD_PATIENCE: Duration = Duration::from_secs(40);
 /// What the proxy does to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tampering {
-    /// Locks never reach the car; the keyholder is told that they were done and that the car is locked.
+    /// Locks never reach the car; the keyholder is told that they were done and that the car is locked. A door is never told
+    /// to shut, and called shut.
     SwallowLocks,
-    /// Every unlock reaches the car twice.
+    /// Every unlock reaches the car twice, and every word to open the door.
     RepeatUnlocks,
 }
 
@@ -51,7 +52,7 @@ impl Proxy {
             .timeout(FORWARD_PATIENCE)
             .build()
             .map_err(std::io::Error::other)?;
-        let man = Arc::new(Man { target, tampering, http, lock_swallowed: AtomicBool::new(false) });
+        let man = Arc::new(Man { target, tampering, http, swallowed: Mutex::default() });
         let router = Router::new().fallback(forward).with_state(man);
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
@@ -78,7 +79,8 @@ struct Man {
     target: String,
     tampering: Tampering,
     http: reqwest::Client,
-    lock_swallowed: AtomicBool,
+    /// Cars and doors, as paths name them, that were never locked and are called so.
+    swallowed: Mutex<BTreeSet<String>>,
 }
 
 async fn forward(State(man): State<Arc<Man>>, request: Request) -> Response {
@@ -89,12 +91,17 @@ async fn forward(State(man): State<Arc<Man>>, request: Request) -> Response {
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
     let is_command = |name: &str| parts.method == Method::POST && path.trim_end_matches('/').ends_with(name);
     if man.tampering == Tampering::SwallowLocks && is_command("/commands/lock") {
-        man.lock_swallowed.store(true, Ordering::SeqCst);
         let vin = path.split('/').rev().nth(2).unwrap_or_default();
-        let done = json!({"data": {"vin": vin, "invokeStatus": "COMPLETED", "message": ""}});
-        return (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], done.to_string()).into_response();
+        man.swallowed().insert(vin.to_owned());
+        return said(&json!({"data": {"vin": vin, "invokeStatus": "COMPLETED", "message": ""}}));
     }
-    if man.tampering == Tampering::RepeatUnlocks && is_command("/commands/unlock") {
+    if man.tampering == Tampering::SwallowLocks && is_command("/services/cover/close_cover") {
+        let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+        man.swallowed().extend(asked["entity_id"].as_str().map(str::to_owned));
+        return said(&json!([]));
+    }
+    let opens = is_command("/commands/unlock") || is_command("/services/cover/open_cover");
+    if man.tampering == Tampering::RepeatUnlocks && opens {
         let _ = man.pass(&parts.method, &path, &parts.headers, body.clone()).await;
     }
     match man.pass(&parts.method, &path, &parts.headers, body).await {
@@ -103,7 +110,14 @@ async fn forward(State(man): State<Arc<Man>>, request: Request) -> Response {
     }
 }
 
+fn said(body: &Value) -> Response {
+    (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
 impl Man {
+    fn swallowed(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.swallowed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
     async fn pass(
         &self,
         method: &Method,
@@ -124,20 +138,20 @@ impl Man {
         Ok((answer.status(), answer.headers().clone(), answer.bytes().await?))
     }
 
-    /// Passes an answer on; after a swallowed lock, doors are said to be locked since now.
+    /// Passes an answer on; after a swallowed lock, doors are said to be locked since now, and a house's door to be shut.
     fn answer(&self, path: &str, status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
         headers.remove(header::CONTENT_LENGTH);
         headers.remove(header::TRANSFER_ENCODING);
         let mut body = body;
-        if path.trim_end_matches('/').ends_with("/doors")
-            && self.lock_swallowed.load(Ordering::SeqCst)
-            && let Ok(mut doors) = serde_json::from_slice::<Value>(&body)
-        {
-            let newest = newest_timestamp(&doors);
-            if let Some(lock) = doors.pointer_mut("/data/centralLock") {
-                *lock = json!({"value": "LOCKED", "timestamp": newest});
+        let path = path.trim_end_matches('/');
+        let about_it = path.split('/').any(|part| self.swallowed().contains(part));
+        if about_it && let Ok(mut told) = serde_json::from_slice::<Value>(&body) {
+            if path.ends_with("/doors") {
+                call_locked(&mut told);
+            } else if told["state"].is_string() {
+                call_shut(&mut told);
             }
-            body = Bytes::from(doors.to_string());
+            body = Bytes::from(told.to_string());
         }
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
@@ -146,16 +160,24 @@ impl Man {
     }
 }
 
-/// The newest time among the closures, one millisecond later: a lie that looks fresh.
-fn newest_timestamp(doors: &Value) -> String {
+/// A lie that looks fresh: locked, a millisecond after the newest that is told of any closure.
+fn call_locked(doors: &mut Value) {
+    let all = doors["data"].as_object().into_iter().flat_map(|d| d.values());
+    let newest = after(all.filter_map(|v| v["timestamp"].as_str()));
+    if let Some(lock) = doors.pointer_mut("/data/centralLock") {
+        *lock = json!({"value": "LOCKED", "timestamp": newest});
+    }
+}
+/// The same of a house's door.
+fn call_shut(cover: &mut Value) {
+    let since = after(["last_changed", "last_updated"].iter().filter_map(|name| cover[*name].as_str()));
+    cover["state"] = json!("closed");
+    cover["attributes"]["current_position"] = json!(0);
+    cover["last_changed"] = json!(since);
+}
+/// A millisecond after the newest of these times.
+fn after<'a>(times: impl Iterator<Item = &'a str>) -> String {
     use parcelshelf_core::time::Timestamp;
-    let newest = doors["data"]
-        .as_object()
-        .into_iter()
-        .flat_map(|d| d.values())
-        .filter_map(|v| v["timestamp"].as_str())
-        .filter_map(|t| Timestamp::parse_rfc3339(t).ok())
-        .max()
-        .unwrap_or(Timestamp::EPOCH);
+    let newest = times.filter_map(|t| Timestamp::parse_rfc3339(t).ok()).max().unwrap_or(Timestamp::EPOCH);
     newest.plus_millis(1).to_rfc3339()
 }

@@ -51,7 +51,7 @@ async function invitesAGuest({ owner, stage, someone, check, wallet }) {
 }
 
 export default (test) => {
-  test('a garage: linked, proved by hand, allowed; a parcel goes in, and its owner sees the photo', async ({ stage, someone, check }) => {
+  test('a garage: linked, proved by hand, allowed; a parcel goes in, and its owner sees the photo; another courier shuts what the next one left open', async ({ stage, someone, check }) => {
     const owner = await someone();
     const { page } = owner;
     const { wallet, stop, carrier } = await stage.state();
@@ -109,6 +109,39 @@ export default (test) => {
     await page.goto(wallet);
     await page.getByText('Done and shut').waitFor();
     assert.equal(await stage.commands(GARAGE, 'open_cover'), before + 1, 'one opening, one command');
+
+    // One more, and a phone that dies while the door is open: whoever is sent after it has the door shut.
+    const next = await stage.ship();
+    await page.goto(next.consent_url);
+    await page.getByText('This is what the carrier learns').waitFor();
+    await allowed(page);
+    await stage.delivery(next.delivery, 'accepted');
+    await stage.load(next.delivery, sam.courier);
+    const leg = await stage.leg(next.delivery, sam.courier);
+    await phone.page.goto(leg.stop_url);
+    await screen(phone.page, 'go');
+    await scan(phone.page, ...next.labels);
+    await press(phone.page, 'Open');
+    await screen(phone.page, 'load');
+    await phone.page.close();
+    const kaya = await stage.hire('Kaya Demir');
+    const other = await someone({ place: north(HOUSE, 20), camera: true });
+    await enrol(other, stage, stop, kaya);
+    await stage.reassign(next.delivery, kaya.courier);
+    const after = await stage.leg(next.delivery, kaya.courier);
+    await other.page.goto(after.stop_url);
+    await screen(other.page, 'go');
+    await press(other.page, 'It stands open already');
+    await screen(other.page, 'come_back');
+    await other.page.getByText('Another courier had it opened', { exact: false }).waitFor();
+    await check.screen(other.page, 'a garage taken over');
+    assert.equal(await other.page.getByText(/\b(car|lid|trunk)\b/i).count(), 0, 'no word speaks of a car');
+    await press(other.page, 'I am out: shut it');
+    await screen(other.page, 'locked');
+    await press(other.page, 'Yes: done');
+    await screen(other.page, 'over');
+    assert.equal(await stage.commands(GARAGE, 'open_cover'), before + 2, 'and opens nothing');
+
     await invitesAGuest({ owner, stage, someone, check, wallet });
-  });
+  }, { ms: 300_000 });
 };

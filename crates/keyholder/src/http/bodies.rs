@@ -321,8 +321,9 @@ pub(crate) struct EnvelopeOut {
 }
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PlaceOut {
-    /// `psh-sealed+jwt`.
-    pub envelope: String,
+    /// `psh-sealed+jwt`. Of a house there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<String>,
     /// Only where something was opened here before and is not known to be locked: the attempt, to be shut and locked by this device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<String>,

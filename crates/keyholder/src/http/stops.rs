@@ -70,7 +70,7 @@ pub(super) async fn nonce(
 /// Where the car stands, sealed to the device that asks.
 ///
 /// While something that was opened here is not known to be locked, for half an hour, the newest courier finds it again, to shut
-/// and lock it.
+/// and lock it. At a house that is all that is told, for as long as the attempt lasts, and without a place; else it is refused.
 #[utoipa::path(post, path = "/v1/stops/{delivery}/locate", params(("delivery" = String, Path)), request_body = WithPhone,
     security(("dpop" = [])), responses((status = 200, body = PlaceOut)))]
 pub(super) async fn locate(

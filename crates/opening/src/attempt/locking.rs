@@ -4,8 +4,8 @@ use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome, Shuts};
 use parcelshelf_core::time::Timestamp;
 
 use super::{
-    Attempt, By, CarReading, CloseReport, Effect, Effects, LOCK_BACKOFF_MS, LOCK_JOIN_MS, LOCK_TRIES, Lock,
-    LockProgress, Notice, Phase, RecordKind,
+    Attempt, By, CarReading, CloseReport, DOOR_PAUSE_MS, DOOR_TRIES, Effect, Effects, LOCK_BACKOFF_MS, LOCK_JOIN_MS,
+    LOCK_TRIES, Lock, LockProgress, Notice, Phase, RecordKind,
 };
 
 impl Attempt {
@@ -17,6 +17,11 @@ impl Attempt {
         match self.p.phase {
             // Everybody is out.
             Phase::Open if self.rules.shuts == Shuts::ByCommand => self.shut(By::Courier, now, fx),
+            // Whoever is out was in, whatever is seen of the door: shutting it cannot make it worse.
+            Phase::Sent | Phase::Unknown { .. } if self.rules.shuts == Shuts::ByCommand => {
+                self.take_as_opened(now, fx);
+                self.read_at(now, now, fx);
+            }
             Phase::Open if !self.rules.lid_state_observed => {
                 self.closed(now, fx);
                 self.send_lock(By::Keyholder, now, fx);
@@ -110,8 +115,12 @@ impl Attempt {
     }
 
     pub(super) fn retry_lock_later(&mut self, now: Timestamp) {
+        if self.is_told_in_vain() {
+            return;
+        }
         let i = usize::from(self.p.lock.tries.saturating_sub(1)).min(LOCK_BACKOFF_MS.len() - 1);
-        self.p.lock.next_at = Some(now.plus_millis(LOCK_BACKOFF_MS[i]));
+        let long = self.rules.shuts == Shuts::ByCommand && self.p.lock.tries >= DOOR_TRIES;
+        self.p.lock.next_at = Some(now.plus_millis(if long { DOOR_PAUSE_MS } else { LOCK_BACKOFF_MS[i] }));
     }
 
     pub(super) fn locked(&mut self, proof: LockProof, fx: &mut Effects) {

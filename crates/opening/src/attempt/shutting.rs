@@ -4,8 +4,8 @@ use parcelshelf_core::actuation::Shuts;
 use parcelshelf_core::time::Timestamp;
 
 use super::{
-    AlarmCause, Attempt, By, CarReading, Effect, Effects, INSIDE_MS, Lid, Notice, OPEN_TOO_LONG_MS, Phase, RecordKind,
-    SHUT_BEGINS_MS,
+    AlarmCause, Attempt, By, CarReading, Effect, Effects, INSIDE_MS, LOCK_TRIES, Lid, Notice, OPEN_TOO_LONG_MS, Phase,
+    RecordKind, SHUT_BEGINS_MS,
 };
 
 impl Attempt {
@@ -44,6 +44,13 @@ impl Attempt {
         }
     }
 
+    /// A door that is not seen open, and has been told often enough: told once more, it would say that it is shut. It is looked
+    /// at, and somebody has been called.
+    pub(super) fn is_told_in_vain(&self) -> bool {
+        let lock = &self.p.lock;
+        self.rules.shuts == Shuts::ByCommand && !lock.seen_unlocked && lock.tries >= LOCK_TRIES
+    }
+
     fn was_told_before(&self, now: Timestamp) -> bool {
         self.p.lock.last_sent_at.is_none_or(|t| now.millis_since(t) >= SHUT_BEGINS_MS)
     }
@@ -57,6 +64,10 @@ impl Attempt {
 
     /// Open when it was last seen, and now nobody can say: alarm at once.
     pub(super) fn lost(&mut self, now: Timestamp, fx: &mut Effects) {
+        // Last seen shut, and not proved so: that is an alarm of its own, and the two would follow each other for ever.
+        if self.p.phase == Phase::Locking && !self.p.lock.seen_unlocked {
+            return;
+        }
         self.raise(AlarmCause::LostWhileOpen, now, fx);
         if self.p.phase == Phase::Locking {
             self.tell_it_again_later(now);

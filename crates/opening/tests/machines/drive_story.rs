@@ -65,6 +65,63 @@ fn a_garage_is_opened_shut_by_its_drive_and_proved_by_its_state() {
     }
 }
 
+/// Found by simulation: the answer to the opening was lost, and what the server told of the door stood still from before it. The door
+/// was up, the courier went in and out and said so, and two minutes later the attempt was over as one that did not happen.
+#[test]
+fn whoever_says_that_they_are_out_were_in_whatever_is_seen_of_the_door() {
+    let unknown = Event::CommandAnswered { outcome: Outcome::Unknown, may_act_until: Some(at(120)), ready_until: None };
+    let story = vec![(0, Event::IntentDurable { epoch: EPOCH }), (5, unknown), (20, seen(Lid::Closed, -600, 20))];
+    let (attempt, effects) = play(intended(DRIVE_MAKER), story).0.handle(out(), at(40));
+    assert!(sends_lock(&effects) && effects.contains(&Effect::SpendUse), "it is told to shut");
+    let taken = Event::LockAnswered { outcome: Outcome::Done(Confirmation::Accepted) };
+    let (attempt, _) = play(attempt, vec![(41, taken), (60, seen(Lid::Closed, -600, 60))]);
+    let (attempt, effects) = attempt.handle(seen(Lid::Closed, -600, 185), at(185));
+    assert_eq!((attempt.lock_proof(), attempt.ended()), (None, false), "what was so before proves nothing");
+    assert_eq!(raised(&effects), Some(AlarmCause::LockUnproved));
+    let (attempt, _) = attempt.handle(seen(Lid::Closed, 58, 190), at(190));
+    assert_eq!(attempt.lock_proof(), Some(LockProof::Observed), "and it clears with a proof");
+}
+
+/// Found by simulation: each word to a door is a record, and a case of more than 128 was no case any more.
+#[test]
+fn a_door_that_nobody_comes_to_for_three_hours_still_makes_a_case() {
+    for lid in [Lid::Open, Lid::Stuck, Lid::Closed] {
+        let (mut attempt, mut records) = (shutting(), 0);
+        let since_s = if lid == Lid::Closed { -600 } else { 12 };
+        let mut told_s = Vec::new();
+        for s in (42..10_800).step_by(5) {
+            let (next, mut effects) = attempt.handle(Event::Timer, at(s));
+            let (next, more) = next.handle(seen(lid, since_s, s), at(s));
+            effects.extend(more);
+            attempt = next;
+            if sends_lock(&effects) {
+                told_s.push(s);
+                let (next, more) = attempt.handle(Event::LockAnswered { outcome: Outcome::Unknown }, at(s + 1));
+                effects.extend(more);
+                attempt = next;
+            }
+            records += effects.iter().filter(|e| matches!(e, Effect::Record(_))).count();
+        }
+        assert!(records <= 110, "{lid:?}: {records} records, told at {told_s:?}");
+        assert!(attempt.parts().alarm.is_some() && attempt.lock_proof().is_none(), "{lid:?}");
+        let late = told_s.iter().filter(|s| **s > 9_000).count();
+        assert_eq!(late > 0, lid != Lid::Closed, "{lid:?}: what is seen open is told as long as it lasts: {told_s:?}");
+    }
+}
+
+/// Found by simulation: each loss was an alarm after the one that its owner had seen, and each of those came again after it.
+#[test]
+fn a_door_that_was_seen_shut_and_is_lost_is_not_lost_while_open() {
+    let unproved = vec![(60, seen(Lid::Closed, -600, 60)), (185, seen(Lid::Closed, -600, 185))];
+    let (attempt, _) = play(shutting(), unproved);
+    assert_eq!(attempt.parts().alarm.map(|a| a.cause), Some(AlarmCause::LockUnproved));
+    let (attempt, _) = attempt.handle(Event::Acknowledged { by: By::Owner }, at(300));
+    let (attempt, effects) = play(attempt, vec![(310, Event::CarUnreadable), (320, seen(Lid::Unknown, 320, 320))]);
+    assert_eq!(raised(&effects), None);
+    let (attempt, _) = attempt.handle(Event::Timer, at(300 + 1_801));
+    assert!(attempt.ended(), "its owner has looked, and nothing new was seen for half an hour");
+}
+
 #[test]
 fn a_drive_that_is_at_it_is_not_told_again() {
     let mut attempt = shutting();

@@ -398,6 +398,8 @@ pub fn simulated(stops: &Path, deliveries: usize, couriers: usize, seed: u64) ->
     Simulate {
         stops: stops.to_owned(),
         deliveries,
+        // What these drills attack is cars.
+        homes: 0.0,
         couriers,
         faults: Faults::Ordinary,
         makers: Vec::new(),

@@ -1,4 +1,4 @@
-//! The city: stops, routes over them, and the cars that stand near some. Pure.
+//! The city: stops, routes over them, the cars that stand near some, and a building with a row of garages. Pure.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,35 @@ pub const STEP_S: i64 = 5;
 const WINDOW_BEFORE_S: i64 = 3_600;
 const WINDOW_S: i64 = 4 * 3_600;
 
-/// One delivery into a car.
+/// Most garages of a day: what one home server has for a keyholder.
+const HOMES_MAX: usize = 16;
+/// From the depot to the building with the garages: every van passes there, and hardly any car is reached later for it.
+const TO_THE_BUILDING_M: f64 = 300.0;
+
+/// Which deliveries go into garages instead of cars, by their place in the row. The others are who they would be without.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Homes(Vec<usize>);
+impl Homes {
+    /// A `share` of `deliveries`, spread over the couriers and over the makers whose cars they take the place of.
+    #[must_use]
+    pub fn spread(deliveries: usize, share: f64) -> Self {
+        let count = ((deliveries as f64 * share).round() as usize).min(deliveries).min(HOMES_MAX);
+        let makers = super::run::MAKERS.len();
+        let turn = |k: usize| if deliveries / count >= makers { k % makers } else { 0 };
+        Self((0..count).map(|k| k * deliveries / count + turn(k)).collect())
+    }
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.0.len()
+    }
+    /// A delivery's place in the row of garages, from 0; `None`: it goes into a car.
+    #[must_use]
+    pub fn place_of(&self, delivery: usize) -> Option<usize> {
+        self.0.binary_search(&delivery).ok()
+    }
+}
+
+/// One delivery into a car or a garage.
 #[derive(Debug, Clone)]
 pub struct Errand {
     pub n: usize,
@@ -41,7 +69,7 @@ pub struct Stop {
     pub place: Position,
     /// The way there from the stop before.
     pub drive_s: i64,
-    /// The delivery into a car; `None`: an ordinary door.
+    /// The delivery into a car or a garage; `None`: an ordinary door.
     pub errand: Option<usize>,
 }
 
@@ -55,7 +83,8 @@ pub struct City {
 }
 
 impl City {
-    /// Plans a day for `couriers` with `deliveries` into cars, spread evenly; `day_starts` is when the vans leave.
+    /// Plans a day for `couriers` with `deliveries` into cars, or into the garages of one building, spread evenly;
+    /// `day_starts` is when the vans leave.
     ///
     /// # Panics
     /// Never: windows are made from a start and a fixed length.
@@ -67,6 +96,7 @@ impl City {
         couriers: usize,
         seed: u64,
         day_starts: Timestamp,
+        homes: &Homes,
     ) -> Self {
         let dice = Dice::new(seed);
         let mut by_angle: Vec<usize> = (0..stops.len()).collect();
@@ -84,15 +114,16 @@ impl City {
             let count = wanted.max(cars);
             let first = by_angle.len() * courier / couriers;
             let near: Vec<Position> = (0..count).map(|i| stops[by_angle[(first + i) % by_angle.len()]]).collect();
-            let doors = city.doors(&near, cars, dice);
+            let building = depot.moved(90.0, TO_THE_BUILDING_M);
+            let doors = city.doors(&near, cars, dice, |n| homes.place_of(n).map(|_| building));
             city.route(nearest_first(doors, depot), depot, courier);
         }
         city.errands.sort_by_key(|errand| errand.n);
         city
     }
 
-    /// Which of these stops are cars, and where those stand.
-    fn doors(&self, near: &[Position], cars: usize, dice: Dice) -> Vec<Door> {
+    /// Which of these stops are cars, and where those stand; which are garages at `home`.
+    fn doors(&self, near: &[Position], cars: usize, dice: Dice, home: impl Fn(usize) -> Option<Position>) -> Vec<Door> {
         let count = near.len();
         let at_cars: BTreeSet<usize> = (0..cars).map(|i| i * count / cars.max(1)).collect();
         let mut next = self.errands.len();
@@ -102,6 +133,10 @@ impl City {
             }
             let n = next;
             next += 1;
+            // A house has an address, which the carrier knows.
+            if let Some(place) = home(n) {
+                return Door { known: place, place, errand: Some(n) };
+            }
             // The same stop may serve several days' worth of cars: each stands somewhere else.
             let away = OFFSET_MIN_M + 100.0 * dice.share("offset", n as u64);
             let place = stop.moved(360.0 * dice.share("bearing", n as u64), away);
@@ -192,7 +227,7 @@ mod tests {
     #[test]
     fn every_delivery_stands_once_on_a_route_away_from_its_stop_and_inside_its_window() {
         let (stops, depot) = stops(300);
-        let city = City::plan(&stops, depot, 103, 7, 1, Timestamp::from_unix_seconds(1_795_446_000));
+        let city = City::plan(&stops, depot, 103, 7, 1, Timestamp::from_unix_seconds(1_795_446_000), &Homes::default());
         assert_eq!((city.errands.len(), city.routes.len()), (103, 7));
         let mut seen: Vec<usize> = city.routes.iter().flatten().filter_map(|s| s.errand).collect();
         seen.sort_unstable();
@@ -209,7 +244,7 @@ mod tests {
     #[test]
     fn in_a_rush_every_car_is_served_by_the_same_courier_without_ways_between() {
         let (stops, depot) = stops(300);
-        let day = City::plan(&stops, depot, 60, 3, 1, Timestamp::from_unix_seconds(1_795_446_000));
+        let day = City::plan(&stops, depot, 60, 3, 1, Timestamp::from_unix_seconds(1_795_446_000), &Homes::default());
         let mut rush = day.clone();
         rush.rush();
         for (usual, hurried) in day.routes.iter().zip(&rush.routes) {
@@ -221,9 +256,46 @@ mod tests {
     }
 
     #[test]
+    fn garages_take_the_place_of_some_cars_and_leave_the_others_where_they_were() {
+        let (stops, depot) = stops(300);
+        let plan = |homes: &Homes| {
+            City::plan(&stops, depot, 200, 10, 1, Timestamp::from_unix_seconds(1_795_446_000), homes).errands
+        };
+        let homes = Homes::spread(200, 0.05);
+        let (without, with) = (plan(&Homes::default()), plan(&homes));
+        for (car, errand) in without.iter().zip(&with) {
+            assert_eq!(car.courier, errand.courier);
+            assert_eq!(car.place == errand.place, homes.place_of(errand.n).is_none(), "{}", errand.n);
+        }
+        let couriers: BTreeSet<_> = with.iter().filter(|e| homes.place_of(e.n).is_some()).map(|e| e.courier).collect();
+        assert_eq!((homes.count(), couriers.len()), (10, 10), "every courier comes by there");
+        let makers: BTreeSet<_> = (0..200).filter(|n| homes.place_of(*n).is_some()).map(|n| n % 4).collect();
+        assert_eq!(makers.len(), 4, "no maker gives up more cars than the others");
+    }
+
+    #[test]
+    fn a_row_has_no_more_garages_than_one_server_and_no_day_more_than_it_has_deliveries() {
+        for (deliveries, share, count) in [
+            (200, 0.0, 0),
+            (200, 0.05, 10),
+            (2_000, 0.05, 16),
+            (16, 1.0, 16),
+            (40, 1.0, 16),
+            (3, 1.0, 3),
+            (12, 0.05, 1),
+        ] {
+            let homes = Homes::spread(deliveries, share);
+            assert_eq!(homes.count(), count, "{deliveries} {share}");
+            let places: Vec<_> = (0..deliveries).filter_map(|n| homes.place_of(n)).collect();
+            assert_eq!(places, (0..count).collect::<Vec<_>>(), "{deliveries} {share}");
+        }
+    }
+
+    #[test]
     fn the_same_seed_plans_the_same_day() {
         let (stops, depot) = stops(200);
-        let plan = |seed| City::plan(&stops, depot, 20, 2, seed, Timestamp::EPOCH.plus_seconds(86_400)).routes;
+        let starts = Timestamp::EPOCH.plus_seconds(86_400);
+        let plan = |seed| City::plan(&stops, depot, 20, 2, seed, starts, &Homes::default()).routes;
         assert_eq!(plan(3), plan(3));
         assert_ne!(plan(3), plan(4));
     }

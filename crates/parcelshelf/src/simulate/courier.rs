@@ -12,6 +12,7 @@ use parcelshelf_core::area::Position;
 use parcelshelf_core::id::{AttemptId, DeliveryId};
 use parcelshelf_core::reason::{Action, Reason};
 use parcelshelf_protocol::label;
+use parcelshelf_protocol::seal::SealPublicKey;
 use serde_json::{Value, json};
 
 use super::book::AtCar;
@@ -21,6 +22,8 @@ use super::fate::{BoltFate, ScanFate};
 use super::owner;
 use super::phone::{Net, Off};
 use crate::people::Courier;
+
+mod doorstep;
 
 /// A phone that gets no answer asks again after this.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -58,7 +61,8 @@ async fn visit(day: &Arc<Day>, courier: &Arc<Courier>, n: usize, drive_s: i64) {
     if let Some(errand) = day.city.errands.get(n) {
         day.sleep_until(errand.window.start()).await;
     }
-    let stop = AtStop { day, courier, n, delivery: &delivery, host: phone(day, n), seen: RefCell::default() };
+    let (host, seen, photo_key) = (phone(day, n), RefCell::default(), RefCell::new(delivery.photo_key.clone()));
+    let stop = AtStop { day, courier, n, delivery: &delivery, host, seen, photo_key };
     let done = stop.serve(drive_s).await;
     day.note(n, || format!("courier leaves: {done:?}"));
     day.book.page(n, |p| {
@@ -87,6 +91,8 @@ struct AtStop<'a> {
     host: Host,
     /// How the attempt stood when the page last heard of it.
     seen: RefCell<Value>,
+    /// What photos are sealed to: the owner's key for this grant.
+    photo_key: RefCell<Option<SealPublicKey>>,
 }
 
 /// Why a step did not come about.
@@ -205,6 +211,10 @@ impl AtStop<'_> {
             .await
         });
         let page = page.await?;
+        if day.is_home(n) {
+            self.sleep_s(drive_s).await;
+            return self.attended(self.serve_the_house(&page, &stop)).await;
+        }
         // The phone is still in the van, a street or two away.
         let van = self.delivery.place.moved(45.0, 400.0);
         let located = book.timed(&self.host, "locate", async {
@@ -214,11 +224,17 @@ impl AtStop<'_> {
         book.page(n, |p| p.places_shown += 1);
         day.note(n, || String::from("sees where the car stands"));
         self.sleep_s(drive_s).await;
+        self.attended(self.serve_the_car(&page, &stop, place)).await
+    }
+
+    /// Serves, and writes down how long the courier stood there.
+    async fn attended(&self, serving: impl Future<Output = Result<AtCar, Stuck>>) -> Result<AtCar, Stuck> {
+        let book = &self.day.book;
         let began = self.host.clock.uptime();
-        let done = self.serve_the_car(&page, &stop, place).await;
+        let done = serving.await;
         let attended_ms = i64::try_from((self.host.clock.uptime() - began).as_millis()).unwrap_or(0);
         book.took("attended", attended_ms, None);
-        book.page(n, |p| p.attended_ms = Some(attended_ms));
+        book.page(self.n, |p| p.attended_ms = Some(attended_ms));
         done
     }
 
@@ -238,11 +254,7 @@ impl AtStop<'_> {
             book.page(n, |p| p.places_shown += 1);
             phone = place.moved(90.0, PHONE_OFF_M);
         }
-        let key = self.key("arrived");
-        let arrived = self.patiently("arrived", PATIENCE, async || {
-            self.carrier().step(self.delivery.id, "arrived", &key, &json!({})).await
-        });
-        let _ = arrived.await;
+        self.arrives().await;
         if fate.scan == ScanFate::Missing {
             return Ok(AtCar::Not(Reason::MissingParcel));
         }
@@ -253,6 +265,15 @@ impl AtStop<'_> {
         let done = self.at_the_lid(page, stop, phone, attempt, asked).await;
         owner::care_afterwards(day, n, page.clone(), attempt);
         Ok(done)
+    }
+
+    /// Tells the carrier. Nothing waits for it.
+    async fn arrives(&self) {
+        let key = self.key("arrived");
+        let arrived = self.patiently("arrived", PATIENCE, async || {
+            self.carrier().step(self.delivery.id, "arrived", &key, &json!({})).await
+        });
+        let _ = arrived.await;
     }
 
     /// Scans and asks to open. The attempt; when it was asked for; what the maker had taken of this car's time until then.
@@ -303,6 +324,9 @@ impl AtStop<'_> {
                 match page.send(&prepared).await {
                     Ok(answer) => {
                         self.saw(&answer);
+                        if let Some(key) = page.photo_key(&self.courier.device, stop, &answer)? {
+                            self.photo_key.replace(Some(key));
+                        }
                         return StopPage::attempt_of(&answer);
                     }
                     Err(failure) if failure.is_passing() => self.host.clock.sleep(AGAIN).await,
@@ -467,7 +491,8 @@ impl AtStop<'_> {
         stop: &Stop,
         attempt: AttemptId,
     ) -> Option<parcelshelf_protocol::encoding::Hash> {
-        let (device, to) = (&self.courier.device, self.delivery.photo_key.as_ref()?);
+        let to = self.photo_key.borrow().clone()?;
+        let (device, to) = (&self.courier.device, &to);
         let photo = parcelshelf_client::photo::specimen_of(PHOTO_BYTES);
         let left = self.day.book.timed(&self.host, "photo", async {
             self.patiently("photo", PATIENCE, async || page.leave_photo(device, stop, attempt, to, &photo).await).await

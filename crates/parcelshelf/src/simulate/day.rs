@@ -37,12 +37,14 @@ pub struct Delivery {
     pub photo_key: Option<SealPublicKey>,
 }
 
-/// One delivery's car.
+/// One delivery's car, or its garage.
 #[derive(Debug, Clone)]
 pub struct Car {
     pub maker: &'static str,
     pub login: String,
     pub vin: String,
+    /// A garage's place in its row, from 0.
+    pub garage: Option<usize>,
 }
 
 /// A simulated day.
@@ -182,6 +184,11 @@ impl Day {
         self.book.note(n, self.now(), line);
     }
 
+    /// Whether this delivery goes into a garage.
+    #[must_use]
+    pub fn is_home(&self, n: usize) -> bool {
+        self.car(n).is_some_and(|car| car.garage.is_some())
+    }
     /// A hand at the car. False when it does not let it.
     pub async fn hand(&self, n: usize, action: &Value) -> bool {
         let done = self.car(n).is_some_and(|car| self.garages.of(car.maker).hand(&car.vin, action));
@@ -192,6 +199,11 @@ impl Day {
     #[must_use]
     pub fn seen(&self, car: &Car) -> Seen {
         self.garages.of(car.maker).seen(&car.vin).unwrap_or_default()
+    }
+    /// What whoever stands before a garage sees of its door.
+    #[must_use]
+    pub fn stands_open(&self, n: usize) -> bool {
+        self.car(n).is_some_and(|car| !self.seen(car).shut_and_locked)
     }
     /// Simulated milliseconds for which the maker held answers about this car back, so far.
     pub async fn held_ms(&self, n: usize) -> u64 {

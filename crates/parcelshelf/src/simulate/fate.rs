@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use parcelshelf_access_homeassistant::GARAGES;
 use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_access_smartcar::MAKER as SMARTCAR;
 use parcelshelf_access_tesla::MAKER as TESLA;
@@ -32,6 +33,28 @@ pub enum BoltFate {
     JamsUnnoticed,
 }
 
+/// What befalls a house's door, its server, or whoever is to shut it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DoorFate {
+    Sound,
+    /// Something stands in the doorway before the courier comes.
+    Blocked,
+    /// Something gets into its way while it comes down.
+    Obstructed,
+    /// The drive stops half way down.
+    HalfWay,
+    /// The server loses the drive while the courier is inside, for a while.
+    DriveOffline,
+    /// Nobody answers in that house while the courier is inside, for a while.
+    ServerAway,
+    /// What the server says of it stands still from before the opening, for a while.
+    FrozenShut,
+    /// The same from before the word to shut it.
+    FrozenOpen,
+    /// The courier leaves and says nothing.
+    Forgotten,
+}
+
 /// The label that the courier scans first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScanFate {
@@ -58,6 +81,7 @@ pub struct Fate {
     pub owner: OwnerFate,
     pub car: CarFate,
     pub bolt: BoltFate,
+    pub door: DoorFate,
     pub scan: ScanFate,
     /// The lid springs open again so many times before it stays shut.
     pub bounces: u8,
@@ -90,6 +114,9 @@ impl Fate {
             Faults::Ordinary => Self::ordinary(dice, n),
             Faults::Hostile => Self::hostile(dice, n),
         };
+        if maker == GARAGES {
+            return fate.at_a_house(faults, dice, n);
+        }
         let cloud = match (faults, maker) {
             (Faults::Ordinary, ONSTAR) => ordinary_second_cloud(dice, n),
             (Faults::Hostile, ONSTAR) => hostile_second_cloud(dice, n),
@@ -107,12 +134,25 @@ impl Fate {
             owner: OwnerFate::Allows,
             car: CarFate::Stays,
             bolt: BoltFate::Sound,
+            door: DoorFate::Sound,
             scan: ScanFate::Right,
             bounces: 0,
             phone_off_s: 0,
             phone: PhoneRates::default(),
             cloud: Vec::new(),
         }
+    }
+
+    /// The same courier, phone and owner, with a door instead of a car.
+    fn at_a_house(self, faults: Faults, dice: Dice, n: u64) -> Self {
+        let of_good = Self::good();
+        let (doors, cloud) = match faults {
+            Faults::None => (&[][..], Vec::new()),
+            Faults::Ordinary => (&ORDINARY_DOORS[..], ordinary_house(dice, n)),
+            Faults::Hostile => (&HOSTILE_DOORS[..], hostile_house(dice, n)),
+        };
+        let door = pick(dice, "door", n, doors, DoorFate::Sound);
+        Self { car: of_good.car, bolt: of_good.bolt, bounces: of_good.bounces, door, cloud, ..self }
     }
 
     /// Rates as owners and couriers report them.
@@ -132,6 +172,7 @@ impl Fate {
                 CarFate::Stays,
             ),
             bolt: pick(dice, "bolt", n, &[(0.003, BoltFate::Jams)], BoltFate::Sound),
+            door: DoorFate::Sound,
             scan: pick(dice, "scan", n, &[(0.015, ScanFate::WrongFirst), (0.003, ScanFate::Missing)], ScanFate::Right),
             bounces: u8::from(dice.hit("lid", n, 0.02)),
             phone_off_s: 0,
@@ -169,6 +210,7 @@ impl Fate {
                 CarFate::Stays,
             ),
             bolt: pick(dice, "bolt", n, &[(0.05, BoltFate::Jams), (0.02, BoltFate::JamsUnnoticed)], BoltFate::Sound),
+            door: DoorFate::Sound,
             scan: pick(dice, "scan", n, &[(0.05, ScanFate::WrongFirst), (0.02, ScanFate::Missing)], ScanFate::Right),
             bounces: u8::try_from(dice.between("lid", n, 0, 9).saturating_sub(7)).unwrap_or(0),
             // One phone in ten is minutes off, and learns the server's time from its answers.
@@ -181,6 +223,70 @@ impl Fate {
             cloud: hostile_cloud(dice, n),
         }
     }
+}
+
+const ORDINARY_DOORS: [(f64, DoorFate); 6] = [
+    (0.01, DoorFate::Blocked),
+    (0.02, DoorFate::Obstructed),
+    (0.003, DoorFate::HalfWay),
+    (0.01, DoorFate::DriveOffline),
+    (0.01, DoorFate::ServerAway),
+    (0.01, DoorFate::Forgotten),
+];
+const HOSTILE_DOORS: [(f64, DoorFate); 8] = [
+    (0.05, DoorFate::Blocked),
+    (0.08, DoorFate::Obstructed),
+    (0.06, DoorFate::HalfWay),
+    (0.08, DoorFate::DriveOffline),
+    (0.08, DoorFate::ServerAway),
+    (0.08, DoorFate::FrozenShut),
+    (0.08, DoorFate::FrozenOpen),
+    (0.05, DoorFate::Forgotten),
+];
+
+/// A home server: no quota and no cloud, and a line that is cut now and then.
+fn ordinary_house(dice: Dice, n: u64) -> Vec<Value> {
+    let (late, slow) = (dice.between("late", n, 5, 40), dice.between("slow", n, 5, 20));
+    vec![
+        rate("open_cover", "connection_drop_acted", 0.01),
+        rate("open_cover", "connection_drop_not_acted", 0.01),
+        json!({"command": "open_cover", "fault": "success_late", "rate": 0.005, "after_s": late}),
+        json!({"command": "open_cover", "fault": "slow", "rate": 0.03, "slow_s": slow}),
+        rate("close_cover", "connection_drop_acted", 0.01),
+        rate("close_cover", "connection_drop_not_acted", 0.01),
+        rate("cover", "503", 0.005),
+        rate("obstruction", "503", 0.005),
+        json!({"command": "cover", "fault": "slow", "rate": 0.02, "slow_s": 6}),
+    ]
+}
+
+fn hostile_house(dice: Dice, n: u64) -> Vec<Value> {
+    let late = dice.between("late", n, 5, 55);
+    let mut all = Vec::new();
+    for command in ["open_cover", "close_cover"] {
+        for (fault, share) in [
+            ("connection_drop_acted", 0.07),
+            ("connection_drop_not_acted", 0.05),
+            ("504_acted", 0.04),
+            ("500_acted", 0.03),
+            ("503_not_acted", 0.03),
+            // "Success", and nothing moves.
+            ("success_not_acted", 0.05),
+            ("garbage_acted", 0.03),
+            ("429", 0.02),
+        ] {
+            all.push(rate(command, fault, share));
+        }
+        all.push(json!({"command": command, "fault": "success_late", "rate": 0.04, "after_s": late}));
+        all.push(json!({"command": command, "fault": "slow", "rate": 0.05, "slow_s": dice.between("slow", n, 5, 55)}));
+    }
+    for reading in ["cover", "obstruction", "house"] {
+        for (fault, share) in [("503", 0.08), ("connection_drop", 0.06), ("garbage", 0.04), ("429", 0.02)] {
+            all.push(rate(reading, fault, share));
+        }
+        all.push(json!({"command": reading, "fault": "slow", "rate": 0.05, "slow_s": 9}));
+    }
+    all
 }
 
 fn hostile_cloud(dice: Dice, n: u64) -> Vec<Value> {
@@ -407,12 +513,29 @@ mod tests {
     }
 
     #[test]
+    fn at_a_house_its_door_has_a_fate_and_no_car_does() {
+        let draw = |faults, n| Fate::draw(faults, Dice::new(1), n, GARAGES);
+        assert_eq!(draw(Faults::None, 5), Fate::good());
+        let all: Vec<_> = (0..5_000).map(|n| draw(Faults::Hostile, n)).collect();
+        assert!(all.iter().all(|f| (f.car, f.bolt, f.bounces) == (CarFate::Stays, BoltFate::Sound, 0)));
+        for (rate, door) in HOSTILE_DOORS {
+            let share = all.iter().filter(|f| f.door == door).count() as f64 / 5_000.0;
+            assert!((share - rate).abs() < 0.02, "{door:?}: {share}");
+        }
+        let of_the_phone = |f: &Fate| (f.phone, f.phone_off_s, f.scan, f.owner);
+        let car = Fate::draw(Faults::Hostile, Dice::new(1), 7, "volvo");
+        assert_eq!(of_the_phone(&car), of_the_phone(&all[7]), "who comes and how is the same");
+        assert_eq!(car.door, DoorFate::Sound);
+    }
+
+    #[test]
     fn a_fifth_to_two_fifths_of_commands_and_readings_go_wrong_in_a_hostile_world() {
         for (maker, commands) in [
             ("volvo", ["unlock", "lock", "doors", "location"]),
             (ONSTAR, ["unlockTrunk", "lockTrunk", "poll", "position"]),
             (TESLA, ["actuate_trunk", "door_lock", "vehicle_data", "handshake"]),
             (SMARTCAR, ["unlock", "lock", "security", "location"]),
+            (GARAGES, ["open_cover", "close_cover", "cover", "obstruction"]),
         ] {
             let cloud = Fate::draw(Faults::Hostile, Dice::new(1), 0, maker).cloud;
             for command in commands {

@@ -1,13 +1,14 @@
-//! The simulated makers' clouds inside this process.
+//! The simulated makers' clouds inside this process, and the home server of one building.
 
 use std::sync::Arc;
 
+use parcelshelf_access_homeassistant::GARAGES;
 use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_access_smartcar::MAKER as SMARTCAR;
 use parcelshelf_access_tesla::MAKER as TESLA;
 use parcelshelf_edge::Host;
 use parcelshelf_simulator::garage::Garage;
-use parcelshelf_simulator::{onstar, smartcar, tesla, volvo};
+use parcelshelf_simulator::{homeassistant, onstar, smartcar, tesla, volvo};
 use tokio::net::TcpListener;
 
 use crate::stage::{Clouds, Worlds};
@@ -19,6 +20,9 @@ pub struct Garages {
     pub onstar: Option<onstar::Cloud>,
     pub tesla: Option<tesla::Cloud>,
     pub smartcar: Option<smartcar::Cloud>,
+    pub home: Option<homeassistant::Home>,
+    /// Garages at that server.
+    pub doors: usize,
 }
 
 macro_rules! built {
@@ -52,6 +56,14 @@ impl Garages {
             onstar: built!(onstar, worlds, clouds, host),
             tesla: built!(tesla, worlds, clouds, host),
             smartcar: built!(smartcar, worlds, clouds, host),
+            doors: worlds.home.as_ref().map_or(0, |world| world.doors.len()),
+            home: match (worlds.home, &clouds.home) {
+                (Some(world), Some(origin)) => {
+                    let (clock, entropy) = (Arc::clone(&host.clock), Arc::clone(&host.entropy));
+                    Some(homeassistant::Home::new(world, clock, entropy, origin)?)
+                }
+                _ => None,
+            },
         })
     }
 
@@ -64,35 +76,38 @@ impl Garages {
         let second = bound(worlds.onstar.is_some()).await?;
         let third = bound(worlds.tesla.is_some()).await?;
         let fourth = bound(worlds.smartcar.is_some()).await?;
+        let house = bound(worlds.home.is_some()).await?;
         let base = |bound: &Bound| bound.as_ref().map(|(_, base)| base.clone());
         let clouds = Clouds {
             volvo: base(&first).unwrap_or_default(),
             onstar: base(&second),
             tesla: base(&third),
             smartcar: base(&fourth),
-            home: None,
+            home: base(&house),
         };
         let garages = Self::new(worlds, host, &clouds)?;
         served!(Some(&garages.volvo).cloned(), first);
         served!(garages.onstar, second);
         served!(garages.tesla, third);
         served!(garages.smartcar, fourth);
+        served!(garages.home, house);
         Ok((garages, clouds))
     }
 
-    /// One maker's cars.
+    /// One maker's cars, or the building's garages.
     #[must_use]
     pub fn of(&self, maker: &str) -> Arc<dyn Garage> {
-        match (maker, &self.onstar, &self.tesla, &self.smartcar) {
+        match (maker, &self.onstar, &self.tesla, &self.smartcar, &self.home) {
             (ONSTAR, Some(cloud), ..) => Arc::new(cloud.clone()),
-            (TESLA, _, Some(cloud), _) => Arc::new(cloud.clone()),
-            (SMARTCAR, .., Some(cloud)) => Arc::new(cloud.clone()),
+            (TESLA, _, Some(cloud), ..) => Arc::new(cloud.clone()),
+            (SMARTCAR, _, _, Some(cloud), _) => Arc::new(cloud.clone()),
+            (GARAGES, .., Some(home)) => Arc::new(home.clone()),
             _ => Arc::new(self.volvo.clone()),
         }
     }
-    /// For so many seconds no maker's cloud answers anybody.
+    /// For so many seconds no maker's cloud answers anybody, nor does the home server.
     pub fn outage(&self, seconds: u32) {
-        for maker in ["", ONSTAR, TESLA, SMARTCAR] {
+        for maker in ["", ONSTAR, TESLA, SMARTCAR, GARAGES] {
             self.of(maker).outage(seconds);
         }
     }

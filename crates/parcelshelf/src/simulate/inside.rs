@@ -38,6 +38,8 @@ pub const SECOND_CLOUD: &str = "http://second-cloud.localhost";
 pub const THIRD_CLOUD: &str = "http://third-cloud.localhost";
 /// Where the aggregator does.
 pub const FOURTH_CLOUD: &str = "http://fourth-cloud.localhost";
+/// Where the building's home server does.
+pub const HOME: &str = "http://home.localhost";
 /// How the front calls the keyholder.
 pub const KEYHOLDER: &str = "keyholder";
 /// The gateway's port in names; nothing listens there.
@@ -245,7 +247,8 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host, storage: Storage)
         tesla_country: String::from("SE"),
         smartcar_base: garages.smartcar.as_ref().map(|_| String::from(FOURTH_CLOUD)),
         smartcar_country: String::from("SE"),
-        home_base: None,
+        home_base: garages.home.as_ref().map(|_| String::from(HOME)),
+        home_garages: garages.doors.max(1),
         no_possession_wait: true,
     };
     let layout = init::write(&args, host)?;
@@ -261,6 +264,9 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host, storage: Storage)
     }
     if let Some(smartcar) = &garages.smartcar {
         net.put_as(FOURTH_CLOUD, &smartcar.router(), true)?;
+    }
+    if let Some(home) = &garages.home {
+        net.put_as(HOME, &home.router(), true)?;
     }
 
     let file: KeyholderFile = read(&layout.dir.join("keyholder/keyholder.toml"))?;
@@ -308,7 +314,7 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host, storage: Storage)
         onstar: args.onstar_base,
         tesla: args.tesla_base,
         smartcar: args.smartcar_base,
-        home: None,
+        home: args.home_base,
     };
     let scene = Scene::at(layout, people, clouds).context("failed to set the scene")?;
     scene.admit_carrier().await?;

@@ -9,7 +9,8 @@ use parcelshelf_core::id::AttemptId;
 use serde_json::json;
 
 use super::day::{Day, Delivery};
-use super::fate::{CarFate, OwnerFate};
+use super::fate::{CarFate, DoorFate, OwnerFate};
+use crate::init::garage_name;
 use crate::people::{self, Hands, Owner, persist};
 
 /// A car that was driven away stands again after this.
@@ -20,6 +21,10 @@ const TO_THE_CAR_S: [u64; 2] = [180, 900];
 const WATCHED_S: u64 = 2 * 3_600;
 /// An attempt that went well is over so long after the courier has left: until then it could have been opened again.
 const USUALLY_OVER_S: i64 = 190;
+/// A door that is moving is stopped by the button first, and may have been on its way up.
+const PRESSES: u32 = 4;
+/// By then a door that was told to move has come to its end.
+const TRAVEL_S: i64 = 20;
 /// Between two looks.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -38,7 +43,13 @@ pub async fn enrol(day: Arc<Day>, n: usize) -> anyhow::Result<()> {
     let car = day.car(n).context("no such car")?;
     let (scene, plate) = (&day.scene, plate(n));
     let hands = Hands::near(day.garages.of(car.maker), &car.vin);
-    let owner = Owner::enrol_at(scene, car.maker, &car.login, hands, errand.place, &plate).await;
+    let owner = match car.garage {
+        Some(garage) => {
+            let name = garage_name(garage);
+            Owner::enrol_garage_of(scene, &car.login, hands, errand.place, Some(&name)).await
+        }
+        None => Owner::enrol_at(scene, car.maker, &car.login, hands, errand.place, &plate).await,
+    };
     day.put_owner(n, Arc::new(owner.with_context(|| format!("owner {n}"))?));
     Ok(())
 }
@@ -67,15 +78,17 @@ pub async fn order(day: Arc<Day>, n: usize) -> anyhow::Result<()> {
     };
     if day.fate(n).owner != OwnerFate::Silent {
         let granted = owner.allow(scene, &ordered).await?;
-        delivery.photo_key = Some(owner.wallet.seal_key_of(granted.id)?);
+        // At a house the courier has it with the opening, and not before.
+        delivery.photo_key = if day.is_home(n) { None } else { Some(owner.wallet.seal_key_of(granted.id)?) };
         day.book.page(n, |p| p.granted = Some(granted));
     }
     day.put_delivery(n, delivery);
     Ok(())
 }
 
-/// What befalls the car shortly before the courier sets out.
+/// What befalls the car or the doorway shortly before the courier sets out.
 pub async fn fate_strikes(day: &Arc<Day>, n: usize) {
+    door_strikes(day, n).await;
     let Some(errand) = day.city.errands.get(n) else { return };
     let park = |bearing: f64, away_m: f64| {
         let there = errand.place.moved(bearing, away_m);
@@ -102,6 +115,19 @@ pub async fn fate_strikes(day: &Arc<Day>, n: usize) {
         }
     }
     day.note(n, || format!("the car: {:?}", day.fate(n).car));
+}
+
+/// Something stands in the doorway before the courier comes, for a while.
+async fn door_strikes(day: &Arc<Day>, n: usize) {
+    if day.fate(n).door != DoorFate::Blocked {
+        return;
+    }
+    day.hand(n, &json!({"action": "block_doorway"})).await;
+    let day = Arc::clone(day);
+    tokio::task::spawn_local(async move {
+        day.sleep_s(TRIP_S).await;
+        day.hand(n, &json!({"action": "clear_doorway"})).await;
+    });
 }
 
 /// Some owners stop the delivery while the courier is on the way.
@@ -157,11 +183,30 @@ async fn care(day: &Arc<Day>, n: usize, page: &StopPage, attempt: AttemptId) {
     day.note(n, || String::from("nobody watches any longer"));
 }
 
+/// The owner clears the doorway, mends what is broken, and presses the button on the wall until the door is shut. It is
+/// pressed only at a door that is seen open: it would open a shut one.
+async fn shut_by_hand(day: &Arc<Day>, n: usize) {
+    for action in ["clear_doorway", "mend_drive", "regain_network", "thaw_state"] {
+        day.hand(n, &json!({"action": action})).await;
+    }
+    for _ in 0..PRESSES {
+        if !day.stands_open(n) {
+            return;
+        }
+        day.hand(n, &json!({"action": "press_button"})).await;
+        day.sleep_s(TRAVEL_S).await;
+    }
+}
+
 async fn mend(day: &Arc<Day>, n: usize, before: u32) {
     let way = day.dice.between("to the car", (n as u64) << 4 | u64::from(before), TO_THE_CAR_S[0], TO_THE_CAR_S[1]);
     day.sleep_s(i64::try_from(way).unwrap_or(0)).await;
-    for action in ["free_lock", "close_tailgate", "lock_with_key"] {
-        day.hand(n, &json!({"action": action})).await;
+    if day.is_home(n) {
+        shut_by_hand(day, n).await;
+    } else {
+        for action in ["free_lock", "close_tailgate", "lock_with_key"] {
+            day.hand(n, &json!({"action": action})).await;
+        }
     }
     let (Some(owner), Some(delivery)) = (day.owner(n), day.delivery(n)) else { return };
     let host = &day.scene.host;

@@ -16,12 +16,12 @@ const HOUR_MS: i64 = 3_600_000;
 pub fn page(results: &Results, areas: &BTreeSet<Cell>) -> String {
     let mut page = Page::new("A simulated day");
     page.text(&format!(
-        "{} deliveries into cars, faults: {}, seed {}. Played in {:.0} s.",
+        "{} deliveries into cars and garages, faults: {}, seed {}. Played in {:.0} s.",
         results.deliveries, results.faults, results.seed, results.wall_s
     ));
     let outcomes = results.outcomes();
     let mut rows = vec![
-        vec![String::from("delivered into the car"), outcomes.delivered.to_string()],
+        vec![String::from("delivered"), outcomes.delivered.to_string()],
         vec![String::from("returned"), outcomes.returned.to_string()],
     ];
     rows.extend(outcomes.fallback.iter().map(|(reason, n)| vec![format!("fallback: {reason}"), n.to_string()]));

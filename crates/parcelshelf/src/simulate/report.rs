@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parcelshelf_core::actuation::LockProof;
+use parcelshelf_core::actuation::{LockProof, Place};
 use serde_json::{Value, json};
 
 use super::book::{Page, Times};
@@ -53,9 +53,11 @@ pub struct Results {
     pub faults: &'static str,
 }
 
-/// What one maker's cars saw, by the record of its simulated cloud.
+/// What one maker's cars or a building's garages saw, by the record of its simulated cloud.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OfMaker {
+    /// A house's doors, not cars.
+    pub home: bool,
     pub deliveries: usize,
     pub delivered: usize,
     /// All requests of the day, answered or not.
@@ -65,7 +67,7 @@ pub struct OfMaker {
     pub position_reads: u64,
     /// What its maker bills for a command and for a wake, millionths of a US dollar; `None`: nothing by the call.
     pub prices_micro_usd: Option<(u64, u64)>,
-    /// How long couriers stood at each car.
+    /// How long couriers stood at each car or garage.
     pub attended_ms: Vec<i64>,
 }
 impl OfMaker {
@@ -89,6 +91,7 @@ impl OfMaker {
     fn to_json(&self) -> Value {
         let [p50, p90] = at_shares(self.attended_ms.iter().map(|ms| *ms as f64 / 1_000.0), [0.5, 0.9]).map(round2);
         json!({
+            "kind": if self.home { Place::Home.code() } else { Place::Car.code() },
             "deliveries": self.deliveries,
             "delivered": self.delivered,
             "per_delivery": {
@@ -257,7 +260,7 @@ impl Results {
         let (o, v) = (self.outcomes(), self.violations());
         let percent = |n: usize| 100.0 * n as f64 / self.deliveries.max(1) as f64;
         let mut lines = vec![
-            format!("{:<26}{:>8}  {:>5.1} %", "delivered into the car", o.delivered, percent(o.delivered)),
+            format!("{:<26}{:>8}  {:>5.1} %", "delivered", o.delivered, percent(o.delivered)),
             format!("{:<26}{:>8}  {:>5.1} %", "returned", o.returned, percent(o.returned)),
         ];
         for (reason, count) in &o.fallback {

@@ -1,4 +1,4 @@
-//! The judge of a day: what the cars themselves recorded, joined with bundles verified offline. Pure.
+//! The judge of a day: what the cars and doors themselves recorded, joined with bundles verified offline. Pure.
 //!
 //! Neither the services' counters nor anybody's word count. Where a car's record and its delivery's bundle disagree there
 //! is a violation.
@@ -70,6 +70,8 @@ pub struct Case<'a> {
     pub places_shown: u32,
     /// The courier's page said at some time that nobody knows.
     pub saw_unknown: bool,
+    /// A house's door: it is found by its address, and no place is shown to anybody.
+    pub is_home: bool,
     /// For how long one wish for a place goes on asking the maker: what began before a block may be answered after it.
     pub asks_for_a_place_ms: i64,
     /// The carrier says that it has ended, and everything at the car is over.
@@ -117,7 +119,8 @@ pub fn judge(case: &Case<'_>) -> Finding {
     let without_intent = opened_at.iter().any(|at| proved.intended_at.first().is_none_or(|intent| intent > at));
     let opened = without_intent || openings > u64::from(proved.openings) || commands > proved.intended_at.len() as u64;
     let dead_read = reads.iter().any(|at| !proved.live_at(*at, case.asks_for_a_place_ms));
-    let located = dead_read || case.places_shown > proved.disclosed;
+    let shown_at_home = case.is_home && (case.places_shown > 0 || proved.disclosed > 0);
+    let located = dead_read || case.places_shown > proved.disclosed || shown_at_home;
     let touched = openings > 0 || commands > 0;
     let left_open = touched && !case.after.shut_and_locked && !proved.alarmed;
     let untrue = touched && !case.after.shut_and_locked && proved.lock_proof == Some(LockProof::Observed);

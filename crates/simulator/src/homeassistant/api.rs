@@ -1,14 +1,18 @@
 //! The server's REST interface, in its own shapes.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use parcelshelf_core::time::Timer as _;
 use serde_json::{Value, json};
 
 use super::Home;
 use super::auth::Caller;
-use super::world::{Fault, World};
+use super::fault::{Hears, Target};
+use super::world::World;
 use crate::wire::Scissors;
 
 /// What goes back when nothing else does.
@@ -72,21 +76,46 @@ pub async fn template(
     answer(&s, entered.and_then(rendered))
 }
 
+/// What a fault makes of the right answer.
+fn heard(hears: Hears, truth: Response) -> Result<Response, Refusal> {
+    match hears {
+        Hears::Success | Hears::TruthAfterSeconds(_) => Ok(truth),
+        Hears::Nothing => Err(Refusal::Away),
+        Hears::Garbage => Ok("<html>trouble</html>".into_response()),
+        Hears::Status(status) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            Ok(plain(status, "trouble"))
+        }
+    }
+}
+/// The same, after so long.
+async fn later(home: &Home, scissors: &Scissors, decided: Result<Response, Refusal>, held_ms: u64) -> Response {
+    if held_ms > 0 {
+        home.clock.sleep(Duration::from_millis(held_ms)).await;
+    }
+    answer(scissors, decided)
+}
+
 pub async fn state(
     State(home): State<Home>,
     ConnectInfo(s): ConnectInfo<Scissors>,
     Path(entity): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let mut world = home.world();
-    let entered = enter(&home, &mut world, &headers);
-    let told = world.state(&entity);
-    drop(world);
-    let found = || match told {
-        Some(state) => axum::Json(state).into_response(),
-        None => message(StatusCode::NOT_FOUND, "Entity not found."),
+    let (decided, held_ms) = {
+        let mut world = home.world();
+        match enter(&home, &mut world, &headers) {
+            Ok(caller) => seen(&home, &mut world, &entity, &caller),
+            Err(refusal) => (Err(refusal), 0),
+        }
     };
-    answer(&s, entered.map(|_| found()))
+    later(&home, &s, decided, held_ms).await
+}
+fn seen(home: &Home, world: &mut World, entity: &str, caller: &Caller) -> (Result<Response, Refusal>, u64) {
+    let (told, hears, held_ms) = world.look(entity, caller, home.now());
+    let truth = told
+        .map_or_else(|| message(StatusCode::NOT_FOUND, "Entity not found."), |state| axum::Json(state).into_response());
+    (heard(hears, truth), held_ms)
 }
 
 pub async fn service(
@@ -96,44 +125,32 @@ pub async fn service(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let decided = {
+    let (decided, held_ms) = {
         let mut world = home.world();
-        enter(&home, &mut world, &headers).map(|_| call(&home, &mut world, &domain, &service, &body))
+        match enter(&home, &mut world, &headers) {
+            Ok(_) => call(&home, &mut world, &domain, &service, &body),
+            Err(refusal) => (Err(refusal), 0),
+        }
     };
-    match decided {
-        Ok(Called::Answered(response)) => response,
-        Ok(Called::Nothing) => answer(&s, Err(Refusal::Away)),
-        Err(refusal) => answer(&s, Err(refusal)),
-    }
+    later(&home, &s, decided, held_ms).await
 }
 
-enum Called {
-    Answered(Response),
-    Nothing,
-}
-
-fn call(home: &Home, world: &mut World, domain: &str, service: &str, body: &Bytes) -> Called {
+fn call(home: &Home, world: &mut World, domain: &str, service: &str, body: &Bytes) -> (Result<Response, Refusal>, u64) {
+    let at_once = |response: Response| (Ok(response), 0);
     let service = match (domain, service) {
-        ("cover", "open_cover") => "open_cover",
-        ("cover", "close_cover") => "close_cover",
-        _ => return Called::Answered(plain(StatusCode::BAD_REQUEST, "400: Bad Request")),
+        ("cover", "open_cover") => Target::Open,
+        ("cover", "close_cover") => Target::Close,
+        _ => return at_once(plain(StatusCode::BAD_REQUEST, "400: Bad Request")),
     };
     let Ok(data) = serde_json::from_slice::<Value>(body) else {
-        return Called::Answered(message(StatusCode::BAD_REQUEST, "Data should be valid JSON."));
+        return at_once(message(StatusCode::BAD_REQUEST, "Data should be valid JSON."));
     };
     let (Some(entity), Some(1)) = (data["entity_id"].as_str(), data.as_object().map(serde_json::Map::len)) else {
-        return Called::Answered(plain(StatusCode::BAD_REQUEST, "400: Bad Request"));
+        return at_once(plain(StatusCode::BAD_REQUEST, "400: Bad Request"));
     };
-    // What does not exist is called to nothing, and that is a success there.
-    let Some(door) = world.cover(entity) else { return Called::Answered(axum::Json(json!([])).into_response()) };
-    let (changed, fault) = door.command(service, home.now(), &*home.entropy);
-    Called::Answered(match fault {
-        None => axum::Json(changed).into_response(),
-        Some(Fault::Drop { .. }) => return Called::Nothing,
-        Some(Fault::Garbage { .. }) => "<html>trouble</html>".into_response(),
-        Some(Fault::Status { status, .. }) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            plain(status, "trouble")
-        }
-    })
+    match world.call(service, entity, home.now(), &*home.entropy) {
+        Some((changed, hears, held_ms)) => (heard(hears, axum::Json(changed).into_response()), held_ms),
+        // What does not exist is called to nothing, and that is a success there.
+        None => at_once(axum::Json(json!([])).into_response()),
+    }
 }

@@ -31,8 +31,9 @@ pub struct Logins {
     access: HashMap<String, (String, Timestamp)>,
 }
 /// Who stands behind a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
+    pub login: String,
     pub admin: bool,
 }
 
@@ -44,6 +45,10 @@ impl Logins {
         let mut names: Vec<_> = self.people.keys().cloned().collect();
         names.sort_unstable();
         names
+    }
+    /// Every token that works.
+    pub fn tokens(&self) -> impl Iterator<Item = &String> {
+        self.refresh.keys().chain(self.access.keys())
     }
     pub fn knows(&self, login: &str) -> bool {
         self.people.contains_key(login)
@@ -89,7 +94,8 @@ impl Logins {
         let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
         let (refresh, end) = self.access.get(value.strip_prefix("Bearer ")?)?;
         let (_, login) = self.refresh.get(refresh)?;
-        (now < *end).then(|| Caller { admin: self.people.get(login).copied().unwrap_or(false) })
+        let admin = self.people.get(login).copied().unwrap_or(false);
+        (now < *end).then(|| Caller { login: login.clone(), admin })
     }
 }
 

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Home;
-use super::world::Fault;
+use super::fault::{Fault, FaultFile};
 
 /// Longest step of the clock, and longest outage: a day.
 const STEP_S_MAX: u32 = 86_400;
@@ -22,9 +22,12 @@ const HELP: &str = "A simulated Home Assistant.
 GET  /__sim/cars                     its doors
 GET  /__sim/cars/NUMBER              one door
 POST /__sim/cars/NUMBER/hand         {\"action\": \"press_button\" | \"block_doorway\" | \"clear_doorway\" | \"break_drive\" |
-                                      \"mend_drive\" | \"lose_network\" | \"regain_network\"}
-POST /__sim/cars/NUMBER/faults       {\"command\": \"open_cover\" | \"close_cover\", \"fault\": \"connection_drop_acted\" |
-                                      \"500_not_acted\" | \"garbage_acted\" | ...}, for the next such command
+                                      \"mend_drive\" | \"lose_network\" | \"regain_network\" |
+                                      \"freeze_state\" | \"thaw_state\"}
+POST /__sim/cars/NUMBER/faults       {\"command\": \"open_cover\" | \"close_cover\" | \"any\" (command) | \"cover\" |
+                                      \"obstruction\" | \"house\" (looks), \"fault\": \"connection_drop_acted\" |
+                                      \"500_not_acted\" | \"garbage_acted\" | \"success_late\" | \"slow\" | ...,
+                                      \"times\": N | \"rate\": 0..1, \"after_s\": N, \"slow_s\": N}
 POST /__sim/outage                   {\"seconds\": N}: nobody answers
 POST /__sim/clock/advance            {\"seconds\": N}
 POST /__sim/people/LOGIN/revoke      {}: every login of a person ends
@@ -89,26 +92,18 @@ async fn hand(State(home): State<Home>, Path(number): Path<String>, headers: Hea
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Planned {
-    command: String,
-    fault: String,
-}
 async fn fault(State(home): State<Home>, Path(number): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
-    let planned: Planned = match parse(&headers, &body) {
+    let planned: FaultFile = match parse(&headers, &body) {
         Ok(planned) => planned,
         Err(response) => return response,
     };
-    let service = match planned.command.as_str() {
-        "open_cover" => "open_cover",
-        "close_cover" => "close_cover",
-        _ => return no(StatusCode::BAD_REQUEST, "open_cover or close_cover"),
+    let fault = match Fault::try_from(&planned) {
+        Ok(fault) => fault,
+        Err(not) => return no(StatusCode::BAD_REQUEST, &not.to_string()),
     };
-    let Some(fault) = Fault::parse(&planned.fault) else { return no(StatusCode::BAD_REQUEST, "no such fault") };
     let mut world = home.world();
     let Some(door) = world.door(&number) else { return no(StatusCode::NOT_FOUND, "no such door") };
-    if door.plan(service, fault) {
+    if door.plan(vec![fault]) {
         axum::Json(door.to_json()).into_response()
     } else {
         no(StatusCode::CONFLICT, "a door has at most 64 faults")

@@ -12,6 +12,8 @@ mod api;
 mod auth;
 mod control;
 pub mod drive;
+mod fault;
+mod staged;
 mod world;
 
 use axum::Router;
@@ -20,7 +22,7 @@ use parcelshelf_core::time::{Entropy, Timestamp};
 
 use crate::cloud;
 
-pub use world::{BadWorld, DoorFile, PersonFile, WORLD_BYTES_MAX, WorldFile};
+pub use world::{BadWorld, DoorFile, Latency, PersonFile, WORLD_BYTES_MAX, WorldFile};
 
 /// A simulated server of a household.
 pub type Home = cloud::Cloud<world::World>;

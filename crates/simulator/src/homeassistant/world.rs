@@ -7,17 +7,21 @@ use parcelshelf_core::vehicle::Vin;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::auth::Logins;
+use super::auth::{Caller, Logins};
 use super::drive::{Drive, Happening, Motion};
+use super::fault::{self, Acts, Effect, FAULTS_PER_DOOR_MAX, Fault, Hears, Target};
 
 /// Bytes of a world file.
 pub const WORLD_BYTES_MAX: u64 = 1024 * 1024;
 const DOORS_MAX: usize = 64;
 const PEOPLE_MAX: usize = 64;
-const FAULTS_MAX: usize = 64;
 const TIMES_MAX: usize = 256;
+/// Commands of one door that are still on their way to its drive.
+const LATE_MAX: usize = 16;
 /// The server files a change under a call's context for so long after it.
 const CONTEXT_RECENT_MS: i64 = 5_000;
+/// The zone of the house itself.
+const HOUSE: &str = "zone.home";
 /// The user behind whatever was called. Which one, nobody here asks.
 const CALLER: &str = "5f0c1d2e3b4a59687766554433221100";
 
@@ -36,11 +40,23 @@ pub struct WorldFile {
     pub longitude: f64,
     pub people: Vec<PersonFile>,
     pub doors: Vec<DoorFile>,
+    /// Decides which requests a fault with a rate strikes.
+    pub seed: u64,
+    pub latency: Latency,
 }
 impl Default for WorldFile {
     fn default() -> Self {
-        Self { latitude: 57.725_374, longitude: 11.849_843, people: Vec::new(), doors: Vec::new() }
+        let latency = Latency { read_ms: 0, command_ms: 0 };
+        Self { latitude: 57.725_374, longitude: 11.849_843, people: Vec::new(), doors: Vec::new(), seed: 1, latency }
     }
+}
+
+/// What an answer usually takes; half to one and a half of it. Milliseconds of the simulator's clock.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Latency {
+    pub read_ms: u32,
+    pub command_ms: u32,
 }
 impl WorldFile {
     /// One garage, a person for the keyholder, and one who administers.
@@ -49,7 +65,7 @@ impl WorldFile {
         let person = |login: &str, admin| PersonFile { login: login.to_owned(), admin };
         Self {
             people: vec![person("keyholder", false), person("owner", true)],
-            doors: vec![DoorFile::of("0GARAGE0000000001", "garage")],
+            doors: vec![DoorFile::in_row(0)],
             ..Self::default()
         }
     }
@@ -83,8 +99,17 @@ pub struct DoorFile {
     pub travel_ms: u32,
     #[serde(default = "warning")]
     pub warning_ms: u32,
+    /// Whose looks at where the house stands are written down with this door, where each door is another person's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
 }
 impl DoorFile {
+    /// One of a row of garages, by its place in the row from 0. The first is that of [`WorldFile::demo`].
+    #[must_use]
+    pub fn in_row(n: usize) -> Self {
+        let entity = if n == 0 { String::from("garage") } else { format!("garage_{}", n + 1) };
+        Self::of(&format!("0GARAGE{:010}", n + 1), &entity)
+    }
     #[must_use]
     pub fn of(number: &str, entity: &str) -> Self {
         Self {
@@ -93,6 +118,7 @@ impl DoorFile {
             device_class: garage(),
             travel_ms: travel(),
             warning_ms: warning(),
+            person: None,
         }
     }
 }
@@ -124,44 +150,6 @@ pub enum BadWorld {
     Place,
 }
 
-/// What goes wrong with the next command, and whether the drive hears it all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The connection ends without an answer.
-    Drop {
-        acted: bool,
-    },
-    Status {
-        status: u16,
-        acted: bool,
-    },
-    Garbage {
-        acted: bool,
-    },
-}
-impl Fault {
-    /// `connection_drop`, `garbage` or an HTTP status, with `_acted` or `_not_acted` behind it.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (what, acted) = match text.strip_suffix("_not_acted") {
-            Some(what) => (what, false),
-            None => (text.strip_suffix("_acted")?, true),
-        };
-        Some(match what {
-            "connection_drop" => Self::Drop { acted },
-            "garbage" => Self::Garbage { acted },
-            status => {
-                let status = status.parse().ok().filter(|s| (400..600).contains(s))?;
-                Self::Status { status, acted }
-            }
-        })
-    }
-    pub const fn acted(self) -> bool {
-        match self {
-            Self::Drop { acted } | Self::Status { acted, .. } | Self::Garbage { acted } => acted,
-        }
-    }
-}
-
 /// What the door itself recorded.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
@@ -171,6 +159,10 @@ pub struct Tally {
     pub hindered_at: Option<Timestamp>,
     /// Commands that arrived, by service, whatever became of them.
     pub commands: BTreeMap<&'static str, u64>,
+    /// When this door's person was told where the house stands, the first 256 times.
+    pub house_told_at: Vec<Timestamp>,
+    /// For how long answers about this door were held back.
+    pub held_ms: u64,
 }
 
 /// A door as the server shows it.
@@ -179,8 +171,14 @@ pub struct Door {
     pub file: DoorFile,
     pub drive: Drive,
     pub online: bool,
-    pub faults: Vec<(&'static str, Fault)>,
+    pub faults: Vec<Fault>,
     pub tally: Tally,
+    /// The integration tells the server nothing new.
+    frozen: bool,
+    /// Requests about this door so far.
+    asked: u64,
+    /// Commands that the drive hears later, and when.
+    late: Vec<(Timestamp, Target)>,
     shown: (String, u8),
     last_changed: Timestamp,
     last_updated: Timestamp,
@@ -201,6 +199,8 @@ pub struct World {
     pub requests: u64,
     /// Nothing answers until then.
     pub away_until: Timestamp,
+    seed: u64,
+    latency: Latency,
     since: Timestamp,
 }
 
@@ -238,29 +238,63 @@ impl World {
             doors: file.doors.into_iter().map(|file| Door::shut(file, now)).collect(),
             requests: 0,
             away_until: now,
+            seed: file.seed,
+            latency: file.latency,
             since: now,
         })
     }
     pub fn live(&mut self, now: Timestamp, entropy: &dyn Entropy) {
         for door in &mut self.doors {
-            // Each change is written when it happens, not when somebody looks.
-            while let Some((at, happening)) = door.drive.step(now) {
-                door.happened(vec![(at, happening)]);
-                door.show(at, entropy);
-            }
-            door.show(now, entropy);
+            door.live(now, entropy);
         }
     }
     pub fn door(&mut self, number: &str) -> Option<&mut Door> {
         self.doors.iter_mut().find(|d| d.file.number == number)
     }
-    pub fn cover(&mut self, entity: &str) -> Option<&mut Door> {
+    /// A service is called for an entity. What the caller hears, with the states that the call changed in this moment, and
+    /// after how many milliseconds; `None` for what does not exist.
+    pub fn call(
+        &mut self,
+        service: Target,
+        entity: &str,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Option<(Vec<Value>, Hears, u64)> {
+        let (seed, usual_ms) = (self.seed, self.latency.command_ms);
         let name = entity.strip_prefix("cover.")?;
-        self.doors.iter_mut().find(|d| d.file.entity == name)
+        let door = self.doors.iter_mut().find(|d| d.file.entity == name)?;
+        *door.tally.commands.entry(service.code()).or_default() += 1;
+        let strikes = door.strike(service, seed);
+        let changed = door.command(service, strikes, now, entropy);
+        let (hears, held_ms) = door.holds_back(strikes, usual_ms, seed);
+        Some((changed, hears, held_ms))
+    }
+    /// A look at an entity: what stands there, what the caller hears, and after how many milliseconds.
+    pub fn look(&mut self, entity: &str, caller: &Caller, now: Timestamp) -> (Option<Value>, Hears, u64) {
+        let (seed, usual_ms, told) = (self.seed, self.latency.read_ms, self.state(entity));
+        let Some((door, asked)) = self.door_of(entity, caller) else { return (told, Hears::Success, 0) };
+        let strikes = door.strike(asked, seed);
+        let (hears, held_ms) = door.holds_back(strikes, usual_ms, seed);
+        let told_where = matches!(hears, Hears::Success | Hears::TruthAfterSeconds(_)) && asked == Target::House;
+        if told_where && door.tally.house_told_at.len() < TIMES_MAX {
+            door.tally.house_told_at.push(now);
+        }
+        (told, hears, held_ms)
+    }
+    /// Whose door a look is about. Where the house stands is asked for by somebody.
+    fn door_of(&mut self, entity: &str, caller: &Caller) -> Option<(&mut Door, Target)> {
+        if entity == HOUSE {
+            let own = |d: &&mut Door| d.file.person.as_ref() == Some(&caller.login);
+            return self.doors.iter_mut().find(own).map(|d| (d, Target::House));
+        }
+        let (cover, sensor) = (entity.strip_prefix("cover."), entity.strip_prefix("binary_sensor."));
+        let sensor = sensor.and_then(|s| s.strip_suffix("_obstruction"));
+        let (name, asked) = cover.map(|c| (c, Target::Cover)).or(sensor.map(|s| (s, Target::Obstruction)))?;
+        self.doors.iter_mut().find(|d| d.file.entity == name).map(|d| (d, asked))
     }
     /// One entity's state, as the server writes it.
     pub fn state(&self, entity: &str) -> Option<Value> {
-        if entity == "zone.home" {
+        if entity == HOUSE {
             return Some(self.house());
         }
         let sensed = |d: &&Door| entity == format!("binary_sensor.{}_obstruction", d.file.entity);
@@ -273,7 +307,7 @@ impl World {
     fn house(&self) -> Value {
         let at = self.since.to_rfc3339();
         json!({
-            "entity_id": "zone.home",
+            "entity_id": HOUSE,
             "state": "0",
             "attributes": {
                 "latitude": self.latitude, "longitude": self.longitude, "radius": 100, "passive": false,
@@ -294,6 +328,9 @@ impl Door {
             online: true,
             faults: Vec::new(),
             tally: Tally::default(),
+            frozen: false,
+            asked: 0,
+            late: Vec::new(),
             shown: (String::from("closed"), 0),
             last_changed: now,
             last_updated: now,
@@ -302,6 +339,24 @@ impl Door {
             recent: None,
             sensor: (String::from("off"), now, nobody),
         }
+    }
+    /// Lives up to `now`, in the order in which it happens: each change is written then, not when somebody looks.
+    fn live(&mut self, now: Timestamp, entropy: &dyn Entropy) {
+        let due =
+            |late: &[(Timestamp, Target)]| (0..late.len()).filter(|n| late[*n].0 <= now).min_by_key(|n| late[*n].0);
+        while let Some(next) = due(&self.late) {
+            let (at, service) = self.late.remove(next);
+            self.moves_until(at, entropy);
+            self.hears_of(service, at, entropy);
+        }
+        self.moves_until(now, entropy);
+    }
+    fn moves_until(&mut self, now: Timestamp, entropy: &dyn Entropy) {
+        while let Some((at, happening)) = self.drive.step(now) {
+            self.happened(vec![(at, happening)]);
+            self.show(at, entropy);
+        }
+        self.show(now, entropy);
     }
     fn word(&self) -> &'static str {
         match self.drive.motion {
@@ -329,6 +384,9 @@ impl Door {
     }
     /// Writes the state anew where it has changed, under the newest call's context if that is recent.
     fn show(&mut self, now: Timestamp, entropy: &dyn Entropy) {
+        if self.frozen {
+            return;
+        }
         let (word, position) = (self.word(), self.drive.position);
         if self.shown.0 != word {
             self.last_changed = now;
@@ -364,41 +422,69 @@ impl Door {
             "mend_drive" => self.drive.broken = false,
             "lose_network" => self.online = false,
             "regain_network" => self.online = true,
+            "freeze_state" => self.frozen = true,
+            "thaw_state" => self.frozen = false,
             _ => return false,
         }
         self.show(now, entropy);
         true
     }
-    pub fn plan(&mut self, service: &'static str, fault: Fault) -> bool {
-        if self.faults.len() >= FAULTS_MAX {
-            return false;
+    /// Things that will go wrong. False when they are too many.
+    pub fn plan(&mut self, faults: Vec<Fault>) -> bool {
+        let fit = self.faults.len() + faults.len() <= FAULTS_PER_DOOR_MAX;
+        if fit {
+            self.faults.extend(faults);
         }
-        self.faults.push((service, fault));
-        true
+        fit
     }
-    /// A service was called. The states that it changed in this moment; the fault that struck it.
-    pub fn command(
+    fn strike(&mut self, asked: Target, seed: u64) -> Option<Effect> {
+        self.asked += 1;
+        fault::strike(&mut self.faults, asked, seed, &self.file.number, self.asked)
+    }
+    /// What the caller hears, and after how long.
+    fn holds_back(&mut self, strikes: Option<Effect>, usual_ms: u32, seed: u64) -> (Hears, u64) {
+        let drawn = fault::drawn(seed, &self.file.number, "latency", self.asked);
+        let mut held_ms = u64::from(usual_ms) / 2 + (drawn * f64::from(usual_ms)) as u64;
+        let hears = strikes.map_or(Hears::Success, |effect| effect.hears);
+        if let Hears::TruthAfterSeconds(seconds) = hears {
+            held_ms += u64::from(seconds) * 1_000;
+        }
+        self.tally.held_ms += held_ms;
+        (hears, held_ms)
+    }
+    /// The states that a command changes in this moment.
+    fn command(
         &mut self,
-        service: &'static str,
+        service: Target,
+        strikes: Option<Effect>,
         now: Timestamp,
         entropy: &dyn Entropy,
-    ) -> (Vec<Value>, Option<Fault>) {
-        *self.tally.commands.entry(service).or_default() += 1;
-        let strikes = self.faults.iter().position(|(s, _)| *s == service).map(|n| self.faults.remove(n).1);
-        let acts = self.online && strikes.is_none_or(Fault::acted);
-        if !acts {
-            return (Vec::new(), strikes);
+    ) -> Vec<Value> {
+        let before = self.shown.clone();
+        match strikes.map_or(Acts::Now, |effect| effect.acts) {
+            Acts::No => {}
+            Acts::Now => self.hears_of(service, now, entropy),
+            Acts::AfterSeconds(seconds) if self.late.len() < LATE_MAX => {
+                self.late.push((now.plus_seconds(i64::from(seconds)), service));
+            }
+            Acts::AfterSeconds(_) => {}
+        }
+        if self.shown == before { Vec::new() } else { vec![self.cover_state()] }
+    }
+    /// The drive is told.
+    fn hears_of(&mut self, service: Target, now: Timestamp, entropy: &dyn Entropy) {
+        if !self.online {
+            return;
         }
         self.recent = Some((context(entropy), now));
         let seen = match service {
-            "open_cover" => self.drive.open(now),
-            _ => self.drive.close(now),
+            Target::Open => self.drive.open(now),
+            Target::Close => self.drive.close(now),
+            // Nothing else moves it.
+            Target::AnyCommand | Target::Cover | Target::Obstruction | Target::House => Vec::new(),
         };
         self.happened(seen);
-        let before = self.shown.clone();
         self.show(now, entropy);
-        let changed = if self.shown == before { Vec::new() } else { vec![self.cover_state()] };
-        (changed, strikes)
     }
 
     fn cover_state(&self) -> Value {
@@ -439,7 +525,7 @@ impl Door {
         json!({
             "number": self.file.number, "cover": format!("cover.{}", self.file.entity), "state": self.shown.0,
             "position": self.drive.position, "online": self.online, "in_the_way": self.drive.in_the_way,
-            "broken": self.drive.broken, "faults": self.faults.len(),
+            "broken": self.drive.broken, "frozen": self.frozen, "faults": self.faults.len(),
         })
     }
 }

@@ -126,7 +126,7 @@ export type Event =
   | { readonly is: 'online'; readonly online: boolean }
   | { readonly is: 'reveal' }
   | { readonly is: 'located'; readonly place: Place }
-  /** With the place: something was opened here before, and is not known to be locked. */
+  /** With the place, or at a house instead of it: something was opened here before, and is not known to be locked. */
   | { readonly is: 'taken_over'; readonly attempt: string }
   | { readonly is: 'described'; readonly description: Description }
   | { readonly is: 'scanned'; readonly hash: Hash; readonly tail: string }
@@ -313,7 +313,10 @@ export function step(s: State, e: Event, nowMs: number): Step {
     case 'online':
       return [{ ...s, online: e.online }, []];
     case 'reveal':
-      return s.house || (s.place && s.openUnknownMs === null) || s.asking || !s.fix ? [s, []] : ask(s, 'locate', { do: 'locate' }, nowMs);
+      // At a house it brings no place: only what was left open there.
+      return (s.place && s.openUnknownMs === null) || (s.house && s.attempt) || s.asking || !s.fix
+        ? [s, []]
+        : ask(s, 'locate', { do: 'locate' }, nowMs);
     case 'located':
       return describeWhenNear({ ...answered(s), place: e.place, openUnknownMs: stillUnknown(s, nowMs) }, nowMs);
     case 'taken_over':

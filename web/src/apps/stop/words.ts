@@ -20,6 +20,7 @@ export function wordsOf(t: Catalogue, s: Pick<State, 'house'> | null): Catalogue
     locked: { ...t.locked, ...h.locked, proof: { ...t.locked.proof, ...h.locked.proof } },
     wont_open: { ...t.wont_open, reason: { ...t.wont_open.reason, ...h.wont_open.reason } },
     come_back: { ...t.come_back, ...h.come_back },
+    taken: { ...t.taken, ...h.taken },
     alarm: { ...t.alarm, ...h.alarm, cause: { ...t.alarm.cause, ...h.alarm.cause } },
     problem: { ...t.problem, ...h.problem, reason: { ...t.problem.reason, ...h.problem.reason } },
     badge: { ...t.badge, ...h.badge },

@@ -1394,7 +1394,7 @@ export interface paths {
         /**
          * Where the car stands, sealed to the device that asks.
          * @description While something that was opened here is not known to be locked, for half an hour, the newest courier finds it again, to shut
-         *     and lock it.
+         *     and lock it. At a house that is all that is told, for as long as the attempt lasts, and without a place; else it is refused.
          */
         post: {
             parameters: {
@@ -3386,8 +3386,8 @@ export interface components {
             photos: string[];
         };
         PlaceOut: {
-            /** @description `psh-sealed+jwt`. */
-            envelope: string;
+            /** @description `psh-sealed+jwt`. Of a house there is none. */
+            envelope?: string | null;
             /** @description Only where something was opened here before and is not known to be locked: the attempt, to be shut and locked by this device. */
             attempt?: string | null;
         };

@@ -36,8 +36,26 @@ describe('a garage', () => {
   });
   it('begins at the door, and asks for no place', () => {
     expect(screenOf(garage())).toBe('go');
-    const { s, did } = play(garage(), [fix, { is: 'reveal' }, { is: 'signal' }]);
+    const { s, did } = play(garage(), [fix, { is: 'signal' }]);
     expect([did, screenOf(s)]).toEqual([[], 'go']);
+  });
+  it('that stands open already is shut by whoever was sent after another, and opened by nobody', () => {
+    const asked = play(garage(), [fix, { is: 'reveal' }]);
+    expect([asked.did, screenOf(asked.s)]).toEqual([['locate'], 'go']);
+    const taken = play(asked.s, [{ is: 'taken_over', attempt: 'a' }]);
+    expect([taken.did, screenOf(taken.s), taken.s.place]).toEqual([['watch', 'follow'], 'come_back', null]);
+    expect(play(taken.s, [scan, { is: 'reveal' }, { is: 'open' }, { is: 'reopen' }]).did).toEqual(['buzz']);
+    const shut = play(taken.s, [news({ seq: 2, state: 'open' }), { is: 'shut' }]);
+    expect([shut.did.includes('close'), screenOf(shut.s)]).toEqual([true, 'locking']);
+    const over = play(shut.s, [news({ seq: 3, state: 'locked', lockProof: 'observed', released: true }), { is: 'leave' }]);
+    expect(over.s.over).toBe(null);
+    expect(play(over.s, [{ is: 'leave', isDone: false }]).s.over?.codes).toEqual(['missing_parcel']);
+  });
+  it('where nothing was left open is as it was', () => {
+    const refused: Event = { is: 'failed', act: 'locate', code: 'houses_are_not_located', passing: false };
+    const { s } = play(garage(), [fix, { is: 'reveal' }, refused]);
+    expect([screenOf(s), s.attempt, s.asking, s.trouble?.code]).toEqual(['go', null, null, 'houses_are_not_located']);
+    expect(play(s, [scan, { is: 'open' }]).did).toContain('open');
   });
   it('opens with a parcel, a fresh position and signal', () => {
     expect(notYet(garage(), NOW)).toBe('not_scanned');
@@ -73,7 +91,7 @@ describe('its words', () => {
   it.each([['en', en], ['de', de], ['es', es]] as const)('speak of a door in %s', (lang, catalogue) => {
     for (const house of HOUSES) {
       const t = wordsOf(catalogue as typeof en, { house });
-      for (const part of ['opening', 'look', 'load', 'locking', 'locked', 'wont_open', 'come_back', 'alarm', 'problem', 'badge'] as const) {
+      for (const part of ['opening', 'look', 'load', 'locking', 'locked', 'wont_open', 'come_back', 'taken', 'alarm', 'problem', 'badge'] as const) {
         const told = JSON.parse(JSON.stringify(t[part], (key, value: unknown) => (elsewhere.includes(key) ? undefined : value))) as unknown;
         // The badge says that it shows no plate.
         const said = texts(told).filter((text) => text !== catalogue.badge.privacy);

@@ -134,6 +134,7 @@ export class Runner {
     switch (effect.do) {
       case 'locate':
         return this.ask('locate', async (at) => {
+          if (this.stateOf()?.house) return this.dispatch({ is: 'taken_over', attempt: await this.session.leftOpen(at) });
           this.found(await this.session.locate(at));
           // Nothing is open, and nothing is under way any more.
           if (this.stateOf()?.openUnknownMs === null) await forgetAsked(this.session.delivery).catch(() => undefined);

@@ -169,6 +169,12 @@ export class Acting {
     const attempt = typeof answer.attempt === 'string' && parseId(answer.attempt) ? answer.attempt : null;
     return { place: parsePlace(await this.unseal(answer, 'place')), attempt };
   }
+  /** At a house no place is told, only what another phone has left open there. */
+  async leftOpen(at: Position): Promise<string> {
+    const { attempt } = await this.act('locate', at);
+    if (typeof attempt !== 'string' || !parseId(attempt)) throw new Silence('not an attempt');
+    return attempt;
+  }
   async describe(at: Position): Promise<Description> {
     return parseDescription(await this.unseal(await this.act('describe', at), 'description'));
   }

@@ -330,6 +330,7 @@ const de: Catalogue = {
       heading: { door: 'Die Tür', garage: 'Die Garage', gate: 'Das Tor' },
       address: 'Es ist an der Adresse auf Ihrer Tour. Stellen Sie sich davor: Von dort öffnet es sich.',
       told: 'Wenn Sie öffnen, erfährt es der Besitzer. Es wird geschlossen, wenn Sie draußen sind.',
+      stands_open: 'Es steht schon offen',
     },
     not_yet: { not_scanned: 'Scannen Sie zuerst ein Paket für diesen Stopp.' },
     opening: {
@@ -366,6 +367,10 @@ const de: Catalogue = {
         car_failed: 'Das Tor hat es versucht und konnte nicht.',
       },
     },
+    taken: {
+      heading: 'Es ist offen',
+      text: 'Jemand anderes hat es öffnen lassen und kann sich nicht mehr darum kümmern. Sehen Sie nach, ob alles am Platz ist, gehen Sie hinaus, und lassen Sie es schließen.',
+    },
     come_back: { text: 'Das Tor ist nicht zu. Sehen Sie nach, was im Weg ist.', lock: 'Jetzt schließen', shut: 'Ich bin draußen: schließen' },
     alarm: {
       cause: {
@@ -393,6 +398,7 @@ const de: Catalogue = {
       stop: 'Bittet Sie jemand aufzuhören, hören Sie auf. Gehen Sie hinaus und lassen Sie das Tor schließen.',
     },
     trouble: {
+      houses_are_not_located: 'Für diesen Halt wurde nichts geöffnet, was noch offen ist. Gehen Sie nicht hinein; sagen Sie es den Bewohnern oder der Disposition.',
       not_closed: 'Das Tor ist nicht zu. Von dort öffnet es nichts.',
       grant_spent: 'Es wurde für diese Lieferung geöffnet und ist wieder zu.',
       attempt_of_another: 'Ein anderer Kurier hat dieses Tor geöffnet. Prüfen Sie, ob es zu ist.',

@@ -325,6 +325,7 @@ const en = {
       heading: { door: 'The door', garage: 'The garage', gate: 'The gate' },
       address: 'It is at the address on your route. Stand before it: it opens from there.',
       told: 'When you open it, the owner is told. It is shut for you when you are out.',
+      stands_open: 'It stands open already',
     },
     not_yet: { not_scanned: 'Scan a parcel for this stop first.' },
     opening: {
@@ -361,6 +362,10 @@ const en = {
         car_failed: 'The door tried and could not.',
       },
     },
+    taken: {
+      heading: 'It is open',
+      text: 'Another courier had it opened and cannot see to it any more. Look whether everything is where it belongs, step out, and have it shut.',
+    },
     come_back: { text: 'The door is not shut. Look what is in its way.', lock: 'Shut it now', shut: 'I am out: shut it' },
     alarm: {
       cause: {
@@ -388,6 +393,7 @@ const en = {
       stop: 'If somebody asks you to stop, stop. Step out and have the door shut.',
     },
     trouble: {
+      houses_are_not_located: 'Nothing that was opened for this stop stands open. Do not go in; tell whoever lives here or your dispatch.',
       not_closed: 'The door is not shut. Nothing opens it from there.',
       grant_spent: 'It has been opened for this delivery and is shut again.',
       attempt_of_another: 'Another courier has opened this door. Check that it is shut.',

@@ -330,6 +330,7 @@ const es: Catalogue = {
       heading: { door: 'La puerta', garage: 'El garaje', gate: 'La verja' },
       address: 'Está en la dirección de su ruta. Póngase delante: se abre desde ahí.',
       told: 'Cuando abra, se avisa al propietario. Se cierra cuando usted esté fuera.',
+      stands_open: 'Ya está abierta',
     },
     not_yet: { not_scanned: 'Escanee primero un paquete de esta parada.' },
     opening: {
@@ -366,6 +367,10 @@ const es: Catalogue = {
         car_failed: 'La puerta lo intentó y no pudo.',
       },
     },
+    taken: {
+      heading: 'Está abierta',
+      text: 'Otra persona la abrió y ya no puede ocuparse. Mire si todo está en su sitio, salga y haga que se cierre.',
+    },
     come_back: { text: 'La puerta no está cerrada. Mire qué hay en medio.', lock: 'Cerrarla ahora', shut: 'Estoy fuera: ciérrela' },
     alarm: {
       cause: {
@@ -393,6 +398,7 @@ const es: Catalogue = {
       stop: 'Si alguien le pide que pare, pare. Salga y haga que se cierre la puerta.',
     },
     trouble: {
+      houses_are_not_located: 'No queda abierto nada que se abriera para esta parada. No entre; avise a quien vive allí o a su central.',
       not_closed: 'La puerta no está cerrada. Nada la abre desde ahí.',
       grant_spent: 'Se abrió para esta entrega y está cerrada otra vez.',
       attempt_of_another: 'Otro repartidor ha abierto esta puerta. Compruebe que está cerrada.',
