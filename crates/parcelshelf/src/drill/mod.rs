@@ -12,6 +12,7 @@ mod forged;
 mod front;
 mod gain;
 mod garage;
+mod guests;
 mod history;
 mod inference;
 mod keepers;
@@ -104,6 +105,8 @@ drills! {
         "two carriers who pool every byte to find out which of their customers are one";
     "stuck-garage" garage::stuck_garage:
         "a garage that does not shut, and one that falls silent while it is open: unnoticed? (seconds to the alarm)";
+    "guest-passes-on" guests::guest_passes_on:
+        "a guest who passes link and grant on, and comes again";
     "enrolment-credential" depot::enrolment_credential:
         "the depot's key and the carrier's: how many places until the brake (not denied by the design, but bounded)";
 }
