@@ -75,6 +75,18 @@ impl Gain {
     pub fn count(&mut self, attack: &'static str, word: &str) {
         *self.tried.entry(attack).or_default().entry(word.to_owned()).or_default() += 1;
     }
+    /// What another part of the same drill has gained.
+    pub fn add(&mut self, other: Self) {
+        self.won.extend(other.won);
+        self.figures.extend(other.figures);
+        self.astray.extend(other.astray);
+        for (attack, codes) in other.tried {
+            let sum = self.tried.entry(attack).or_default();
+            for (code, times) in codes {
+                *sum.entry(code).or_default() += times;
+            }
+        }
+    }
     /// How often an attack was tried.
     #[must_use]
     pub fn tries(&self) -> u64 {
@@ -109,10 +121,14 @@ mod tests {
         let mut gain = gain.tried_all().unwrap();
         assert_eq!(gain.to_json("x")["attack_succeeded"], json!(false));
         gain.refused("a strange device", &["proof_wrong_device"], &Ok::<(), Failure>(()));
-        let told = gain.to_json("x");
+        let mut sum = Gain::default();
+        sum.count("a strange device", "let_through");
+        sum.add(gain);
+        let told = sum.to_json("x");
         assert_eq!(told["attack_succeeded"], json!(true));
-        assert_eq!(told["figures"]["tried"]["a strange device"], json!({"proof_wrong_device": 1, "let_through": 1}));
-        assert_eq!(gain.tries(), 2);
+        let gain = sum;
+        assert_eq!(told["figures"]["tried"]["a strange device"], json!({"proof_wrong_device": 1, "let_through": 2}));
+        assert_eq!(gain.tries(), 3);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use futures_util::future::join_all;
 use parcelshelf_access_homeassistant::GARAGES;
 use parcelshelf_client::wallet::Granted;
 use parcelshelf_core::actuation::LockProof;
@@ -91,22 +92,48 @@ pub async fn stuck_garage(world: &mut World) -> anyhow::Result<Gain> {
 }
 
 async fn drilled(dir: &Path) -> anyhow::Result<Gain> {
-    let home = household();
-    let place = house(&home)?;
-    let number = home.doors.first().map(|d| d.number.clone()).context("a household without a garage")?;
-    let volvo = volvo::WorldFile { cars: Vec::new(), ..volvo::WorldFile::demo() };
-    let worlds = Worlds { volvo, onstar: None, tesla: None, smartcar: None, home: Some(home) };
-    let mut stage = Stage::start_with(dir, &worlds, Setting::default()).await?;
-    let mut gain = Gain::default();
-    let hands = Hands::at(&stage.scene, GARAGES, &number)?;
-    let owner = Owner::enrol_garage(&stage.scene, LOGIN, hands, place).await?;
-    let courier = Courier::hire(&stage.scene, "Sam Rivera", "drill-courier").await?;
+    // One after another, for each takes ports that are free; then all at once, for most of it is waiting.
+    let mut scenes = Vec::new();
     for mishap in Mishap::ALL {
-        let play = Play { scene: &stage.scene, owner: &owner, courier: &courier, place, mishap };
-        play.run(&mut gain).await.with_context(|| format!("while {} was played", mishap.name()))?;
+        scenes.push(Set::up(&dir.join(mishap.name()), mishap).await?);
     }
-    stage.stop().await?;
+    let mut gain = Gain::default();
+    for played in join_all(scenes.iter().map(Set::play)).await {
+        gain.add(played?);
+    }
+    for set in &mut scenes {
+        set.stage.stop().await?;
+    }
     Ok(gain)
+}
+
+/// A house of its own for each mishap.
+struct Set {
+    stage: Stage,
+    number: String,
+    place: Position,
+    mishap: Mishap,
+}
+impl Set {
+    async fn up(dir: &Path, mishap: Mishap) -> anyhow::Result<Self> {
+        let home = household();
+        let place = house(&home)?;
+        let number = home.doors.first().map(|d| d.number.clone()).context("a household without a garage")?;
+        let volvo = volvo::WorldFile { cars: Vec::new(), ..volvo::WorldFile::demo() };
+        let worlds = Worlds { volvo, onstar: None, tesla: None, smartcar: None, home: Some(home) };
+        let stage = Stage::start_with(dir, &worlds, Setting::default()).await?;
+        Ok(Self { stage, number, place, mishap })
+    }
+    async fn play(&self) -> anyhow::Result<Gain> {
+        let (scene, mishap) = (&self.stage.scene, self.mishap);
+        let hands = Hands::at(scene, GARAGES, &self.number)?;
+        let owner = &Owner::enrol_garage(scene, LOGIN, hands, self.place).await?;
+        let courier = &Courier::hire(scene, "Sam Rivera", "drill-courier").await?;
+        let mut gain = Gain::default();
+        let play = Play { scene, owner, courier, place: self.place, mishap };
+        play.run(&mut gain).await.with_context(|| format!("while {} was played", mishap.name()))?;
+        Ok(gain)
+    }
 }
 
 struct Play<'a> {
