@@ -1,7 +1,7 @@
 // A household's garage, from the link to the photo that its owner sees: two browsers, real services, a simulated home server.
 import assert from 'node:assert/strict';
 import { within } from './browser.mjs';
-import { enrol, north, photograph, scan, screen } from './courier-steps.mjs';
+import { answerIsLost, enrol, north, photograph, scan, screen } from './courier-steps.mjs';
 import { doorLinked, GARAGE, HOUSE, provedByHand } from './house-steps.mjs';
 import { allowed, press, signedUp } from './wallet-steps.mjs';
 
@@ -38,7 +38,17 @@ async function invitesAGuest({ owner, stage, someone, check, wallet }) {
 
   await guest.page.getByRole('heading', { name: 'You may come in' }).waitFor(within(20_000));
   await check.screen(guest.page, 'a guest who may come in');
+  // The request arrives, and no answer comes back: nobody is told that it stayed shut, and a page loaded anew knows it, too.
+  guest.expect(/Failed to load resource|ERR_FAILED/);
+  await guest.page.route('**/v1/stops/*/open', answerIsLost);
   await press(guest.page, 'Open');
+  await guest.page.getByText('No answer came: it may be open.', { exact: false }).waitFor(within(90_000));
+  await check.screen(guest.page, 'a guest whom nobody has answered');
+  await guest.page.unroute('**/v1/stops/*/open');
+  await guest.page.reload();
+  await guest.page.getByText('No answer came: it may be open.', { exact: false }).waitFor(within(20_000));
+  assert.equal(await guest.page.getByRole('button', { name: 'Open', exact: true }).count(), 0, 'nothing is opened a second time');
+  await press(guest.page, 'Look again');
   await guest.page.getByRole('heading', { name: 'It is open' }).waitFor(within(30_000));
   await check.screen(guest.page, 'a guest inside');
   await press(guest.page, 'Done: shut it');

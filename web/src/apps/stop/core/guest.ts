@@ -2,6 +2,7 @@
 // whoever got it; here only the keys stay, and which opening is not over.
 
 import { answered, createApi, type GatewayPaths } from '$lib/api';
+import { GIVE_UP_MS, Unanswered } from '$lib/api/again';
 import { database } from '$lib/offline/db';
 import { utf8 } from '$lib/protocol/bytes';
 import { parseForGuest, type Position } from '$lib/protocol/content';
@@ -23,10 +24,11 @@ export interface LetIn {
   readonly link: string;
   readonly claims: GrantClaims;
 }
-/** An opening that is not over. */
-interface Begun {
+/** An opening that is not over; without a name while nobody has answered, and then it may be open. */
+export interface Begun {
   readonly delivery: string;
-  readonly attempt: string;
+  readonly attempt: string | null;
+  readonly sinceMs: number;
 }
 
 /** What the guest does or waits for now; pure. */
@@ -122,16 +124,44 @@ export class Guest {
     return delivery;
   }
 
-  /** Opens, and remembers which opening it is until it is seen shut: a page that is loaded anew finds it. */
-  async open(acting: Acting, at: Position): Promise<string> {
-    const { attempt } = await acting.open(at, [], async () => {});
-    await this.keep({ delivery: acting.delivery, attempt });
-    return attempt;
+  /**
+   * Opens. That it was asked for is on the disk before it leaves, and which opening it is until it is seen shut: a page that is loaded
+   * anew knows it.
+   */
+  async open(acting: Acting, at: Position): Promise<Begun> {
+    const asked: Begun = { delivery: acting.delivery, attempt: null, sinceMs: Date.now() };
+    try {
+      const { attempt } = await acting.open(at, [], () => this.keep(asked).catch(() => undefined));
+      return await this.named(asked, attempt);
+    } catch (error) {
+      // Whatever else went wrong is an answer, or came before anything left.
+      if (error instanceof Unanswered) return asked;
+      await this.over().catch(() => undefined);
+      throw error;
+    }
+  }
+  /** What became of an opening that nobody answered: it with its name, or null when it is sure that nothing came of it. */
+  async lookAgain(to: LetIn, asked: Begun, at: Position): Promise<Begun | null> {
+    try {
+      return await this.named(asked, await this.actingIn(to, asked).leftOpen(at));
+    } catch (error) {
+      if (!(error instanceof Problem) || error.code !== 'houses_are_not_located') throw error;
+      if (Date.now() - asked.sinceMs <= GIVE_UP_MS) throw new Problem(409, 'not_known_yet', 'it may still open', undefined);
+      await this.over();
+      return null;
+    }
+  }
+  private async named(asked: Begun, attempt: string): Promise<Begun> {
+    const begun = { ...asked, attempt };
+    await this.keep(begun).catch(() => undefined);
+    return begun;
   }
   /** The opening that is not over, if there is one. */
-  async begun(to: LetIn): Promise<{ acting: Acting; attempt: string } | null> {
-    const kept = (await (await database()).get('device', `${Guest.key(this.invitation)}/begun`)) as Begun | undefined;
-    return kept ? { acting: this.acting(to, kept.delivery), attempt: kept.attempt } : null;
+  async begun(): Promise<Begun | null> {
+    return ((await (await database()).get('device', `${Guest.key(this.invitation)}/begun`)) as Begun | undefined) ?? null;
+  }
+  actingIn(to: LetIn, begun: Begun): Acting {
+    return this.acting(to, begun.delivery);
   }
   async over(): Promise<void> {
     await (await database()).delete('device', `${Guest.key(this.invitation)}/begun`);
