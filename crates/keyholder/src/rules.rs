@@ -108,6 +108,10 @@ impl RuleRow {
     pub(crate) fn taken(&self) -> Vec<LocalDate> {
         self.days.iter().filter_map(|(date, _)| LocalDate::parse(date)).collect()
     }
+    /// A guest's weekly hours: no merchant sends anything under it.
+    pub(crate) const fn is_a_guests(&self) -> bool {
+        self.merchant.is_empty()
+    }
     pub(crate) fn in_force(&self, now: Timestamp) -> bool {
         self.ended.is_none() && now.unix_millis() < self.exp_ms
     }
@@ -487,8 +491,8 @@ impl Keyholder {
                 "rule": b64(&rule.id),
                 "grant": row.grant,
                 // A guest's rule has neither: it is listed with the guests.
-                "carrier": Some(&row.cnf).filter(|_| !row.merchant.is_empty()),
-                "merchant": Some(&row.merchant).filter(|name| !name.is_empty()),
+                "carrier": Some(&row.cnf).filter(|_| !row.is_a_guests()),
+                "merchant": Some(&row.merchant).filter(|_| !row.is_a_guests()),
                 "vehicles": vehicles.iter().map(VehicleId::to_string).collect::<Vec<_>>(),
                 "days": row.days.iter().rev().take(DAYS_TOLD_MAX).rev().map(day_told).collect::<Vec<_>>(),
                 "ended": row.ended.as_ref().map(|(ms, by)| json!({"at": at(*ms), "by": by})),

@@ -415,8 +415,7 @@ impl Keyholder {
             let (row, papers) = (&g.value, &g.value.papers);
             papers.delegations.iter().any(|d| d.device == name) || (papers.request.is_none() && row.cnf == name)
         });
-        let met =
-            met || self.rules_of(wallet).await?.iter().any(|r| r.value.merchant.is_empty() && r.value.cnf == name);
+        let met = met || self.rules_of(wallet).await?.iter().any(|r| r.value.is_a_guests() && r.value.cnf == name);
         if met { Ok(()) } else { Err(Problem::new(404, "courier_unknown", "no such courier was sent to you").into()) }
     }
 

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use parcelshelf_core::time::{Clock as _, Entropy, Timer, Timestamp};
 use parcelshelf_edge::Host;
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 
 use crate::clock::AdjustableClock;
@@ -16,6 +17,16 @@ use crate::wire;
 
 /// Bytes of one request's body; nothing that is asked of any maker is longer.
 const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// A number in [0, 1) that depends on these values only: `of` is a car or a door, `what` is asked for the `attempt`th time.
+#[must_use]
+pub fn drawn(seed: u64, of: &str, what: &str, attempt: u64) -> f64 {
+    let hash = Sha256::new().chain_update(seed.to_be_bytes()).chain_update(of).chain_update(what);
+    let digest = hash.chain_update(attempt.to_be_bytes()).finalize();
+    let head = digest.iter().take(6).fold(0_u64, |n, byte| (n << 8) | u64::from(*byte));
+    // 48 bits fit a double exactly.
+    head as f64 / (1_u64 << 48) as f64
+}
 
 /// What a maker's cloud knows, and what it answers.
 pub trait World: Sized + Send + 'static {

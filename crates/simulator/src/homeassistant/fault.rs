@@ -8,7 +8,8 @@
 //! remaining count, or by a hash of (seed, door, target, attempt), so that a run can be repeated.
 
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
+
+use crate::cloud::drawn;
 
 pub const FAULTS_PER_DOOR_MAX: usize = 64;
 const TIMES_MAX: u32 = 1_000;
@@ -177,15 +178,6 @@ pub fn strike(faults: &mut Vec<Fault>, asked: Target, seed: u64, door: &str, att
         faults.remove(index);
     }
     Some(effect)
-}
-
-/// A number in [0, 1) that depends on these values only.
-pub fn drawn(seed: u64, door: &str, what: &str, attempt: u64) -> f64 {
-    let hash = Sha256::new().chain_update(seed.to_be_bytes()).chain_update(door).chain_update(what);
-    let digest = hash.chain_update(attempt.to_be_bytes()).finalize();
-    let head = digest.iter().take(6).fold(0_u64, |n, byte| (n << 8) | u64::from(*byte));
-    // 48 bits fit a double exactly.
-    head as f64 / (1_u64 << 48) as f64
 }
 
 #[cfg(test)]

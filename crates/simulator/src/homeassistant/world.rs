@@ -443,7 +443,7 @@ impl Door {
     }
     /// What the caller hears, and after how long.
     fn holds_back(&mut self, strikes: Option<Effect>, usual_ms: u32, seed: u64) -> (Hears, u64) {
-        let drawn = fault::drawn(seed, &self.file.number, "latency", self.asked);
+        let drawn = crate::cloud::drawn(seed, &self.file.number, "latency", self.asked);
         let mut held_ms = u64::from(usual_ms) / 2 + (drawn * f64::from(usual_ms)) as u64;
         let hears = strikes.map_or(Hears::Success, |effect| effect.hears);
         if let Hears::TruthAfterSeconds(seconds) = hears {

@@ -8,7 +8,7 @@
 //! position: `stale` (the update stays pending). Whether a fault strikes is decided by its remaining count, or by a hash of
 //! (seed, car, target, attempt), so that a run can be repeated.
 
-use sha2::{Digest as _, Sha256};
+use crate::cloud::drawn;
 
 pub const FAULTS_PER_CAR_MAX: usize = 64;
 pub const TIMES_MAX: u32 = 1_000;
@@ -221,18 +221,6 @@ pub fn strike(faults: &mut Vec<Fault>, asked: Target, seed: u64, vin: &str, atte
 
 fn share(seed: u64, vin: &str, asked: Target, index: usize, attempt: u64) -> f64 {
     drawn(seed, vin, &format!("{} {index}", asked.code()), attempt)
-}
-
-/// A number in [0, 1) that depends on these values only.
-pub fn drawn(seed: u64, vin: &str, what: &str, attempt: u64) -> f64 {
-    let mut hash = Sha256::new();
-    hash.update(seed.to_be_bytes());
-    hash.update(vin.as_bytes());
-    hash.update(what.as_bytes());
-    hash.update(attempt.to_be_bytes());
-    let head = hash.finalize().iter().take(6).fold(0_u64, |n, byte| (n << 8) | u64::from(*byte));
-    // 48 bits fit a double exactly.
-    head as f64 / (1_u64 << 48) as f64
 }
 
 #[cfg(test)]

@@ -316,7 +316,7 @@ impl World {
         let seed = self.seed;
         let Some(entry) = self.cars.get_mut(vin).filter(|_| usual > 0) else { return 0 };
         entry.answers += 1;
-        let held_ms = usual / 2 + (fault::drawn(seed, vin, "latency", entry.answers) * usual as f64) as u64;
+        let held_ms = usual / 2 + (crate::cloud::drawn(seed, vin, "latency", entry.answers) * usual as f64) as u64;
         entry.held_ms += held_ms;
         held_ms
     }
