@@ -350,9 +350,23 @@ impl StopPage {
         at: Position,
         labels: &[Hash],
     ) -> Result<AttemptId, Failure> {
+        self.ask_to_open_with_key(device, stop, at, labels).await.map(|(attempt, _)| attempt)
+    }
+
+    /// The same, with the owner's key for photos where the answer brings it: at a house.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn ask_to_open_with_key(
+        &self,
+        device: &Device,
+        stop: &Stop,
+        at: Position,
+        labels: &[Hash],
+    ) -> Result<(AttemptId, Option<SealPublicKey>), Failure> {
         let labels: Vec<String> = labels.iter().map(Hash::to_string).collect();
         let answer = self.act(device, stop, Action::Open, at, json!({"labels": labels})).await?;
-        Self::attempt_of(&answer)
+        Ok((Self::attempt_of(&answer)?, self.photo_key(device, stop, &answer)?))
     }
 
     /// The attempt that an answer to *open* names.

@@ -1,7 +1,7 @@
-//! A guest: the link that the owner shows or sends, a device of their own, and what was signed for it.
+//! A guest: the link that the owner shows or sends, or the code at a door; a device of their own, and what was signed for it.
 
 use http::Method;
-use parcelshelf_core::id::{DeliveryId, GrantId};
+use parcelshelf_core::id::{DeliveryId, GrantId, InvitationId, VehicleId};
 use parcelshelf_core::reason::{Action, Purpose};
 use parcelshelf_core::time::Window;
 use parcelshelf_protocol::content::{ForGuest, GuestName};
@@ -9,7 +9,7 @@ use parcelshelf_protocol::encoding::{Hash, TokenId, b64};
 use parcelshelf_protocol::enrol::Enrolment;
 use parcelshelf_protocol::envelope::Envelope;
 use parcelshelf_protocol::grant::{Grant, GrantClaims, Schedule, Scoped, TextShown};
-use parcelshelf_protocol::invite::Invitation;
+use parcelshelf_protocol::invite::{DoorSign, Invitation};
 use parcelshelf_protocol::jws::Moment;
 use parcelshelf_protocol::keys::{Keys, VerifiedKeys};
 use parcelshelf_protocol::proof::{HttpRequest, Proof, ProofClaims};
@@ -24,18 +24,29 @@ use crate::{Failure, Host, Http};
 /// What stands before the secret in a guest's link.
 pub const PATH: &str = "/g#";
 
+/// What stands before the secret in the code at a door.
+pub const DOOR_PATH: &str = "/w#";
+
 /// The address that the owner shows as a QR code or sends: nobody but its reader gets what stands behind the `#`.
 #[must_use]
 pub fn link_of(stop_origin: &str, invitation: &Invitation) -> String {
     format!("{stop_origin}{PATH}{}", invitation.to_text())
 }
 
-/// A guest's phone on the guest page.
+/// The address that hangs at a door as a QR code.
+#[must_use]
+pub fn door_link_of(stop_origin: &str, sign: &DoorSign) -> String {
+    format!("{stop_origin}{DOOR_PATH}{}", sign.to_text())
+}
+
+/// A guest's phone on the guest page, or on the page that a door's code opens.
 #[derive(Debug)]
 pub struct Guest {
     pub device: Device,
     pinned: VerifiedKeys,
-    invitation: Invitation,
+    /// Under which the owner and this device meet.
+    about: InvitationId,
+    digits: String,
     http: Http,
     host: Host,
 }
@@ -58,25 +69,51 @@ impl Guest {
         let wrong = || Failure::Unexpected("not the link of an invitation");
         let (origin, secret) = link.split_once(PATH).ok_or_else(wrong)?;
         let invitation = Invitation::parse(secret).ok_or_else(wrong)?;
+        let mut guest = Self::with_keys(origin, invitation.id(), host).await?;
+        let shown = guest.enrolment();
+        guest.digits = invitation.digits(shown.device(), &guest.pinned.claims().log);
+        let body = json!({"device": shown.to_text(), "tag": invitation.tag(shown.device()).to_string()});
+        let path = format!("/v1/invitations/{}/answer", guest.about);
+        guest.http.post(&path, &[], &body).await?;
+        Ok(guest)
+    }
+
+    /// Reads the code at a door, makes the device's keys, and asks to be let in. `who`: whom the owner is to read of, 1 to 64 bytes.
+    ///
+    /// # Errors
+    /// [`Failure`]; `door_sign_unknown`, `too_many_knocks`.
+    pub async fn knock(link: &str, who: &str, host: &Host) -> Result<Self, Failure> {
+        let wrong = || Failure::Unexpected("not the code of a door");
+        let (origin, secret) = link.split_once(DOOR_PATH).ok_or_else(wrong)?;
+        let sign = DoorSign::parse(secret).ok_or_else(wrong)?;
+        let guest = Self::with_keys(origin, InvitationId::from_bytes(host.random()), host).await?;
+        let (shown, keys) = (guest.enrolment(), guest.pinned.claims());
+        let (sender, about) = (shown.device().to_string(), guest.about.to_string());
+        let context = Context { sender: &sender, recipient: &keys.iss, delivery: &about, seq: 0 };
+        let content = GuestName { name: who.to_owned() }.to_bytes();
+        let sealed = seal::seal(&*host.entropy, &keys.seal, Sealed::GuestName, &context, &content)?;
+        let tag = sign.tag(shown.device(), guest.about).to_string();
+        let body = json!({"knock": about, "device": shown.to_text(), "tag": tag, "box": b64(sealed)});
+        guest.http.post(&format!("/v1/door-signs/{}/knocks", sign.id()), &[], &body).await?;
+        Ok(guest)
+    }
+
+    async fn with_keys(origin: &str, about: InvitationId, host: &Host) -> Result<Self, Failure> {
         let http = Http::new(origin, &host.client);
         let jws = text(&http.get("/v1/keys", &[]).await?, "keys")?;
         let (log, name) = (Keys::peek_log(&jws)?, peek_issuer(&jws)?);
         let pinned = Keys::verify(&jws, &log, &name, Moment::Used(host.now()))?;
-        let guest = Self { device: Device::create(host)?, pinned, invitation, http, host: host.clone() };
-        guest.say().await?;
-        Ok(guest)
+        let device = Device::create(host)?;
+        Ok(Self { device, pinned, about, digits: String::new(), http, host: host.clone() })
     }
-    async fn say(&self) -> Result<(), Failure> {
-        let shown = Enrolment { key: self.device.verifying_key().clone(), seal: self.device.seal_key().clone() };
-        let body = json!({"device": shown.to_text(), "tag": self.invitation.tag(shown.device()).to_string()});
-        let path = format!("/v1/invitations/{}/answer", self.invitation.id());
-        self.http.post(&path, &[], &body).await.map(drop)
+    fn enrolment(&self) -> Enrolment {
+        Enrolment { key: self.device.verifying_key().clone(), seal: self.device.seal_key().clone() }
     }
 
-    /// What the guest reads out to the owner.
+    /// What the guest reads out to the owner. Empty at a door, where the owner looks who stands there.
     #[must_use]
     pub fn digits(&self) -> String {
-        self.invitation.digits(self.device.thumbprint(), &self.pinned.claims().log)
+        self.digits.clone()
     }
     /// The keyholder's keys as they were first seen.
     #[must_use]
@@ -89,7 +126,7 @@ impl Guest {
     /// # Errors
     /// [`Failure`]; [`Failure::Unexpected`] when it was signed for another device.
     pub async fn let_in(&self) -> Result<Option<LetIn>, Failure> {
-        let about = self.invitation.id().to_string();
+        let about = self.about.to_string();
         let answer = self.http.get(&format!("/v1/invitations/{about}"), &[]).await?;
         if answer["state"] != json!("ready") {
             return Ok(None);
@@ -150,7 +187,68 @@ impl LetIn {
     }
 }
 
+/// Somebody who stands at a door and asks.
+#[derive(Debug, Clone)]
+pub struct AtDoor {
+    pub knock: InvitationId,
+    /// What they say of themselves; nobody has checked it.
+    pub who: String,
+    pub vehicle: VehicleId,
+    /// The device that would open.
+    pub shown: Enrolment,
+}
+
 impl Wallet {
+    /// Puts a code up at the door of a house: what hangs there already, if something does.
+    ///
+    /// # Errors
+    /// [`Failure`]; `guests_at_houses_only`.
+    pub async fn put_up_door_sign(&self, vehicle: VehicleId) -> Result<DoorSign, Failure> {
+        let made = self.post("/v1/wallet/door-signs", &json!({"vehicle": vehicle.to_string()})).await?;
+        let found =
+            self.door_signs().await?.into_iter().find(|(sign, _)| json!(sign.id().to_string()) == made["door_sign"]);
+        found.map(|(sign, _)| sign).ok_or(Failure::Unexpected("a code that is not in the list"))
+    }
+    /// Takes a code down. Who asks under it asks no more.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn take_down_door_sign(&self, sign: &DoorSign) -> Result<(), Failure> {
+        self.post(&format!("/v1/wallet/door-signs/{}/take-down", sign.id()), &json!({})).await.map(drop)
+    }
+    async fn door_signs(&self) -> Result<Vec<(DoorSign, VehicleId)>, Failure> {
+        let told = self.guests_told().await?;
+        let all = told["door_signs"].as_array().ok_or(Failure::Unexpected("no list of door signs"))?;
+        let read = |one: &Value| {
+            let sign = DoorSign::parse(one["secret"].as_str()?)?;
+            Some((sign, VehicleId::parse(one["vehicle"].as_str()?).ok()?))
+        };
+        all.iter().map(|one| read(one).ok_or(Failure::Unexpected("not a door sign"))).collect()
+    }
+    /// Who asks at this wallet's doors now. Whoever has not read the code that hangs there is not among them.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn at_the_door(&self) -> Result<Vec<AtDoor>, Failure> {
+        let signs = self.door_signs().await?;
+        let read = |one: &Value| {
+            let (sign, vehicle) = signs.iter().find(|(sign, _)| one["door_sign"] == json!(sign.id().to_string()))?;
+            let knock = InvitationId::parse(one["invitation"].as_str()?).ok()?;
+            let shown = Enrolment::parse(one["answer"]["device"].as_str()?).ok()?;
+            let tag = Hash::parse(one["answer"]["tag"].as_str()?)?;
+            let who = one["name"].as_str()?.to_owned();
+            (tag == sign.tag(shown.device(), knock)).then_some(AtDoor { knock, who, vehicle: *vehicle, shown })
+        };
+        Ok(self.guests().await?.iter().filter_map(read).collect())
+    }
+    /// Does not open to somebody at a door.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn turn_away(&self, knock: InvitationId) -> Result<(), Failure> {
+        self.post(&format!("/v1/wallet/invitations/{knock}/withdraw"), &json!({})).await.map(drop)
+    }
+
     /// Invites somebody: the secret for their link. `name` is for the owner's own list, 1 to 64 bytes.
     ///
     /// # Errors
@@ -171,9 +269,12 @@ impl Wallet {
     /// # Errors
     /// [`Failure`].
     pub async fn guests(&self) -> Result<Vec<Value>, Failure> {
-        let answer = self.get("/v1/wallet/invitations").await?;
-        let told = self.open(&answer, Sealed::Account, &self.id().to_string())?;
+        let told = self.guests_told().await?;
         told["guests"].as_array().cloned().ok_or(Failure::Unexpected("no list of guests"))
+    }
+    async fn guests_told(&self) -> Result<Value, Failure> {
+        let answer = self.get("/v1/wallet/invitations").await?;
+        self.open(&answer, Sealed::Account, &self.id().to_string())
     }
 
     /// Takes back an invitation for which nothing is signed yet.

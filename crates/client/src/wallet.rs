@@ -719,12 +719,16 @@ impl Wallet {
         Ok(photos)
     }
 
-    /// Opens a courier's sealed photo: the key belongs to this grant and to nobody else.
+    /// Opens a courier's sealed photo: the key belongs to this grant and to nobody else. A guest's is sealed to the account key,
+    /// for the grant names the guest's own.
     ///
     /// # Errors
     /// [`Failure::NotTrusted`] when it was sealed to another key.
     pub fn open_photo(&self, granted: &Granted, sender: &Device, sealed: &[u8]) -> Result<Vec<u8>, Failure> {
-        let key = SealKeyPair::from_seed(&owner_keys::grant_seal_seed(&self.seed, granted.id))?;
+        let key = match Grant::verify(&granted.jws)?.claims().purpose {
+            Purpose::Guest => SealKeyPair::from_seed(&owner_keys::account_seed(&self.seed))?,
+            _ => SealKeyPair::from_seed(&owner_keys::grant_seal_seed(&self.seed, granted.id))?,
+        };
         let (from, about) = (sender.thumbprint().to_string(), granted.delivery.to_string());
         let to = key.public().hash().to_string();
         let context = Context { sender: &from, recipient: &to, delivery: &about, seq: 0 };

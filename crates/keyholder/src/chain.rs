@@ -1,7 +1,7 @@
 //! The chain of a request at the kerb: verified over the bytes received, with what the registries say.
 
 use parcelshelf_core::id::{AccessPointId, DeliveryId};
-use parcelshelf_core::reason::Action;
+use parcelshelf_core::reason::{Action, Purpose as For};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::cert::VerifiedCert;
 use parcelshelf_protocol::content::Phone;
@@ -47,6 +47,8 @@ pub(crate) struct Held {
     pub device_seal: SealPublicKey,
     /// None for the owner's own device.
     pub authority: Option<Authority>,
+    /// What this device photographs at a house is sealed to it. None for the owner's own, who has the key that it is made from.
+    pub photos_to: Option<SealPublicKey>,
 }
 
 impl Held {
@@ -135,6 +137,12 @@ impl Keyholder {
             },
             None => SealPublicKey::parse(&papers.seal_key).ok_or_else(|| broken("a sealing key is none"))?,
         };
+        // A guest's grant names the guest's own key.
+        let photos_to = match chain.grant().claims().purpose {
+            For::Rehearsal => None,
+            For::Guest => SealPublicKey::parse(&owner.value.account_key),
+            _ => SealPublicKey::parse(&papers.seal_key),
+        };
         let authority = path.as_ref().map(|p| Authority {
             root: p.carrier.claims().key.thumb(),
             delegation: Some(p.delegation.claims().key.thumb()),
@@ -144,7 +152,7 @@ impl Keyholder {
         if let (Some(authority), false) = (&authority, matches!(act, Action::Lock | Action::Close)) {
             self.not_revoked(authority).await?;
         }
-        Ok(Held { chain, delivery, grant, device_seal, authority })
+        Ok(Held { chain, delivery, grant, device_seal, authority, photos_to })
     }
 
     async fn path(&self, row: &GrantRow, at: usize) -> Result<Path, Failure> {

@@ -419,6 +419,7 @@ impl Keyholder {
             "vehicles": self.vehicles_exported(wallet).await?,
             "rules": self.rules_told(wallet, usize::MAX).await?,
             "guests": self.guests_told(wallet, usize::MAX).await?,
+            "door_signs": self.door_signs_told(wallet).await?,
             "records": self.records_told(OWNER, wallet_key(wallet).as_bytes()).await?,
             "deadlines": {"delivery_days_after_grant": r.deliveries_days, "journal_days": r.journal_days,
                           "backups_days": r.backups_days},

@@ -44,7 +44,7 @@ const DEVICE: &str = "device";
 /// By what was signed for it: a delivery or a rule.
 pub(crate) const GRANTED: &str = "granted";
 
-fn no_invitation() -> Problem {
+pub(crate) fn no_invitation() -> Problem {
     Problem::new(404, "invitation_unknown", "there is no such invitation, or it is over")
 }
 /// One answer, whatever the reason is: it is between the owner and the keyholder.
@@ -65,7 +65,7 @@ impl GuestRow {
     fn wallet(&self) -> Result<WalletId, Failure> {
         WalletId::parse(&self.wallet).map_err(|_| broken("a wallet's id is none"))
     }
-    fn waits(&self, now: Timestamp) -> bool {
+    pub(crate) fn waits(&self, now: Timestamp) -> bool {
         self.granted.is_none() && now.unix_millis() < self.until_ms
     }
     fn enrolment(&self) -> Result<Option<Enrolment>, Failure> {
@@ -76,7 +76,7 @@ impl GuestRow {
     fn granted_id(&self) -> Option<Vec<u8>> {
         self.granted.as_ref().and_then(|name| name.split_once('/')).and_then(|(_, id)| from_b64(id))
     }
-    fn index(&self) -> Result<Index, Failure> {
+    pub(crate) fn index(&self) -> Result<Index, Failure> {
         let mut index = wallet_index(self.wallet()?);
         match self.granted_id() {
             Some(id) => {
@@ -136,14 +136,23 @@ impl Keyholder {
         }
         // Not for a wallet that is being erased in this moment.
         let owner = self.wallet(wallet).await?;
-        let waiting = self.guests_of(wallet).await?.iter().filter(|g| g.value.waits(now)).count();
+        let waiting =
+            self.guests_of(wallet).await?.iter().filter(|g| g.value.sign.is_none() && g.value.waits(now)).count();
         if waiting >= INVITED_MAX {
             return Err(Problem::new(409, "too_many_invitations", "as many invitations wait as may")
                 .detail("withdraw one that nobody will answer")
                 .into());
         }
         let until = now.plus_millis(INVITED_MS);
-        let row = GuestRow { v: 1, wallet: sender, name, until_ms: until.unix_millis(), answer: None, granted: None };
+        let row = GuestRow {
+            v: 1,
+            wallet: sender,
+            name,
+            until_ms: until.unix_millis(),
+            answer: None,
+            granted: None,
+            sign: None,
+        };
         let mut change = Change::new(&self.db, &self.host);
         change.check(&owner);
         change.put(invitation.as_bytes(), Version::Absent, &row, row.index()?);
@@ -157,7 +166,7 @@ impl Keyholder {
         let over = row.value.granted.is_none() && !row.value.waits(self.host.now());
         if over { Err(no_invitation().into()) } else { Ok(row) }
     }
-    async fn guests_of(&self, wallet: WalletId) -> Result<Vec<Stored<GuestRow>>, Failure> {
+    pub(crate) async fn guests_of(&self, wallet: WalletId) -> Result<Vec<Stored<GuestRow>>, Failure> {
         Ok(self.db.list::<GuestRow>("wallet", wallet.as_bytes()).await?)
     }
 
@@ -382,7 +391,8 @@ impl Keyholder {
     /// The wallet's guests, sealed to its devices: those who are invited, and those for whom something is signed.
     pub(crate) async fn guests_envelope(&self, wallet: WalletId) -> Result<String, Failure> {
         let owner = self.wallet(wallet).await?;
-        let content = json!({"guests": self.guests_told(wallet, LISTED_MAX).await?}).to_string();
+        let (guests, signs) = (self.guests_told(wallet, LISTED_MAX).await?, self.door_signs_told(wallet).await?);
+        let content = json!({"guests": guests, "door_signs": signs}).to_string();
         self.to_owner(&owner.value, wallet, Sealed::Account, &wallet.to_string(), content.as_bytes())
     }
     pub(crate) async fn guests_told(&self, wallet: WalletId, most: usize) -> Result<Vec<Value>, Failure> {
@@ -402,6 +412,7 @@ impl Keyholder {
                 "until": Timestamp::from_unix_millis(row.until_ms).to_rfc3339(),
                 "answer": answer.map(|(device, tag)| json!({"device": device, "tag": tag})),
                 "granted": granted.map(|(kind, id)| json!({ kind: id })),
+                "door_sign": row.sign,
             })
         });
         Ok(told.collect())

@@ -5,6 +5,7 @@
 
 pub(crate) mod bodies;
 mod carriers;
+mod door_signs;
 mod guests;
 mod log;
 mod occupants;
@@ -76,6 +77,9 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(guests::answer))
         .routes(routes!(guests::invitation))
         .routes(routes!(guests::visit))
+        .routes(routes!(door_signs::put_up))
+        .routes(routes!(door_signs::take_down))
+        .routes(routes!(door_signs::knock))
         .routes(routes!(owners::block))
         .routes(routes!(owners::unblock))
         .routes(routes!(owners::pause))

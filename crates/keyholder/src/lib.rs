@@ -21,6 +21,7 @@ mod choosing;
 pub mod config;
 mod convert;
 mod db;
+mod door_signs;
 mod erasure;
 mod failure;
 mod feeds;

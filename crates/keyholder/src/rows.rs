@@ -272,6 +272,17 @@ rows! {
         answer: Option<(String, String)>,
         /// What was signed for that device, by the name of its data key.
         granted: Option<String>,
+        /// The door sign whose code they have read; without it the owner has invited them.
+        #[serde(default)]
+        sign: Option<String>,
+    }
+    /// A code that hangs at a door; the id is a hash of its secret.
+    DoorSignRow in "door_sign" of DoorSignRow::of_wallet {
+        wallet: String,
+        vehicle: String,
+        secret: String,
+        /// Quarters of an hour in which somebody asked; those of the last hour.
+        asked_ms: Vec<i64>,
     }
     /// An attempt to open.
     AttemptRow in "attempt" of AttemptRow::of_delivery {
@@ -457,7 +468,7 @@ macro_rules! of_wallet {
         }
     })+};
 }
-of_wallet!(AccountRow, VehicleRow);
+of_wallet!(AccountRow, VehicleRow, DoorSignRow);
 
 impl GrantRow {
     /// Newer papers may be read with an older row: whoever decides on both then ends in a conflict.

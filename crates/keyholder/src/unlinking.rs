@@ -160,6 +160,9 @@ impl Keyholder {
         change.note(Kind::VehicleUnlinked, &fields, &wallet_key(wallet)).await?;
         change.journal("vehicle", &vehicle.id, "unlinked", &json!({}));
         let mut car = self.car_of(&vehicle).await?;
+        for sign in self.door_signs_of(wallet).await?.iter().filter(|sign| sign.value.vehicle == b64(&vehicle.id)) {
+            self.take_down(&mut change, sign).await?;
+        }
         car.value.links.retain(|l| l.vehicle != b64(&vehicle.id));
         change.update(&car, car.value.index());
         change.delete(&vehicle);

@@ -60,6 +60,7 @@ impl Keyholder {
             "blocked_carriers": owner.value.blocked_carriers,
             "blocked_couriers": owner.value.blocked_couriers,
             "paused_until": owner.value.paused_until(self.host.now()).map(Timestamp::to_rfc3339),
+            "at_door": self.at_door(wallet).await?,
         });
         self.to_owner(&owner.value, wallet, Purpose::Account, &wallet.to_string(), content.to_string().as_bytes())
     }

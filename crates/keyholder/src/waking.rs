@@ -49,6 +49,8 @@ pub(crate) enum Class {
     Announced,
     /// The car is not ready.
     NotReady,
+    /// Somebody stands at a door and asks to be let in.
+    AtDoor,
     /// A courier sees where the car stands: it can be stopped now.
     Shown,
     /// Something is open, or may be.
@@ -63,6 +65,7 @@ impl Class {
             Self::Asked => "asked",
             Self::Announced => "announced",
             Self::NotReady => "not_ready",
+            Self::AtDoor => "at_door",
             Self::Shown => "shown",
             Self::Alarm => "alarm",
             Self::Stopped => "stopped",
@@ -71,7 +74,11 @@ impl Class {
     }
     /// What cannot wait for the quarter: the owner may want to act in this very minute.
     const fn at_once(self) -> bool {
-        matches!(self, Self::Shown | Self::Alarm)
+        matches!(self, Self::AtDoor | Self::Shown | Self::Alarm)
+    }
+    /// Each time is somebody else, who is gone in ten minutes.
+    const fn every_time(self) -> bool {
+        matches!(self, Self::AtDoor)
     }
     /// What a delivery's state is to its owner. Nothing: the owner did it, or it is said by what follows.
     fn of(status: &StatusPart, announced: bool) -> Option<Self> {
@@ -98,7 +105,7 @@ impl WakingRow {
     /// Something has happened. True: the row is another one.
     fn heard(&mut self, class: Class, now: Timestamp) -> bool {
         let told = |(code, at): &(String, i64)| code == class.code() && now.unix_millis() - at < TOLD_MS;
-        if self.told.iter().any(told) || self.due.iter().any(|(code, _)| code == class.code()) {
+        if !class.every_time() && self.told.iter().any(told) || self.due.iter().any(|(code, _)| code == class.code()) {
             return false;
         }
         self.due.push((class.code().to_owned(), class.due_ms(now)));
@@ -178,6 +185,11 @@ impl Waking {
     /// Its car was found not to be ready.
     pub fn not_ready(&self, delivery: DeliveryId) {
         locked(&self.heard).deliveries.insert((delivery, Some(Class::NotReady)));
+        self.rung.notify_one();
+    }
+    /// Somebody asks at this wallet's door.
+    pub fn at_door(&self, wallet: WalletId) {
+        locked(&self.heard).wallets.insert((wallet, Class::AtDoor));
         self.rung.notify_one();
     }
     /// Somebody has linked this wallet's car, and waits for its word.

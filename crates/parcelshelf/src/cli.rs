@@ -212,6 +212,12 @@ pub struct Demo {
     /// A parcel into a garage instead of a car: a household's own server opens it and shuts it
     #[arg(long, conflicts_with_all = ["stops", "deliveries", "maker", "sabotage", "stage"])]
     pub garage: bool,
+    /// A guest instead of a courier: invited by a link, paired by six digits, let into a garage once
+    #[arg(long, conflicts_with_all = ["garage", "walk_up", "stops", "deliveries", "maker", "sabotage", "stage"])]
+    pub guest: bool,
+    /// No carrier at all: a courier of any company scans the code at a garage, and the owner opens once
+    #[arg(long, conflicts_with_all = ["garage", "stops", "deliveries", "maker", "sabotage", "stage"])]
+    pub walk_up: bool,
     /// Write what happened as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

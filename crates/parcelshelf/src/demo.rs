@@ -24,6 +24,7 @@ use crate::stage::{Scene, Setting, Stage, Worlds};
 use crate::stops::Stops;
 
 pub mod garage;
+mod guests;
 
 /// Cars of each maker that a person can link in the wallet.
 const CARS_TO_LINK: u32 = 3;
@@ -44,7 +45,7 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     if let Some(cars) = args.stage {
         return stage_alone(&dir, cars).await;
     }
-    if args.garage {
+    if args.garage || args.guest || args.walk_up {
         return garage::run(&args, &dir).await;
     }
     let places = places(args.stops.as_deref(), args.deliveries)?;
@@ -74,14 +75,15 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
 /// Writes the report, says how it went, and stays up unless told not to.
 async fn end(args: &Demo, dir: &Path, stage: &mut Stage, report: Vec<Value>) -> anyhow::Result<()> {
     let violations: usize = report.iter().map(|r| r["violations"].as_array().map_or(0, Vec::len)).sum();
-    let delivered = report.iter().filter(|r| r["outcome"] == "delivered").count();
+    let delivered = report.iter().filter(|r| r["outcome"] == "delivered" || r["outcome"] == "visited").count();
     let all = report.len();
     if let Some(path) = &args.report {
         fs::write(path, serde_json::to_string_pretty(&json!({ "deliveries": report }))? + "\n")
             .with_context(|| format!("failed to write {}", path.display()))?;
         tell(&format!("\nReport: {}", path.display()));
     }
-    tell(&format!("\n{delivered} of {all} delivered, {violations} violations. Everything is in {}.", dir.display()));
+    let done = if args.guest { "visited" } else { "delivered" };
+    tell(&format!("\n{delivered} of {all} {done}, {violations} violations. Everything is in {}.", dir.display()));
     if violations > 0 || delivered < all {
         stage.stop().await?;
         bail!("the judge is not satisfied; the report names each violation");
@@ -300,7 +302,7 @@ impl Play<'_> {
         courier.shipping.step(ordered.delivery, "finish", &self.key("finish"), &json!({})).await?;
         let done = carrier_says(&dispatch, ordered.delivery, &["ended", "falling_back"]).await?;
         let case = Case { stage, dir: self.dir, maker: self.maker.name(), sabotage: self.sabotage, learned: &LEARNED };
-        case.judged(&owner, &granted, &courier.device, before, &done).await
+        case.judged(&owner, &granted, &courier.device, before, outcome_of(&done)).await
     }
 
     fn key(&self, step: &str) -> String {
@@ -402,7 +404,7 @@ impl Case<'_> {
         granted: &Granted,
         device: &Device,
         before: Seen,
-        done: &Value,
+        outcome: &str,
     ) -> anyhow::Result<Value> {
         let mut bytes = owner.bundle(granted.delivery).await?;
         if self.sabotage == Some(Sabotage::LeafLeftOut) {
@@ -415,14 +417,15 @@ impl Case<'_> {
         fs::write(&path, &bytes)?;
         let seen = Seen::of(&self.stage.seen_of(&owner.hands.vin).await?).since(before);
         let finding = judge(seen, &bytes, &owner.anchors(self.stage));
-        let outcome = done["end"].as_str().or(done["state"].as_str()).unwrap_or("unknown");
         tell(&format!(
             "owner      exports the case; verified offline, and compared with what the maker's side recorded itself: {}",
             if finding.violations.is_empty() { String::from("they agree") } else { finding.violations.join(", ") }
         ));
         let photos = owner.wallet.photos(granted, device).await.context("to open the photos")?;
         ensure!(photos.iter().all(|photo| *photo == specimen()), "a photo that is not the one that was taken");
-        tell(&format!("           opens {} of the courier, which nobody else can", photos_in_words(photos.len())));
+        if !photos.is_empty() {
+            tell(&format!("           opens {} of the courier, which nobody else can", photos_in_words(photos.len())));
+        }
         tell("           what each party has learned:");
         for (who, what) in self.learned {
             tell(&format!("             {who:12} {what}"));
@@ -438,6 +441,11 @@ impl Case<'_> {
             "violations": finding.violations,
         }))
     }
+}
+
+/// How the carrier says that it ended.
+fn outcome_of(done: &Value) -> &str {
+    done["end"].as_str().or(done["state"].as_str()).unwrap_or("unknown")
 }
 
 fn photos_in_words(count: usize) -> String {

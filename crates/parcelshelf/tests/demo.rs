@@ -53,6 +53,24 @@ fn a_parcel_goes_into_a_garage_that_is_opened_once_and_seen_shut() {
 }
 
 #[test]
+fn a_guest_and_whoever_stands_at_the_door_are_let_in_once_with_no_carrier() {
+    for (flag, outcome, photos) in [("--guest", "visited", 0), ("--walk-up", "delivered", 1)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (output, report) = demo(dir.path(), &[flag]);
+        assert!(output.status.success(), "{flag}: {}", said(&output));
+        let [d] = report["deliveries"].as_array().unwrap().as_slice() else { panic!("{report}") };
+        assert_eq!((d["outcome"].as_str(), d["openings"].as_u64()), (Some(outcome), Some(1)), "{d}");
+        assert_eq!((d["lock_proof"].as_str(), &d["photos"]), (Some("observed"), &photos.into()), "{d}");
+        assert_eq!(d["violations"].as_array().map(Vec::len), Some(0), "{d}");
+        let verified = parcelshelf(&["verify", "--explain", d["bundle"].as_str().unwrap()]);
+        assert!(verified.status.success(), "{}", said(&verified));
+        let text = said(&verified);
+        assert!(text.contains("opened      once") && text.contains("permitted   guest"), "{text}");
+        assert!(text.contains("carrier     none took part"), "{text}");
+    }
+}
+
+#[test]
 fn three_deliveries_at_real_stops_are_delivered_opened_once_and_seen_locked() {
     let dir = tempfile::tempdir().unwrap();
     let stops = dir.path().join("stops.csv");

@@ -1,4 +1,5 @@
-//! Guests at a garage: invited, paired by six digits, let in once or by weekly hours; and everybody who is not let in.
+//! Guests at a garage: invited, paired by six digits, let in once or by weekly hours, or at the door by its code; and everybody
+//! who is not let in.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -9,17 +10,18 @@ use parcelshelf::stage::{Setting, Stage, Worlds};
 use parcelshelf_access_homeassistant::GARAGES;
 use parcelshelf_client::Failure;
 use parcelshelf_client::courier::{Device, Stop, StopPage};
-use parcelshelf_client::guest::{Guest, LetIn, link_of};
+use parcelshelf_client::guest::{AtDoor, Guest, LetIn, door_link_of, link_of};
+use parcelshelf_client::photo::specimen;
 use parcelshelf_client::wallet::Consent;
 use parcelshelf_core::actuation::{AccessClass, LockProof};
 use parcelshelf_core::area::Position;
-use parcelshelf_core::id::{AttemptId, DeliveryId, GrantId};
+use parcelshelf_core::id::{AttemptId, DeliveryId, GrantId, InvitationId};
 use parcelshelf_core::reason::{Action, Purpose};
 use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_protocol::bundle::By;
 use parcelshelf_protocol::enrol::Enrolment;
 use parcelshelf_protocol::grant::{Schedule, Weekday};
-use parcelshelf_protocol::invite::Invitation;
+use parcelshelf_protocol::invite::{DoorSign, Invitation};
 use parcelshelf_protocol::statement::ToErase;
 use parcelshelf_simulator::volvo;
 use serde_json::{Value, json};
@@ -134,6 +136,116 @@ impl House {
         let all = told["deliveries"].as_array().unwrap();
         all.iter().find(|d| d["delivery"] == json!(delivery.to_string())).cloned().unwrap_or(Value::Null)
     }
+}
+
+impl House {
+    /// The owner prints a code and hangs it at the garage.
+    async fn hang_up(&self) -> (DoorSign, String) {
+        let sign = self.owner.wallet.put_up_door_sign(self.owner.vehicle).await.unwrap();
+        let link = door_link_of(&self.stage.scene.layout.stop_origin, &sign);
+        (sign, link)
+    }
+    /// Somebody at the door reads the code and asks.
+    async fn knocks(&self, link: &str, who: &str) -> Result<Guest, Failure> {
+        Guest::knock(link, who, &self.stage.scene.host).await
+    }
+    async fn at_the_door(&self) -> Vec<AtDoor> {
+        self.owner.wallet.at_the_door().await.unwrap()
+    }
+    /// The owner opens to one of them.
+    async fn opens_to(&self, asks: &AtDoor) -> DeliveryId {
+        let consent = self.consent(&asks.shown, soon(self.now())).await;
+        self.owner.wallet.let_in(&asks.shown, &consent).await.unwrap().delivery
+    }
+}
+
+#[tokio::test]
+async fn whoever_stands_at_the_door_asks_and_is_let_in_once_and_the_owner_has_the_photo() {
+    let mut h = House::build().await;
+    let (sign, link) = h.hang_up().await;
+    assert_eq!(h.hang_up().await.0, sign, "one door has one code");
+    let before = h.seen().await;
+    let courier = h.knocks(&link, "DHL, Robin").await.unwrap();
+    assert!(courier.let_in().await.unwrap().is_none(), "nobody has opened yet");
+
+    let [asks] = <[AtDoor; 1]>::try_from(h.at_the_door().await).unwrap();
+    assert_eq!((asks.who.as_str(), asks.vehicle), ("DHL, Robin", h.owner.vehicle));
+    assert_eq!(asks.shown.device(), courier.device.thumbprint());
+    let consent = h.consent(&asks.shown, soon(h.now())).await;
+    let granted = h.owner.wallet.let_in(&asks.shown, &consent).await.unwrap();
+    assert!(h.at_the_door().await.is_empty(), "whoever was let in asks no more");
+
+    let stop = courier.let_in().await.unwrap().unwrap().stop().unwrap();
+    let page = courier.page().await.unwrap();
+    let (attempt, key) = page.ask_to_open_with_key(&courier.device, &stop, h.place, &[]).await.unwrap();
+    h.follow(&page, attempt, "open").await;
+    let (photo, _) = page.leave_photo(&courier.device, &stop, attempt, &key.unwrap(), &specimen()).await.unwrap();
+    page.close(&courier.device, &stop, h.place, Some(photo), true).await.unwrap();
+    h.follow(&page, attempt, "locked").await;
+
+    h.judged(granted.delivery, before, &courier).await;
+    assert_eq!(h.delivery(granted.delivery).await["guest"], "DHL, Robin");
+    assert_eq!(h.owner.wallet.photos(&granted, &courier.device).await.unwrap(), [specimen()]);
+    // Once: whoever comes tomorrow asks again, also with the same phone.
+    assert_eq!(h.refused_to_open(&courier, &stop).await, "grant_spent");
+    h.stage.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_code_at_a_door_opens_nothing_by_itself() {
+    let mut h = House::build().await;
+    let (wallet, host) = (&h.owner.wallet, &h.stage.scene.host);
+    let (sign, link) = h.hang_up().await;
+
+    // Who knows under which name servers keep the code, and not the code: a front.
+    let made_up = DoorSign::from_secret([7; 16]);
+    let device = Device::create(host).unwrap();
+    let keys = Enrolment { key: device.verifying_key().clone(), seal: device.seal_key().clone() };
+    let knock = InvitationId::from_bytes(host.random());
+    let path = format!("/v1/door-signs/{}/knocks", sign.id());
+    let body = json!({"knock": knock.to_string(), "device": keys.to_text(), "box": "AAAA",
+        "tag": made_up.tag(keys.device(), knock).to_string()});
+    assert_eq!(code(wallet.http().post(&path, &[], &body).await), "door_sign_unknown");
+    let guessed = door_link_of(&h.stage.scene.layout.stop_origin, &made_up);
+    assert_eq!(code(h.knocks(&guessed, "DHL").await), "door_sign_unknown");
+    assert!(h.at_the_door().await.is_empty());
+
+    // Who asks is not let in by asking; whoever is turned away learns nothing more.
+    let asks = h.knocks(&link, "Somebody").await.unwrap();
+    let [seen] = <[AtDoor; 1]>::try_from(h.at_the_door().await).unwrap();
+    wallet.turn_away(seen.knock).await.unwrap();
+    assert_eq!(code(asks.let_in().await), "invitation_unknown");
+    let consent = h.consent(&seen.shown, soon(h.now())).await;
+    assert_eq!(code(wallet.let_in(&seen.shown, &consent).await), "guest_not_paired", "asked for too late");
+
+    // What the owner has signed for one phone opens for no other that stands beside it.
+    let (first, second) = (h.knocks(&link, "DHL").await.unwrap(), h.knocks(&link, "DHL").await.unwrap());
+    let both = h.at_the_door().await;
+    let chosen = both.iter().find(|asks| asks.shown.device() == first.device.thumbprint()).unwrap();
+    h.opens_to(chosen).await;
+    assert!(second.let_in().await.unwrap().is_none());
+    let stop = first.let_in().await.unwrap().unwrap().stop().unwrap();
+    assert_eq!(h.refused_to_open(&second, &stop).await, "proof_wrong_device");
+
+    // A crowd is a nuisance, and no more. Nobody is kept from being invited by it.
+    for n in 0..4 {
+        assert_eq!(h.knocks(&link, &format!("child {n}")).await.is_err(), n == 3, "one waits already");
+    }
+    assert_eq!(code(h.knocks(&link, "child").await), "too_many_knocks");
+    h.invite("Anna").await;
+
+    // Taken down: who asked asks no more, and the printed code is paper.
+    wallet.take_down_door_sign(&sign).await.unwrap();
+    assert_eq!(code(second.let_in().await), "invitation_unknown");
+    assert_eq!(code(h.knocks(&link, "DHL").await), "door_sign_unknown");
+    assert_eq!(code(wallet.take_down_door_sign(&sign).await), "door_sign_unknown");
+    assert_ne!(h.hang_up().await.0, sign);
+    assert_eq!(h.seen().await.unlock_commands, 0);
+    // With the wallet the code goes.
+    let (_, link) = h.hang_up().await;
+    h.owner.wallet.erase(ToErase::Wallet).await.unwrap();
+    assert_eq!(code(h.knocks(&link, "DHL").await), "door_sign_unknown");
+    h.stage.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -60,6 +60,68 @@ async function invitesAGuest({ owner, stage, someone, check, wallet }) {
   assert.equal(await stage.commands(GARAGE, 'open_cover'), before + 1, 'one visit, one command');
 }
 
+/** Whoever stands at the door scans its code, says who they are, and is let in once; the owner has the photo. */
+async function someoneKnocks({ owner, stage, someone, check, wallet }) {
+  const { page } = owner;
+  const before = await stage.commands(GARAGE, 'open_cover');
+  await page.goto(`${wallet}/cars`);
+  await page.locator('main a[href^="/cars/"]').first().click();
+  await press(page, 'Guests', 'link');
+  await press(page, 'Make a code');
+  const code = (await page.locator('.link').last().textContent()).trim();
+  await check.screen(page, 'a code for the door');
+
+  const robin = await someone({ place: north(HOUSE, 20), camera: true });
+  await robin.page.goto(code);
+  await robin.page.getByRole('heading', { name: 'Say who is there' }).waitFor();
+  await check.screen(robin.page, 'at a door');
+  await robin.page.getByLabel('Who is there').fill('Robin, Postal Service');
+  await press(robin.page, 'Ask to be let in');
+  await robin.page.getByRole('heading', { name: 'The owner is asked' }).waitFor();
+  await check.screen(robin.page, 'somebody who has asked at a door');
+  // A page that is loaded anew asks for nobody else.
+  await robin.page.reload();
+  await robin.page.getByRole('heading', { name: 'The owner is asked' }).waitFor();
+
+  await page.goto(wallet);
+  await page.getByText('Somebody stands at your door').waitFor(within(20_000));
+  await check.screen(page, 'somebody is at the door');
+  await press(page, 'See who', 'link');
+  await page.getByRole('heading', { name: 'At your door: Robin, Postal Service' }).waitFor();
+  await check.screen(page, 'who is at the door');
+  await press(page, 'Open once');
+
+  await robin.page.getByRole('heading', { name: 'You may come in' }).waitFor(within(20_000));
+  await press(robin.page, 'Open');
+  await robin.page.getByRole('heading', { name: 'It is open' }).waitFor(within(30_000));
+  await press(robin.page, 'Photo for the owner');
+  await press(robin.page, 'Take the photo');
+  await press(robin.page, 'Use it');
+  await robin.page.getByText('The owner has the photo.').waitFor(within(20_000));
+  await check.screen(robin.page, 'inside by a code');
+  await press(robin.page, 'Done: shut it');
+  await robin.page.getByRole('heading', { name: 'Shut', exact: true }).waitFor(within(30_000));
+  // Tomorrow the same phone asks again.
+  await robin.page.reload();
+  await robin.page.getByRole('heading', { name: 'Say who is there' }).waitFor();
+
+  await page.goto(wallet);
+  await page.getByRole('link', { name: /Guest: Robin, Postal Service/ }).first().click();
+  await page.getByText('Done. Your door is shut').waitFor(within(60_000));
+  await press(page, 'Show photos');
+  await page.getByAltText('Photo 1, taken by the courier').waitFor(within(20_000));
+  assert.equal(await stage.commands(GARAGE, 'open_cover'), before + 1, 'one knock, one command');
+  await page.goto(`${wallet}/cars`);
+  await page.locator('main a[href^="/cars/"]').first().click();
+  await press(page, 'Guests', 'link');
+  await press(page, 'Make it worthless');
+  await page.getByRole('button', { name: 'Make a code' }).waitFor();
+  robin.expect(/Failed to load resource/);
+  await robin.page.getByLabel('Who is there').fill('Robin');
+  await press(robin.page, 'Ask to be let in');
+  await robin.page.getByText('This code is not valid any more.').waitFor(within(20_000));
+}
+
 export default (test) => {
   test('a garage: linked, proved by hand, allowed; a parcel goes in, and its owner sees the photo; another courier shuts what the next one left open', async ({ stage, someone, check }) => {
     const owner = await someone();
@@ -153,5 +215,6 @@ export default (test) => {
     assert.equal(await stage.commands(GARAGE, 'open_cover'), before + 2, 'and opens nothing');
 
     await invitesAGuest({ owner, stage, someone, check, wallet });
-  }, { ms: 300_000 });
+    await someoneKnocks({ owner, stage, someone, check, wallet });
+  }, { ms: 360_000 });
 };

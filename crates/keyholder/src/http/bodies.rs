@@ -380,6 +380,36 @@ pub(crate) struct InvitationOut {
     /// `psh-sealed+jwt` for the device that answered, once something was signed for it.
     pub envelope: Option<String>,
 }
+/// A code for a door.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignWanted {
+    /// Of a house: a garage, a gate.
+    #[schema(min_length = 22, max_length = 22)]
+    pub vehicle: String,
+}
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SignOut {
+    /// A hash of its secret, which comes with the list, sealed.
+    pub door_sign: String,
+}
+/// Somebody who stands at a door and has read its code.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Knocked {
+    /// Drawn by the page. Under this name it asks how it stands, as for an invitation.
+    #[schema(min_length = 22, max_length = 22)]
+    pub knock: String,
+    /// Both public keys of the page, `psh-enrol-1~…~…`.
+    #[schema(min_length = 1, max_length = 2048)]
+    pub device: String,
+    /// Says that whoever asks has the code's secret.
+    #[schema(min_length = 43, max_length = 43)]
+    pub tag: String,
+    /// Who it is and what they bring, sealed to the keyholder by the device.
+    #[schema(min_length = 1, max_length = 8192)]
+    pub r#box: String,
+}
 /// A delivery under a standing rule.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

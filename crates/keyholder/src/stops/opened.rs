@@ -1,4 +1,5 @@
-//! The answer to *open*: which attempt, and at a house's door the key that photos are sealed to.
+//! The answer to *open*: which attempt, and at a house's door the key that photos are sealed to: for a courier the grant's, for a
+//! guest, whose grant names their own key, the wallet's.
 //!
 //! A courier at a car has the owner's key with the place. A house is not located: here the key comes to whoever has just
 //! proved everything that opens the door, sealed to that device and signed by the keyholder. With the delegation's answer
@@ -8,14 +9,13 @@
 use parcelshelf_core::actuation::{AccessClass, Place as Kind};
 use parcelshelf_protocol::content::PhotoKey;
 use parcelshelf_protocol::encoding::b64;
-use parcelshelf_protocol::seal::{Purpose, SealPublicKey};
+use parcelshelf_protocol::seal::Purpose;
 use serde_json::{Value, json};
 
 use super::stop_page_word;
 use crate::Keyholder;
 use crate::chain::Held;
 use crate::db::Stored;
-use crate::failure::{Failure, broken};
 use crate::rows::AttemptRow;
 
 impl Keyholder {
@@ -31,20 +31,13 @@ impl Keyholder {
 
     fn with_photo_key(&self, held: &Held, row: &Stored<AttemptRow>, mut answer: Value) -> Value {
         let class = AccessClass::parse(&row.value.class);
-        // An owner who rehearses has the key that it is made from.
-        if held.authority.is_none() || class.is_none_or(|class| class.belongs_to() != Kind::Home) {
-            return answer;
-        }
-        match self.photo_key(held) {
+        let at_home = class.is_some_and(|class| class.belongs_to() == Kind::Home);
+        let Some(seal) = held.photos_to.clone().filter(|_| at_home) else { return answer };
+        match self.to_device(held, Purpose::PhotoKey, &PhotoKey { seal }.to_bytes()) {
             Ok(sealed) => answer["envelope"] = sealed["envelope"].clone(),
             // The door is being opened: it goes on without photos, and is shut and proved like any other.
             Err(why) => tracing::error!(%why, "the owner's key for photos could not be sealed"),
         }
         answer
-    }
-    fn photo_key(&self, held: &Held) -> Result<Value, Failure> {
-        let seal = SealPublicKey::parse(&held.grant.value.papers.seal_key);
-        let key = PhotoKey { seal: seal.ok_or_else(|| broken("a sealing key is none"))? };
-        self.to_device(held, Purpose::PhotoKey, &key.to_bytes())
     }
 }

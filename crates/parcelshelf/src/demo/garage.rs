@@ -12,7 +12,8 @@ use parcelshelf_simulator::homeassistant::{DoorFile, WorldFile};
 use parcelshelf_simulator::volvo;
 use serde_json::{Value, json};
 
-use super::{Case, end, tell};
+use super::guests::Door;
+use super::{Case, end, outcome_of, tell};
 use crate::cli::Demo;
 use crate::judge::Seen;
 use crate::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist, until};
@@ -66,10 +67,19 @@ pub async fn run(args: &Demo, dir: &Path) -> anyhow::Result<()> {
     let worlds = Worlds { volvo, onstar: None, tesla: None, smartcar: None, home: Some(home) };
     tell("Starting carrier, gateway, keyholder and a simulated home server with a garage, each a process of its own …");
     let mut stage = Stage::start_with(dir, &worlds, Setting::default()).await?;
-    tell("\n── One parcel into a garage ──");
     let play = Play { stage: &stage.scene, place, dir, number: &number };
-    let entry = play.delivery().await.context("the delivery stopped")?;
-    end(args, dir, &mut stage, vec![entry]).await
+    let door = Door { stage: &stage.scene, place, dir };
+    let entry = if args.guest {
+        tell("\n── A guest, whom the owner lets in ──");
+        door.lets_a_guest_in(&play.owner().await?).await
+    } else if args.walk_up {
+        tell("\n── Whoever stands at the door ──");
+        door.opens_to_whoever_asks(&play.owner().await?).await
+    } else {
+        tell("\n── One parcel into a garage ──");
+        play.delivery().await
+    };
+    end(args, dir, &mut stage, vec![entry.context("the play stopped")?]).await
 }
 
 struct Play<'a> {
@@ -80,10 +90,9 @@ struct Play<'a> {
 }
 
 impl Play<'_> {
-    async fn delivery(&self) -> anyhow::Result<Value> {
-        let stage = self.stage;
-        let hands = Hands::at(stage, GARAGES, self.number)?;
-        let owner = Owner::enrol_garage(stage, LOGIN, hands, self.place).await?;
+    async fn owner(&self) -> anyhow::Result<Owner> {
+        let hands = Hands::at(self.stage, GARAGES, self.number)?;
+        let owner = Owner::enrol_garage(self.stage, LOGIN, hands, self.place).await?;
         tell(
             "owner      signs up with a passkey and no name, links the garage by a user of the home server who administers",
         );
@@ -92,7 +101,11 @@ impl Play<'_> {
         );
         tell("           order that is drawn (hands simulated)");
         self.rehearse(&owner).await?;
+        Ok(owner)
+    }
 
+    async fn delivery(&self) -> anyhow::Result<Value> {
+        let (stage, owner) = (self.stage, self.owner().await?);
         let label = String::from("FJB70000000");
         let ordered =
             stage.merchant().ship(&order(stage.host.now(), &label)?, "garage-ship").await.context("to ship")?;
@@ -133,7 +146,7 @@ impl Play<'_> {
         courier.shipping.step(ordered.delivery, "finish", "garage-finish", &json!({})).await?;
         let done = carrier_says(&dispatch, ordered.delivery, &["ended", "falling_back"]).await?;
         let case = Case { stage, dir: self.dir, maker: GARAGES, sabotage: None, learned: &LEARNED };
-        case.judged(&owner, &granted, &courier.device, before, &done).await
+        case.judged(&owner, &granted, &courier.device, before, outcome_of(&done)).await
     }
 
     /// The owner opens the own garage once, so that the first stranger's try is not the first try.

@@ -628,6 +628,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/door-signs/{door_sign}/knocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Whoever stands at a door and has read its code asks to be let in: good for ten minutes. How it stands is asked under
+         *     `/v1/invitations/{knock}`; `invitation_unknown` there: the owner did not open, or it is over.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    door_sign: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Knocked"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["InvitedOut"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/grants": {
         parameters: {
             query?: never;
@@ -2176,6 +2220,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/wallet/door-signs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The code for the door of one house; the one that hangs there, if there is one. Its secret comes with the list of guests. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["SignWanted"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SignOut"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/wallet/door-signs/{door_sign}/take-down": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a code down. Who asks under it asks no more; what was signed stands until it is stopped. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    door_sign: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Done"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/wallet/erasures": {
         parameters: {
             query?: never;
@@ -3308,6 +3432,17 @@ export interface components {
             /** @description `psh-keys+jwt`. */
             keys: string;
         };
+        /** @description Somebody who stands at a door and has read its code. */
+        Knocked: {
+            /** @description Drawn by the page. Under this name it asks how it stands, as for an invitation. */
+            knock: string;
+            /** @description Both public keys of the page, `psh-enrol-1~…~…`. */
+            device: string;
+            /** @description Says that whoever asks has the code's secret. */
+            tag: string;
+            /** @description Who it is and what they bring, sealed to the keyholder by the device. */
+            box: string;
+        };
         /** @description A wallet that linked the same car later. */
         LaterLink: {
             /** @description As the list of cars calls it. */
@@ -3444,6 +3579,15 @@ export interface components {
             wallet: string;
             /** @description Shown once; `null` for a page that asked for a cookie with `parcelshelf-session: cookie`. */
             token?: string | null;
+        };
+        SignOut: {
+            /** @description A hash of its secret, which comes with the list, sealed. */
+            door_sign: string;
+        };
+        /** @description A code for a door. */
+        SignWanted: {
+            /** @description Of a house: a garage, a gate. */
+            vehicle: string;
         };
         Slot: {
             slot: components["schemas"]["SlotWord"];

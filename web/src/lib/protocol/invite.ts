@@ -1,5 +1,6 @@
 // An invitation: how a guest's device and the owner who invites find each other. The secret stands behind the # of a link, so
-// that no server sees it; servers see its hash, under which both meet.
+// that no server sees it; servers see its hash, under which both meet. A door sign is the same turned around: its code hangs at a
+// door, and whoever stands there asks.
 
 import { b64, bytesOfLength, randomBytes, type Bytes } from './bytes';
 import { bytesOf, domainHash, sha256Bytes, type Hash, type Id } from './hash';
@@ -23,9 +24,9 @@ export function parseInvitation(text: string): Invitation | null {
   return secret && invitationOf(secret);
 }
 function invitationOf(secret: Bytes): Invitation {
-  const id = b64(bytesOf(domainHash('psh-invite-id-v1', secret)).slice(0, 16));
-  return { text: b64(secret), id, secret };
+  return { text: b64(secret), id: idOf('psh-invite-id-v1', secret), secret };
 }
+const idOf = (domain: string, secret: Bytes): Id => b64(bytesOf(domainHash(domain, secret)).slice(0, 16));
 /** Says that whoever answers with this device had the secret. */
 export function inviteTag(invitation: Invitation, device: Hash): Hash {
   return domainHash('psh-invite-tag-v1', invitation.secret, bytesOf(device));
@@ -35,4 +36,22 @@ export function inviteDigits(invitation: Invitation, device: Hash, log: string):
   const hash = bytesOf(domainHash('psh-invite-digits-v1', invitation.secret, bytesOf(device), sha256Bytes(log)));
   const number = new DataView(hash.buffer, hash.byteOffset).getUint32(0) % 1_000_000;
   return String(number).padStart(6, '0');
+}
+
+/** The code that hangs at a door. */
+export interface DoorSign {
+  /** What stands behind the #. */
+  readonly text: string;
+  /** Under which servers know it. */
+  readonly id: Id;
+  readonly secret: Bytes;
+}
+/** Reads what stands behind the #; null for anything else. */
+export function parseDoorSign(text: string): DoorSign | null {
+  const secret = bytesOfLength(SECRET_BYTES)(text);
+  return secret && { text, id: idOf('psh-door-sign-v1', secret), secret };
+}
+/** Says that whoever asks under this name with this device has read the code. */
+export function knockTag(sign: DoorSign, device: Hash, knock: Id): Hash {
+  return domainHash('psh-knock-v1', sign.secret, bytesOf(device), bytesOf(knock));
 }

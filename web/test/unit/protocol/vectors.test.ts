@@ -9,7 +9,7 @@ import { parseDelegation, verifyDelegation } from '$lib/protocol/delegation';
 import { openEnvelope, verifyEnvelope } from '$lib/protocol/envelope';
 import { confirmGrant, grantChallenge, isDelegated, parseGrant, verifyGrant } from '$lib/protocol/grant';
 import { bytesOf, parseHash, sha256Bytes } from '$lib/protocol/hash';
-import { inviteDigits, inviteTag, parseInvitation } from '$lib/protocol/invite';
+import { inviteDigits, inviteTag, knockTag, parseDoorSign, parseInvitation } from '$lib/protocol/invite';
 import { ANY, posted, used, VerifyingKey, type Moment } from '$lib/protocol/jws';
 import { verifyKeys } from '$lib/protocol/keys';
 import { labelHash, normaliseLabel } from '$lib/protocol/label';
@@ -51,6 +51,12 @@ describe('values.json', () => {
     }
     expect(parseInvitation('')).toBeNull();
     expect(parseInvitation(`${v.invitations[0].secret}A`)).toBeNull();
+    for (const e of v.door_signs) {
+      const sign = parseDoorSign(e.secret)!;
+      expect(sign).toMatchObject({ id: e.id, text: e.secret });
+      expect(knockTag(sign, e.device, e.knock)).toBe(e.tag);
+    }
+    expect(parseDoorSign(`${v.door_signs[0].secret}A`)).toBeNull();
   });
   it('enrols', async () => {
     for (const e of v.enrolments) {

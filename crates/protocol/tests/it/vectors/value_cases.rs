@@ -1,6 +1,6 @@
 //! The test keys, and values that are computed from them.
 
-use parcelshelf_core::id::{GrantId, VehicleId};
+use parcelshelf_core::id::{GrantId, InvitationId, VehicleId};
 use parcelshelf_core::reason::Action;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_protocol::cert::device_thumbprint;
@@ -8,7 +8,7 @@ use parcelshelf_protocol::content::{PhotoKey, Rule};
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64, from_b64};
 use parcelshelf_protocol::enrol::{Enrolment, six_digits};
 use parcelshelf_protocol::grant;
-use parcelshelf_protocol::invite::Invitation;
+use parcelshelf_protocol::invite::{DoorSign, Invitation};
 use parcelshelf_protocol::jws::{LogSigningKey, Sign as _, SignLog as _, SigningKey, VerifyingKey};
 use parcelshelf_protocol::label;
 use parcelshelf_protocol::nonce::{self, Bound, NonceKey};
@@ -50,6 +50,7 @@ pub fn all() -> Value {
         "device_thumbprints": [device()],
         "enrolments": [enrolment()],
         "invitations": [invitation()],
+        "door_signs": [door_sign()],
         "labels": labels(),
         "nonces": nonces(),
         "challenges": challenges(),
@@ -76,6 +77,15 @@ fn invitation() -> Value {
     let digits = made.digits(device, &log);
     json!({"secret": made.to_text(), "id": made.id().to_string(), "device": device.to_string(), "log": log,
            "tag": made.tag(device).to_string(), "digits": digits})
+}
+/// What the page of somebody at a door makes of its code's secret.
+fn door_sign() -> Value {
+    let w = World::new();
+    let sign = DoorSign::from_secret(id("door sign"));
+    let device = device_thumbprint(w.courier.verifying_key(), w.courier_seal.public());
+    let knock = InvitationId::from_bytes(id("knock"));
+    json!({"secret": sign.to_text(), "id": sign.id().to_string(), "device": device.to_string(), "knock": knock.to_string(),
+           "tag": sign.tag(device, knock).to_string()})
 }
 fn device() -> Value {
     let (w, name) = (World::new(), "courier device");

@@ -4,17 +4,19 @@
 import { answered, createApi, type GatewayPaths } from '$lib/api';
 import { GIVE_UP_MS, Unanswered } from '$lib/api/again';
 import { database } from '$lib/offline/db';
-import { utf8 } from '$lib/protocol/bytes';
-import { parseForGuest, type Position } from '$lib/protocol/content';
+import { b64, randomBytes, utf8, type Bytes } from '$lib/protocol/bytes';
+import { guestNameBytes, parseForGuest, type Position } from '$lib/protocol/content';
 import { openEnvelope, verifyEnvelope } from '$lib/protocol/envelope';
 import { deliveryOf, verifyGrant, type GrantClaims } from '$lib/protocol/grant';
-import { parseId, sha256 } from '$lib/protocol/hash';
-import { inviteDigits, inviteTag, parseInvitation, type Invitation } from '$lib/protocol/invite';
+import { parseId, sha256, type Hash, type Id } from '$lib/protocol/hash';
+import { inviteDigits, inviteTag, knockTag, parseDoorSign, parseInvitation } from '$lib/protocol/invite';
 import type { KeysClaims } from '$lib/protocol/keys';
 import { signProof } from '$lib/protocol/proof';
+import { seal } from '$lib/protocol/seal';
+import { SealPublicKey } from '$lib/protocol/sealkey';
 import type { Attempt } from '../machine';
 import { createDevice, enrolmentText, loadDevice, pinKeyholder, type Device } from './device';
-import { Acting, fetchKeys, Problem, send } from './session';
+import { Acting, fetchKeys, leavePhoto, Problem, send } from './session';
 
 const WITHIN_MS = 15_000;
 const api = createApi<GatewayPaths>();
@@ -29,6 +31,15 @@ export interface Begun {
   readonly delivery: string;
   readonly attempt: string | null;
   readonly sinceMs: number;
+  /** What photos are sealed to: the owner's key, as it came with the opening. */
+  readonly owner?: string;
+}
+
+/** This phone's keys under a name, made the first time, and the keyholder's. */
+async function deviceFor(key: string): Promise<{ device: Device; keys: KeysClaims }> {
+  const known = await loadDevice(key);
+  const keys = await fetchKeys(known?.pin ?? null);
+  return { device: known ?? (await createDevice(key)), keys };
 }
 
 /** What the guest does or waits for now; pure. */
@@ -54,49 +65,83 @@ export function stepOf(a: Pick<Attempt, 'state' | 'alarm'>): Step {
   }
 }
 
+/** Somebody who has asked at a door, and until when the owner may answer. */
+interface Asked {
+  readonly knock: Id;
+  readonly untilMs: number;
+}
+
 export class Guest {
   private constructor(
-    private readonly invitation: Invitation,
+    /** Under which this phone and the owner meet. */
+    private readonly about: Id,
+    /** What is kept on this phone is kept under this name. */
+    private readonly key: string,
     private readonly device: Device,
     private readonly keys: KeysClaims,
+    /** What is read out to whoever invited; null at a door. */
+    readonly digits: string | null,
   ) {}
 
-  private static key(invitation: Invitation): string {
-    return `guest/${invitation.id}`;
-  }
   /** Reads the link; makes keys and answers with them the first time. Null: it is no link of an invitation. */
   static async begin(text: string): Promise<Guest | null> {
     const invitation = parseInvitation(text);
     if (!invitation) return null;
-    const key = Guest.key(invitation);
-    const known = await loadDevice(key);
-    const keys = await fetchKeys(known?.pin ?? null);
-    const device = known ?? (await createDevice(key));
-    const guest = new Guest(invitation, device, keys);
+    const key = `guest/${invitation.id}`;
+    const { device, keys } = await deviceFor(key);
+    const { id: about } = invitation;
+    const guest = new Guest(about, key, device, keys, inviteDigits(invitation, device.thumbprint, keys.log));
     if (!device.pin) {
+      const body = { device: enrolmentText(device), tag: inviteTag(invitation, device.thumbprint) };
+      const params = { path: { invitation: about } };
+      answered(await api.POST('/v1/invitations/{invitation}/answer', { params, body, signal: AbortSignal.timeout(WITHIN_MS) }));
       // The digits cover the log key: what is pinned here is what the owner has typed them for.
-      await guest.answer();
       await pinKeyholder({ log: keys.log, iss: keys.iss }, key);
     }
     return guest;
   }
-  private async answer(): Promise<void> {
-    const params = { path: { invitation: this.invitation.id } };
-    const body = { device: enrolmentText(this.device), tag: inviteTag(this.invitation, this.device.thumbprint) };
-    answered(await api.POST('/v1/invitations/{invitation}/answer', { params, body, signal: AbortSignal.timeout(WITHIN_MS) }));
+
+  /** Asks at a door, as somebody of whom the owner reads this. Null: it is not the code of a door. */
+  static async knock(text: string, who: string): Promise<Guest | null> {
+    const sign = parseDoorSign(text);
+    if (!sign) return null;
+    const key = `door/${sign.id}`;
+    const { device, keys } = await deviceFor(key);
+    const knock = b64(randomBytes(16));
+    const context = { sender: device.thumbprint, recipient: keys.iss, delivery: knock, seq: 0 };
+    const box = b64(await seal(keys.seal, 'guest_name', context, guestNameBytes(who)));
+    const body = { knock, device: enrolmentText(device), tag: knockTag(sign, device.thumbprint, knock), box };
+    const params = { path: { door_sign: sign.id } };
+    const signal = AbortSignal.timeout(WITHIN_MS);
+    const { until } = answered(await api.POST('/v1/door-signs/{door_sign}/knocks', { params, body, signal }));
+    await pinKeyholder({ log: keys.log, iss: keys.iss }, key);
+    const asked: Asked = { knock, untilMs: Date.parse(until) };
+    await (await database()).put('device', asked, `${key}/asked`);
+    return new Guest(knock, key, device, keys, null);
   }
-  get digits(): string {
-    return inviteDigits(this.invitation, this.device.thumbprint, this.keys.log);
+  /** Who has asked here before, and is waited for or inside: a page that is loaded anew. */
+  static async askedBefore(text: string): Promise<Guest | null> {
+    const sign = parseDoorSign(text);
+    if (!sign) return null;
+    const key = `door/${sign.id}`;
+    const asked = (await (await database()).get('device', `${key}/asked`)) as Asked | undefined;
+    if (!asked) return null;
+    const { device, keys } = await deviceFor(key);
+    return new Guest(asked.knock, key, device, keys, null);
+  }
+  /** Asks no more at this door. */
+  async goes(): Promise<void> {
+    await (await database()).delete('device', `${this.key}/asked`);
   }
 
   /** What was signed for this phone, once it is. */
   async letIn(): Promise<LetIn | null> {
-    const params = { path: { invitation: this.invitation.id } };
+    const params = { path: { invitation: this.about } };
     const signal = AbortSignal.timeout(WITHIN_MS);
     const { envelope } = answered(await api.GET('/v1/invitations/{invitation}', { params, signal }));
     if (!envelope) return null;
     const verified = await verifyEnvelope(envelope, this.keys.message, this.keys.iss, this.device.thumbprint);
-    const link = parseForGuest(await openEnvelope(verified, this.device.seal, 'invitation', this.invitation.id));
+    const link = parseForGuest(await openEnvelope(verified, this.device.seal, 'invitation', this.about));
     const { claims } = await verifyGrant(link);
     if (claims.cnf !== this.device.thumbprint) throw new Problem(403, 'proof_wrong_device', 'signed for another device', undefined);
     return { link, claims };
@@ -131,8 +176,8 @@ export class Guest {
   async open(acting: Acting, at: Position): Promise<Begun> {
     const asked: Begun = { delivery: acting.delivery, attempt: null, sinceMs: Date.now() };
     try {
-      const { attempt } = await acting.open(at, [], () => this.keep(asked).catch(() => undefined));
-      return await this.named(asked, attempt);
+      const { attempt, owner } = await acting.open(at, [], () => this.keep(asked).catch(() => undefined));
+      return await this.named(owner ? { ...asked, owner: owner.text } : asked, attempt);
     } catch (error) {
       // Whatever else went wrong is an answer, or came before anything left.
       if (error instanceof Unanswered) return asked;
@@ -158,15 +203,23 @@ export class Guest {
   }
   /** The opening that is not over, if there is one. */
   async begun(): Promise<Begun | null> {
-    return ((await (await database()).get('device', `${Guest.key(this.invitation)}/begun`)) as Begun | undefined) ?? null;
+    return ((await (await database()).get('device', `${this.key}/begun`)) as Begun | undefined) ?? null;
+  }
+  /** A photo for the owner, sealed to them and left at the front; answers by which name the keyholder is told of it. */
+  async photograph(acting: Acting, begun: Begun, jpeg: Bytes): Promise<Hash> {
+    const owner = SealPublicKey.parse(begun.owner ?? '');
+    if (!owner || !begun.attempt) throw new Problem(409, 'no_photo_key', 'no key came with the opening', undefined);
+    const box = await acting.sealPhoto(owner, jpeg);
+    await leavePhoto(begun.delivery, begun.attempt, b64(box));
+    return sha256(box);
   }
   actingIn(to: LetIn, begun: Begun): Acting {
     return this.acting(to, begun.delivery);
   }
   async over(): Promise<void> {
-    await (await database()).delete('device', `${Guest.key(this.invitation)}/begun`);
+    await (await database()).delete('device', `${this.key}/begun`);
   }
   private async keep(begun: Begun): Promise<void> {
-    await (await database()).put('device', begun, `${Guest.key(this.invitation)}/begun`);
+    await (await database()).put('device', begun, `${this.key}/begun`);
   }
 }

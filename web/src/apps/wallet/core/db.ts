@@ -80,6 +80,9 @@ export function kept<T>(key: string): Promise<T | undefined> {
 export function keep(key: string, value: unknown): Promise<void> {
   return write('kept', (objects) => objects.put(value, key));
 }
+export function forget(key: string): Promise<void> {
+  return write('kept', (objects) => objects.delete(key));
+}
 export function signedHere(delivery: string): Promise<SignedHere | undefined> {
   return read<SignedHere>('signed', delivery);
 }

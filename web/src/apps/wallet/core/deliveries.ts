@@ -3,7 +3,7 @@
 import { answered } from '$lib/api';
 import { fromB64 } from '$lib/protocol/bytes';
 import { parseGrant } from '$lib/protocol/grant';
-import { grantSealKey } from '$lib/protocol/owner-keys';
+import { accountKey, grantSealKey } from '$lib/protocol/owner-keys';
 import { open } from '$lib/protocol/seal';
 import { account, api, opened, openedJson, SeedMissing, stated } from './gateway';
 import { keep } from './db';
@@ -74,20 +74,23 @@ export function carrier(root: string): Promise<Carrier> {
   return asked;
 }
 
-/** Photos of a delivery, opened with this grant's own key. Whoever took them is one of the devices that were sent. */
+/** Photos of a delivery, opened with this grant's own key; those of a guest, whose grant names the guest's, with the account's. Whoever took them is one of the devices that were sent. */
 export async function photos(one: DeliveryDetail, devices: readonly string[]): Promise<Blob[]> {
   const { seed } = account();
   if (!seed) throw new SeedMissing('this device has no seed');
   const path = '/v1/wallet/deliveries/{delivery}/photos';
   const { photos: hashes } = answered(await api.GET(path, at(one.delivery)));
-  const pair = await grantSealKey(seed, parseGrant(one.grant).claims.jti);
+  const { claims } = parseGrant(one.grant);
+  const isGuests = claims.purpose === 'guest';
+  const pair = await (isGuests ? accountKey(seed) : grantSealKey(seed, claims.jti));
+  const senders = isGuests ? [claims.cnf] : devices;
   const found: Blob[] = [];
   for (const hash of hashes) {
     const params = { path: { delivery: one.delivery, hash } };
     const { photo } = answered(await api.GET('/v1/wallet/deliveries/{delivery}/photos/{hash}', { params }));
     const box = fromB64(photo);
     if (!box) continue;
-    for (const sender of devices) {
+    for (const sender of senders) {
       const context = { sender, recipient: pair.public.hash, delivery: one.delivery, seq: 0 };
       const bytes = await open(pair, 'photo', context, box).catch(() => null);
       if (bytes) {

@@ -1,5 +1,6 @@
 // Guests: whom the owner lets into a house with no carrier in between. An invitation's secret stays on the device that made it,
-// until something is signed: only with it can the answer and the six digits be held against each other.
+// until something is signed: only with it can the answer and the six digits be held against each other. A door's code is known to
+// all of the owner's devices, and whoever stands there and has read it asks.
 
 import { answered } from '$lib/api';
 import { b64, concat, fromB64, randomBytes } from '$lib/protocol/bytes';
@@ -7,14 +8,16 @@ import { deviceThumbprint } from '$lib/protocol/cert';
 import { guestNameBytes, ruleBytes, ruleCommitment } from '$lib/protocol/content';
 import { grantChallenge, signGrant, type GrantClaims } from '$lib/protocol/grant';
 import { parseHash, type Hash } from '$lib/protocol/hash';
-import { inviteDigits, inviteTag, makeInvitation, parseInvitation, type Invitation } from '$lib/protocol/invite';
+import {
+  inviteDigits, inviteTag, knockTag, makeInvitation, parseDoorSign, parseInvitation, type DoorSign, type Invitation,
+} from '$lib/protocol/invite';
 import { generateSigningPair, signerOf, VerifyingKey, type Window } from '$lib/protocol/jws';
 import { confirm } from '$lib/protocol/passkey';
 import { seal } from '$lib/protocol/seal';
 import { SealPublicKey } from '$lib/protocol/sealkey';
 import type { AccessClass } from '$lib/protocol/text';
 import { areaAround } from './cars';
-import { keep, kept } from './db';
+import { forget, keep, kept } from './db';
 import { account, api, keys, openedJson, wire } from './gateway';
 import type { Vehicle } from './model';
 import type { Terms } from './rules';
@@ -30,10 +33,22 @@ export interface Guest {
   /** Of the device that answered, while nothing is signed. */
   readonly answer: { readonly device: string; readonly tag: string } | null;
   readonly granted: { readonly delivery?: string; readonly rule?: string } | null;
+  /** The door whose code they have read; the others were invited. */
+  readonly door_sign: string | null;
 }
-export async function guests(): Promise<Guest[]> {
+/** A code that hangs at a door. */
+export interface Hanging {
+  readonly door_sign: string;
+  readonly vehicle: string;
+  readonly secret: string;
+}
+export interface GuestList {
+  readonly guests: Guest[];
+  readonly door_signs: Hanging[];
+}
+export async function guests(): Promise<GuestList> {
   const { envelope } = answered(await api.GET('/v1/wallet/invitations'));
-  return (await openedJson<{ guests: Guest[] }>(envelope, account().wallet)).guests;
+  return openedJson<GuestList>(envelope, account().wallet);
 }
 
 const place = (id: string) => `invitation/${id}`;
@@ -41,6 +56,10 @@ const place = (id: string) => `invitation/${id}`;
 export async function secretOf(id: string): Promise<Invitation | null> {
   const text = await kept<string>(place(id));
   return text ? parseInvitation(text) : null;
+}
+/** Signed for, or taken back: nobody needs it any more. */
+export async function forgetSecret(id: string): Promise<void> {
+  await forget(place(id)).catch(() => undefined);
 }
 export async function invite(name: string): Promise<Invitation> {
   const invitation = makeInvitation();
@@ -54,12 +73,28 @@ export async function invite(name: string): Promise<Invitation> {
 }
 /** What the guest gets, as a code on this screen or in a message. */
 export async function linkOf(invitation: Invitation): Promise<string> {
+  return `${await stopHost()}/g#${invitation.text}`;
+}
+async function stopHost(): Promise<string> {
   const { stop } = (await (await fetch('/.well-known/parcelshelf', { cache: 'no-store' })).json()) as { stop: string };
-  return `${stop}/g#${invitation.text}`;
+  return stop;
 }
 export async function withdraw(id: string): Promise<void> {
   const params = { path: { invitation: id } };
   answered(await api.POST('/v1/wallet/invitations/{invitation}/withdraw', { params, body: {} }));
+  await forgetSecret(id);
+}
+
+/** The code for one door, as it is printed. */
+export async function doorLink(hanging: Hanging): Promise<string> {
+  return `${await stopHost()}/w#${hanging.secret}`;
+}
+export async function putUp(vehicle: string): Promise<void> {
+  answered(await api.POST('/v1/wallet/door-signs', { body: { vehicle } }));
+}
+export async function takeDown(sign: string): Promise<void> {
+  const params = { path: { door_sign: sign } };
+  answered(await api.POST('/v1/wallet/door-signs/{door_sign}/take-down', { params, body: {} }));
 }
 
 interface Shown {
@@ -83,6 +118,17 @@ export async function paired(guest: Guest, invitation: Invitation, digits: strin
   const { log } = (await keys()).claims;
   const holds = guest.answer.tag === inviteTag(invitation, shown.device) && digits === inviteDigits(invitation, shown.device, log);
   return holds ? shown : null;
+}
+
+/** Who stands at this door now and has read its code; whoever has not is not among them. */
+export function atDoor(told: GuestList, vehicle: string): { guest: Guest; shown: Shown }[] {
+  const hanging = told.door_signs.find((one) => one.vehicle === vehicle);
+  const sign: DoorSign | null = hanging ? parseDoorSign(hanging.secret) : null;
+  return told.guests.flatMap((guest) => {
+    const shown = guest.answer && shownBy(guest.answer.device);
+    if (!sign || guest.door_sign !== sign.id || guest.granted || !shown) return [];
+    return guest.answer.tag === knockTag(sign, shown.device, guest.invitation) ? [{ guest, shown }] : [];
+  });
 }
 
 /** Once in this window, or by weekly hours: the passkey confirms exactly that, for exactly this device. */

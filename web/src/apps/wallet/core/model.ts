@@ -56,6 +56,8 @@ export interface Deliveries {
   blocked_couriers?: string[];
   /** Nothing opens before. */
   paused_until?: string | null;
+  /** Houses at whose door somebody asks now. */
+  at_door?: string[];
 }
 
 export interface Finding {

@@ -43,6 +43,8 @@ const de: Catalogue = {
     rehearsal: 'Probe',
     guest: (name: string | null) => (name ? `Gast: ${name}` : 'Ein Gast'),
     unknownMerchant: 'Lieferung',
+    atDoor: 'Jemand steht vor Ihrem Tor und bittet um Einlass.',
+    atDoorAction: 'Ansehen, wer',
     noSeed: 'Dieses Gerät kann Ihre Wallet noch nicht lesen. Anhalten können Sie trotzdem alles.',
     noSeedAction: 'Dieses Gerät bereit machen',
   },

@@ -44,6 +44,8 @@ const en = {
     rehearsal: 'Rehearsal',
     guest: (name: string | null) => (name ? `Guest: ${name}` : 'A guest'),
     unknownMerchant: 'Delivery',
+    atDoor: 'Somebody stands at your door and asks to be let in.',
+    atDoorAction: 'See who',
     noSeed: 'This device cannot read your wallet yet. You can stop everything all the same.',
     noSeedAction: 'Make this device ready',
   },

@@ -43,6 +43,8 @@ const es: Catalogue = {
     rehearsal: 'Ensayo',
     guest: (name: string | null) => (name ? `Invitado: ${name}` : 'Un invitado'),
     unknownMerchant: 'Entrega',
+    atDoor: 'Alguien está ante su puerta y pide que le abran.',
+    atDoorAction: 'Ver quién',
     noSeed: 'Este dispositivo aún no puede leer su cartera. Aun así puede detenerlo todo.',
     noSeedAction: 'Preparar este dispositivo',
   },
