@@ -61,6 +61,19 @@ pub struct Door {
     pub name: String,
     /// `lock.*`
     pub lock: String,
+    /// What sees it. All doors of one server have it, or none.
+    pub watch: Option<Watch>,
+}
+
+/// What sees a door: a sensor at its leaf, a camera inside, and a light that this camera sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// `binary_sensor.*` that is on while the door is not shut.
+    pub contact: String,
+    /// `camera.*`
+    pub camera: String,
+    /// `light.*`, or a plug of a lamp made a light.
+    pub light: String,
 }
 
 /// One garage door or gate with a drive.
@@ -93,6 +106,10 @@ pub enum ConfigError {
     Entity(&'static str),
     #[error("two things have the same number, lock or cover")]
     Twice,
+    #[error("all doors of one server are watched by sensor, camera and light, or none")]
+    Watch,
+    #[error("two doors share a sensor, camera or light")]
+    WatchTwice,
     #[error("a car's number never begins with 0, and a door's always does")]
     Number,
     #[error(
@@ -117,8 +134,10 @@ pub(crate) struct Thing {
 /// Its entities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Parts {
-    /// A bolt, what it locks, and where that is.
-    Bolt { lock: String, lid: Option<String>, tracker: Option<String> },
+    /// A car's bolt, the lid that it locks, and where that is.
+    Car { lock: String, lid: String, tracker: String },
+    /// A house door's bolt, and what sees the door.
+    Door { lock: String, watch: Option<Watch> },
     /// A door that its drive opens and shuts.
     Leaf { cover: String, obstruction: Option<String> },
 }
@@ -126,8 +145,14 @@ impl Thing {
     /// The entity that commands go to.
     pub fn moved(&self) -> &str {
         match &self.parts {
-            Parts::Bolt { lock, .. } => lock,
+            Parts::Car { lock, .. } | Parts::Door { lock, .. } => lock,
             Parts::Leaf { cover, .. } => cover,
+        }
+    }
+    pub const fn watch(&self) -> Option<&Watch> {
+        match &self.parts {
+            Parts::Door { watch, .. } => watch.as_ref(),
+            Parts::Car { .. } | Parts::Leaf { .. } => None,
         }
     }
 }
@@ -158,6 +183,14 @@ impl Checked {
         }
         if things.iter().any(|t| t.class != things[0].class) {
             return Err(ConfigError::Class);
+        }
+        if things.iter().any(|t| t.watch().is_some() != things[0].watch().is_some()) {
+            return Err(ConfigError::Watch);
+        }
+        let watches: Vec<_> = things.iter().filter_map(Thing::watch).collect();
+        let seen: HashSet<_> = watches.iter().flat_map(|w| [&w.contact, &w.camera, &w.light]).collect();
+        if seen.len() != 3 * watches.len() {
+            return Err(ConfigError::WatchTwice);
         }
         let numbers: HashSet<_> = things.iter().map(|t| &t.number).collect();
         let moved: HashSet<_> = things.iter().map(Thing::moved).collect();
@@ -190,10 +223,10 @@ fn car(car: Car) -> Result<Thing, ConfigError> {
     Ok(Thing {
         number: car.vin,
         class: car.class,
-        parts: Parts::Bolt {
+        parts: Parts::Car {
             lock: entity("lock", "lock.", car.lock)?,
-            lid: Some(entity("lid", "cover.", car.lid)?),
-            tracker: Some(entity("tracker", "device_tracker.", car.tracker)?),
+            lid: entity("lid", "cover.", car.lid)?,
+            tracker: entity("tracker", "device_tracker.", car.tracker)?,
         },
         make: car.make,
         model: car.model,
@@ -209,11 +242,18 @@ fn door(door: Door) -> Result<Thing, ConfigError> {
     Ok(Thing {
         number: door.number,
         class: AccessClass::Door,
-        parts: Parts::Bolt { lock: entity("lock", "lock.", door.lock)?, lid: None, tracker: None },
+        parts: Parts::Door { lock: entity("lock", "lock.", door.lock)?, watch: door.watch.map(watch).transpose()? },
         make: door.name,
         model: None,
         model_year: None,
         colour: None,
+    })
+}
+fn watch(watch: Watch) -> Result<Watch, ConfigError> {
+    Ok(Watch {
+        contact: entity("contact", "binary_sensor.", watch.contact)?,
+        camera: entity("camera", "camera.", watch.camera)?,
+        light: entity("light", "light.", watch.light)?,
     })
 }
 fn entrance(entrance: Entrance) -> Result<Thing, ConfigError> {
@@ -288,7 +328,11 @@ mod tests {
             number: Vin::parse("0HALLWAY000000001").unwrap(),
             name: "Hallway".into(),
             lock: "lock.front_door".into(),
+            watch: None,
         }
+    }
+    fn watched() -> Watch {
+        Watch { contact: "binary_sensor.front".into(), camera: "camera.hall".into(), light: "light.hall".into() }
     }
     fn config(things: Things) -> HomeAssistantConfig {
         HomeAssistantConfig {
@@ -344,6 +388,36 @@ mod tests {
         assert_eq!(refused(Things::Doors(vec![door])), Some(ConfigError::Number));
         let odd = Car { class: AccessClass::Door, ..a_car() };
         assert_eq!(refused(Things::Cars(vec![odd])), Some(ConfigError::Class));
+    }
+
+    #[test]
+    fn what_sees_a_door_sees_this_door_and_is_there_whole() {
+        let door = |watch: Watch| Door { watch: Some(watch), ..a_door() };
+        let other = |watch| Door {
+            number: Vin::parse("0HALLWAY000000002").unwrap(),
+            lock: "lock.back_door".into(),
+            watch,
+            ..a_door()
+        };
+        assert_eq!(refused(Things::Doors(vec![door(watched())])), None);
+        for (odd, why) in [
+            (Watch { contact: "lock.front".into(), ..watched() }, "contact"),
+            (Watch { camera: "camera.../config".into(), ..watched() }, "camera"),
+            (Watch { camera: String::new(), ..watched() }, "camera"),
+            (Watch { light: "lock.front_door".into(), ..watched() }, "light"),
+        ] {
+            assert_eq!(refused(Things::Doors(vec![door(odd)])), Some(ConfigError::Entity(why)));
+        }
+        assert_eq!(
+            refused(Things::Doors(vec![door(watched()), other(None)])),
+            Some(ConfigError::Watch),
+            "facts are the adapter's"
+        );
+        let apart = Watch { contact: "binary_sensor.back".into(), camera: "camera.back".into(), ..watched() };
+        let shared = vec![door(watched()), other(Some(apart.clone()))];
+        assert_eq!(refused(Things::Doors(shared)), Some(ConfigError::WatchTwice), "one light");
+        let apart = vec![door(watched()), other(Some(Watch { light: "light.back".into(), ..apart }))];
+        assert_eq!(refused(Things::Doors(apart)), None);
     }
 
     #[test]

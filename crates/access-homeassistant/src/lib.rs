@@ -14,7 +14,7 @@
 //! use parcelshelf_core::vehicle::Vin;
 //!
 //! # fn f(timer: std::sync::Arc<dyn parcelshelf_core::time::Timer>) -> Result<(), Box<dyn std::error::Error>> {
-//! let door = Door { number: Vin::parse("0HALLWAY000000001")?, name: "Hallway".into(), lock: "lock.front_door".into() };
+//! let door = Door { number: Vin::parse("0HALLWAY000000001")?, name: "Hallway".into(), lock: "lock.front_door".into(), watch: None };
 //! let config = HomeAssistantConfig {
 //!     base: "https://home.example.org".into(),
 //!     client_id: "https://wallet.example.org/".into(),
@@ -28,6 +28,7 @@
 
 mod commands;
 mod config;
+mod picture;
 mod prepared;
 mod state;
 mod tokens;
@@ -39,21 +40,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use parcelshelf_access::{
     Access, AccessError, AtDoor, Closures, Command, Facts, LidState, Located, Prepared, Reachability, Reading,
-    Reconciled, Sent, Session, Tokens, VehicleFindings,
+    Reconciled, Sent, Session, Still, Tokens, VehicleFindings,
 };
 use parcelshelf_core::actuation::{AccessClass, Outcome, Refusal, Source};
 use parcelshelf_core::time::{Timer, Timestamp, within};
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_exchange::Client;
 
-pub use config::{Car, ConfigError, Door, Entrance, HomeAssistantConfig, Things};
+pub use config::{Car, ConfigError, Door, Entrance, HomeAssistantConfig, Things, Watch};
 pub use tokens::{ADMINISTRATOR, LINK_REFUSED};
 pub use wire::{PERMISSION_REFUSED, TOKEN_REFUSED};
 
 use commands::{Asked, did_not_happen};
 use config::{Checked, Parts, Thing};
 use state::{InTheWay, State};
-use wire::{Answer, COMMAND_DEADLINE, Content, Operation, READ_DEADLINE, Silence};
+use wire::{Answer, BODY_BYTES_MAX, COMMAND_DEADLINE, Content, Operation, READ_DEADLINE, STILL_DEADLINE, Silence};
 
 /// Short names in configuration and reports.
 pub const CARS: &str = "homeassistant-car";
@@ -68,6 +69,9 @@ const HOUSE: &str = "zone.home";
 const CALL_DEADLINE: Duration = Duration::from_secs(90);
 /// A command whose lock is still on its way is looked after so often.
 const COMMAND_POLL: Duration = Duration::from_secs(2);
+/// A light is looked at so often and with this pause until it is as it was told; then it is not.
+const LIGHT_LOOKS: u8 = 6;
+const LIGHT_POLL: Duration = Duration::from_millis(250);
 
 const FACTS_OF_A_DOOR: Facts = Facts {
     maker: DOORS,
@@ -90,6 +94,18 @@ const FACTS_OF_A_DOOR: Facts = Facts {
     // The server has no limits; it stands in somebody's home, and integrations ask clouds that have.
     reads_per_minute: 60,
     commands_per_minute: 6,
+};
+/// A door with a sensor at its leaf, in a house whose place the server knows.
+const FACTS_OF_A_WATCHED_DOOR: Facts = Facts {
+    // Unlocked, it waits for a hand; it is locked again if none comes.
+    opening_is_a_window: true,
+    default_window: Duration::from_secs(60),
+    lid_state: Source::Observed,
+    position: Source::Observed,
+    // A server in the house: no cloud counts. A camera that is proved live is asked a dozen times.
+    reads_per_minute: 120,
+    commands_per_minute: 60,
+    ..FACTS_OF_A_DOOR
 };
 const FACTS_OF_A_CAR: Facts = Facts {
     maker: CARS,
@@ -130,6 +146,7 @@ impl HomeAssistant {
     pub fn new(config: HomeAssistantConfig, client: Client, timer: Arc<dyn Timer>) -> Result<Self, ConfigError> {
         let checked = Checked::new(config)?;
         let facts = match checked.things.first().map(|t| t.class) {
+            Some(AccessClass::Door) if checked.things.iter().all(|t| t.watch().is_some()) => FACTS_OF_A_WATCHED_DOOR,
             Some(AccessClass::Door) => FACTS_OF_A_DOOR,
             Some(AccessClass::Garage) => FACTS_OF_A_GARAGE,
             Some(AccessClass::Gate) => FACTS_OF_A_GATE,
@@ -146,7 +163,7 @@ impl HomeAssistant {
     async fn get(&self, operation: Operation, token: &str, path: &str) -> Result<Bytes, AccessError> {
         let request = wire::request(&self.checked.url(path), Content::Nothing, Some(token));
         let request = request.ok_or(AccessError::OwnerActionNeeded(TOKEN_REFUSED))?;
-        let answer = wire::call(&self.client, operation, request, READ_DEADLINE).await;
+        let answer = wire::call(&self.client, operation, request, READ_DEADLINE, BODY_BYTES_MAX).await;
         wire::readable(answer.map_err(|_| AccessError::Unreachable)?)
     }
     async fn post(
@@ -158,7 +175,7 @@ impl HomeAssistant {
     ) -> Result<Answer, Silence> {
         let request = wire::request(&self.checked.url(path), content, token).ok_or(Silence::NeverSent)?;
         let deadline = if operation.0 == COMMAND.0 { COMMAND_DEADLINE } else { READ_DEADLINE };
-        wire::call(&self.client, operation, request, deadline).await
+        wire::call(&self.client, operation, request, deadline, BODY_BYTES_MAX).await
     }
     /// One entity's state. The server answers before it has loaded everything: only when it runs is an entity that it does
     /// not know none.
@@ -200,8 +217,11 @@ impl HomeAssistant {
     /// Not to know keeps nobody from locking.
     async fn is_hindered(&self, asked: Asked, session: &Session, thing: &Thing) -> bool {
         match (asked, &thing.parts) {
-            (Asked::Lock, Parts::Bolt { lid: Some(lid), .. }) => {
+            (Asked::Lock, Parts::Car { lid, .. }) => {
                 self.state(session, lid).await.is_ok_and(|lid| lid.lid().value.is_open())
+            }
+            (Asked::Lock, Parts::Door { watch: Some(watch), .. }) => {
+                self.state(session, &watch.contact).await.is_ok_and(|leaf| leaf.contact().value.is_open())
             }
             (Asked::Lower, Parts::Leaf { obstruction: Some(sensor), .. }) => {
                 self.state(session, sensor).await.is_ok_and(|s| s.in_the_way() == InTheWay::Something)
@@ -217,18 +237,26 @@ impl HomeAssistant {
         }
     }
 
+    /// Sensor, camera and light answer. What they say is another question.
+    async fn sees(&self, session: &Session, watch: &Watch) -> Result<bool, AccessError> {
+        let contact = self.state(session, &watch.contact).await?.contact();
+        let camera = self.state(session, &watch.camera).await?.shows();
+        let light = self.state(session, &watch.light).await?.light();
+        Ok(contact.value != LidState::Unknown && camera && light.is_some())
+    }
+
     async fn findings(&self, session: &Session, thing: &Thing) -> Result<VehicleFindings, AccessError> {
         let (complete, publishes_position) = match &thing.parts {
-            Parts::Bolt { lock, lid, tracker } => {
-                let mut complete = true;
-                for entity in std::iter::once(lock).chain(lid) {
-                    complete &= self.if_there(session, entity).await?.is_some();
-                }
-                let told = match tracker {
-                    Some(tracker) => self.if_there(session, tracker).await?,
-                    None => None,
-                };
+            Parts::Car { lock, lid, tracker } => {
+                let complete = self.are_there(session, &[lock, lid]).await?;
+                let told = self.if_there(session, tracker).await?;
                 (complete, told.is_some_and(|state| state.place().is_ok()))
+            }
+            Parts::Door { lock, watch: None } => (self.are_there(session, &[lock]).await?, false),
+            Parts::Door { lock, watch: Some(Watch { contact, camera, light }) } => {
+                let complete = self.are_there(session, &[lock, contact, camera, light]).await?;
+                let house = self.if_there(session, HOUSE).await?;
+                (complete, house.is_some_and(|zone| zone.house().is_ok()))
             }
             Parts::Leaf { cover, obstruction } => {
                 let cover = self.if_there(session, cover).await?;
@@ -254,6 +282,14 @@ impl HomeAssistant {
             obstacles: Vec::new(),
             publishes_position,
         })
+    }
+    async fn are_there(&self, session: &Session, entities: &[&String]) -> Result<bool, AccessError> {
+        for entity in entities {
+            if self.if_there(session, entity).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
     /// An entity's state, or that there is no such entity.
     async fn if_there(&self, session: &Session, entity: &str) -> Result<Option<State>, AccessError> {
@@ -307,8 +343,8 @@ fn not_begun(error: &AccessError) -> Sent {
 fn asked(command: Command, thing: &Thing) -> Option<Asked> {
     match (command, &thing.parts) {
         (Command::Open(class), _) if class != thing.class => None,
-        (Command::Open(_), Parts::Bolt { .. }) => Some(Asked::Unlock),
-        (Command::Lock, Parts::Bolt { .. }) => Some(Asked::Lock),
+        (Command::Open(_), Parts::Car { .. } | Parts::Door { .. }) => Some(Asked::Unlock),
+        (Command::Lock, Parts::Car { .. } | Parts::Door { .. }) => Some(Asked::Lock),
         (Command::Open(_), Parts::Leaf { .. }) => Some(Asked::Raise),
         (Command::Lock, Parts::Leaf { .. }) => Some(Asked::Lower),
     }
@@ -387,6 +423,11 @@ impl Access for HomeAssistant {
     async fn reachability(&self, session: &Session, vin: &Vin) -> Result<Reachability, AccessError> {
         let thing = self.thing(vin)?;
         let moved = self.state(session, thing.moved()).await?;
+        if let Some(watch) = thing.watch() {
+            let told = moved.reachability();
+            let sees = told != Reachability::Available || self.sees(session, watch).await?;
+            return Ok(if sees { told } else { Reachability::NoConnection });
+        }
         let Parts::Leaf { obstruction, .. } = &thing.parts else { return Ok(moved.reachability()) };
         let told = moved.reachability_of_leaf();
         // A doorway that cannot be seen into is not opened: nobody would know whether it can be shut.
@@ -398,10 +439,12 @@ impl Access for HomeAssistant {
     }
     async fn locate(&self, session: &Session, vin: &Vin) -> Result<Located, AccessError> {
         let (position, taken_at) = match &self.thing(vin)?.parts {
-            Parts::Bolt { tracker: Some(tracker), .. } => self.state(session, tracker).await?.place()?,
+            Parts::Car { tracker, .. } => self.state(session, tracker).await?.place()?,
             // A house stays where it is: how old its zone is says nothing.
-            Parts::Leaf { .. } => (self.state(session, HOUSE).await?.house()?, None),
-            Parts::Bolt { tracker: None, .. } => return Err(AccessError::NotSupported),
+            Parts::Leaf { .. } | Parts::Door { watch: Some(_), .. } => {
+                (self.state(session, HOUSE).await?.house()?, None)
+            }
+            Parts::Door { watch: None, .. } => return Err(AccessError::NotSupported),
         };
         Ok(Located {
             position,
@@ -413,13 +456,17 @@ impl Access for HomeAssistant {
     }
     async fn closures(&self, session: &Session, vin: &Vin) -> Result<Closures, AccessError> {
         let (lid, central_lock) = match &self.thing(vin)?.parts {
-            Parts::Bolt { lock, lid, .. } => {
+            Parts::Car { lock, lid, .. } => {
                 let lock = self.state(session, lock).await?.lock();
-                let lid = match lid {
-                    Some(lid) => self.state(session, lid).await?.lid(),
+                (self.state(session, lid).await?.lid(), lock)
+            }
+            Parts::Door { lock, watch } => {
+                let lock = self.state(session, lock).await?.lock();
+                let leaf = match watch {
+                    Some(watch) => self.state(session, &watch.contact).await?.contact(),
                     None => Reading { value: LidState::Unknown, changed_at: None },
                 };
-                (lid, lock)
+                (leaf, lock)
             }
             Parts::Leaf { cover, obstruction } => {
                 let way = self.in_the_way(session, obstruction.as_ref()).await?;
@@ -441,6 +488,41 @@ impl Access for HomeAssistant {
         };
         let (lid, _) = leaf.entrance(InTheWay::Nothing, session.now);
         Ok(AtDoor { leaf: leaf.touched(lid.value), in_the_way: sensor.touched(in_the_way) })
+    }
+    /// The server asks the camera for a new picture. What it shows is looked at for how bright it is, and dropped.
+    async fn still(&self, session: &Session, vin: &Vin) -> Result<Still, AccessError> {
+        let watch = self.thing(vin)?.watch().ok_or(AccessError::NotSupported)?;
+        let url = self.checked.url(&format!("/api/camera_proxy/{}", watch.camera));
+        let request = wire::request(&url, Content::Nothing, Some(&session.access_token));
+        let mut request = request.ok_or(AccessError::OwnerActionNeeded(TOKEN_REFUSED))?;
+        request.headers_mut().insert(http::header::ACCEPT, http::HeaderValue::from_static("image/jpeg, image/png"));
+        let answer = wire::call(&self.client, Operation("still"), request, STILL_DEADLINE, picture::BYTES_MAX).await;
+        let answer = answer.map_err(|_| AccessError::Unreachable)?;
+        // 503 is a camera that is off, and 500 one that gave nothing: it says nothing of the server.
+        if answer.status.is_server_error() {
+            return Err(AccessError::CarSilent);
+        }
+        picture::still(&wire::readable(answer)?).ok_or(AccessError::Malformed("still"))
+    }
+    async fn light(&self, session: &Session, vin: &Vin, on: bool) -> Result<(), AccessError> {
+        let light = &self.thing(vin)?.watch().ok_or(AccessError::NotSupported)?.light;
+        let service = if on { "/api/services/light/turn_on" } else { "/api/services/light/turn_off" };
+        let body = Content::Json(format!(r#"{{"entity_id":"{light}"}}"#));
+        let answer = self.post(Operation("light"), service, body, Some(&session.access_token)).await;
+        let answer = answer.map_err(|_| AccessError::Unreachable)?;
+        // Whatever the server says of the call, the light's own state decides.
+        if !answer.status.is_server_error() {
+            wire::readable(answer)?;
+        }
+        for look in 0..LIGHT_LOOKS {
+            if look > 0 {
+                self.timer.sleep(LIGHT_POLL).await;
+            }
+            if self.state(session, light).await?.light() == Some(on) {
+                return Ok(());
+            }
+        }
+        Err(AccessError::CarSilent)
     }
     async fn wake(&self, _session: &Session, _vin: &Vin) -> Result<Outcome, AccessError> {
         Ok(Outcome::DidNotHappen(Refusal::NotSupported))

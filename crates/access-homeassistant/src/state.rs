@@ -180,6 +180,32 @@ impl State {
         self.state == "unavailable"
     }
 
+    // ---- doors that are watched -------------------------------------------------------------------------------------
+
+    /// What a sensor at a door's leaf says: `on` is open, for this server.
+    pub fn contact(&self) -> Reading<LidState> {
+        let value = match self.state.as_str() {
+            _ if self.is_assumed() => LidState::Unknown,
+            "on" => LidState::Open,
+            "off" => LidState::Closed,
+            _ => LidState::Unknown,
+        };
+        Reading { value, changed_at: self.changed_at() }
+    }
+    /// A camera that is there. Some are `idle` and others `streaming` or `recording` while they show the same.
+    pub fn shows(&self) -> bool {
+        matches!(self.state.as_str(), "idle" | "streaming" | "recording")
+    }
+    /// Whether a light is on; `None` where nobody knows, or the integration only repeats what it was told.
+    pub fn light(&self) -> Option<bool> {
+        match self.state.as_str() {
+            _ if self.is_assumed() => None,
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        }
+    }
+
     // ---- doors with a drive ----------------------------------------------------------------------------------------
 
     pub fn leaf(&self) -> Leaf {
@@ -381,6 +407,30 @@ mod tests {
         for (word, way) in [("on", Something), ("off", Nothing), ("unavailable", Untold), ("unknown", Untold)] {
             assert_eq!(state(word, "{}").in_the_way(), way, "{word}");
         }
+    }
+
+    #[test]
+    fn a_sensor_a_camera_and_a_light_that_say_nothing_clear_are_unknown() {
+        let told = |word: &str| {
+            let state = state(word, "{}");
+            (state.contact().value, state.shows(), state.light())
+        };
+        use LidState::{Closed, Open, Unknown};
+        for (word, expected) in [
+            ("on", (Open, false, Some(true))),
+            ("off", (Closed, false, Some(false))),
+            ("idle", (Unknown, true, None)),
+            ("streaming", (Unknown, true, None)),
+            ("recording", (Unknown, true, None)),
+            ("unavailable", (Unknown, false, None)),
+            ("unknown", (Unknown, false, None)),
+            ("", (Unknown, false, None)),
+            ("ON", (Unknown, false, None)),
+        ] {
+            assert_eq!(told(word), expected, "{word}");
+        }
+        let assumed = state("off", r#"{"assumed_state":true}"#);
+        assert_eq!((assumed.contact().value, assumed.light()), (Unknown, None), "it repeats what it was told");
     }
 
     #[test]

@@ -16,7 +16,9 @@ pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(10);
 /// A command's answer waits for the integration behind the lock.
 pub(crate) const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
 /// The largest answer, the server's configuration with its list of components, is some 20 KiB.
-const BODY_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
+/// A camera is asked for a new picture only then, and may be on the radio.
+pub(crate) const STILL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// An API call was answered 401: the token has ended or was withdrawn. A refresh tells which.
 pub const TOKEN_REFUSED: &str = "the access token was refused";
@@ -61,8 +63,9 @@ pub(crate) async fn call(
     operation: Operation,
     request: Request<Bytes>,
     deadline: Duration,
+    bytes_max: usize,
 ) -> Result<Answer, Silence> {
-    let outcome = client.send(request, deadline, BODY_BYTES_MAX).await;
+    let outcome = client.send(request, deadline, bytes_max).await;
     match &outcome {
         Ok(answer) => tracing::debug!(operation = operation.0, status = answer.status.as_u16(), "maker answered"),
         Err(silence) => tracing::debug!(operation = operation.0, ?silence, "maker did not answer"),

@@ -50,6 +50,16 @@ pub trait Access: Send + Sync + 'static {
     async fn at_door(&self, _session: &Session, _vin: &Vin) -> Result<AtDoor, AccessError> {
         Err(AccessError::NotSupported)
     }
+    /// How bright the camera is that sees a house's door. [`AccessError::NotSupported`] where none is named,
+    /// [`AccessError::CarSilent`] where it shows nothing.
+    async fn still(&self, _session: &Session, _vin: &Vin) -> Result<Still, AccessError> {
+        Err(AccessError::NotSupported)
+    }
+    /// Switches the light in that camera's view: it opens nothing, and may be repeated. Answers when the light itself says
+    /// that it is so; [`AccessError::CarSilent`] if it does not.
+    async fn light(&self, _session: &Session, _vin: &Vin, _on: bool) -> Result<(), AccessError> {
+        Err(AccessError::NotSupported)
+    }
     /// Wakes a sleeping car. [`Outcome::DidNotHappen`] with `NotSupported` where there is no such call.
     async fn wake(&self, session: &Session, vin: &Vin) -> Result<Outcome, AccessError>;
     /// Lights only: at night no horn. [`Outcome::DidNotHappen`] with `NotSupported` where there is no such call.
@@ -150,6 +160,15 @@ pub struct Touched<T> {
     /// No user and no other event stands behind the last change. What nobody tells counts as a command. A device that reports
     /// late may be moved by a command and look as if by hand; what no command can move cannot.
     pub by_hand: bool,
+}
+/// All that is kept of one picture of a camera. The picture itself does not leave its adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Still {
+    /// Mean over the whole picture: 0 is black, 1000 white.
+    pub brightness_permille: u16,
+    /// Pixels.
+    pub width: u32,
+    pub height: u32,
 }
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockState {

@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 import aiohttp
+from PIL import Image
 
 HERE = pathlib.Path(__file__).parent
 READY_S = 120
@@ -27,6 +28,11 @@ def write_configuration(folder, cars):
     car = (HERE / "car.yaml").read_text()
     for n in range(cars):
         (folder / "packages" / f"car_{n}.yaml").write_text(car.replace("NAME", f"car_{n}"))
+    hall = (HERE / "hall.yaml").read_text()
+    (folder / "packages" / "hall.yaml").write_text(hall.replace("FOLDER", str(folder)))
+    for state, grey in [("off", 70), ("on", 140)]:
+        Image.new("RGB", (640, 480), (grey, grey, grey)).save(folder / f"hall_{state}.jpg")
+    (folder / "odd.jpg").write_text("<html>no picture</html>")
     return f"http://127.0.0.1:{port}"
 
 
@@ -114,7 +120,8 @@ async def set_up(base, cars):
                     return None
             names = [f"{kind}_{n}" for n in range(cars) for kind in ("lock.car", "cover.car")]
             names = [name if name.startswith("lock") else f"{name}_garage" for name in names]
-            for wanted in ["lock.front_door", *names]:
+            hall = ["camera.hall", "light.hall", "lock.hall", "binary_sensor.hall_contact"]
+            for wanted in ["lock.front_door", *hall, *names]:
                 async with session.get(f"{base}/api/states/{wanted}", headers=bearer) as answer:
                     if answer.status != 200:
                         return None

@@ -4,4 +4,5 @@
 
 mod conformance;
 mod details;
+mod front;
 mod rig;

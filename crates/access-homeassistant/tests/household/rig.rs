@@ -1,14 +1,14 @@
-//! One simulated household with one garage, linked the way an owner links it.
+//! One simulated household with one garage or front door, linked the way an owner links it.
 
 use std::time::Duration;
 
 use parcelshelf_access::conformance::{Fault, Hand, Rig};
 use parcelshelf_access::{Access, AtDoor, Command, LidState, LockState, Sent, Session, Tokens};
-use parcelshelf_access_homeassistant::{Entrance, HomeAssistant, HomeAssistantConfig, Things};
+use parcelshelf_access_homeassistant::{Door, Entrance, HomeAssistant, HomeAssistantConfig, Things, Watch};
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
-use parcelshelf_simulator::homeassistant::{DoorFile, Running, WorldFile};
+use parcelshelf_simulator::homeassistant::{DoorFile, FrontFile, Running, WorldFile};
 use serde_json::Value;
 use url::Url;
 
@@ -34,12 +34,24 @@ fn garages() -> Things {
     };
     Things::Entrances(vec![garage("0GARAGE0000000001", "garage"), garage("0GARAGE0000000002", "removed")])
 }
-fn adapter(base: &str) -> HomeAssistant {
+pub fn front(number: &str, name: &str) -> Door {
+    Door {
+        number: Vin::parse(number).unwrap(),
+        name: "Front door".into(),
+        lock: format!("lock.{name}"),
+        watch: Some(Watch {
+            contact: format!("binary_sensor.{name}_contact"),
+            camera: format!("camera.{name}"),
+            light: format!("light.{name}"),
+        }),
+    }
+}
+fn adapter(base: &str, things: Things) -> HomeAssistant {
     let config = HomeAssistantConfig {
         base: base.to_owned(),
         client_id: CLIENT_ID.to_owned(),
         redirect_uri: REDIRECT.to_owned(),
-        things: garages(),
+        things,
     };
     let timer = parcelshelf_edge::Host::system().clock;
     let client = parcelshelf_exchange::Client::network(timer.clone()).expect("a client");
@@ -60,10 +72,19 @@ impl GarageRig {
     pub async fn with(travel_ms: u32, warning_ms: u32) -> Self {
         let mut world = WorldFile::demo();
         world.doors = vec![DoorFile { travel_ms, warning_ms, ..DoorFile::of("0GARAGE0000000001", "garage") }];
+        Self::of(world, garages(), "0GARAGE0000000001").await
+    }
+    /// A front door, and one that somebody has removed from the server.
+    pub async fn front() -> Self {
+        let world = WorldFile { fronts: vec![FrontFile::of("0HALLWAY000000001", "hall")], ..WorldFile::demo() };
+        let doors = vec![front("0HALLWAY000000001", "hall"), front("0HALLWAY000000002", "removed")];
+        Self::of(world, Things::Doors(doors), "0HALLWAY000000001").await
+    }
+    async fn of(world: WorldFile, things: Things, number: &str) -> Self {
         let home = Running::start(world).await.expect("a simulated server");
         let base = home.base();
         let hands = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        let vin = Vin::parse("0GARAGE0000000001").unwrap();
+        let vin = Vin::parse(number).unwrap();
         let none = Tokens {
             access_token: String::new(),
             refresh_token: String::new(),
@@ -71,7 +92,7 @@ impl GarageRig {
             refresh_expires_at: None,
             not_given: Vec::new(),
         };
-        let mut rig = Self { adapter: adapter(&base), _home: home, base, tokens: none, vin, hands };
+        let mut rig = Self { adapter: adapter(&base, things), _home: home, base, tokens: none, vin, hands };
         let code = rig.code_of("keyholder").await;
         rig.tokens = rig.adapter.exchange_code(&code, "", rig.now().await).await.expect("tokens");
         rig
@@ -190,7 +211,7 @@ impl Rig for GarageRig {
     }
     fn unplugged(&self) -> Box<dyn Access> {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-        Box::new(adapter(&format!("http://127.0.0.1:{port}")))
+        Box::new(adapter(&format!("http://127.0.0.1:{port}"), garages()))
     }
     async fn commands_arrived(&self) -> u64 {
         let summary = self.get("/__sim/summary").await;

@@ -5,5 +5,6 @@
 mod between;
 mod conformance;
 mod details;
+mod front;
 mod home;
 mod rig;

@@ -49,7 +49,7 @@ pub fn a_car(n: usize, name: &str, kind: char) -> Car {
 }
 pub fn a_door(n: usize, name: &str, kind: char) -> Door {
     let number = Vin::parse(&format!("0HALLWAY{kind}00{n:06}")).unwrap();
-    Door { number, name: "Hallway".into(), lock: format!("lock.{name}") }
+    Door { number, name: "Hallway".into(), lock: format!("lock.{name}"), watch: None }
 }
 pub fn a_garage(n: usize, name: &str, kind: char) -> Entrance {
     Entrance {

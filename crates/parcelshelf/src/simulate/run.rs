@@ -282,6 +282,7 @@ fn building(plan: &Plan, seed: u64) -> Option<homeassistant::WorldFile> {
         people: garages()
             .map(|(_, car, _)| homeassistant::PersonFile { login: car.login.clone(), admin: false })
             .collect(),
+        fronts: Vec::new(),
         doors: garages()
             .map(|(place, car, _)| homeassistant::DoorFile {
                 person: Some(car.login.clone()),

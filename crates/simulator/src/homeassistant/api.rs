@@ -118,6 +118,24 @@ fn seen(home: &Home, world: &mut World, entity: &str, caller: &Caller) -> (Resul
     (heard(hears, truth), held_ms)
 }
 
+/// A picture that the camera makes now.
+pub async fn still(
+    State(home): State<Home>,
+    ConnectInfo(s): ConnectInfo<Scissors>,
+    Path(entity): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let now = home.now();
+    let mut world = home.world();
+    let entered = enter(&home, &mut world, &headers);
+    let mut shown = || match world.fronts.iter_mut().find_map(|front| front.picture(&entity, now)) {
+        Some(Some(png)) => ([(header::CONTENT_TYPE, "image/png")], png).into_response(),
+        Some(None) => plain(StatusCode::INTERNAL_SERVER_ERROR, "500: Internal Server Error"),
+        None => plain(StatusCode::NOT_FOUND, "404: Not Found"),
+    };
+    answer(&s, entered.map(|_| shown()))
+}
+
 pub async fn service(
     State(home): State<Home>,
     ConnectInfo(s): ConnectInfo<Scissors>,
@@ -137,9 +155,10 @@ pub async fn service(
 
 fn call(home: &Home, world: &mut World, domain: &str, service: &str, body: &Bytes) -> (Result<Response, Refusal>, u64) {
     let at_once = |response: Response| (Ok(response), 0);
-    let service = match (domain, service) {
-        ("cover", "open_cover") => Target::Open,
-        ("cover", "close_cover") => Target::Close,
+    let driven = match (domain, service) {
+        ("cover", "open_cover") => Some(Target::Open),
+        ("cover", "close_cover") => Some(Target::Close),
+        ("lock", "lock" | "unlock") | ("light", "turn_on" | "turn_off") => None,
         _ => return at_once(plain(StatusCode::BAD_REQUEST, "400: Bad Request")),
     };
     let Ok(data) = serde_json::from_slice::<Value>(body) else {
@@ -148,7 +167,11 @@ fn call(home: &Home, world: &mut World, domain: &str, service: &str, body: &Byte
     let (Some(entity), Some(1)) = (data["entity_id"].as_str(), data.as_object().map(serde_json::Map::len)) else {
         return at_once(plain(StatusCode::BAD_REQUEST, "400: Bad Request"));
     };
-    match world.call(service, entity, home.now(), &*home.entropy) {
+    let Some(driven) = driven else {
+        let changed = world.call_front(service, entity, home.now(), &*home.entropy).unwrap_or_default();
+        return at_once(axum::Json(json!(changed)).into_response());
+    };
+    match world.call(driven, entity, home.now(), &*home.entropy) {
         Some((changed, hears, held_ms)) => (heard(hears, axum::Json(changed).into_response()), held_ms),
         // What does not exist is called to nothing, and that is a success there.
         None => at_once(axum::Json(json!([])).into_response()),

@@ -23,7 +23,10 @@ GET  /__sim/cars                     its doors
 GET  /__sim/cars/NUMBER              one door
 POST /__sim/cars/NUMBER/hand         {\"action\": \"press_button\" | \"block_doorway\" | \"clear_doorway\" | \"break_drive\" |
                                       \"mend_drive\" | \"lose_network\" | \"regain_network\" |
-                                      \"freeze_state\" | \"thaw_state\"}
+                                      \"freeze_state\" | \"thaw_state\"}; of a front door:
+                                     {\"action\": \"open_door\" | \"shut_door\" | \"turn_key\" | \"bend_bolt\" | \"mend_bolt\" |
+                                      \"lose_lock\" | \"regain_lock\" | \"lose_network\" | \"regain_network\" |
+                                      \"freeze_camera\" | \"loop_camera\" | \"blind_camera\" | \"mend_camera\" | \"switch_light\"}
 POST /__sim/cars/NUMBER/faults       {\"command\": \"open_cover\" | \"close_cover\" | \"any\" (command) | \"cover\" |
                                       \"obstruction\" | \"house\" (looks), \"fault\": \"connection_drop_acted\" |
                                       \"500_not_acted\" | \"garbage_acted\" | \"success_late\" | \"slow\" | ...,
@@ -64,11 +67,16 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Re
 }
 
 async fn doors(State(home): State<Home>) -> Response {
-    let all: Vec<Value> = home.world().doors.iter().map(super::world::Door::to_json).collect();
+    let world = home.world();
+    let mut all: Vec<Value> = world.doors.iter().map(super::world::Door::to_json).collect();
+    all.extend(world.fronts.iter().map(super::front::Front::to_json));
+    drop(world);
     axum::Json(json!({ "cars": all })).into_response()
 }
 async fn door(State(home): State<Home>, Path(number): Path<String>) -> Response {
-    let told = home.world().door(&number).map(|d| d.to_json());
+    let mut world = home.world();
+    let told = world.door(&number).map(|d| d.to_json()).or_else(|| world.front(&number).map(|d| d.to_json()));
+    drop(world);
     told.map_or_else(|| no(StatusCode::NOT_FOUND, "no such door"), |d| axum::Json(d).into_response())
 }
 
@@ -84,6 +92,13 @@ async fn hand(State(home): State<Home>, Path(number): Path<String>, headers: Hea
     };
     let now = home.now();
     let mut world = home.world();
+    if let Some(front) = world.front(&number) {
+        return if front.hand(&hand.action, now, &*home.entropy) {
+            axum::Json(front.to_json()).into_response()
+        } else {
+            no(StatusCode::BAD_REQUEST, "unknown action; see /__sim/help")
+        };
+    }
     let Some(door) = world.door(&number) else { return no(StatusCode::NOT_FOUND, "no such door") };
     if door.hand(&hand.action, now, &*home.entropy) {
         axum::Json(door.to_json()).into_response()
@@ -145,7 +160,7 @@ async fn summary(State(home): State<Home>) -> Response {
     let now = home.now();
     let world = home.world();
     let at = |t: Option<Timestamp>| t.map(Timestamp::to_rfc3339);
-    let cars: Vec<Value> = world
+    let mut cars: Vec<Value> = world
         .doors
         .iter()
         .map(|door| {
@@ -162,5 +177,6 @@ async fn summary(State(home): State<Home>) -> Response {
             })
         })
         .collect();
+    cars.extend(world.fronts.iter().map(super::front::Front::record));
     axum::Json(json!({"cars": cars, "requests": world.requests, "now": now.to_rfc3339()})).into_response()
 }

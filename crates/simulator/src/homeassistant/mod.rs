@@ -1,10 +1,11 @@
-//! A household's Home Assistant as a real HTTP server, as far as its garage doors and gates go: login, states, services, and
-//! the doors behind it.
+//! A household's Home Assistant as a real HTTP server, as far as its garage doors, gates and front doors go: login, states,
+//! services, stills of cameras, and the doors behind it.
 //!
 //! What it is: the paths, words and traps of the real one (a wrong entity is 200 and an empty list, `unavailable` swallows
 //! commands, changes of a call carry its context id for five seconds only, a wrong token is 401 in plain text), and doors with
-//! a drive that warns, travels, yields and breaks ([`drive`]). What it is not: nothing of the product knows it, and it holds no
-//! locks, cameras or automations; what a run is judged by is its record of the doors.
+//! a drive that warns, travels, yields and breaks ([`drive`]), and front doors with a bolt, a sensor, a light and a camera that
+//! sees it ([`front`]). What it is not: nothing of the product knows it, and it holds no automations; what a run is judged by is
+//! its record of the doors.
 //!
 //! The three things to know: [`WorldFile`] (which doors, which people), [`Home::run`](cloud::Cloud::run), and `GET /__sim/help`.
 
@@ -13,6 +14,7 @@ mod auth;
 mod control;
 pub mod drive;
 mod fault;
+pub mod front;
 mod staged;
 mod world;
 
@@ -22,6 +24,7 @@ use parcelshelf_core::time::{Entropy, Timestamp};
 
 use crate::cloud;
 
+pub use front::FrontFile;
 pub use world::{BadWorld, DoorFile, Latency, PersonFile, WORLD_BYTES_MAX, WorldFile};
 
 /// A simulated server of a household.
@@ -44,6 +47,7 @@ impl cloud::World for world::World {
             .route("/api/config", get(api::config))
             .route("/api/template", post(api::template))
             .route("/api/states/{entity}", get(api::state))
+            .route("/api/camera_proxy/{entity}", get(api::still))
             .route("/api/services/{domain}/{service}", post(api::service))
             .merge(control::routes())
     }

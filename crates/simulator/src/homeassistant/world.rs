@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::auth::{Caller, Logins};
 use super::drive::{Drive, Happening, Motion};
 use super::fault::{self, Acts, Effect, FAULTS_PER_DOOR_MAX, Fault, Hears, Target};
+use super::front::{Front, FrontFile};
 
 /// Bytes of a world file.
 pub const WORLD_BYTES_MAX: u64 = 1024 * 1024;
@@ -40,6 +41,8 @@ pub struct WorldFile {
     pub longitude: f64,
     pub people: Vec<PersonFile>,
     pub doors: Vec<DoorFile>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fronts: Vec<FrontFile>,
     /// Decides which requests a fault with a rate strikes.
     pub seed: u64,
     pub latency: Latency,
@@ -47,7 +50,15 @@ pub struct WorldFile {
 impl Default for WorldFile {
     fn default() -> Self {
         let latency = Latency { read_ms: 0, command_ms: 0 };
-        Self { latitude: 57.725_374, longitude: 11.849_843, people: Vec::new(), doors: Vec::new(), seed: 1, latency }
+        Self {
+            latitude: 57.725_374,
+            longitude: 11.849_843,
+            people: Vec::new(),
+            doors: Vec::new(),
+            fronts: Vec::new(),
+            seed: 1,
+            latency,
+        }
     }
 }
 
@@ -146,6 +157,10 @@ pub enum BadWorld {
         "door {0}: a number has 17 characters, an entity a-z, 0-9 and _, a class garage or gate, a travel 1 to 600000 ms"
     )]
     Door(usize),
+    #[error(
+        "front door {0}: a number has 17 characters, an entity a-z, 0-9 and _, a camera is at most 60000 ms behind"
+    )]
+    Front(usize),
     #[error("the house stands nowhere on Earth")]
     Place,
 }
@@ -196,6 +211,7 @@ pub struct World {
     pub longitude: f64,
     pub logins: Logins,
     pub doors: Vec<Door>,
+    pub fronts: Vec<Front>,
     pub requests: u64,
     /// Nothing answers until then.
     pub away_until: Timestamp,
@@ -206,7 +222,7 @@ pub struct World {
 
 impl World {
     pub fn build(file: WorldFile, now: Timestamp) -> Result<Self, BadWorld> {
-        if file.doors.len() > DOORS_MAX || file.people.len() > PEOPLE_MAX {
+        if file.doors.len() + file.fronts.len() > DOORS_MAX || file.people.len() > PEOPLE_MAX {
             return Err(BadWorld::TooMany);
         }
         let on_earth = (-90.0..=90.0).contains(&file.latitude) && (-180.0..=180.0).contains(&file.longitude);
@@ -214,6 +230,7 @@ impl World {
             return Err(BadWorld::Place);
         }
         let mut names: Vec<&str> = file.doors.iter().flat_map(|d| [d.number.as_str(), d.entity.as_str()]).collect();
+        names.extend(file.fronts.iter().flat_map(|d| [d.number.as_str(), d.entity.as_str()]));
         let people: HashMap<String, bool> = file.people.iter().map(|p| (p.login.clone(), p.admin)).collect();
         names.sort_unstable();
         if names.windows(2).any(|w| w[0] == w[1]) || people.len() != file.people.len() {
@@ -231,11 +248,15 @@ impl World {
                 return Err(BadWorld::Door(n));
             }
         }
+        if let Some(n) = file.fronts.iter().position(|front| !front.is_good()) {
+            return Err(BadWorld::Front(n));
+        }
         Ok(Self {
             latitude: file.latitude,
             longitude: file.longitude,
             logins: Logins::of(people),
             doors: file.doors.into_iter().map(|file| Door::shut(file, now)).collect(),
+            fronts: file.fronts.into_iter().map(|file| Front::shut(file, now)).collect(),
             requests: 0,
             away_until: now,
             seed: file.seed,
@@ -250,6 +271,19 @@ impl World {
     }
     pub fn door(&mut self, number: &str) -> Option<&mut Door> {
         self.doors.iter_mut().find(|d| d.file.number == number)
+    }
+    pub fn front(&mut self, number: &str) -> Option<&mut Front> {
+        self.fronts.iter_mut().find(|d| d.file.number == number)
+    }
+    /// A service of a lock or a light. `None` for what does not exist.
+    pub fn call_front(
+        &mut self,
+        service: &str,
+        entity: &str,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Option<Vec<Value>> {
+        self.fronts.iter_mut().find_map(|front| front.call(service, entity, now, entropy))
     }
     /// A service is called for an entity. What the caller hears, with the states that the call changed in this moment, and
     /// after how many milliseconds; `None` for what does not exist.
@@ -300,6 +334,9 @@ impl World {
         let sensed = |d: &&Door| entity == format!("binary_sensor.{}_obstruction", d.file.entity);
         if let Some(door) = self.doors.iter().find(sensed) {
             return Some(door.sensor_state());
+        }
+        if let Some(told) = self.fronts.iter().find_map(|front| front.state(entity)) {
+            return Some(told);
         }
         let name = entity.strip_prefix("cover.")?;
         self.doors.iter().find(|d| d.file.entity == name).map(Door::cover_state)
@@ -531,7 +568,7 @@ impl Door {
 }
 
 /// 26 characters, as the server's.
-fn context(entropy: &dyn Entropy) -> String {
+pub(super) fn context(entropy: &dyn Entropy) -> String {
     const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     random::<26>(entropy).iter().map(|b| char::from(ALPHABET[usize::from(b % 32)])).collect()
 }
