@@ -171,7 +171,7 @@ impl CarNow {
         }
         all
     }
-    fn locked(&self) -> Option<bool> {
+    pub fn locked(&self) -> Option<bool> {
         match self.closures.as_ref()?.central_lock.value {
             LockState::Locked => Some(true),
             LockState::Unlocked => Some(false),

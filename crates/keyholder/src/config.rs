@@ -43,6 +43,10 @@ pub struct Config {
     /// car is real.
     #[serde(default = "wait")]
     pub possession_wait_hours: u32,
+    /// The household says by name that its front doors open although nothing records what happens inside. Without it no front
+    /// door is eligible.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub front_doors_unrecorded: bool,
     /// Who cosigns the log's checkpoints.
     #[serde(default, skip_serializing_if = "LogConfig::is_empty")]
     pub log: LogConfig,

@@ -138,7 +138,7 @@ pub(crate) fn attempt_parts(id: AttemptId, p: &AttemptPart) -> Option<AttemptPar
 
 /// A maker's facts as the attempt's rules.
 pub(crate) fn rules(facts: &parcelshelf_access::Facts) -> MakerRules {
-    use parcelshelf_core::actuation::{Shuts, Source};
+    use parcelshelf_core::actuation::{Place, Shuts, Source};
     let millis = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
     MakerRules {
         unanswered_may_act_for_ms: millis(facts.unanswered_open_may_act_for),
@@ -148,6 +148,7 @@ pub(crate) fn rules(facts: &parcelshelf_access::Facts) -> MakerRules {
         lock_state_observed: facts.lock_state == Source::Observed,
         // One adapter opens things of one kind.
         shuts: facts.classes.first().map_or(Shuts::ByHand, |class| class.shuts()),
+        at_home: facts.classes.first().is_some_and(|class| class.belongs_to() == Place::Home),
     }
 }
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use parcelshelf_access::{AccessError, Session, Tokens, VehicleFindings};
-use parcelshelf_core::actuation::Place;
+use parcelshelf_core::actuation::{Place, Shuts};
 use parcelshelf_core::id::{LinkId, VehicleId, WalletId};
 use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
-use parcelshelf_opening::eligibility::{self, CarFacts, EntranceFacts, Findings};
+use parcelshelf_opening::eligibility::{self, CarFacts, EntranceFacts, Findings, FrontFacts};
 use parcelshelf_opening::gate::Urgency;
 use parcelshelf_protocol::encoding::b64;
 use parcelshelf_store::Version;
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::Keyholder;
+use crate::car::tells_lid_and_lock;
 use crate::db::{Change, Index, Stored, wallet_key};
 use crate::failure::{Failure, again};
 use crate::housekeeping::expires_at;
@@ -298,6 +299,12 @@ impl Keyholder {
         class.map_or(Place::Car, |class| class.belongs_to())
     }
 
+    /// Whether what this adapter opens is entered by and shut by hand.
+    pub(crate) fn is_front_door(&self, maker: &str) -> bool {
+        let class = self.access(maker).and_then(|access| access.facts().classes.first());
+        class.is_some_and(|class| class.belongs_to() == Place::Home && class.shuts() == Shuts::ByHand)
+    }
+
     /// What stands against a car or a door, or should be known about it.
     pub(crate) fn found(&self, maker: &str, car: &VehicleFindings, not_given: &[Obstacle]) -> Findings {
         let mut obstacles = car.obstacles.clone();
@@ -308,6 +315,14 @@ impl Keyholder {
                 missing_permissions: car.missing_permissions.len(),
                 obstacles: &obstacles,
                 house_known: car.publishes_position,
+                front: self.is_front_door(maker).then(|| FrontFacts {
+                    watched: !car.can_open.is_empty()
+                        && car.can_lock
+                        && self.access(maker).is_some_and(|access| tells_lid_and_lock(access.facts())),
+                    // No keyholder records yet: decision 84.
+                    recorded: false,
+                    unrecorded_agreed: self.config.front_doors_unrecorded,
+                }),
             });
         }
         eligibility::judge(&CarFacts {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parcelshelf_access::{
     Access, AccessError, AtDoor, Closures, Command, Facts, Located, Prepared, Reachability, Reconciled, Sent, Session,
-    VehicleFindings,
+    Still, VehicleFindings,
 };
 use parcelshelf_core::actuation::{Outcome, Refusal};
 use parcelshelf_core::id::WalletId;
@@ -270,6 +270,16 @@ impl Line {
     pub async fn at_door(&self, session: &Session) -> Result<AtDoor, AccessError> {
         let session = session.clone();
         self.read(|access, vin| async move { access.at_door(&session, &vin).await }).await
+    }
+    /// How bright the camera is that sees a house's door.
+    pub async fn still(&self, session: &Session) -> Result<Still, AccessError> {
+        let session = session.clone();
+        self.read(|access, vin| async move { access.still(&session, &vin).await }).await
+    }
+    /// The light in that camera's view.
+    pub async fn light(&self, session: &Session, on: bool) -> Result<(), AccessError> {
+        let under_way = self.begin(Call::Signal).map_err(held)?;
+        under_way.ends_as(self.maker.access.light(session, &self.vin, on).await)
     }
     /// Lights.
     pub async fn signal(&self, session: &Session) -> Result<Outcome, AccessError> {

@@ -13,6 +13,7 @@ use parcelshelf_opening::attempt::{Attempt, By, CloseReport, Event as AttemptEve
 use parcelshelf_opening::conditions::{self, Denial, DescribeFacts, Fact, LocateFacts};
 use parcelshelf_opening::grant::Refused as GrantRefused;
 use parcelshelf_opening::hindrance::Hindrance;
+use parcelshelf_opening::liveness::Verdict;
 use parcelshelf_opening::readiness::{self, Question, ReadinessFacts};
 use parcelshelf_protocol::Refused;
 use parcelshelf_protocol::content::{Phone, Place};
@@ -25,6 +26,7 @@ use parcelshelf_protocol::seal::{Context, Purpose, SealPublicKey};
 use parcelshelf_store::Version;
 use serde_json::{Value, json};
 
+mod camera;
 mod judging;
 mod opened;
 
@@ -79,6 +81,8 @@ pub(crate) struct Facts {
     reached: Reached,
     pub vehicle: Stored<VehicleRow>,
     pub parking: Option<String>,
+    /// What a house's camera proves; unknown until it was asked.
+    pub camera: Verdict,
 }
 
 impl Keyholder {
@@ -111,7 +115,8 @@ impl Keyholder {
             Needed::Everything => self.look_awake(&mut reached).await?,
         };
         let parking = car.parking(self, held.delivery.as_bytes());
-        Ok(Facts { now: self.host.now(), phone, car, reached, vehicle, parking })
+        let camera = Verdict::Unknown;
+        Ok(Facts { now: self.host.now(), phone, car, reached, vehicle, parking, camera })
     }
 
     fn locate_facts<'a>(&self, held: &'a Held, row: &GrantRow, f: &Facts) -> Result<LocateFacts<'a>, Failure> {
@@ -433,7 +438,8 @@ impl Keyholder {
             delegation.claims().check_scanned(labels)?;
         }
         let living = self.living(held).await?;
-        let facts = self.or_kept_away(held, self.facts(held, phone, Needed::Everything).await)?;
+        let mut facts = self.or_kept_away(held, self.facts(held, phone, Needed::Everything).await)?;
+        self.prove_camera(held, &mut facts).await?;
         if let Some(living) = living {
             return self.open_again(held, &facts, &living, proof).await;
         }

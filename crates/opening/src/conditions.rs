@@ -5,7 +5,7 @@
 
 mod entrance;
 
-pub use entrance::{EntranceFacts, open_entrance};
+pub use entrance::{EntranceFacts, FrontFacts, open_entrance};
 
 use parcelshelf_core::actuation::{AccessClass, Place};
 use parcelshelf_core::area::{Area, Position};
@@ -134,9 +134,17 @@ pub enum Denial {
     HouseNotInArea,
     /// The phone is too far from the house.
     PhoneFarFromHouse,
+    /// A front door's bolt does not say that it is locked.
+    NotLocked,
+    /// Nothing records what happens behind a front door, and the household has not said that it does without.
+    NotRecorded,
+    /// The camera or its light did not answer, or not in time.
+    CameraUntold,
+    /// The camera does not show what is there now.
+    CameraNotLive,
 }
 impl Denial {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::Blocked,
         Self::OutsideWindow,
         Self::NotParked,
@@ -163,6 +171,10 @@ impl Denial {
         Self::HousePlaceUnusable,
         Self::HouseNotInArea,
         Self::PhoneFarFromHouse,
+        Self::NotLocked,
+        Self::NotRecorded,
+        Self::CameraUntold,
+        Self::CameraNotLive,
     ];
     /// The stable word in records and problems.
     #[must_use]
@@ -194,6 +206,10 @@ impl Denial {
             Self::HousePlaceUnusable => "house_place_unusable",
             Self::HouseNotInArea => "house_not_in_area",
             Self::PhoneFarFromHouse => "phone_far_from_house",
+            Self::NotLocked => "not_locked",
+            Self::NotRecorded => "not_recorded",
+            Self::CameraUntold => "camera_untold",
+            Self::CameraNotLive => "camera_not_live",
         }
     }
     #[must_use]
@@ -231,6 +247,15 @@ impl Denial {
             Self::HousePlaceUnusable => "Your server does not say where your house stands. Tell it.",
             Self::HouseNotInArea => "Your house is not in the area that you allowed. Choose the area around it.",
             Self::PhoneFarFromHouse => "The courier was too far away from the house.",
+            Self::NotLocked => "The door's lock did not say that it is locked. Look at it.",
+            Self::NotRecorded => "Nothing records what happens behind the door. It does not open without.",
+            Self::CameraUntold => {
+                "The camera, or the light that it is proved by, did not answer in time. Look at both, and at your network."
+            }
+            Self::CameraNotLive => {
+                "The camera did not show what is there now: its picture did not follow the light. It may be frozen, or somebody \
+                 shows it a recording. Look at it."
+            }
             Self::TooManyDeliveries => {
                 "The car has been located for two deliveries within a day. No third one finds it."
             }
@@ -271,7 +296,11 @@ impl Denial {
             | Self::CarrierStopped
             | Self::NotReachable
             | Self::HousePlaceUnusable
-            | Self::HouseNotInArea => true,
+            | Self::HouseNotInArea
+            | Self::NotLocked
+            | Self::NotRecorded
+            | Self::CameraUntold
+            | Self::CameraNotLive => true,
             Self::OutsideWindow
             | Self::PhonePositionUnusable
             | Self::PhoneFarFromArea

@@ -46,6 +46,18 @@ pub struct EntranceFacts<'a> {
     pub missing_permissions: usize,
     pub obstacles: &'a [Obstacle],
     pub house_known: bool,
+    /// Of a front door, which somebody goes in by; a drive's door has none.
+    pub front: Option<FrontFacts>,
+}
+/// What is known of a front door that its owner wants to link.
+#[derive(Clone, Copy, Debug)]
+pub struct FrontFacts {
+    /// A sensor at its leaf, a camera, and a light that this camera sees.
+    pub watched: bool,
+    /// What happens inside is recorded.
+    pub recorded: bool,
+    /// The household has said by name that its doors open without a recording.
+    pub unrecorded_agreed: bool,
 }
 
 /// Something that stands against a car, or should be known about it.
@@ -77,9 +89,15 @@ pub enum Finding {
     NotDriven,
     /// Where the house stands is not known, so that nobody can be held against it.
     HouseUnknown,
+    /// A front door without sensor, camera and light.
+    NotWatched,
+    /// Nothing records what happens behind a front door.
+    NotRecorded,
+    /// Not against it: the household has said that its doors open without a recording.
+    RecordingWaived,
 }
 impl Finding {
-    const PLAIN: [Self; 17] = [
+    const PLAIN: [Self; 20] = [
         Self::VinMalformed,
         Self::CheckDigitWrong,
         Self::MakeUnknown,
@@ -97,6 +115,9 @@ impl Finding {
         Self::CheckDigitNotUsed,
         Self::NotDriven,
         Self::HouseUnknown,
+        Self::NotWatched,
+        Self::NotRecorded,
+        Self::RecordingWaived,
     ];
     /// Every finding there is.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -124,6 +145,9 @@ impl Finding {
             Self::CheckDigitNotUsed => "check_digit_not_used",
             Self::NotDriven => "not_driven",
             Self::HouseUnknown => "house_unknown",
+            Self::NotWatched => "not_watched",
+            Self::NotRecorded => "not_recorded",
+            Self::RecordingWaived => "recording_waived",
         }
     }
     #[must_use]
@@ -163,12 +187,20 @@ impl Finding {
                  up there, then look again."
             }
             Self::HouseUnknown => "Your home server does not say where your house stands. Tell it, then look again.",
+            Self::NotWatched => {
+                "A front door needs a lock that tells its state, a sensor at the door, a camera inside, and a light that this \
+                 camera sees. Set them up at your home server, then look again."
+            }
+            Self::NotRecorded => "Nothing records what happens behind this door. So it is not opened for anybody.",
+            Self::RecordingWaived => {
+                "Your household has said that this door opens without a recording. The camera is only proved to be live."
+            }
         }
     }
     /// Whether it keeps the car out.
     #[must_use]
     pub const fn refuses(self) -> bool {
-        !matches!(self, Self::PinInstead | Self::CheckDigitNotUsed)
+        !matches!(self, Self::PinInstead | Self::CheckDigitNotUsed | Self::RecordingWaived)
     }
     /// What to do, as a code that the wallet renders.
     #[must_use]
@@ -193,8 +225,9 @@ impl Finding {
             },
             Self::CountryUnknown => Remedy::SayCountry,
             Self::NoPosition => Remedy::SetPinAtParking,
-            Self::NotDriven | Self::HouseUnknown => Remedy::SetUpAtHome,
-            Self::PinInstead | Self::CheckDigitNotUsed => Remedy::Nothing,
+            Self::NotDriven | Self::HouseUnknown | Self::NotWatched => Remedy::SetUpAtHome,
+            Self::NotRecorded => Remedy::NotPossible,
+            Self::PinInstead | Self::CheckDigitNotUsed | Self::RecordingWaived => Remedy::Nothing,
         }
     }
     /// An obstacle has the reason already: what follows from it is not said as well.
@@ -332,8 +365,14 @@ pub fn judge(car: &CarFacts<'_>) -> Findings {
 /// Judges a door of a house.
 #[must_use]
 pub fn judge_entrance(entrance: &EntranceFacts<'_>) -> Findings {
+    let front = entrance.front;
+    let unrecorded = front.is_some_and(|f| !f.recorded);
+    let agreed = front.is_some_and(|f| f.unrecorded_agreed);
     let tests = [
-        (!entrance.driven, Finding::NotDriven),
+        (front.is_some_and(|f| !f.watched), Finding::NotWatched),
+        (unrecorded && !agreed, Finding::NotRecorded),
+        (unrecorded && agreed, Finding::RecordingWaived),
+        (front.is_none() && !entrance.driven, Finding::NotDriven),
         (entrance.missing_permissions > 0 && entrance.obstacles.is_empty(), Finding::PermissionMissing),
         (!entrance.house_known, Finding::HouseUnknown),
     ];
@@ -435,7 +474,8 @@ mod tests {
 
     #[test]
     fn of_a_houses_door_nothing_is_asked_that_only_a_car_has() {
-        let good = EntranceFacts { driven: true, missing_permissions: 0, obstacles: &[], house_known: true };
+        let good =
+            EntranceFacts { driven: true, missing_permissions: 0, obstacles: &[], house_known: true, front: None };
         assert_eq!(judge_entrance(&good), Findings::default());
         for (entrance, finding) in [
             (EntranceFacts { driven: false, ..good }, Finding::NotDriven),
@@ -445,6 +485,30 @@ mod tests {
             let found = judge_entrance(&entrance);
             assert_eq!((found.all(), found.eligible()), (&[finding][..], false));
         }
+    }
+
+    #[test]
+    fn a_front_door_is_not_eligible_unless_it_is_watched_and_recorded_or_the_household_does_without() {
+        let front = FrontFacts { watched: true, recorded: true, unrecorded_agreed: false };
+        let judged = |front| {
+            let facts = EntranceFacts {
+                driven: false,
+                missing_permissions: 0,
+                obstacles: &[],
+                house_known: true,
+                front: Some(front),
+            };
+            let found = judge_entrance(&facts);
+            (found.all().to_vec(), found.eligible())
+        };
+        assert_eq!(judged(front), (vec![], true));
+        assert_eq!(judged(FrontFacts { watched: false, ..front }), (vec![Finding::NotWatched], false));
+        let unrecorded = FrontFacts { recorded: false, ..front };
+        assert_eq!(judged(unrecorded), (vec![Finding::NotRecorded], false));
+        let agreed = FrontFacts { unrecorded_agreed: true, ..unrecorded };
+        assert_eq!(judged(agreed), (vec![Finding::RecordingWaived], true));
+        let neither = FrontFacts { watched: false, ..agreed };
+        assert!(!judged(neither).1, "a word does not stand in for a camera");
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //!
 //! What it is: pure state machines and judgements. A grant and its one use ([`grant`]), the conditions under which a
 //! place may be shown or something opened ([`conditions`]), one attempt to open from the intent to the lock proof
-//! ([`attempt`]), eligibility of a car ([`eligibility`]), possession ([`possession`]), readiness ([`readiness`]), and who may
-//! speak with a maker's cloud now ([`gate`]). Against stalking: who is told of a second wallet ([`links`]) and how often one
-//! car may be found in a day ([`budget`]), and when a carrier finds nothing more ([`brake`]), and what
-//! somebody in the car may stop ([`occupant`]).
+//! ([`attempt`]), eligibility of a car ([`eligibility`]), possession ([`possession`]), readiness ([`readiness`]), whether a
+//! camera shows what is there now ([`liveness`]), and who may speak with a maker's cloud now ([`gate`]). Against stalking: who
+//! is told of a second wallet ([`links`]) and how often one car may be found in a day ([`budget`]), and when a carrier finds
+//! nothing more ([`brake`]), and what somebody in the car may stop ([`occupant`]).
 //! What it is not: it does no I/O, reads no clock, verifies no signature (that is `parcelshelf-protocol`) and knows no
 //! maker's interface (that is `parcelshelf-access` and its adapters). It says what to do, as data; the shell does it.
 //!
@@ -48,6 +48,7 @@
 //! let rules = MakerRules {
 //!     unanswered_may_act_for_ms: 60_000, default_window_ms: 300_000, opening_is_a_window: true,
 //!     lid_state_observed: true, lock_state_observed: true, shuts: AccessClass::SeparateTrunk.shuts(),
+//!     at_home: false,
 //! };
 //! let (attempt, _record_the_intent) = Attempt::intend(chain, rules, now);
 //! // Store grant, attempt and leaf in one transaction; only then:
@@ -65,6 +66,7 @@ pub mod gate;
 pub mod grant;
 pub mod hindrance;
 pub mod links;
+pub mod liveness;
 pub mod makers_table;
 pub mod occupant;
 pub mod possession;

@@ -2,7 +2,7 @@
 
 use parcelshelf_core::actuation::{AccessClass, Place as Kind};
 use parcelshelf_core::id::GrantId;
-use parcelshelf_opening::conditions::{self, Denial, EntranceFacts, Fact, OpenFacts, OpenPermit};
+use parcelshelf_opening::conditions::{self, Denial, EntranceFacts, Fact, FrontFacts, OpenFacts, OpenPermit};
 
 use super::{Facts, denied, located_by};
 use crate::Keyholder;
@@ -22,12 +22,12 @@ impl Keyholder {
     pub(super) fn judge_open(&self, held: &Held, grant: &GrantRow, f: &Facts) -> Result<OpenPermit, Failure> {
         match class_of(held, &f.vehicle.value)?.belongs_to() {
             Kind::Car => self.judge_open_car(held, grant, f),
-            Kind::Home => Self::judge_open_entrance(held, grant, f),
+            Kind::Home => self.judge_open_entrance(held, grant, f),
         }
     }
 
     /// Nothing is asked of a house that only a car can tell.
-    fn judge_open_entrance(held: &Held, grant: &GrantRow, f: &Facts) -> Result<OpenPermit, Failure> {
+    fn judge_open_entrance(&self, held: &Held, grant: &GrantRow, f: &Facts) -> Result<OpenPermit, Failure> {
         let scope = held.chain.scope();
         let facts = EntranceFacts {
             now: f.now,
@@ -43,6 +43,13 @@ impl Keyholder {
             class: class_of(held, &f.vehicle.value)?,
             granted: scope.opens,
             supported: &convert::classes(&f.vehicle.value.can_open),
+            front: self.is_front_door(&f.vehicle.value.maker).then(|| FrontFacts {
+                locked: Fact::observed(f.car.locked()),
+                // No keyholder records yet: decision 84.
+                recorded: Fact::Unknown,
+                unrecorded_agreed: self.config.front_doors_unrecorded,
+                camera: f.camera,
+            }),
             attempts: grant.attempts,
         };
         conditions::open_entrance(&facts).map_err(denied)

@@ -1,6 +1,6 @@
 //! Alarm and end, and every deadline: looked at after each event.
 
-use parcelshelf_core::actuation::{LockProof, Outcome, Shuts};
+use parcelshelf_core::actuation::{LockProof, Outcome};
 use parcelshelf_core::time::Timestamp;
 
 use super::{
@@ -101,9 +101,9 @@ impl Attempt {
     }
 
     /// Whether the courier may go after a while without the proof. Where the lock cannot be seen, a hand at the handle is needed
-    /// once more, after the lock; whoever stands before a door that a drive shuts sees it shut.
+    /// once more, after the lock; whoever stands before a house's door sees it shut.
     fn releases_in_time(&self) -> bool {
-        self.rules.lock_state_observed && self.rules.shuts == Shuts::ByHand
+        self.rules.lock_state_observed && !self.rules.at_home
     }
 
     pub(super) fn locking_deadlines(&mut self, now: Timestamp, fx: &mut Effects) {
@@ -158,8 +158,7 @@ impl Attempt {
         if let Some(alarm) = p.alarm {
             let fresh = now.millis_since(alarm.raised_at) < WATCH_ACKNOWLEDGED_MS;
             // Whoever stands at a door that does not shut waits for it; its server is in that house and counts nothing.
-            let at_the_door = self.rules.shuts == Shuts::ByCommand;
-            let pace = if at_the_door { READ_MS } else { READ_ALARM_MS };
+            let pace = if self.rules.at_home { READ_MS } else { READ_ALARM_MS };
             return Some(if fresh { pace } else { READ_SLOW_MS });
         }
         match p.phase {

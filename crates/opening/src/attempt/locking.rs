@@ -1,11 +1,11 @@
 //! Closing and locking: commands, their budget, and the proofs.
 
-use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome, Shuts};
+use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome, Refusal, Shuts};
 use parcelshelf_core::time::Timestamp;
 
 use super::{
-    Attempt, By, CarReading, CloseReport, DOOR_PAUSE_MS, DOOR_TRIES, Effect, Effects, LOCK_BACKOFF_MS, LOCK_JOIN_MS,
-    LOCK_TRIES, Lock, LockProgress, Notice, Phase, RecordKind,
+    AlarmCause, Attempt, By, CarReading, CloseReport, DOOR_PAUSE_MS, DOOR_TRIES, Effect, Effects, LOCK_BACKOFF_MS,
+    LOCK_JOIN_MS, LOCK_TRIES, Lock, LockProgress, Notice, Phase, RecordKind,
 };
 
 impl Attempt {
@@ -106,7 +106,14 @@ impl Attempt {
         match (self.p.phase, outcome) {
             // A drive that may be at it is not told again: what is seen of the door decides.
             (Phase::Locking, Outcome::Unknown) if self.rules.shuts == Shuts::ByCommand => {}
-            (Phase::Locking, Outcome::DidNotHappen(_) | Outcome::Unknown) => self.retry_lock_later(now),
+            (Phase::Locking, Outcome::DidNotHappen(refusal)) => {
+                // A bolt that was told and did not come: a hand is needed at this door, and it is told again meanwhile.
+                if self.rules.at_home && refusal == Refusal::CarFailed {
+                    self.raise(AlarmCause::LockFailed, now, fx);
+                }
+                self.retry_lock_later(now);
+            }
+            (Phase::Locking, Outcome::Unknown) => self.retry_lock_later(now),
             _ => {}
         }
         if self.rules.lock_state_observed && matches!(self.p.phase, Phase::Open | Phase::Locking) {

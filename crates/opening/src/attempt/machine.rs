@@ -303,6 +303,10 @@ impl Attempt {
     }
 
     pub(super) fn seen_before_opening(&mut self, r: &CarReading, now: Timestamp, fx: &mut Effects) {
+        let unseen = r.lid == Lid::Unknown || r.lock == Lock::Unknown;
+        if self.rules.at_home && unseen && matches!(self.p.phase, Phase::Armed { .. }) {
+            self.lost(now, fx);
+        }
         if r.lid_open() {
             self.opened(r.lid_changed_at.unwrap_or(r.read_at), now, fx);
         } else if r.lid == Lid::Closed && self.newer_than_intent(r.lid_changed_at) {
@@ -320,6 +324,10 @@ impl Attempt {
     }
 
     pub(super) fn seen_while_open(&mut self, r: &CarReading, now: Timestamp, fx: &mut Effects) {
+        // Its bolt cannot be told anything now, and the door stands open.
+        if self.rules.at_home && r.lid_open() && r.lock == Lock::Unknown {
+            self.lost(now, fx);
+        }
         if r.lid_open() {
             let opening = r.lid_changed_at.unwrap_or(r.read_at);
             self.p.last_opening = Some(self.p.last_opening.map_or(opening, |t| t.max(opening)));
@@ -333,7 +341,7 @@ impl Attempt {
             } else {
                 self.send_lock(By::Keyholder, now, fx);
             }
-        } else if self.rules.shuts == Shuts::ByCommand {
+        } else if self.rules.at_home {
             self.lost(now, fx);
         }
     }
@@ -351,7 +359,14 @@ impl Attempt {
     }
     pub(super) fn unreadable(&mut self, now: Timestamp, fx: &mut Effects) {
         match self.p.phase {
-            Phase::Open | Phase::Locking if self.rules.shuts == Shuts::ByCommand => self.lost(now, fx),
+            Phase::Armed { .. } | Phase::Open | Phase::Locking if self.rules.at_home => {
+                self.lost(now, fx);
+                // The courier says that it is shut: telling the bolt once cannot make it worse.
+                let by_hand = self.p.phase == Phase::Open && self.rules.shuts == Shuts::ByHand;
+                if by_hand && self.p.close_report.take().is_some() {
+                    self.send_lock(By::Keyholder, now, fx);
+                }
+            }
             // The courier says closed and the car says nothing: locking cannot make it worse.
             Phase::Open if self.p.close_report.is_some() => {
                 self.closed(now, fx);

@@ -22,6 +22,9 @@ pub struct MakerRules {
     pub lock_state_observed: bool,
     /// Who shuts what was opened.
     pub shuts: Shuts,
+    /// It is a door of a house: whoever stands before it waits until it is seen shut and locked, and what cannot be seen while
+    /// it may be open is an alarm at once.
+    pub at_home: bool,
 }
 
 /// The lock's state.

@@ -1,4 +1,7 @@
-//! Under which conditions a garage door or a gate is opened.
+//! Under which conditions a garage door, a gate or a front door is opened.
+//!
+//! Of a front door more is asked, for somebody goes in and a hand shuts it: its bolt tells that it is locked, something records
+//! what happens inside, or the household has said that it does without, and its camera is proved to show what is there now.
 //!
 //! Nothing is asked of it that only a car can tell: it is not parked, used or located. The carrier knows the address, so that no
 //! place is disclosed; where the house stands is read for one request, to hold the courier's phone against it.
@@ -7,6 +10,8 @@ use parcelshelf_core::actuation::{AccessClass, Shuts};
 use parcelshelf_core::area::{Area, Position};
 use parcelshelf_core::id::GrantId;
 use parcelshelf_core::time::{Timestamp, Window};
+
+use crate::liveness::Verdict;
 
 use super::{ATTEMPTS_MAX, Denial, Fact, OPEN_ACCURACY_CAP_M, OPEN_DISTANCE_M, OpenPermit, Presence, live, usable};
 
@@ -31,8 +36,39 @@ pub struct EntranceFacts<'a> {
     pub class: AccessClass,
     pub granted: &'a [AccessClass],
     pub supported: &'a [AccessClass],
+    /// What is asked of a door that a hand shuts; a drive's has none.
+    pub front: Option<FrontFacts>,
     /// Attempts of this delivery so far, this one not counted.
     pub attempts: u8,
+}
+
+/// Facts of a front door.
+#[derive(Clone, Copy, Debug)]
+pub struct FrontFacts {
+    /// Its bolt says so itself.
+    pub locked: Fact,
+    /// Something records from before the door opens until it is locked.
+    pub recorded: Fact,
+    /// The household has said by name that its doors open without a recording.
+    pub unrecorded_agreed: bool,
+    /// Of its camera; [`Verdict::Unknown`] as long as it was not asked.
+    pub camera: Verdict,
+}
+impl FrontFacts {
+    /// The camera comes last: it is asked, with a light that goes on and off, only when everything else is as it must be.
+    fn judge(&self, now: Timestamp) -> Result<(), Denial> {
+        if self.locked != Fact::Yes {
+            return Err(Denial::NotLocked);
+        }
+        if self.recorded != Fact::Yes && !(self.unrecorded_agreed && self.recorded == Fact::Unknown) {
+            return Err(Denial::NotRecorded);
+        }
+        match self.camera {
+            Verdict::Live { until } if now <= until => Ok(()),
+            Verdict::Live { .. } | Verdict::Unknown => Err(Denial::CameraUntold),
+            Verdict::NotLive(_) => Err(Denial::CameraNotLive),
+        }
+    }
 }
 
 /// Judges *open* at a house. **Unknown counts as no**, and no consent stands in.
@@ -59,12 +95,17 @@ pub fn open_entrance(f: &EntranceFacts<'_>) -> Result<OpenPermit, Denial> {
     if !f.granted.contains(&f.class) {
         return Err(Denial::ClassNotGranted);
     }
-    // What no drive shuts needs a hand and a lock, and what is asked of those is not asked here.
-    if !f.supported.contains(&f.class) || f.class.shuts() != Shuts::ByCommand {
+    if !f.supported.contains(&f.class) {
         return Err(Denial::ClassNotSupported);
     }
     if f.attempts >= ATTEMPTS_MAX {
         return Err(Denial::TooManyAttempts);
+    }
+    match (f.class.shuts(), &f.front) {
+        (Shuts::ByCommand, _) => {}
+        (Shuts::ByHand, Some(front)) => front.judge(f.now)?,
+        // Nobody knows how it is shut.
+        (Shuts::ByHand, None) => return Err(Denial::ClassNotSupported),
     }
     Ok(OpenPermit { grant: f.grant, at: f.now, class: f.class, presence: Presence::Near })
 }
@@ -96,8 +137,44 @@ mod tests {
             class: AccessClass::Garage,
             granted: &[AccessClass::Garage],
             supported: &[AccessClass::Garage],
+            front: None,
             attempts: 0,
         }
+    }
+    const LIVE: Verdict = Verdict::Live { until: NOW };
+    fn front(area: &Area, front: FrontFacts) -> EntranceFacts<'_> {
+        const DOOR: &[AccessClass] = &[AccessClass::Door];
+        EntranceFacts { class: AccessClass::Door, granted: DOOR, supported: DOOR, front: Some(front), ..good(area) }
+    }
+
+    #[test]
+    fn a_front_door_needs_its_bolt_a_recording_or_the_households_word_and_a_camera_that_is_live_now() {
+        let area = Area::new(vec![Cell::of(&house())]).unwrap();
+        let ready = FrontFacts { locked: Fact::Yes, recorded: Fact::Yes, unrecorded_agreed: false, camera: LIVE };
+        let judged = |facts: FrontFacts| open_entrance(&front(&area, facts)).map(|permit| permit.class());
+        assert_eq!(judged(ready), Ok(AccessClass::Door));
+        let unrecorded = FrontFacts { recorded: Fact::Unknown, unrecorded_agreed: true, ..ready };
+        assert_eq!(judged(unrecorded), Ok(AccessClass::Door), "the household does without");
+        use crate::liveness::Lie;
+        let past = Verdict::Live { until: NOW.plus_millis(-1) };
+        for (facts, denial) in [
+            (FrontFacts { locked: Fact::No, ..ready }, Denial::NotLocked),
+            (FrontFacts { locked: Fact::Unknown, ..ready }, Denial::NotLocked),
+            (FrontFacts { recorded: Fact::Unknown, ..ready }, Denial::NotRecorded),
+            (FrontFacts { recorded: Fact::No, unrecorded_agreed: true, ..ready }, Denial::NotRecorded),
+            (FrontFacts { camera: Verdict::Unknown, ..ready }, Denial::CameraUntold),
+            (FrontFacts { camera: past, ..ready }, Denial::CameraUntold),
+            (FrontFacts { camera: Verdict::NotLive(Lie::NothingMoves), ..ready }, Denial::CameraNotLive),
+            (FrontFacts { camera: Verdict::NotLive(Lie::Disagrees), ..ready }, Denial::CameraNotLive),
+        ] {
+            assert_eq!(judged(facts), Err(denial), "{facts:?}");
+        }
+        // The light is left alone unless everything else is as it must be.
+        let dark = FrontFacts { camera: Verdict::Unknown, ..ready };
+        let open = EntranceFacts { closed: Fact::No, ..front(&area, dark) };
+        assert_eq!(open_entrance(&open), Err(Denial::NotClosed));
+        let often = EntranceFacts { attempts: ATTEMPTS_MAX, ..front(&area, dark) };
+        assert_eq!(open_entrance(&often), Err(Denial::TooManyAttempts));
     }
 
     #[test]

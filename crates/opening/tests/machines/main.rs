@@ -7,6 +7,7 @@ mod attempt_laws;
 mod attempt_story;
 mod conditions;
 mod drive_story;
+mod front_story;
 mod gate;
 mod grant;
 mod support;

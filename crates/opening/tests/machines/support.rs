@@ -22,11 +22,14 @@ pub const WINDOW_MAKER: MakerRules = MakerRules {
     lid_state_observed: true,
     lock_state_observed: true,
     shuts: Shuts::ByHand,
+    at_home: false,
 };
 /// A maker that pops the trunk.
 pub const POP_MAKER: MakerRules = MakerRules { opening_is_a_window: false, default_window_ms: 0, ..WINDOW_MAKER };
 /// A garage door with a drive.
-pub const DRIVE_MAKER: MakerRules = MakerRules { shuts: Shuts::ByCommand, ..POP_MAKER };
+pub const DRIVE_MAKER: MakerRules = MakerRules { shuts: Shuts::ByCommand, at_home: true, ..POP_MAKER };
+/// A front door: its bolt is drawn for a while, and a hand opens and shuts it.
+pub const FRONT_MAKER: MakerRules = MakerRules { at_home: true, default_window_ms: 60_000, ..WINDOW_MAKER };
 /// A maker that tells nothing about lid and lock.
 pub const BLIND_MAKER: MakerRules = MakerRules { lid_state_observed: false, lock_state_observed: false, ..POP_MAKER };
 

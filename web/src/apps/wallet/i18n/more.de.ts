@@ -221,6 +221,10 @@ const de: More = {
       house_place_unusable: 'Ihr Server sagt nicht, wo Ihr Haus steht. Tragen Sie es dort ein.',
       house_not_in_area: 'Ihr Haus liegt nicht im Gebiet, das Sie erlaubt haben. Wählen Sie das Gebiet um das Haus.',
       phone_far_from_house: 'Der Kurier war zu weit vom Haus entfernt.',
+      not_locked: 'Das Schloss der Tür sagte nicht, dass es verriegelt ist. Sehen Sie nach.',
+      not_recorded: 'Nichts zeichnet auf, was hinter der Tür geschieht. Ohne das öffnet sie nicht.',
+      camera_untold: 'Die Kamera oder das Licht, an dem sie geprüft wird, antwortete nicht rechtzeitig. Sehen Sie nach beiden und nach Ihrem Netz.',
+      camera_not_live: 'Die Kamera zeigte nicht, was jetzt da ist: Ihr Bild folgte dem Licht nicht. Vielleicht steht es still, oder jemand spielt ihr eine Aufnahme vor. Sehen Sie nach ihr.',
     },
   },
   cars: {
@@ -308,6 +312,9 @@ const de: More = {
       check_digit_not_used: 'Die Fahrzeugnummer hat keine Prüfziffer; außerhalb Nordamerikas ist das üblich.',
       not_driven: 'Ihr Server zu Hause hat dort kein Garagentor und kein Tor, das er öffnet und schließt und dessen Stand er liest.',
       house_unknown: 'Ihr Server zu Hause sagt nicht, wo Ihr Haus steht.',
+      not_watched: 'Eine Haustür braucht ein Schloss, das seinen Stand sagt, einen Sensor an der Tür, eine Kamera innen und ein Licht, das diese Kamera sieht.',
+      not_recorded: 'Nichts zeichnet auf, was hinter dieser Tür geschieht. Darum wird sie niemandem geöffnet.',
+      recording_waived: 'Ihr Haushalt hat gesagt, dass diese Tür ohne Aufzeichnung öffnet. Geprüft wird nur, dass die Kamera das Jetzt zeigt.',
     },
     remedies: {
       nothing: '',

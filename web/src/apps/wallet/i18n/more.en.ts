@@ -218,6 +218,10 @@ const en = {
       house_place_unusable: 'Your server does not say where your house stands. Tell it.',
       house_not_in_area: 'Your house is not in the area that you allowed. Choose the area around it.',
       phone_far_from_house: 'The courier was too far away from the house.',
+      not_locked: 'The door’s lock did not say that it is locked. Look at it.',
+      not_recorded: 'Nothing records what happens behind the door. It does not open without.',
+      camera_untold: 'The camera, or the light that it is proved by, did not answer in time. Look at both, and at your network.',
+      camera_not_live: 'The camera did not show what is there now: its picture did not follow the light. It may be frozen, or somebody shows it a recording. Look at it.',
     },
   },
   cars: {
@@ -305,6 +309,9 @@ const en = {
       check_digit_not_used: 'The vehicle number has no check digit; outside North America that is usual.',
       not_driven: 'Your home server has no garage door or gate there that it opens and shuts and whose state it reads.',
       house_unknown: 'Your home server does not say where your house stands.',
+      not_watched: 'A front door needs a lock that tells its state, a sensor at the door, a camera inside, and a light that this camera sees.',
+      not_recorded: 'Nothing records what happens behind this door. So it is not opened for anybody.',
+      recording_waived: 'Your household has said that this door opens without a recording. The camera is only proved to be live.',
     },
     remedies: {
       nothing: '',

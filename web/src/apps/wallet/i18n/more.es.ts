@@ -221,6 +221,10 @@ const es: More = {
       house_place_unusable: 'Su servidor no dice dónde está su casa. Indíqueselo.',
       house_not_in_area: 'Su casa no está en la zona que usted permitió. Elija la zona que la rodea.',
       phone_far_from_house: 'El repartidor estaba demasiado lejos de la casa.',
+      not_locked: 'La cerradura de la puerta no dijo que está cerrada con llave. Mírela.',
+      not_recorded: 'Nada graba lo que ocurre tras la puerta. Sin eso no se abre.',
+      camera_untold: 'La cámara, o la luz con que se comprueba, no respondió a tiempo. Mire las dos, y también su red.',
+      camera_not_live: 'La cámara no mostró lo que hay ahora: su imagen no siguió a la luz. Puede estar congelada, o alguien le muestra una grabación. Mírela.',
     },
   },
   cars: {
@@ -308,6 +312,9 @@ const es: More = {
       check_digit_not_used: 'El número de bastidor no tiene dígito de control; fuera de Norteamérica es normal.',
       not_driven: 'Su servidor de casa no tiene ahí ninguna puerta de garaje ni verja que abra y cierre y cuyo estado lea.',
       house_unknown: 'Su servidor de casa no dice dónde está su casa.',
+      not_watched: 'Una puerta de entrada necesita una cerradura que diga su estado, un sensor en la puerta, una cámara dentro y una luz que esa cámara vea.',
+      not_recorded: 'Nada graba lo que ocurre tras esta puerta. Por eso no se abre a nadie.',
+      recording_waived: 'En su casa han dicho que esta puerta se abre sin grabación. Solo se comprueba que la cámara muestra el presente.',
     },
     remedies: {
       nothing: '',

@@ -1,0 +1,69 @@
+//! A camera is proved live: a light in its view goes on and off in a pattern drawn just now, and its pictures must follow.
+//!
+//! It is done in the request that asks to open, before anything is written: what was read of the door before is read again
+//! after it, so that the intent rests on what is so now. The courier waits some twenty seconds, as for a car that sleeps. Only
+//! how bright each picture is passes through here; nothing of it is kept.
+
+use std::time::Duration;
+
+use parcelshelf_core::time::within;
+use parcelshelf_opening::conditions::Denial;
+use parcelshelf_opening::liveness::{Challenge, Pattern, SETTLE_MS, Sample, Verdict, WITHIN_MS};
+
+use super::Facts;
+use crate::Keyholder;
+use crate::chain::Held;
+use crate::failure::{Failure, broken};
+use crate::linking::Reached;
+
+/// As long as the light stays as it was told before its picture counts.
+const SETTLE: Duration = Duration::from_millis(SETTLE_MS.unsigned_abs());
+/// However slow light and camera are.
+const WITHIN: Duration = Duration::from_millis(WITHIN_MS.unsigned_abs());
+
+impl Keyholder {
+    /// Asks the camera where nothing but its word is missing, and then everything else anew.
+    pub(super) async fn prove_camera(&self, held: &Held, facts: &mut Facts) -> Result<(), Failure> {
+        let untold = Denial::CameraUntold.code();
+        let grant = self.grant(held.delivery).await?;
+        match self.judge_open(held, &grant.value, facts) {
+            Err(Failure::Problem(problem)) if problem.cause() == Some(untold) => {}
+            // It needs no camera, or would not open whatever that shows.
+            Ok(_) | Err(_) => return Ok(()),
+        }
+        facts.camera = self.is_live(&mut facts.reached).await?;
+        facts.reached.session.now = self.host.now();
+        facts.car = self.look(&facts.reached, true).await?;
+        facts.now = self.host.now();
+        Ok(())
+    }
+
+    /// Plays one challenge to its end. Whatever does not answer ends it, and the light goes off in any case.
+    async fn is_live(&self, door: &mut Reached) -> Result<Verdict, Failure> {
+        let pattern = Pattern::draw(&self.host.random::<32>()).ok_or_else(|| broken("no pattern was drawn"))?;
+        let mut challenge = Challenge::begin(pattern);
+        let played = async {
+            while let Some(on) = challenge.next() {
+                challenge = challenge.saw(self.picture(door, on).await);
+            }
+            challenge.verdict()
+        };
+        let verdict = within(&*self.host.clock, WITHIN, played).await.unwrap_or(Verdict::Unknown);
+        door.session.now = self.host.now();
+        if door.line.light(&door.session, false).await.is_err() {
+            tracing::warn!("a light that a camera was proved by stays as it is");
+        }
+        tracing::info!(live = matches!(verdict, Verdict::Live { .. }), "a camera was asked whether it is live");
+        Ok(verdict)
+    }
+
+    /// The light as told, a moment for the camera, and one picture.
+    async fn picture(&self, door: &mut Reached, on: bool) -> Option<Sample> {
+        door.session.now = self.host.now();
+        door.line.light(&door.session, on).await.ok()?;
+        self.host.sleep(SETTLE).await;
+        let at = self.host.now();
+        let still = door.line.still(&door.session).await.ok()?;
+        Some(Sample { brightness_permille: still.brightness_permille, at })
+    }
+}
