@@ -501,6 +501,9 @@ pub struct Init {
     /// Garages in a row at that server, where its world file has several
     #[arg(long, default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=16))]
     pub home_garages: usize,
+    /// A front door at that server, which opens although nothing records what happens inside; only where no house is real
+    #[arg(long, hide = true)]
+    pub home_front_door: bool,
     /// No owner waits whose car reports no doors to prove possession by; only where no car is real
     #[arg(long, hide = true)]
     pub no_possession_wait: bool,

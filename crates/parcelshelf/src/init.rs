@@ -26,7 +26,8 @@ use parcelshelf_simulator::{homeassistant, smartcar, tesla};
 
 use crate::cli::Init;
 use crate::services::{
-    HomeAssistantFile, HomeEntranceFile, KeyholderFile, OnstarFile, RegionFile, SmartcarFile, TeslaFile, VolvoFile,
+    HomeAssistantFile, HomeDoorFile, HomeEntranceFile, KeyholderFile, OnstarFile, RegionFile, SmartcarFile, TeslaFile,
+    VolvoFile,
 };
 
 /// Where everything is.
@@ -221,7 +222,19 @@ pub fn garage_name(n: usize) -> String {
 }
 
 /// The simulated household's garage, or a row of them.
-fn home_section(layout: &Layout, base: &str, garages: usize) -> HomeAssistantFile {
+/// The front door of the simulated household.
+fn front_door() -> HomeDoorFile {
+    let door = homeassistant::FrontFile::demo();
+    HomeDoorFile {
+        number: door.number,
+        name: String::from("Front door"),
+        lock: format!("lock.{}", door.entity),
+        contact: format!("binary_sensor.{}_contact", door.entity),
+        camera: format!("camera.{}", door.entity),
+        light: format!("light.{}", door.entity),
+    }
+}
+fn home_section(layout: &Layout, base: &str, args: &Init) -> HomeAssistantFile {
     let garage = |(n, door): (usize, homeassistant::DoorFile)| HomeEntranceFile {
         number: door.number,
         name: garage_name(n),
@@ -233,8 +246,9 @@ fn home_section(layout: &Layout, base: &str, garages: usize) -> HomeAssistantFil
         client_id: format!("{}/", layout.wallet_origin),
         redirect_uri: format!("{}/oauth/callback", layout.wallet_origin),
         cars: Vec::new(),
-        garages: (0..garages).map(homeassistant::DoorFile::in_row).enumerate().map(garage).collect(),
+        garages: (0..args.home_garages).map(homeassistant::DoorFile::in_row).enumerate().map(garage).collect(),
         gates: Vec::new(),
+        doors: args.home_front_door.then(front_door).into_iter().collect(),
     }
 }
 
@@ -266,6 +280,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             .filter(|(takes_part, ..)| *takes_part)
             .map(|(_, maker, country)| (maker.to_owned(), country.clone()))
             .collect(),
+            front_doors_unrecorded: args.home_front_door,
             possession_wait_hours: if args.no_possession_wait { 0 } else { WAIT_HOURS },
             log: LogConfig {
                 // A new gateway is a small one: see decision 37. A demo's log is nobody's diary.
@@ -293,7 +308,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             app_version: String::from("parcelshelf-1"),
             device_id: String::from("66666666-7777-4888-8999-000000000000"),
         }),
-        homeassistant: args.home_base.as_ref().map(|base| home_section(layout, base, args.home_garages)),
+        homeassistant: args.home_base.as_ref().map(|base| home_section(layout, base, args)),
         smartcar: args.smartcar_base.as_ref().map(|base| smartcar_section(layout, base)),
         tesla: args.tesla_base.as_ref().map(|base| tesla_section(layout, base)).transpose()?,
     };

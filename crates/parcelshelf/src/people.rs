@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use parcelshelf_access_homeassistant::GARAGES;
+use parcelshelf_access_homeassistant::{DOORS, GARAGES};
 use parcelshelf_client::courier::{CloseSaid, Device, Stop, StopPage};
 use parcelshelf_client::shipping::{Order, Ordered, ParcelOrder, Shipping};
 use parcelshelf_client::wallet::{Consent, Granted, Possession, Wallet, WalletSite};
@@ -241,6 +241,28 @@ impl Owner {
         let vehicle = vehicle.context("a garage without an id")?;
         ensure!(garage["class"] == json!(AccessClass::Garage.code()), "it is no garage: {}", garage["class"]);
         let owner = Self { wallet, vehicle, hands, place, plate: String::new(), class: AccessClass::Garage };
+        owner.prove_possession().await.context("to prove possession")?;
+        Ok(owner)
+    }
+
+    /// Signs up, logs in at the household's server, and links its front door.
+    ///
+    /// # Errors
+    /// When any step is refused.
+    pub async fn enrol_front_door(scene: &Scene, login: &str, hands: Hands, place: Position) -> anyhow::Result<Self> {
+        let site = WalletSite::new(&scene.layout.wallet_origin, &scene.host)?;
+        let wallet = Wallet::register(site, &scene.host).await.context("to sign up")?;
+        let (_, url) = wallet.begin_link(DOORS).await.context("to begin linking")?;
+        let status =
+            wallet.http().browse(&format!("{url}&login_hint={login}")).await.context("to log in at the home server")?;
+        ensure!(status == 200, "the linking page answered {status}");
+        let linked = wallet.vehicles().await?;
+        let door = linked.first().context("no front door was linked")?;
+        ensure!(door["eligible"] == json!(true), "the door is not eligible: {}", door["findings"]);
+        let vehicle =
+            door["vehicle"].as_str().and_then(|v| VehicleId::parse(v).ok()).context("a door without an id")?;
+        ensure!(door["class"] == json!(AccessClass::Door.code()), "it is no front door: {}", door["class"]);
+        let owner = Self { wallet, vehicle, hands, place, plate: String::new(), class: AccessClass::Door };
         owner.prove_possession().await.context("to prove possession")?;
         Ok(owner)
     }

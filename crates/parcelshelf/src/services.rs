@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use parcelshelf_access::Access;
-use parcelshelf_access_homeassistant::{Car, Entrance, HomeAssistant, HomeAssistantConfig, Things};
+use parcelshelf_access_homeassistant::{Car, Door, Entrance, HomeAssistant, HomeAssistantConfig, Things, Watch};
 use parcelshelf_access_onstar::{Onstar, OnstarConfig};
 use parcelshelf_access_smartcar::{ApiVersion, Mode, Smartcar, SmartcarConfig};
 use parcelshelf_access_tesla::{Region, Tesla, TeslaConfig};
@@ -155,6 +155,37 @@ pub struct HomeAssistantFile {
     pub garages: Vec<HomeEntranceFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<HomeEntranceFile>,
+    /// Front doors. They are eligible only where `front_doors_unrecorded` stands in the keyholder's own part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doors: Vec<HomeDoorFile>,
+}
+/// One front door: its lock, and what sees it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HomeDoorFile {
+    /// Seventeen characters like a VIN, of the operator's choice, that begin with `0`.
+    pub number: String,
+    pub name: String,
+    pub lock: String,
+    pub contact: String,
+    pub camera: String,
+    pub light: String,
+}
+impl std::fmt::Debug for HomeDoorFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HomeDoorFile(<redacted>)")
+    }
+}
+impl HomeDoorFile {
+    fn door(&self) -> anyhow::Result<Door> {
+        let watch = Watch { contact: self.contact.clone(), camera: self.camera.clone(), light: self.light.clone() };
+        Ok(Door {
+            number: Vin::parse(&self.number).context("number")?,
+            name: self.name.clone(),
+            lock: self.lock.clone(),
+            watch: Some(watch),
+        })
+    }
 }
 /// One garage door or gate with a drive.
 #[derive(Clone, Serialize, Deserialize)]
@@ -242,7 +273,10 @@ impl HomeAssistantFile {
         if !self.gates.is_empty() {
             kinds.push(entrances(&self.gates, AccessClass::Gate)?);
         }
-        ensure!(!kinds.is_empty(), "there are neither cars nor garages nor gates");
+        if !self.doors.is_empty() {
+            kinds.push(Things::Doors(self.doors.iter().map(HomeDoorFile::door).collect::<anyhow::Result<_>>()?));
+        }
+        ensure!(!kinds.is_empty(), "there are neither cars nor garages, gates nor doors");
         let adapter = |things| {
             let config = HomeAssistantConfig {
                 base: self.base.clone(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, bail};
-use parcelshelf_access_homeassistant::GARAGES;
+use parcelshelf_access_homeassistant::{DOORS, GARAGES};
 use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_access_smartcar::MAKER as SMARTCAR;
 use parcelshelf_access_tesla::MAKER as TESLA;
@@ -42,6 +42,8 @@ pub struct Setting {
     pub waits: bool,
     /// Garages in a row at the home server, where one takes part; 0 is one.
     pub garages: usize,
+    /// A front door at the home server, in a household that does without a recording.
+    pub front_door: bool,
 }
 
 /// Where the simulated makers' clouds answer.
@@ -67,7 +69,7 @@ impl Clouds {
             ONSTAR => self.onstar.as_deref(),
             TESLA => self.tesla.as_deref(),
             SMARTCAR => self.smartcar.as_deref(),
-            GARAGES => self.home.as_deref(),
+            GARAGES | DOORS => self.home.as_deref(),
             _ => Some(&self.volvo),
         }
     }
@@ -204,6 +206,7 @@ impl Stage {
             smartcar_country: String::from("SE"),
             home_base,
             home_garages: setting.garages.max(1),
+            home_front_door: setting.front_door,
             no_possession_wait: !setting.waits,
         };
         let layout = init::write(&args, &clockwork.host)?;

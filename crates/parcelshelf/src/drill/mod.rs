@@ -10,6 +10,7 @@ mod couriers;
 mod depot;
 mod forged;
 mod front;
+mod front_door;
 mod gain;
 mod garage;
 mod guests;
@@ -105,6 +106,18 @@ drills! {
         "two carriers who pool every byte to find out which of their customers are one";
     "stuck-garage" garage::stuck_garage:
         "a garage that does not shut, and one that falls silent while it is open: unnoticed? (seconds to the alarm)";
+    "frozen-camera" front_door::frozen_camera:
+        "a front door's camera that shows its last picture for ever: does the door open? (seconds to the refusal)";
+    "looped-stream" front_door::looped_stream:
+        "a front door's camera that shows a recording of people at the light, over and over: does the door open?";
+    "jammed-bolt" front_door::jammed_bolt:
+        "a bolt that does not come: unnoticed? (seconds to the alarm)";
+    "lock-offline-while-open" front_door::lock_offline_while_open:
+        "a lock that cannot be reached while the door stands open: unnoticed? (seconds to the alarm)";
+    "wifi-loss" front_door::wifi_loss:
+        "lock, sensor, light and camera lost while the door stands open: unnoticed? (seconds to the alarm)";
+    "second-entry" front_door::second_entry:
+        "a courier who comes in again by a door that did not lock, and who asks for it after it did: unlogged?";
     "guest-passes-on" guests::guest_passes_on:
         "a guest who passes link and grant on, and comes again";
     "enrolment-credential" depot::enrolment_credential:

@@ -249,6 +249,7 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host, storage: Storage)
         smartcar_country: String::from("SE"),
         home_base: garages.home.as_ref().map(|_| String::from(HOME)),
         home_garages: garages.doors.max(1),
+        home_front_door: false,
         no_possession_wait: true,
     };
     let layout = init::write(&args, host)?;
