@@ -397,4 +397,16 @@ mod tests {
         let json = Object::new().text("b", "\n\"—").int("a", -1).texts("c", ["x"]).raw("d", "null").end();
         assert_eq!(json, "{\"b\":\"\\n\\\"—\",\"a\":-1,\"c\":[\"x\"],\"d\":null}");
     }
+
+    #[test]
+    fn a_text_has_its_bytes_and_a_number_its_fraction_or_none() {
+        let read = |json: &str| parse(Kind::Grant, json.as_bytes()).unwrap();
+        for (text, good) in [("", false), ("ab", true), ("\u{e4}b", true), ("abcd", false), ("\u{e4}\u{e4}", false)] {
+            let told = read(&format!("{{\"a\":\"{text}\"}}")).raw_text("a", 1..=3);
+            assert_eq!(told.is_ok(), good, "{text:?}");
+        }
+        for (number, value) in [("-3", Some(-3.0)), ("2.5", Some(2.5)), ("\"3\"", None), ("null", None)] {
+            assert_eq!(read(&format!("{{\"a\":{number}}}")).float("a").ok(), value, "{number}");
+        }
+    }
 }

@@ -228,4 +228,13 @@ mod tests {
         let memory = memory.into_inner().unwrap();
         assert!((4..=8).contains(&(memory.young.len() + memory.old.len())));
     }
+
+    #[test]
+    fn two_generations_are_known_and_none_before_them() {
+        let mut memory = memory(2).into_inner().unwrap();
+        for n in 1..=5 {
+            memory.keep([n; 32]);
+        }
+        assert_eq!([1, 2, 3, 4, 5].map(|n| memory.knows(&[n; 32])), [false, false, true, true, true]);
+    }
 }

@@ -41,4 +41,11 @@ mod tests {
             assert_eq!(hash(&salt, wrong), Err(Refused::LabelWrongLength), "{wrong}");
         }
     }
+
+    #[test]
+    fn what_a_scanner_reads_has_at_most_256_letters() {
+        for (spaces, good) in [(0, true), (252, true), (253, false), (254, false)] {
+            assert_eq!(normalise(&format!("1Z99{}", " ".repeat(spaces))).is_ok(), good, "{spaces}");
+        }
+    }
 }

@@ -317,3 +317,51 @@ impl hpke::rand_core::TryRng for Drawn<'_> {
     }
 }
 impl hpke::rand_core::TryCryptoRng for Drawn<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Sevens;
+    impl Entropy for Sevens {
+        fn fill(&self, into: &mut [u8]) {
+            into.fill(7);
+        }
+    }
+
+    /// Whoever seals could say the same in many ways, and hide in the difference what an owner never sees.
+    #[test]
+    fn a_content_has_one_padding() {
+        let keys = SealKeyPair::from_seed(&[7; 32]).unwrap();
+        let context = Context { sender: "s", recipient: "r", delivery: "d", seq: 0 };
+        let opened = |units: usize, length: usize, last: u8| {
+            let mut padded = vec![0; units * SMALL];
+            padded[..LENGTH_BYTES].copy_from_slice(&(length as u32).to_be_bytes());
+            *padded.last_mut().unwrap() = last;
+            let (info, aad) = (Purpose::Invitation.info(), context.aad().unwrap());
+            let (enc, ciphertext) = hpke::single_shot_seal_with_rng::<AesGcm256, HkdfSha256, XWing>(
+                &OpModeS::Base,
+                &keys.public.key,
+                &info,
+                &padded,
+                &aad,
+                &mut Drawn(&Sevens),
+            )
+            .unwrap();
+            let sealed = [&[VERSION][..], &enc.to_bytes(), &ciphertext].concat();
+            open(&keys, Purpose::Invitation, &context, &sealed).map_or_else(Refused::code, |_| "ok")
+        };
+        let most = SMALL - LENGTH_BYTES;
+        for (what, units, length, last, code) in [
+            ("nothing", 1, 0, 0, "ok"),
+            ("a full unit", 1, most, 1, "ok"),
+            ("a byte more", 2, most + 1, 0, "ok"),
+            ("a unit too many", 2, most, 0, "box_wrong_padding"),
+            ("something behind the content", 1, most - 1, 1, "box_wrong_padding"),
+            ("a byte that is not there", 1, most + 1, 0, "box_wrong_padding"),
+            ("more than anything holds", 1, u32::MAX as usize, 0, "box_wrong_padding"),
+        ] {
+            assert_eq!(opened(units, length, last), code, "{what}");
+        }
+    }
+}

@@ -305,4 +305,20 @@ mod tests {
         assert_eq!(integer(&long), None, "33 bytes are none of P-256");
         assert_eq!(integer(&[2, 1, 7, 2, 1, 8]).map(|(_, rest)| rest), Some(&[2, 1, 8][..]));
     }
+
+    /// A passkey that says something more says also that it does, and the other way round.
+    #[test]
+    fn extensions_are_there_exactly_when_they_are_announced() {
+        let rp = RelyingParty { rp_id: String::from("wallet.example"), origins: vec![] };
+        for (flags, more, good) in [
+            (0x05, 0, true),
+            (0x05 | EXTENSIONS, 1, true),
+            (0x05, 1, false),
+            (0x05 | EXTENSIONS, 0, false),
+            (0x05 | ATTESTED_CREDENTIAL, 0, false),
+        ] {
+            let data = [&sha256(&rp.rp_id).as_bytes()[..], &[flags, 0, 0, 0, 0], &vec![0; more]].concat();
+            assert_eq!(check_authenticator_data(&data, &rp).is_ok(), good, "{flags:#x} and {more}");
+        }
+    }
 }

@@ -28,25 +28,29 @@ pub const LOG: &str = "gateway.example/log";
 pub struct Recorder {
     entries: Vec<(Built, bool)>,
     head: ChainHead,
-    delivery: parcelshelf_core::id::DeliveryId,
+    pub delivery: parcelshelf_core::id::DeliveryId,
     now: Timestamp,
+    /// What a keyholder that does not tell the truth makes of an event.
+    lie: fn(&mut Event),
 }
 impl Recorder {
-    fn new() -> Self {
+    fn new(lie: fn(&mut Event)) -> Self {
         let delivery = parcelshelf_core::id::DeliveryId::from_bytes(id("delivery"));
-        Self { entries: Vec::new(), head: ChainHead::default(), delivery, now: NOW.plus_seconds(-1_800) }
+        Self { entries: Vec::new(), head: ChainHead::default(), delivery, now: NOW.plus_seconds(-1_800), lie }
     }
     fn seed(&self) -> [u8; 32] {
         published(&format!("record {}", self.entries.len()))
     }
-    fn key(&mut self, event: Event) {
+    fn key(&mut self, mut event: Event) {
+        (self.lie)(&mut event);
         let built = Entry { at: self.now, event }.build(self.seed(), None).unwrap();
         self.entries.push((built, true));
     }
-    fn chained(&mut self, event: Event) -> Hash {
+    pub fn chained(&mut self, event: Event) -> Hash {
         self.add(event, true)
     }
-    fn add(&mut self, event: Event, of_this_case: bool) -> Hash {
+    pub fn add(&mut self, mut event: Event, of_this_case: bool) -> Hash {
+        (self.lie)(&mut event);
         let built = Entry { at: self.now, event }.build(self.seed(), Some(&self.head)).unwrap();
         self.head = self.head.after(&built.record);
         let entry = Hash::from_bytes(built.record.entry());
@@ -57,16 +61,16 @@ impl Recorder {
         self.now = now;
         self
     }
-    fn attempt() -> AttemptId {
+    pub fn attempt() -> AttemptId {
         AttemptId::from_bytes(id("attempt"))
     }
-    fn intend(&mut self, attempt: AttemptId, command: u32, proof: Hash) {
+    pub fn intend(&mut self, attempt: AttemptId, command: u32, proof: Hash) {
         self.chained(Event::OpenIntended { delivery: self.delivery, attempt, command, proof });
     }
-    fn outcome(&mut self, attempt: AttemptId, command: u32, outcome: CommandOutcome) {
+    pub fn outcome(&mut self, attempt: AttemptId, command: u32, outcome: CommandOutcome) {
         self.chained(Event::Outcome { delivery: self.delivery, attempt, command, outcome });
     }
-    fn locked(&mut self, lock_proof: LockProof) {
+    pub fn locked(&mut self, lock_proof: LockProof) {
         self.chained(Event::Locked { delivery: self.delivery, attempt: Self::attempt(), lock_proof });
     }
 
@@ -105,18 +109,18 @@ fn path(leaves: &[[u8; 32]], at: usize) -> Vec<[u8; 32]> {
 }
 
 /// What goes into a bundle besides its records.
-struct Told {
-    located: Case,
-    opened: Case,
+pub struct Told {
+    pub located: Case,
+    pub opened: Case,
     keys: String,
-    passkeys: Vec<(Thumbprint, PasskeyEvidence)>,
+    pub passkeys: Vec<(Thumbprint, PasskeyEvidence)>,
     request: String,
     assertion: Assertion,
 }
 
 impl Told {
     /// `looking`: the same world, before the courier is at the car. `first`: a world whose passkey the owner had before.
-    fn new(w: &World, mut looking: World, first: Option<&World>) -> Self {
+    pub fn new(w: &World, mut looking: World, first: Option<&World>) -> Self {
         looking.action = Action::Locate;
         let passkey =
             |w: &World| Passkey { credential_id: w.credential_id.clone(), key: w.passkey.verifying_key().clone() };
@@ -143,8 +147,12 @@ impl Told {
     fn keys(&self) -> usize {
         1 + if self.opened.delegation.is_some() { 2 } else { 0 } + self.passkeys.len()
     }
-    fn recorder(&self, w: &World) -> Recorder {
-        let mut r = Recorder::new();
+    pub fn recorder(&self, w: &World) -> Recorder {
+        self.recorded(w, |_| {})
+    }
+    /// The same, with what the keyholder makes of each event.
+    pub fn recorded(&self, w: &World, lie: fn(&mut Event)) -> Recorder {
+        let mut r = Recorder::new(lie);
         let delivery = r.delivery;
         let device = device_thumbprint(w.courier.verifying_key(), w.courier_seal.public());
         r.key(Event::KeyAdded { keys: sha256(&self.keys) });
@@ -176,10 +184,10 @@ impl Told {
         r.at(NOW);
         r
     }
-    fn proof(&self) -> Hash {
+    pub fn proof(&self) -> Hash {
         sha256(&self.opened.proof)
     }
-    fn bundle(&self, w: &World, r: &Recorder) -> Bundle {
+    pub fn bundle(&self, w: &World, r: &Recorder) -> Bundle {
         let (records, checkpoint) = r.evidence(self.keys());
         let chain = self.opened.verify().unwrap();
         // Under a rule: what was announced.
@@ -244,7 +252,7 @@ pub fn delivered() -> Bundle {
         r.locked(LockProof::Observed);
     })
 }
-fn told(story: impl Fn(&mut Recorder, Hash)) -> Bundle {
+pub fn told(story: impl Fn(&mut Recorder, Hash)) -> Bundle {
     told_in(World::new, story)
 }
 /// A world in which the owner has signed in advance, for this merchant.
@@ -312,7 +320,7 @@ fn a_delivery_under_a_standing_rule_names_the_rule_and_stays_inside_what_was_ann
 fn visited() -> Bundle {
     told_in(World::guest, opened_once)
 }
-fn opened_once(r: &mut Recorder, proof: Hash) {
+pub fn opened_once(r: &mut Recorder, proof: Hash) {
     r.intend(Recorder::attempt(), 1, proof);
     r.outcome(Recorder::attempt(), 1, CommandOutcome::Opened);
     r.locked(LockProof::Observed);
@@ -394,7 +402,7 @@ fn told_with(first: Option<&World>, world: impl Fn() -> World, story: impl Fn(&m
     story(&mut r, told.proof());
     told.bundle(&w, &r)
 }
-fn code(bundle: &Bundle) -> &'static str {
+pub fn code(bundle: &Bundle) -> &'static str {
     let bytes = bundle.encode();
     agreed(|| verify(&bytes, None)).map_or_else(|r| r.code(), |_| "ok")
 }

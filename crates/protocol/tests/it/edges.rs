@@ -2,26 +2,27 @@
 
 use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::area::Position;
-use parcelshelf_core::id::DeliveryId;
-use parcelshelf_core::reason::Action;
+use parcelshelf_core::id::{DeliveryId, WalletId};
+use parcelshelf_core::reason::{Action, Purpose};
 use parcelshelf_protocol::Refused;
 use parcelshelf_protocol::bundle::{BUNDLE_MAX, Bundle};
 use parcelshelf_protocol::cert::{Cert, Role};
-use parcelshelf_protocol::content::Place;
+use parcelshelf_protocol::content::{Description, ForGuest, GuestName, Occupant, Phone, PhotoKey, Place, Rule};
 use parcelshelf_protocol::encoding::{Hash, b64, sha256};
-use parcelshelf_protocol::grant::{Grant, Schedule, Scoped, Weekday};
+use parcelshelf_protocol::grant::{Grant, GrantClaims, Schedule, Scoped, VerifiedGrant, Weekday};
+use parcelshelf_protocol::invite::Invitation;
 use parcelshelf_protocol::jws::{
     JWS_MAX, LEEWAY_SECONDS, LogSigningKey, Moment, Sign as _, SignLog as _, SigningKey, VerifyingKey,
 };
 use parcelshelf_protocol::nonce::{self, Bound, NonceKey};
-use parcelshelf_protocol::request::{Request, Ticket};
+use parcelshelf_protocol::request::{Direction, Request, RequestClaims, Ticket, VerifiedRequest};
 use parcelshelf_protocol::seal::{self, Context, Purpose as Sealed, SealKeyPair};
-use parcelshelf_protocol::statement::{Covered, STATEMENT_MAX, Statement};
+use parcelshelf_protocol::statement::{self, Covered, STATEMENT_MAX, Said, Statement, ToErase};
 use parcelshelf_protocol::verify::{CarrierFacts, ChainFacts, chain};
-use parcelshelf_protocol::webauthn::Assertion;
+use parcelshelf_protocol::webauthn::{Assertion, Passkey, RelyingParty};
 
 use crate::case::delivered;
-use crate::support::{AUD, NOW, Parts, Stream, TestKey, World, parts, seal_keys, window};
+use crate::support::{AUD, NOW, ORIGIN, Parts, RP_ID, Stream, TestKey, World, id, parts, seal_keys, window};
 
 /// Each certificate holds by itself; beside one of another carrier it is a path of nobody.
 #[test]
@@ -244,6 +245,8 @@ fn keys_print_their_names_and_bundles_their_size() {
     let seal = SealKeyPair::from_seed(&seed).unwrap();
     let name = seal.public().hash();
     assert_eq!(format!("{seal:?} {:?}", seal.public()), format!("SealKeyPair({name}) SealPublicKey({name})"));
+    assert_ne!(seal.public(), seal_keys("another").public());
+    assert_eq!(format!("{:?}", Invitation::from_secret([7; 16])), "Invitation(<redacted>)");
     let bundle = delivered();
     assert_eq!(format!("{bundle:?}"), format!("Bundle({} records, <redacted>)", bundle.records.len()));
     assert_eq!(Refused::PathBroken.to_string(), Refused::PathBroken.code());
@@ -294,6 +297,239 @@ fn a_cars_colour_is_a_short_plain_word_or_not_said() {
         let said = text.replacen("\"blue\"", &format!("\"{colour}\""), 1);
         assert_eq!(Place::parse(said.as_bytes()).is_ok(), good, "{colour:?}");
     }
+}
+
+/// In one spelling, and read again as it was.
+#[test]
+fn what_is_sealed_is_read_as_it_was_written() {
+    let position = Position::new(59.33, -18.0, 8.5).unwrap();
+    let seal = seal_keys("photo").public().clone();
+    fn again<T: PartialEq + std::fmt::Debug>(content: T, to: fn(&T) -> Vec<u8>, from: fn(&[u8]) -> Result<T, Refused>) {
+        let bytes = to(&content);
+        assert_eq!(from(&bytes).as_ref(), Ok(&content), "{}", String::from_utf8_lossy(&bytes));
+        assert!(from(&bytes[1..]).is_err());
+    }
+    let place = Place {
+        position,
+        taken_at: Some(NOW),
+        read_at: NOW,
+        colour: None,
+        model: Some("V60".into()),
+        class: AccessClass::Cabin,
+        seal: seal.clone(),
+    };
+    again(place, Place::to_bytes, Place::parse);
+    again(PhotoKey { seal }, PhotoKey::to_bytes, PhotoKey::parse);
+    again(Phone { position, nonce: "a-nonce".into() }, Phone::to_bytes, Phone::parse);
+    again(Occupant { vin: "WBA00000000000000".into() }, Occupant::to_bytes, Occupant::parse);
+    again(GuestName { name: "Åke".into() }, GuestName::to_bytes, GuestName::parse);
+    again(ForGuest { grant: World::guest().case().grant }, ForGuest::to_bytes, ForGuest::parse);
+    again(World::new().rule, Rule::to_bytes, Rule::parse);
+    let described = Description {
+        plate: "ABC 123".into(),
+        colour: "blue".into(),
+        model: "V60".into(),
+        opens_how: "hand under the handle".into(),
+        notes: String::new(),
+        records_video: true,
+    };
+    again(described, Description::to_bytes, Description::parse);
+
+    // Whole degrees are a position; words are none.
+    let said = |lat: &str| format!("{{\"lat\":{lat},\"lng\":18,\"accuracy_m\":5,\"nonce\":\"n\"}}");
+    assert_eq!(Phone::parse(said("59").as_bytes()).unwrap().position, Position::new(59.0, 18.0, 5.0).unwrap());
+    assert!(Phone::parse(said("\"59\"").as_bytes()).is_err());
+
+    // A rule is under a commitment: it has no other spelling, and no place.
+    let rule = String::from_utf8(World::new().rule.to_bytes()).unwrap();
+    for other in
+        [rule.replacen(':', ": ", 1), rule.replacen("null", "\"boot\"", 1), rule.replacen(",\"place\":null", "", 1)]
+    {
+        assert_eq!(Rule::parse(other.as_bytes()).map_err(Refused::code), Err("content_wrong_member"), "{other}");
+    }
+}
+
+/// What a grant's claims are refused with when they are signed.
+fn granted(change: impl Fn(&mut GrantClaims)) -> &'static str {
+    let w = World::new();
+    let mut claims = w.grant.clone();
+    change(&mut claims);
+    Grant::sign(&claims, &w.grant_key).map_or_else(Refused::code, |_| "ok")
+}
+fn by_rule(merchants: &[&str], zone: &str) -> Scoped {
+    let schedule = Schedule { zone: zone.into(), days: vec![Weekday::Monday], from_minute: 480, to_minute: 1_080 };
+    Scoped::Standing { merchants: merchants.iter().map(|m| (*m).to_owned()).collect(), schedule }
+}
+
+/// A carrier's rule names merchants, a guest's names none, and a rehearsal has no rule.
+#[test]
+fn a_rule_is_for_merchants_or_for_a_guest() {
+    for (purpose, merchants, good) in [
+        (Purpose::Delivery, &["bookshop"][..], true),
+        (Purpose::Delivery, &[], false),
+        (Purpose::Guest, &[], true),
+        (Purpose::Guest, &["bookshop"], false),
+        (Purpose::Rehearsal, &[], false),
+        (Purpose::Rehearsal, &["bookshop"], false),
+    ] {
+        let code = granted(|g| {
+            (g.purpose, g.request, g.window) = (purpose, None, window(0, 10));
+            g.scoped = by_rule(merchants, "Europe/Stockholm");
+        });
+        assert_eq!(code, if good { "ok" } else { "grant_wrong_member" }, "{purpose} for {merchants:?}");
+    }
+}
+
+#[test]
+fn a_zone_is_named_and_what_opens_is_named_once() {
+    let long = "a".repeat(65);
+    for (zone, good) in [
+        ("Europe/Stockholm", true),
+        ("America/Port-au-Prince", true),
+        ("America/New_York", true),
+        ("Etc/GMT+1", true),
+        (&long[..64], true),
+        (&long, false),
+        ("", false),
+        ("../zone", false),
+        ("Europe/New York", false),
+        ("Europe/Z\u{fc}rich", false),
+    ] {
+        let code = granted(|g| (g.request, g.scoped) = (None, by_rule(&["bookshop"], zone)));
+        assert_eq!(code, if good { "ok" } else { "grant_wrong_member" }, "{zone:?}");
+    }
+    let (trunk, cabin) = (AccessClass::SeparateTrunk, AccessClass::Cabin);
+    for (opens, good) in [(vec![trunk, cabin], true), (vec![cabin, trunk], false), (vec![cabin, cabin], false)] {
+        let code = granted(|g| g.opens.clone_from(&opens));
+        assert_eq!(code, if good { "ok" } else { "grant_wrong_member" }, "{opens:?}");
+    }
+}
+
+/// Signed for one delivery, or in advance: what was asked for and no other purpose, inside the hours of both.
+#[test]
+fn a_grant_fits_what_was_asked_for() {
+    type Fits = fn(&VerifiedGrant, &VerifiedRequest) -> Result<(), Refused>;
+    let w = World::new();
+    let confirmed = |g: &GrantClaims| {
+        let signed = Grant::sign(g, &w.grant_key).unwrap();
+        let passkey = Passkey { credential_id: w.credential_id.clone(), key: w.passkey.verifying_key().clone() };
+        let rp = RelyingParty { rp_id: RP_ID.into(), origins: vec![ORIGIN.into()] };
+        let assertion = w.assertion(&signed.challenge(), &|_, _| {});
+        signed.confirm(&assertion, &[passkey], &rp, AUD, Moment::Any).unwrap()
+    };
+    let mut answer = w.grant.clone();
+    answer.request = Some(Request::sign(&w.request, &w.delegation_key).unwrap().hash());
+    let mut rule = w.grant.clone();
+    (rule.request, rule.scoped) = (None, by_rule(&["bookshop"], "Europe/Stockholm"));
+    let both: [(GrantClaims, Fits); 2] =
+        [(answer, |grant, request| grant.check_answers(request)), (rule, |grant, request| grant.check_covers(request))];
+    for (claims, fits) in both {
+        let request = Request::sign(&w.request, &w.delegation_key).unwrap();
+        let code = |change: fn(&mut GrantClaims)| {
+            let mut claims = claims.clone();
+            change(&mut claims);
+            fits(&confirmed(&claims), &request).map_or_else(Refused::code, |()| "ok")
+        };
+        assert_eq!(code(|_| {}), "ok");
+        assert_eq!(code(|g| g.purpose = Purpose::Pickup), "grant_widens_request");
+        assert_eq!(code(|g| g.cnf = TestKey::new("another carrier").thumb()), "grant_wrong_carrier");
+        // An answer must not be for longer than was asked, a rule not for less.
+        let (longer, shorter) = (code(|g| g.window = window(-60, 181)), code(|g| g.window = window(-60, 179)));
+        let wrong = if claims.request.is_some() { longer } else { shorter };
+        assert_eq!((wrong, [longer, shorter].contains(&"ok")), ("grant_widens_request", true));
+    }
+}
+
+/// One parcel comes and another goes; the order's last digits are digits.
+#[test]
+fn a_request_is_read_as_it_was_written() {
+    let w = World::new();
+    let signed = |change: &dyn Fn(&mut RequestClaims)| {
+        let mut claims = w.request.clone();
+        change(&mut claims);
+        Request::sign(&claims, &w.delegation_key).map(|r| (r.claims().clone(), claims))
+    };
+    let (read, written) = signed(&|r| r.items[1].direction = Direction::Take).unwrap();
+    assert_eq!(read, written);
+    for (digits, good) in [
+        ("4711", true),
+        ("0", true),
+        ("000123", true),
+        ("", false),
+        ("1234567", false),
+        ("47a1", false),
+        ("47 1", false),
+    ] {
+        let code = signed(&|r| r.order_digits = digits.into()).map_or_else(Refused::code, |_| "ok");
+        assert_eq!(code, if good { "ok" } else { "request_wrong_member" }, "{digits:?}");
+    }
+}
+
+#[test]
+fn the_parts_of_a_context_have_at_most_256_letters() {
+    let keys = seal_keys("courier device seal");
+    let long = "a".repeat(257);
+    for (part, code) in [("a", "ok"), (&long[..256], "ok"), (&long, "box_malformed"), ("\u{e4}", "box_malformed")] {
+        let contexts = [(part, "r", "d"), ("s", part, "d"), ("s", "r", part)];
+        for (sender, recipient, delivery) in contexts {
+            let context = Context { sender, recipient, delivery, seq: 0 };
+            let sealed = seal::seal(&Stream::new("box"), keys.public(), Sealed::Phone, &context, b"here");
+            let opened = sealed.and_then(|sealed| seal::open(&keys, Sealed::Phone, &context, &sealed));
+            assert_eq!(opened.map_or_else(Refused::code, |_| "ok"), code, "{part:?}");
+        }
+    }
+}
+
+/// Whoever says it is named in it, and says it now; a new wallet has no name yet.
+#[test]
+fn a_statement_holds_for_its_wallet_and_for_five_minutes() {
+    let w = World::new();
+    let key = NonceKey::from_bytes([1; 32]);
+    let (wallet, delivery) = (WalletId::from_bytes(id("wallet")), DeliveryId::from_bytes(id("delivery")));
+    let vehicle = w.rule.vehicles[0];
+    let passkey = Passkey { credential_id: w.credential_id.clone(), key: w.passkey.verifying_key().clone() };
+    let rp = RelyingParty { rp_id: RP_ID.into(), origins: vec![ORIGIN.into()] };
+    let consents = |lid_and_lock_untold| Said::Consents {
+        wallet,
+        vehicle,
+        nobody_inside: true,
+        parked_inferred: false,
+        tailgate_with_cabin: true,
+        lid_and_lock_untold,
+    };
+    let (new, by_the_wallet) = (
+        Said::Wallet { account_key: w.grant_seal.public().clone(), passkey: passkey.clone() },
+        [
+            Said::Link { wallet, maker: "volvo".into() },
+            consents(true),
+            consents(false),
+            Said::Passkey { wallet, passkey: passkey.clone() },
+            Said::ConfirmLink { wallet, vehicle, link: "link".into() },
+            Said::Unblock { wallet, covered: Covered::All },
+            Said::Erase { wallet, erased: ToErase::Wallet },
+            Said::Erase { wallet, erased: ToErase::Delivery(delivery) },
+            Said::LiftHold { wallet, delivery },
+            Said::Pause { wallet, until: Some(NOW) },
+            Said::Pause { wallet, until: None },
+        ],
+    );
+    for (said, by) in [(new, None)].into_iter().chain(by_the_wallet.map(|said| (said, Some(wallet)))) {
+        let nonce = nonce::issue_challenge(&key, NOW, &Stream::new("challenge"));
+        let bytes = Statement { aud: AUD.into(), nonce, said: said.clone() }.to_bytes();
+        let assertion = w.assertion(&statement::challenge(&bytes), &|_, _| {});
+        assert_eq!(assertion.credential_id(), w.credential_id);
+        let verified = Statement::verify(&bytes, &assertion, std::slice::from_ref(&passkey), &rp, AUD).unwrap();
+        assert_eq!((verified.said(), verified.said().wallet(), verified.bytes()), (&said, by, &bytes[..]));
+        assert_eq!(verified.confirmed_by(), &passkey);
+        assert_eq!(verified.fresh(&key, NOW.plus_seconds(299)), Ok(()));
+        let (late, elsewhere) = (NOW.plus_seconds(300), NonceKey::from_bytes([2; 32]));
+        assert_eq!(verified.fresh(&key, late).map_err(Refused::code), Err("nonce_expired"));
+        assert_eq!(verified.fresh(&elsewhere, NOW).map_err(Refused::code), Err("nonce_foreign"));
+    }
+    // A consent that is not given is not said.
+    let given = String::from_utf8(Statement { aud: AUD.into(), nonce: "n".into(), said: consents(true) }.to_bytes());
+    let not_given = given.unwrap().replacen("\"lid_and_lock_untold\":true", "\"lid_and_lock_untold\":false", 1);
+    assert_eq!(Statement::parse(not_given.as_bytes()).map_err(Refused::code), Err("statement_wrong_member"));
 }
 
 /// What a courier scans is on the list of what goes in or of what comes out, and something was scanned.

@@ -10,5 +10,6 @@ mod docs;
 mod edges;
 mod laws;
 mod others;
+mod records;
 mod support;
 mod vectors;
