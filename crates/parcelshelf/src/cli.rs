@@ -42,6 +42,11 @@ pub enum Command {
     /// carrier together with the operator; somebody else's), carrier-root (keep it
     /// offline), depot, carrier, gateway, keyholder. Move each to the machine it belongs to; no party needs another's.
     Init(Init),
+    /// A household's own gateway beside its Home Assistant, with no carrier: the first start sets it up, every start runs it
+    ///
+    /// Guests are invited from the wallet, and couriers of any company read a code at the door. Facing the internet it needs three
+    /// names, HOST, wallet.HOST and stop.HOST, and a TLS terminator that passes `Host` on unchanged.
+    Household(Household),
     /// Checks configurations: keys, certificates, clocks, origins, hosts that must differ. Exit status 1 if anything is wrong
     Doctor(Doctor),
     /// One maker's cloud alone, simulated, with cars that behave physically
@@ -177,6 +182,31 @@ pub enum Order {
         #[arg(long)]
         lift: bool,
     },
+}
+
+#[derive(Args, Debug)]
+pub struct Household {
+    /// Folder for keys, configurations and stores; the first start makes it
+    pub dir: PathBuf,
+    /// At the first start: where the Home Assistant answers, over HTTPS or on the loopback interface
+    #[arg(long, value_name = "URL")]
+    pub home_assistant: Option<String>,
+    /// At the first start: a garage door's entity, and after a comma the sensor in its doorway, such as
+    /// `cover.garage,binary_sensor.garage_obstruction`; without one, possession takes 72 hours instead of a minute
+    #[arg(long = "garage", value_name = "COVER[,SENSOR]")]
+    pub garages: Vec<String>,
+    /// The same for a gate
+    #[arg(long = "gate", value_name = "COVER[,SENSOR]")]
+    pub gates: Vec<String>,
+    /// Its public host
+    #[arg(long, default_value = "localhost")]
+    pub host: String,
+    /// Where it listens on the loopback interface
+    #[arg(long, default_value_t = 8470)]
+    pub port: u16,
+    /// Set up and exit
+    #[arg(long)]
+    pub set_up_only: bool,
 }
 
 #[derive(Args, Debug)]

@@ -73,13 +73,15 @@ fn files(path: &Path) -> [PathBuf; 3] {
 pub fn look(path: &Path, now: Timestamp) -> Findings {
     let mut f = Findings::default();
     let [keyholder, gateway, carrier] = files(path);
-    let wanted = |file: &Path, name: &str| {
-        path.is_dir()
-            || std::fs::read_to_string(file).is_ok_and(|t| t.contains(&format!("[{name}")) || name != "keyholder")
-    };
+    // Each party's folder lies on the machine of that party, and a household has no carrier.
+    let here = |name: &str| path.is_dir() && path.join(name).is_dir();
+    if path.is_dir() && !["keyholder", "gateway", "carrier"].into_iter().any(here) {
+        f.bad(format!("{}: no folder of a keyholder, a gateway or a carrier is in it", path.display()));
+    }
+    let alone = || std::fs::read_to_string(&keyholder).is_ok_and(|text| text.contains("[keyholder"));
     let mut aud = None;
     let mut operator = None;
-    if wanted(&keyholder, "keyholder") {
+    if here("keyholder") || (!path.is_dir() && alone()) {
         match read::<KeyholderFile>(&keyholder) {
             Ok(file) => {
                 aud = Some(file.keyholder.aud.clone());
@@ -89,11 +91,13 @@ pub fn look(path: &Path, now: Timestamp) -> Findings {
             Err(e) => f.bad(format!("keyholder: {e:#}")),
         }
     }
-    if path.is_dir() {
+    if here("gateway") {
         match read::<parcelshelf_gateway::Config>(&gateway) {
             Ok(config) => look_at_gateway(&config, aud.as_deref(), &mut f),
             Err(e) => f.bad(format!("gateway: {e:#}")),
         }
+    }
+    if here("carrier") {
         match read::<parcelshelf_carrier::Config>(&carrier) {
             Ok(config) => look_at_carrier(&config, aud.as_deref(), operator.as_ref(), now, &mut f),
             Err(e) => f.bad(format!("carrier: {e:#}")),

@@ -1,5 +1,6 @@
 //! Fresh keys and configurations for all parties, one folder each; no party gets what is another's.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -78,8 +79,95 @@ pub fn run(args: &Init) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn is_local(host: &str) -> bool {
-    host == "localhost" || host.ends_with(".localhost")
+/// A gateway: the folder that holds the front's and the keyholder's, its public host, and its port behind the TLS terminator.
+#[derive(Clone, Copy)]
+pub(crate) struct GatewayAt<'a> {
+    pub dir: &'a Path,
+    pub host: &'a str,
+    pub port: u16,
+}
+impl GatewayAt<'_> {
+    fn is_local(&self) -> bool {
+        self.host == "localhost" || self.host.ends_with(".localhost")
+    }
+    /// `name`: `wallet`, `stop`, or nothing for the gateway itself.
+    pub fn origin(&self, name: &str) -> String {
+        let host = if name.is_empty() { self.host.to_owned() } else { format!("{name}.{}", self.host) };
+        if self.is_local() { format!("http://{host}:{}", self.port) } else { format!("https://{host}") }
+    }
+    pub fn oauth_callback(&self) -> String {
+        format!("{}/oauth/callback", self.origin("wallet"))
+    }
+    fn socket(&self) -> PathBuf {
+        self.dir.join("keyholder/keyholder.sock")
+    }
+
+    /// Keys that the front and the keyholder have for themselves.
+    pub fn write_keys(&self, host: &Host) -> anyhow::Result<()> {
+        for party in ["gateway", "keyholder"] {
+            fs::create_dir_all(self.dir.join(party))?;
+        }
+        for key in ["gateway/nonce.key", "gateway/push.key"] {
+            write_key(&self.dir.join(key), &*host.entropy)?;
+        }
+        parcelshelf_vault::write_first(&self.dir.join("gateway/epochs"), &*host.entropy)?;
+        KeyRing::generate(&self.dir.join("keyholder/keys"), &*host.entropy)?;
+        Ok(())
+    }
+
+    pub fn keyholder(&self, operator: &SigningKey) -> KeyholderConfig {
+        KeyholderConfig {
+            aud: self.origin(""),
+            socket: self.socket(),
+            data_dir: self.dir.join("keyholder/data"),
+            key_dir: self.dir.join("keyholder/keys"),
+            rp_id: format!("wallet.{}", self.host),
+            wallet_origin: self.origin("wallet"),
+            stop_origin: Some(self.origin("stop")),
+            log_origin: format!("{}/log", self.host),
+            operator: Jwk::of(operator.verifying_key()),
+            people: Vec::new(),
+            country: String::from("SE"),
+            country_of: BTreeMap::new(),
+            front_doors_unrecorded: false,
+            possession_wait_hours: WAIT_HOURS,
+            log: LogConfig {
+                // A new gateway is a small one: see decision 37. A demo's log is nobody's diary.
+                padding: (!self.is_local()).then_some(PaddingConfig::SMALL),
+                ..LogConfig::default()
+            },
+            retention: parcelshelf_keyholder::config::Retention::default(),
+            log_level: String::from("info"),
+        }
+    }
+    pub fn front(&self) -> gateway::Config {
+        gateway::Config {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
+            data_dir: self.dir.join("gateway/data"),
+            keyholder: self.socket(),
+            origin: self.origin(""),
+            wallet_origin: self.origin("wallet"),
+            stop_origin: self.origin("stop"),
+            rp_id: format!("wallet.{}", self.host),
+            aud: self.origin(""),
+            nonce_key: self.dir.join("gateway/nonce.key"),
+            retention: gateway::Retention::default(),
+            // A demo asks nobody outside this machine to wake anybody.
+            push: (!self.is_local()).then(|| gateway::PushConfig {
+                contact: self.origin(""),
+                key: self.dir.join("gateway/push.key"),
+                hosts: gateway::known_services(),
+                local: false,
+            }),
+            log_level: String::from("info"),
+        }
+    }
+}
+
+/// What is configured, with a word on where it is explained.
+pub(crate) fn write_config(path: &Path, by: &str, config: &impl serde::Serialize) -> anyhow::Result<()> {
+    let comment = format!("# Written by `parcelshelf {by}`. Every member is explained in docs/operations/README.md.\n");
+    fs::write(path, comment + &toml::to_string(config)?).with_context(|| format!("failed to write {}", path.display()))
 }
 
 /// Writes everything and says where it is.
@@ -92,30 +180,26 @@ pub fn write(args: &Init, host: &Host) -> anyhow::Result<Layout> {
     }
     fs::create_dir_all(&args.dir).with_context(|| format!("failed to create {}", args.dir.display()))?;
     let dir = args.dir.canonicalize()?;
-    let local = is_local(&args.host);
-    let origin = |name: &str, port: u16| match (local, name) {
-        (true, "") => format!("http://{}:{port}", args.host),
-        (true, name) => format!("http://{name}.{}:{port}", args.host),
-        (false, "") => format!("https://{}", args.host),
-        (false, name) => format!("https://{name}.{}", args.host),
-    };
+    let at = GatewayAt { dir: &dir, host: &args.host, port: args.port };
+    let carriers = GatewayAt { port: args.port + 1, ..at };
     let layout = Layout {
-        gateway_origin: origin("", args.port),
-        wallet_origin: origin("wallet", args.port),
-        stop_origin: origin("stop", args.port),
+        gateway_origin: at.origin(""),
+        wallet_origin: at.origin("wallet"),
+        stop_origin: at.origin("stop"),
         carrier_origin: format!("http://127.0.0.1:{}", args.port + 1),
-        courier_origin: origin("courier", args.port + 1),
-        ops_origin: origin("ops", args.port + 1),
+        courier_origin: carriers.origin("courier"),
+        ops_origin: carriers.origin("ops"),
         merchant_key: b64(host.random::<32>()),
         dispatch_key: b64(host.random::<32>()),
-        dir,
+        dir: dir.clone(),
     };
-    for party in ["operator", "second-person", "carrier-root", "depot", "carrier", "gateway", "keyholder"] {
+    for party in ["operator", "second-person", "carrier-root", "depot", "carrier"] {
         fs::create_dir_all(layout.dir.join(party))?;
     }
+    at.write_keys(host)?;
     let keys = Authorities::write(&layout.dir, host)?;
     certificates(args, &layout, &keys, host)?;
-    configurations(args, &layout, &keys, host)?;
+    configurations(args, &layout, &at, &keys)?;
     Ok(layout)
 }
 
@@ -136,13 +220,8 @@ impl Authorities {
         let second_person = fresh("second-person/person.key")?;
         fresh("depot/depot.key")?;
         fresh("carrier/delegation.key")?;
-        for other in ["carrier/storage.key", "gateway/nonce.key", "gateway/push.key"] {
-            write_key(&dir.join(other), &*host.entropy)?;
-        }
-        for party in ["carrier", "gateway"] {
-            parcelshelf_vault::write_first(&dir.join(party).join("epochs"), &*host.entropy)?;
-        }
-        KeyRing::generate(&dir.join("keyholder/keys"), &*host.entropy)?;
+        write_key(&dir.join("carrier/storage.key"), &*host.entropy)?;
+        parcelshelf_vault::write_first(&dir.join("carrier/epochs"), &*host.entropy)?;
         Ok(Self { operator, second_person, root })
     }
 }
@@ -221,7 +300,6 @@ pub fn garage_name(n: usize) -> String {
     if n == 0 { String::from("Garage") } else { format!("Garage {}", n + 1) }
 }
 
-/// The simulated household's garage, or a row of them.
 /// The front door of the simulated household.
 fn front_door() -> HomeDoorFile {
     let door = homeassistant::FrontFile::demo();
@@ -234,6 +312,7 @@ fn front_door() -> HomeDoorFile {
         light: format!("light.{}", door.entity),
     }
 }
+/// The simulated household's garage, or a row of them.
 fn home_section(layout: &Layout, base: &str, args: &Init) -> HomeAssistantFile {
     let garage = |(n, door): (usize, homeassistant::DoorFile)| HomeEntranceFile {
         number: door.number,
@@ -252,25 +331,11 @@ fn home_section(layout: &Layout, base: &str, args: &Init) -> HomeAssistantFile {
     }
 }
 
-fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host) -> anyhow::Result<()> {
+fn configurations(args: &Init, layout: &Layout, at: &GatewayAt<'_>, keys: &Authorities) -> anyhow::Result<()> {
     let dir = &layout.dir;
-    let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let wallet_host = format!("wallet.{}", args.host);
-    let socket = dir.join("keyholder/keyholder.sock");
-    let level = String::from("info");
     let keyholder = KeyholderFile {
         keyholder: KeyholderConfig {
-            aud: layout.gateway_origin.clone(),
-            socket: socket.clone(),
-            data_dir: dir.join("keyholder/data"),
-            key_dir: dir.join("keyholder/keys"),
-            rp_id: wallet_host.clone(),
-            wallet_origin: layout.wallet_origin.clone(),
-            stop_origin: Some(layout.stop_origin.clone()),
-            log_origin: format!("{}/log", args.host),
-            operator: Jwk::of(keys.operator.verifying_key()),
             people: vec![Jwk::of(keys.second_person.verifying_key())],
-            country: String::from("SE"),
             country_of: [
                 (args.onstar_base.is_some(), ONSTAR, &args.onstar_country),
                 (args.tesla_base.is_some(), TESLA, &args.tesla_country),
@@ -282,13 +347,7 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             .collect(),
             front_doors_unrecorded: args.home_front_door,
             possession_wait_hours: if args.no_possession_wait { 0 } else { WAIT_HOURS },
-            log: LogConfig {
-                // A new gateway is a small one: see decision 37. A demo's log is nobody's diary.
-                padding: (!is_local(&args.host)).then_some(PaddingConfig::SMALL),
-                ..LogConfig::default()
-            },
-            retention: parcelshelf_keyholder::config::Retention::default(),
-            log_level: level.clone(),
+            ..at.keyholder(&keys.operator)
         },
         volvo: Some(VolvoFile {
             api_base: args.maker_base.clone(),
@@ -312,33 +371,13 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
         smartcar: args.smartcar_base.as_ref().map(|base| smartcar_section(layout, base)),
         tesla: args.tesla_base.as_ref().map(|base| tesla_section(layout, base)).transpose()?,
     };
-    let gateway = gateway::Config {
-        listen: at(args.port),
-        data_dir: dir.join("gateway/data"),
-        keyholder: socket,
-        origin: layout.gateway_origin.clone(),
-        wallet_origin: layout.wallet_origin.clone(),
-        stop_origin: layout.stop_origin.clone(),
-        rp_id: wallet_host,
-        aud: layout.gateway_origin.clone(),
-        nonce_key: dir.join("gateway/nonce.key"),
-        retention: gateway::Retention::default(),
-        // A demo asks nobody outside this machine to wake anybody.
-        push: (!is_local(&args.host)).then(|| gateway::PushConfig {
-            contact: layout.gateway_origin.clone(),
-            key: dir.join("gateway/push.key"),
-            hosts: gateway::known_services(),
-            local: false,
-        }),
-        log_level: level.clone(),
-    };
     let key = |role: carrier::Role, name: &str, secret: &str| carrier::ApiKey {
         role,
         name: name.to_owned(),
         sha256: sha256(secret).as_bytes().iter().map(|b| format!("{b:02x}")).collect(),
     };
     let carrier = carrier::Config {
-        listen: at(args.port + 1),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port + 1)),
         data_dir: dir.join("carrier/data"),
         gateway: layout.gateway_origin.clone(),
         wallet_origin: layout.wallet_origin.clone(),
@@ -360,17 +399,11 @@ fn configurations(args: &Init, layout: &Layout, keys: &Authorities, _host: &Host
             courier_origin: layout.courier_origin.clone(),
             ops_origin: layout.ops_origin.clone(),
         }),
-        log_level: level,
+        log_level: String::from("info"),
     };
-    let comment = "# Written by `parcelshelf init`. Every member is explained in docs/operations/README.md.\n";
-    for (path, text) in [
-        ("keyholder/keyholder.toml", toml::to_string(&keyholder)?),
-        ("gateway/gateway.toml", toml::to_string(&gateway)?),
-        ("carrier/carrier.toml", toml::to_string(&carrier)?),
-    ] {
-        fs::write(dir.join(path), format!("{comment}{text}"))?;
-    }
-    Ok(())
+    write_config(&dir.join("keyholder/keyholder.toml"), "init", &keyholder)?;
+    write_config(&dir.join("gateway/gateway.toml"), "init", &at.front())?;
+    write_config(&dir.join("carrier/carrier.toml"), "init", &carrier)
 }
 
 /// The same clock and randomness, for the client crate.

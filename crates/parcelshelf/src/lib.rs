@@ -15,6 +15,7 @@ pub mod desk;
 pub mod doctor;
 pub mod drill;
 pub mod enrol;
+pub mod household;
 pub mod init;
 pub mod judge;
 pub mod keeping;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use parcelshelf::cli::{Cli, Command, Sim};
 use parcelshelf::{
-    audit, demo, doctor, drill, enrol, init, keeping, openapi, order, plan, prove, services, sim, simulate, verify,
-    witness,
+    audit, demo, doctor, drill, enrol, household, init, keeping, openapi, order, plan, prove, services, sim, simulate,
+    verify, witness,
 };
 use parcelshelf_edge::driven::a_thread_wakes;
 
@@ -39,6 +39,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keyholder(args) => services::keyholder(&args).await,
         Command::Witness(args) => witness::run(&args).await,
         Command::Init(args) => init::run(&args),
+        Command::Household(args) => household::run(args).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Sim(Sim::Volvo(args)) => sim::volvo(args).await,
         Command::Sim(Sim::Onstar(args)) => sim::onstar(args).await,

@@ -194,7 +194,7 @@ fn append(path: &Path) -> anyhow::Result<File> {
 }
 
 /// The `parcelshelf` binary: this program itself, or, inside a test, the one that was built beside it.
-fn program_beside(current: PathBuf) -> PathBuf {
+pub(crate) fn program_beside(current: PathBuf) -> PathBuf {
     if let Some(path) = std::env::var_os("CARGO_BIN_EXE_parcelshelf") {
         return PathBuf::from(path);
     }

@@ -367,7 +367,10 @@ fn address(ready: &str) -> anyhow::Result<String> {
 
 /// Two free ports side by side, below those from which the system gives outgoing connections theirs (32768 on Linux): a
 /// service that is killed finds its port free when it comes back.
-fn free_ports() -> anyhow::Result<u16> {
+///
+/// # Errors
+/// When none are found.
+pub fn free_ports() -> anyhow::Result<u16> {
     const FIRST: u16 = 15_000;
     const PAIRS: u32 = 8_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);

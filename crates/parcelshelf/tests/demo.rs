@@ -169,6 +169,53 @@ fn what_init_writes_satisfies_doctor_and_what_is_broken_does_not() {
 }
 
 #[test]
+fn a_household_sets_up_a_gateway_of_its_own_in_one_step_and_runs_it_without_a_carrier() {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::net::TcpStream;
+
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("home");
+    let at = home.to_str().unwrap();
+    let port = parcelshelf::stage::free_ports().unwrap().to_string();
+    let none = parcelshelf(&["household", at]);
+    assert!(!none.status.success() && said(&none).contains("--home-assistant"), "{}", said(&none));
+    let lan = ["--home-assistant", "http://192.168.0.7:8123", "--garage", "cover.garage"];
+    let plain = parcelshelf(&[&["household", at], &lan[..]].concat());
+    assert!(!plain.status.success() && said(&plain).contains("[homeassistant]"), "plain HTTP: {}", said(&plain));
+    let wished = ["--home-assistant", "http://127.0.0.1:9", "--garage", "cover.garage,binary_sensor.beam"];
+    assert!(!home.exists(), "nothing is half set up");
+    let set_up = parcelshelf(&[&["household", at, "--port", &port, "--set-up-only"], &wished[..]].concat());
+    assert!(set_up.status.success() && said(&set_up).contains("wallet.localhost"), "{}", said(&set_up));
+    let doctor = parcelshelf(&["doctor", at]);
+    assert!(doctor.status.success(), "{}", said(&doctor));
+    assert!(!home.join("carrier").exists(), "no carrier takes part");
+    let again = parcelshelf(&[&["household", at], &wished[..]].concat());
+    assert!(!again.status.success() && said(&again).contains("set up already"), "{}", said(&again));
+
+    let mut both = Command::new(env!("CARGO_BIN_EXE_parcelshelf"))
+        .args(["household", at])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(both.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut waited = ["\"ready\":\"keyholder\"", "\"ready\":\"gateway\""].to_vec();
+    while !waited.is_empty() {
+        let line = lines.next().expect("both say that they are ready");
+        waited.retain(|word| !line.contains(word));
+    }
+    let mut asked = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
+    asked.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    asked.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(both.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(both.wait().unwrap().success(), "asked to stop, both stop");
+}
+
+#[test]
 fn doctor_says_what_is_wrong_with_keys_of_data_and_what_to_do() {
     use std::fs::{Permissions, create_dir, metadata, read, remove_file, rename, set_permissions, write};
     use std::os::unix::fs::PermissionsExt as _;
