@@ -122,6 +122,8 @@ pub enum Denial {
     PossessionTooOld,
     /// Another wallet had linked this car before; its word or the wait is missing.
     LinkNotConfirmed,
+    /// Somebody who shares the car or the door has stopped everything there.
+    Halted,
     /// As many deliveries have located this car in a day as may.
     TooManyDeliveries,
     /// Nothing is located or opened for this carrier until people say so.
@@ -144,7 +146,7 @@ pub enum Denial {
     CameraNotLive,
 }
 impl Denial {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Blocked,
         Self::OutsideWindow,
         Self::NotParked,
@@ -165,6 +167,7 @@ impl Denial {
         Self::TooManyAttempts,
         Self::PossessionTooOld,
         Self::LinkNotConfirmed,
+        Self::Halted,
         Self::TooManyDeliveries,
         Self::CarrierStopped,
         Self::NotReachable,
@@ -200,6 +203,7 @@ impl Denial {
             Self::TooManyAttempts => "too_many_attempts",
             Self::PossessionTooOld => "possession_too_old",
             Self::LinkNotConfirmed => "link_not_confirmed",
+            Self::Halted => "halted",
             Self::TooManyDeliveries => "too_many_deliveries",
             Self::CarrierStopped => "carrier_stopped",
             Self::NotReachable => "not_reachable",
@@ -240,6 +244,7 @@ impl Denial {
             Self::TooManyAttempts => "It was tried too often in one delivery.",
             Self::PossessionTooOld => "It is 90 days since you proved that you stand at this car. Prove it again.",
             Self::LinkNotConfirmed => "The link to this car waits for a word or for its time.",
+            Self::Halted => "Somebody who shares it has stopped everything there. Its page says what you can do.",
             Self::CarrierStopped => {
                 "This carrier asked for too many places without coming there. It is stopped until people have looked."
             }
@@ -293,6 +298,7 @@ impl Denial {
             | Self::MaybeOccupied
             | Self::PossessionTooOld
             | Self::LinkNotConfirmed
+            | Self::Halted
             | Self::CarrierStopped
             | Self::NotReachable
             | Self::HousePlaceUnusable

@@ -64,6 +64,7 @@ pub mod conditions;
 pub mod eligibility;
 pub mod gate;
 pub mod grant;
+pub mod halt;
 pub mod hindrance;
 pub mod links;
 pub mod liveness;

@@ -10,5 +10,6 @@ mod drive_story;
 mod front_story;
 mod gate;
 mod grant;
+mod halt;
 mod support;
 mod words;
