@@ -87,6 +87,9 @@ pub enum Said {
     Erase { wallet: WalletId, erased: ToErase },
     /// Take off the hold that the owner has put on a delivery: its deadline runs again.
     LiftHold { wallet: WalletId, delivery: DeliveryId },
+    /// Everything at this car or door may go on: takes back this wallet's own stop for all who share it, and asks for the end of
+    /// others'. Stopping needs a session only.
+    LiftHalt { wallet: WalletId, vehicle: VehicleId },
     /// Nothing opens before `until`, and from then on again what was allowed; without it an earlier pause ends now. A block
     /// never ends by itself; this does, because its end was confirmed with its beginning.
     Pause { wallet: WalletId, until: Option<Timestamp> },
@@ -135,6 +138,7 @@ impl Said {
             Self::Unblock { .. } => "unblock",
             Self::Erase { .. } => "erase",
             Self::LiftHold { .. } => "lift_hold",
+            Self::LiftHalt { .. } => "lift_halt",
             Self::Pause { .. } => "pause",
         }
     }
@@ -150,6 +154,7 @@ impl Said {
             | Self::Unblock { wallet, .. }
             | Self::Erase { wallet, .. }
             | Self::LiftHold { wallet, .. }
+            | Self::LiftHalt { wallet, .. }
             | Self::Pause { wallet, .. } => Some(*wallet),
         }
     }
@@ -239,6 +244,7 @@ impl Statement {
                 o.text("wallet", wallet).text("scope", erased.code()).opt("id", erased.id())
             }
             Said::LiftHold { wallet, delivery } => o.text("wallet", wallet).text("delivery", delivery),
+            Said::LiftHalt { wallet, vehicle } => o.text("wallet", wallet).text("vehicle", vehicle),
             Said::Pause { wallet, until } => {
                 let told = o.text("wallet", wallet);
                 if let Some(until) = until { told.seconds("until", *until) } else { told }
@@ -292,6 +298,9 @@ impl Statement {
                 wallet: wallet(&mut m)?,
                 delivery: m.parsed("delivery", |t| DeliveryId::parse(t).ok())?,
             },
+            "lift_halt" => {
+                Said::LiftHalt { wallet: wallet(&mut m)?, vehicle: m.parsed("vehicle", |t| VehicleId::parse(t).ok())? }
+            }
             "pause" => Said::Pause {
                 wallet: wallet(&mut m)?,
                 until: if m.has("until") { Some(m.seconds("until")?) } else { None },

@@ -37,6 +37,7 @@ export type Said =
   | { readonly typ: 'unblock'; readonly wallet: Id; readonly covered: Covered }
   | { readonly typ: 'erase'; readonly wallet: Id; readonly erased: Erased }
   | { readonly typ: 'lift_hold'; readonly wallet: Id; readonly delivery: Id }
+  | { readonly typ: 'lift_halt'; readonly wallet: Id; readonly vehicle: Id }
   /** Nothing opens before; null ends an earlier pause. */
   | { readonly typ: 'pause'; readonly wallet: Id; readonly untilMs: number | null };
 
@@ -83,6 +84,9 @@ export function statementBytes(s: Statement): Bytes {
       break;
     case 'lift_hold':
       o.text('delivery', said.delivery);
+      break;
+    case 'lift_halt':
+      o.text('vehicle', said.vehicle);
       break;
     case 'pause':
       if (said.untilMs !== null) o.timeMs('until', said.untilMs);
@@ -145,6 +149,8 @@ function readSaid(typ: string, m: Members): Said {
       return { typ, wallet: wallet(), erased: erased(m) };
     case 'lift_hold':
       return { typ, wallet: wallet(), delivery: m.parsed('delivery', parseId) };
+    case 'lift_halt':
+      return { typ, wallet: wallet(), vehicle: m.parsed('vehicle', parseId) };
     case 'pause':
       return { typ, wallet: wallet(), untilMs: m.has('until') ? m.timeMs('until') : null };
     default:

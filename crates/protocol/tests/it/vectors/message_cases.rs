@@ -213,6 +213,7 @@ fn statements(cases: &mut Vec<Value>) {
         Said::Unblock { wallet, covered: Covered::Delivery(DeliveryId::from_bytes([5; 16])) },
         Said::Erase { wallet, erased: ToErase::Delivery(DeliveryId::from_bytes([5; 16])) },
         Said::LiftHold { wallet, delivery: DeliveryId::from_bytes([5; 16]) },
+        Said::LiftHalt { wallet, vehicle: VehicleId::from_bytes([8; 16]) },
         Said::Pause { wallet, until: Some(Timestamp::from_unix_seconds(1_793_000_000)) },
     ];
     let input = |bytes: &[u8], edit: &dyn Fn(&str, &mut Parts)| {
