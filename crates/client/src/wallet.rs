@@ -423,6 +423,42 @@ impl Wallet {
         self.post(&path, &json!({ "link": link })).await.map(drop)
     }
 
+    /// Stops everything at this car or door, for all wallets that share it.
+    ///
+    /// # Errors
+    /// [`Failure`]; `possession_not_proved` or `link_not_confirmed` for a wallet that may not use it.
+    pub async fn halt(&self, vehicle: VehicleId) -> Result<Value, Failure> {
+        self.post(&format!("/v1/wallet/vehicles/{vehicle}/halt"), &json!({})).await
+    }
+
+    /// Takes that back, or asks for the end of another wallet's stop: when everything will go on, if not now.
+    ///
+    /// # Errors
+    /// [`Failure`]; `not_stopped`, `lift_asked_already`, `halt_kept`.
+    pub async fn lift_halt(&self, vehicle: VehicleId) -> Result<Option<Timestamp>, Failure> {
+        let answer = self.say("/v1/wallet/halt-lifts", Said::LiftHalt { wallet: self.id, vehicle }).await?;
+        let Some(ends) = answer["ends"].as_str() else { return Ok(None) };
+        Timestamp::parse_rfc3339(ends).map(Some).map_err(|_| Failure::Unexpected("a time that is none"))
+    }
+
+    /// What this wallet has stopped stays so, although another asks for its end.
+    ///
+    /// # Errors
+    /// [`Failure`]; `lift_not_asked`, `not_stopped`.
+    pub async fn keep_halted(&self, vehicle: VehicleId) -> Result<(), Failure> {
+        self.post(&format!("/v1/wallet/vehicles/{vehicle}/halt/keep"), &json!({})).await.map(drop)
+    }
+
+    /// What happened at a car or door that several wallets share, newest first.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn shared(&self, vehicle: VehicleId) -> Result<Vec<Value>, Failure> {
+        let answer = self.get(&format!("/v1/wallet/vehicles/{vehicle}/shared")).await?;
+        let told = self.open(&answer, Sealed::Account, &vehicle.to_string())?;
+        told["lines"].as_array().cloned().ok_or(Failure::Unexpected("a list of lines is missing"))
+    }
+
     /// The whole cells around where a car stands now: an area to allow.
     ///
     /// # Errors
@@ -623,6 +659,14 @@ impl Wallet {
     pub async fn unblock(&self, delivery: DeliveryId) -> Result<(), Failure> {
         let covered = Covered::Delivery(delivery);
         self.say("/v1/wallet/unblocks", Said::Unblock { wallet: self.id, covered }).await.map(drop)
+    }
+
+    /// Lifts every block of this wallet: a passkey's word.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn unblock_all(&self) -> Result<(), Failure> {
+        self.say("/v1/wallet/unblocks", Said::Unblock { wallet: self.id, covered: Covered::All }).await.map(drop)
     }
 
     /// Keeps a delivery from being erased, whatever its deadline says.

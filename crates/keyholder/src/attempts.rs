@@ -32,7 +32,7 @@ use crate::asking::{Asked, Which, ask, nothing_more};
 use crate::db::{ChainOf, Change, Index, Stored, delivery_key};
 use crate::failure::{Failure, broken};
 use crate::makers::Line;
-use crate::rows::{AttemptPart, AttemptRow, GrantRow, NonceRow};
+use crate::rows::{AttemptPart, AttemptRow, CarRow, GrantRow, NonceRow};
 use crate::{car, convert, housekeeping};
 
 /// A stop waits at most this long for open trunks; then the next start takes them over.
@@ -541,7 +541,9 @@ impl Driver {
     async fn commit(&mut self, effects: &mut Vec<Effect>) -> Result<(), Failure> {
         let mut grant = self.k.grant(self.ids.delivery).await?;
         let said_before = grant.value.status.seq;
-        self.withdraw_if_blocked(&grant, effects);
+        let car = self.last_look(effects).await?;
+        let stopped = car.as_ref().is_some_and(|car| car.value.stands_still(self.k.host.now()));
+        self.withdraw_if_blocked(&grant, stopped, effects);
         let parts = self.attempt().parts();
         let state = convert::attempt_part(parts);
         let says_something = effects.iter().any(|e| !matches!(e, Effect::ReadCar { .. } | Effect::SetTimer { .. }));
@@ -553,6 +555,9 @@ impl Driver {
         }
         let k = Arc::clone(&self.k);
         let mut change = Change::new(&k.db, &k.host);
+        if let Some(car) = &car {
+            change.check(car);
+        }
         let mut row = self.row.clone();
         // Whoever follows it is answered when there is something to see.
         let wants_hand = self.attempt().wants_handle_check();
@@ -599,11 +604,21 @@ impl Driver {
             && self.row.value.state.shown() == state.shown()
     }
 
-    /// The last look before a command leaves: under another block epoch it does not.
-    fn withdraw_if_blocked(&mut self, grant: &Stored<GrantRow>, effects: &mut Vec<Effect>) {
+    /// The row of the car itself, if a command to open it is about to leave.
+    async fn last_look(&self, effects: &[Effect]) -> Result<Option<Stored<CarRow>>, Failure> {
+        if !effects.iter().any(|e| matches!(e, Effect::SendOpen { .. })) {
+            return Ok(None);
+        }
+        let vehicle = VehicleId::parse(&self.row.value.vehicle).map_err(|_| broken("an attempt's car is none"))?;
+        let vehicle = self.k.vehicle(self.ids.wallet, vehicle).await?;
+        Ok(Some(self.k.car_of(&vehicle).await?))
+    }
+
+    /// The last look before a command leaves: under another block epoch it does not, nor to a car that somebody has stopped.
+    fn withdraw_if_blocked(&mut self, grant: &Stored<GrantRow>, stopped: bool, effects: &mut Vec<Effect>) {
         let leaves = effects.iter().any(|e| matches!(e, Effect::SendOpen { .. }));
         let same = grant.value.use_state.epoch == self.attempt().parts().epoch.count();
-        if !leaves || (same && grant.value.use_state.blocked_ms.is_none()) {
+        if !leaves || (same && grant.value.use_state.blocked_ms.is_none() && !stopped) {
             return;
         }
         effects.retain(|e| !matches!(e, Effect::SendOpen { .. }));

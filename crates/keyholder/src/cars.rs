@@ -32,7 +32,7 @@ impl VehicleRow {
 }
 
 impl CarLinkPart {
-    fn link(&self) -> Option<Link> {
+    pub(crate) fn link(&self) -> Option<Link> {
         let vehicle = |text: &str| VehicleId::parse(text).ok();
         let said = match (&self.refused_by, self.confirmed) {
             (Some(by), _) => Said::Refused { by: vehicle(by)? },
@@ -51,9 +51,9 @@ impl CarLinkPart {
 
 impl CarRow {
     const fn empty() -> Self {
-        Self { v: 1, links: Vec::new(), located: Vec::new(), areas: Vec::new(), stop: None }
+        Self { v: 1, links: Vec::new(), located: Vec::new(), areas: Vec::new(), stop: None, halts: Vec::new() }
     }
-    fn links(&self) -> Vec<Link> {
+    pub(crate) fn links(&self) -> Vec<Link> {
         self.links.iter().filter_map(CarLinkPart::link).collect()
     }
     fn link_of(&self, vehicle: &[u8]) -> Option<Link> {
@@ -67,7 +67,8 @@ impl CarRow {
         let spent = self.located.iter().chain(&self.areas).map(|(_, at)| at + DAY_MS).max().unwrap_or(0);
         // A stop does not end because everybody has taken the car back.
         let stop = self.stop.as_ref().map_or(0, |s| s.since_ms + STOP_DAYS * 86_400_000);
-        spent.max(stop)
+        let halts = self.halt().puts().iter().map(|put| put.ends().unix_millis()).max().unwrap_or(0);
+        spent.max(stop).max(halts)
     }
     /// Linked cars are not forgotten by time.
     pub(crate) fn index(&self) -> Index {
@@ -113,12 +114,12 @@ impl Keyholder {
             Standing::Stands { .. } | Standing::Due { .. } => {}
         }
         match self.link_verdict(vehicle, car) {
-            Verdict::Free => Ok(()),
+            Verdict::Free => car.halted(now),
             Verdict::Waits { .. } | Verdict::Refused => Err(Denial::LinkNotConfirmed),
         }
     }
 
-    fn link_verdict(&self, vehicle: &Stored<VehicleRow>, car: &CarRow) -> Verdict {
+    pub(crate) fn link_verdict(&self, vehicle: &Stored<VehicleRow>, car: &CarRow) -> Verdict {
         // A link without its part was made before cars had rows of their own.
         let Some(link) = car.link_of(&vehicle.id) else { return Verdict::Free };
         links::judge(&link, &car.links(), self.host.now())
@@ -194,6 +195,9 @@ impl Keyholder {
             part.proved_ms = Some(change.now().unix_millis());
         }
         self.begin_wait_of_link(&mut car.value, &vehicle.id, change.now());
+        if let (Verdict::Free, Ok(id)) = (self.link_verdict(vehicle, &car.value), VehicleId::parse(&b64(&vehicle.id))) {
+            car.value.halt_goes_on(id, change.now());
+        }
         change.update(&car, car.value.index());
         Ok(self.proved_json(vehicle, &car.value))
     }
@@ -220,10 +224,11 @@ impl Keyholder {
         told["possession"] = json!(good);
         told["possession_until"] = json!(until.map(Timestamp::to_rfc3339));
         told["possession_due"] = json!(due);
+        let car = self.car_of(vehicle).await?.value;
         if good {
-            let link = self.link_verdict(vehicle, &self.car_of(vehicle).await?.value);
-            told["usable"] = json!(link == Verdict::Free);
+            told["usable"] = json!(self.link_verdict(vehicle, &car) == Verdict::Free);
         }
+        self.sharing_told(vehicle, &car, told);
         told["later_links"] = json!(self.later_links(vehicle).await?);
         Ok(())
     }

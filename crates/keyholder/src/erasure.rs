@@ -184,7 +184,7 @@ impl Keyholder {
         let mut permissions = Vec::new();
         for vehicle in self.vehicles_of(wallet).await? {
             let id = vehicle.id.try_into().map(parcelshelf_core::id::VehicleId::from_bytes);
-            let said = self.unlink(wallet, id.map_err(|_| broken("a car's id has not 16 bytes"))?).await?;
+            let said = self.unlink(wallet, id.map_err(|_| broken("a car's id has not 16 bytes"))?, true).await?;
             permissions.push(said["permission"].clone());
         }
         // A linking that never came to a car has left an account.
@@ -227,6 +227,7 @@ impl Keyholder {
         for (table, index, prefix) in [
             ("record", OWNER, owner.as_bytes()),
             ("vehicle", "wallet", id),
+            ("shared", "wallet", id),
             ("rule", "wallet", id),
             ("guest", "wallet", id),
             ("account", "", id),
@@ -449,6 +450,7 @@ impl Keyholder {
                 "description": description,
                 "findings": row.findings,
                 "consents": row.consents.as_ref().map(|c| &c.statement),
+                "shared": self.shared_lines(&stored.id).await?,
                 "possession_proved_ms": row.possession.as_ref().and_then(|p| p.proved_ms),
             }));
         }

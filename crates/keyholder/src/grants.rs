@@ -34,6 +34,7 @@ use crate::feeds::Position;
 use crate::guests::Signed;
 use crate::housekeeping::expires_at;
 use crate::rows::{DelegationPart, GrantRow, LegRow, PapersRow, StatusPart, VehicleRow};
+use crate::sharing::Line;
 use crate::wallets::wallet_index;
 
 /// Delegations of one delivery: the first courier, and a few reassignments.
@@ -155,6 +156,8 @@ impl Keyholder {
             under: None,
         };
         let row = self.write_grant(&mut change, granting).await?;
+        let line = Line::allowed(claims.purpose, claims.window.end());
+        self.tell_others(&mut change, &car.value, &vehicle, line).await?;
         if let Some(guest) = guest {
             self.guest_gets(&mut change, guest, &Signed::Visit(delivery))?;
         }
@@ -257,6 +260,7 @@ impl Keyholder {
             Err(Denial::LinkNotConfirmed) => {
                 return no("link_not_confirmed", "this car's link waits for a word or for its time");
             }
+            Err(Denial::Halted) => return no("halted", "somebody who shares it has stopped everything there"),
             Err(_) if row.value.proved_at().is_some() => {
                 return no("possession_too_old", "prove again that you stand at this car");
             }

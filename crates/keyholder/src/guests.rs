@@ -31,6 +31,7 @@ use crate::grants::{Handed, granted_already, window_of};
 use crate::housekeeping::expires_at;
 use crate::rows::{GrantRow, GuestRow, RuleRow};
 use crate::rules::{HASH, Under, hours_of, no_rule, not_a_rule};
+use crate::sharing::Line;
 use crate::wallets::wallet_index;
 
 /// So long an invitation is answered and signed for: a day, for a message that is read in the evening.
@@ -316,6 +317,9 @@ impl Keyholder {
         let mut change = Change::new(&self.db, &self.host);
         let fields = [("rule", id.to_string()), ("grant", grant.hash().to_string())];
         change.note(Kind::RuleAccepted, &fields, &wallet_key(wallet)).await?;
+        let car = self.car_of(&vehicle).await?;
+        self.tell_others(&mut change, &car.value, &vehicle, Line::RuleMade { until: claims.window.end() }).await?;
+        change.check(&car);
         change.put(id.as_bytes(), Version::Absent, &row, row.index()?);
         self.guest_gets(&mut change, guest, &Signed::Rule(id))?;
         change.check(&owner);
@@ -357,7 +361,12 @@ impl Keyholder {
         let content = self.rule_content(&rule).await?;
         let delivery = DeliveryId::from_bytes(self.host.random());
         let under = Under { rule, owner: &owner, grant: &grant, content: &content, asked: None };
-        self.grant_under(Change::new(&self.db, &self.host), under, delivery, covered).await?;
+        let granted = self.grant_under(Change::new(&self.db, &self.host), under, delivery, covered).await;
+        granted.map_err(|failure| match failure {
+            // Of the owner and the door nothing is said.
+            Failure::Problem(p) if (400..500).contains(&p.status()) => not_now(),
+            other => other,
+        })?;
         visit_told(&self.grant(delivery).await?, delivery)
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::Keyholder;
 use crate::db::{Change, Index, RowType, Stored};
 use crate::failure::Failure;
-use crate::rows::{CarRow, GuestRow, LegRow, LinkRow, NonceRow, OccupantRow};
+use crate::rows::{CarRow, GuestRow, LegRow, LinkRow, NonceRow, OccupantRow, SharedRow};
 
 const EVERY: Duration = Duration::from_secs(60);
 /// Codes and names are kept for days: each look at them is a transaction in both files.
@@ -43,6 +43,7 @@ pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
             k.forget::<LegRow>(LegRow::over_ms).await,
             k.forget::<OccupantRow>(OccupantRow::over_ms).await,
             k.forget::<GuestRow>(GuestRow::over_ms).await,
+            k.forget::<SharedRow>(SharedRow::over_ms).await,
             k.forget_rules().await,
         ] {
             if let Err(failure) = done {

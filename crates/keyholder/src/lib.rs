@@ -42,6 +42,7 @@ mod pages;
 mod recovery;
 mod rows;
 mod rules;
+mod sharing;
 mod stops;
 mod turns;
 mod unlinking;

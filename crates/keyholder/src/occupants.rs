@@ -12,7 +12,6 @@ use parcelshelf_core::time::Timestamp;
 use parcelshelf_core::vehicle::Vin;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
-use parcelshelf_opening::attempt::Event as AttemptEvent;
 use parcelshelf_opening::budget::DAY_MS;
 use parcelshelf_opening::occupant::{self, Stop};
 use parcelshelf_opening::possession::{self, Door, DoorChange, POSSESSION_WITHIN_MS, Prompt, Verdict};
@@ -23,12 +22,11 @@ use parcelshelf_store::Version;
 use serde_json::{Value, json};
 
 use crate::Keyholder;
-use crate::attempts;
 use crate::db::{COMMON_KEY, Change, Stored};
 use crate::failure::{Failure, again, broken};
 use crate::grants::carrier_of;
 use crate::housekeeping::expires_at;
-use crate::rows::{AttemptRow, CarRow, CarStopPart, GrantRow, OccupantRow, RuleRow};
+use crate::rows::{CarRow, CarStopPart, GrantRow, OccupantRow, RuleRow};
 use crate::wallets::reported;
 
 /// Sessions that one car may have in a day.
@@ -257,13 +255,7 @@ impl Keyholder {
         let row = self.occupant(id).await?.value;
         let entry = again!(self.keep_stop(&row, Some(self.host.now())))?;
         let car = self.proved_car(&row).await?.value;
-        for attempt in self.db.list::<AttemptRow>("live", &[1]).await? {
-            if car.links.iter().any(|l| l.vehicle == attempt.value.vehicle)
-                && let Ok(attempt) = parcelshelf_core::id::AttemptId::parse(&b64(&attempt.id))
-            {
-                attempts::tell(self, attempt, AttemptEvent::Blocked).await?;
-            }
-        }
+        self.withdraw_at(&car).await?;
         let mut seen = self.seen_by_occupant(&row).await?;
         seen["entry"] = json!(entry);
         Ok(seen)

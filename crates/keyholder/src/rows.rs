@@ -161,6 +161,22 @@ rows! {
         /// Of somebody who had the car.
         #[serde(default)]
         stop: Option<CarStopPart>,
+        /// Of wallets that share it.
+        #[serde(default)]
+        halts: Vec<HaltPart>,
+    }
+    /// A line about a car or door that several wallets share, for one of them.
+    SharedRow in "shared" of SharedRow::of_wallet {
+        wallet: String,
+        vehicle: String,
+        /// What happened: a code.
+        what: String,
+        /// It is this wallet's own doing.
+        mine: bool,
+        at_ms: i64,
+        /// When it comes true, or is over.
+        ends_ms: Option<i64>,
+        expires_ms: i64,
     }
     /// A carrier that the operator admitted; the id is its root's thumbprint.
     CarrierRow in "carrier" { cert: String, entry: String }
@@ -361,6 +377,18 @@ parts! {
     }
     /// A stop by somebody in the car.
     CarStopPart { since_ms: i64 }
+    /// A stop by one of the wallets that share a thing, for all of them.
+    HaltPart {
+        /// Its own name of the car.
+        by: String,
+        since_ms: i64,
+        /// As long as it is known to have the car.
+        until_ms: i64,
+        /// When another wallet asked for its end.
+        asked_ms: Option<i64>,
+        /// Whoever put it wants it to stay.
+        kept: bool,
+    }
     /// One wallet's link to a car.
     CarLinkPart {
         /// The wallet's own name of the car.
@@ -468,7 +496,7 @@ macro_rules! of_wallet {
         }
     })+};
 }
-of_wallet!(AccountRow, VehicleRow, DoorSignRow);
+of_wallet!(AccountRow, VehicleRow, DoorSignRow, SharedRow);
 
 impl GrantRow {
     /// Newer papers may be read with an older row: whoever decides on both then ends in a conflict.

@@ -30,6 +30,7 @@ use crate::grants::{Granting, Handed, granted_already};
 use crate::guests::GRANTED;
 use crate::housekeeping::expires_at;
 use crate::rows::{GrantRow, RuleRow, WalletRow};
+use crate::sharing::Line;
 use crate::wallets::wallet_index;
 
 /// Rules of one wallet that are in force: what a person can still keep in mind.
@@ -184,13 +185,15 @@ impl Keyholder {
         self.room_for_a_rule(wallet).await?;
         let rule = self.rule_of(wallet, &id.to_string(), &grant, handed.rule_box)?;
         // Before anything of it is sealed: a key that is made for what is refused is nobody's.
-        self.usable_vehicle(wallet, &rule, &claims.opens).await?;
+        let vehicle = self.usable_vehicle(wallet, &rule, &claims.opens).await?;
         let merchant = request.claims().merchant.name.clone();
         let row = self.rule_row(wallet, handed, &grant, &rule, merchant).await?;
         let stored = Stored { value: row, id: id.as_bytes().to_vec(), version: Version::Absent };
         let mut change = Change::new(&self.db, &self.host);
         let fields = [("rule", id.to_string()), ("grant", grant.hash().to_string())];
         change.note(Kind::RuleAccepted, &fields, &wallet_key(wallet)).await?;
+        let car = self.car_of(&vehicle).await?.value;
+        self.tell_others(&mut change, &car, &vehicle, Line::RuleMade { until: claims.window.end() }).await?;
         let asked = Some((&request, handed.delegation_cert.unwrap_or_default()));
         let under = Under { rule: stored, owner: &owner, grant: &grant, content: &rule, asked };
         let accepted = self.grant_under(change, under, request.claims().delivery, covered).await?;
@@ -268,6 +271,8 @@ impl Keyholder {
             under: Some(claims.jti),
         };
         let row = self.write_grant(&mut change, granting).await?;
+        let line = Line::allowed(claims.purpose, covered.window.end());
+        self.tell_others(&mut change, &car.value, &vehicle, line).await?;
         rule.value.days.push((covered.date.to_string(), delivery.to_string()));
         change.update(&rule, rule.value.index()?);
         change.check(owner);

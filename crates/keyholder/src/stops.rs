@@ -44,6 +44,7 @@ use crate::grants::{no_grant, wallet_of, window_of};
 use crate::housekeeping;
 use crate::linking::Reached;
 use crate::rows::{AttemptRow, GrantRow, LocatedPart, NonceRow, VehicleRow};
+use crate::sharing::Line;
 
 /// Proofs recorded in one delivery: what a case can show, with room for a few retries in the rain.
 const PROOFS_MAX: u8 = 14;
@@ -205,6 +206,9 @@ impl Keyholder {
         let before = car.value.clone();
         self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
         self.car_located(&mut car.value, held.delivery, change.now()).map_err(denied)?;
+        if permit.counts() {
+            self.tell_others(&mut change, &car.value, &f.vehicle, Line::PlaceShown).await?;
+        }
         change.update_from(&before, &car, car.value.index());
         change.batch.checks.extend(self.carrier_stands(held).await?);
         let legs = self.leg_locates(&mut change, held, &b64(&car.id)).await?;
@@ -363,6 +367,9 @@ impl Keyholder {
         }
         self.leg_holds(held).await?;
         let mut change = Change::new(&self.db, &self.host);
+        let car = self.car_of(&f.vehicle).await?;
+        self.car_stands(&f.vehicle, &car.value).and_then(|()| self.car_answers(&car.value)).map_err(denied)?;
+        change.check(&car);
         change.check(&owner);
         let event = Event::Signalled { delivery: held.delivery, proof: held.chain.proof().hash() };
         self.record_proof(&mut change, &mut grant, held, event).await?;
@@ -490,6 +497,7 @@ impl Keyholder {
             self.car_located(&mut car.value, held.delivery, now).map_err(denied)?;
         }
         change.update_from(&before, &car, car.value.index());
+        self.tell_others(&mut change, &car.value, &f.vehicle, Line::Opening).await?;
         change.batch.checks.extend(self.carrier_stands(held).await?);
         let legs = self.leg_arrives(&mut change, held).await?;
         let (state, licence) = state.reserve(permit, attempt_id, now, state.epoch()).map_err(not_reserved)?;

@@ -17,6 +17,7 @@ use crate::db::{Change, Index, wallet_key};
 use crate::failure::{Failure, again};
 use crate::linking::account_id;
 use crate::rows::{AccountRow, AttemptRow};
+use crate::sharing::OF_VEHICLE;
 use crate::wallets::wallet_index;
 
 /// What became of our permission at the maker.
@@ -90,9 +91,19 @@ impl Keyholder {
 
     /// Forgets one car of a wallet. With the last one of an account our permission is given back at the maker, tried, and
     /// our tokens are forgotten, whatever the maker says.
-    pub(crate) async fn unlink(self: &Arc<Self>, wallet: WalletId, id: VehicleId) -> Result<Value, Failure> {
+    ///
+    /// `at_last`: the wallet itself goes, by its passkey's word.
+    pub(crate) async fn unlink(
+        self: &Arc<Self>,
+        wallet: WalletId,
+        id: VehicleId,
+        at_last: bool,
+    ) -> Result<Value, Failure> {
         let vehicle = self.vehicle(wallet, id).await?;
         let maker = vehicle.value.maker.clone();
+        if !at_last {
+            self.not_halting(&vehicle).await?;
+        }
         self.nothing_open(id).await?;
         // From here on nothing new begins at this car; what began in this very moment is seen by the second look.
         again!(self.mark_unlinking(wallet, id, true))?;
@@ -109,6 +120,7 @@ impl Keyholder {
         });
         let revoked = if others { Revoked::StillUsed } else { self.give_back(wallet, &maker).await };
         again!(self.forget_vehicle(wallet, id, others))?;
+        self.remove_rows("shared", OF_VEHICLE, id.as_bytes()).await?;
         self.log.ring();
         Ok(json!({"unlinked": true, "permission": {"code": revoked.code(), "text": revoked.words()}}))
     }

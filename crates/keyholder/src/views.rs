@@ -6,6 +6,7 @@ use parcelshelf_core::id::{AttemptId, DeliveryId, VehicleId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_log::record::Kind;
+use parcelshelf_opening::conditions::Denial;
 use parcelshelf_protocol::accepted::Accepted;
 use parcelshelf_protocol::encoding::{b64, from_b64};
 use parcelshelf_protocol::grant::{Grant, GrantClaims};
@@ -129,8 +130,10 @@ impl Keyholder {
         let vehicle = self.vehicle(wallet, id).await?;
         let car = self.car_of(&vehicle).await?.value;
         // Who has not proved to stand at the car learns nothing of it, nor does anybody while somebody in it has stopped it.
-        self.car_stands(&vehicle, &car)
-            .map_err(|_| Problem::new(409, "possession_not_proved", "prove first that you stand at this car"))?;
+        self.car_stands(&vehicle, &car).map_err(|why| match why {
+            Denial::Halted => Problem::new(409, "halted", "somebody who shares it has stopped everything there"),
+            _ => Problem::new(409, "possession_not_proved", "prove first that you stand at this car"),
+        })?;
         let silent =
             || Problem::new(409, "car_not_found", "the car does not say where it stands").detail("try again later");
         self.car_answers(&car).map_err(|_| silent())?;

@@ -45,6 +45,8 @@ const DUE: &str = "due";
 pub(crate) enum Class {
     /// Somebody has linked the same car; this owner is asked about it.
     Asked,
+    /// Somebody who shares the car has stopped everything, or asks for the end of that.
+    Shared,
     /// A delivery under a standing rule.
     Announced,
     /// The car is not ready.
@@ -63,6 +65,7 @@ impl Class {
     const fn code(self) -> &'static str {
         match self {
             Self::Asked => "asked",
+            Self::Shared => "shared",
             Self::Announced => "announced",
             Self::NotReady => "not_ready",
             Self::AtDoor => "at_door",
@@ -74,7 +77,7 @@ impl Class {
     }
     /// What cannot wait for the quarter: the owner may want to act in this very minute.
     const fn at_once(self) -> bool {
-        matches!(self, Self::AtDoor | Self::Shown | Self::Alarm)
+        matches!(self, Self::AtDoor | Self::Shared | Self::Shown | Self::Alarm)
     }
     /// Each time is somebody else, who is gone in ten minutes.
     const fn every_time(self) -> bool {
@@ -195,6 +198,11 @@ impl Waking {
     /// Somebody has linked this wallet's car, and waits for its word.
     pub fn asked(&self, wallet: WalletId) {
         locked(&self.heard).wallets.insert((wallet, Class::Asked));
+        self.rung.notify_one();
+    }
+    /// Somebody who shares a car with this wallet has stopped everything there, or wants it to go on.
+    pub fn shared(&self, wallet: WalletId) {
+        locked(&self.heard).wallets.insert((wallet, Class::Shared));
         self.rung.notify_one();
     }
     fn take(&self) -> Heard {
@@ -453,7 +461,7 @@ mod tests {
         for class in [Class::Asked, Class::Announced, Class::NotReady, Class::Stopped, Class::Done] {
             assert_eq!(class.due_ms(NOW), QUARTER + QUARTER_MS, "{class:?}");
         }
-        for class in [Class::Shown, Class::Alarm] {
+        for class in [Class::Shared, Class::Shown, Class::Alarm] {
             assert_eq!(class.due_ms(NOW), QUARTER, "{class:?}");
         }
         let sharp = Timestamp::from_unix_millis(QUARTER);

@@ -69,6 +69,13 @@ kinds! {
     /// Somebody who proved possession of a car has stopped everything for it.
     OccupantStopped = "occupant_stopped",
     OccupantLifted = "occupant_lifted",
+    /// One of the wallets that share a car or a door has stopped everything there.
+    Halted = "halted",
+    /// Another one asks for the end of that.
+    HaltLiftAsked = "halt_lift_asked",
+    /// Whoever stopped wants it to stay.
+    HaltKept = "halt_kept",
+    HaltLifted = "halt_lifted",
     /// A standing rule; each delivery under it has its own `grant_accepted`.
     RuleAccepted = "rule_accepted",
     RuleEnded = "rule_ended",

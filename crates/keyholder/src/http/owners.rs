@@ -179,7 +179,7 @@ pub(super) async fn unlink(
     StrictPath(vehicle): StrictPath<String>,
     _: StrictJson<Nothing>,
 ) -> Answer<Json<Value>> {
-    Ok(Json(k.unlink(wallet, vehicle_of(&vehicle)?).await.map_err(problem)?))
+    Ok(Json(k.unlink(wallet, vehicle_of(&vehicle)?, false).await.map_err(problem)?))
 }
 
 /// Begins a proof that the owner stands at the car.
@@ -231,6 +231,53 @@ pub(super) async fn refuse_link(
     let vehicle = vehicle_of(&vehicle)?;
     again!(k.refuse_link(wallet, vehicle, &value.link))?;
     Ok(Json(Done { done: true }))
+}
+
+/// Stops everything at this car or door, for all wallets that share it. Nothing opens from here on.
+#[utoipa::path(post, path = "/v1/wallet/vehicles/{vehicle}/halt", params(("vehicle" = String, Path)),
+    request_body = Nothing, security(("session" = [])), responses((status = 200, body = Value)))]
+pub(super) async fn halt(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(vehicle): StrictPath<String>,
+    _: StrictJson<Nothing>,
+) -> Answer<Json<Value>> {
+    Ok(Json(k.halt(wallet, vehicle_of(&vehicle)?).await.map_err(problem)?))
+}
+
+/// Takes back what this wallet has stopped, and asks for the end of what others have: all are told, and it comes after 72 hours
+/// in which whoever stopped says nothing.
+#[utoipa::path(post, path = "/v1/wallet/halt-lifts", request_body = Confirmed, responses((status = 200, body = Value)))]
+pub(super) async fn lift_halt(
+    axum::extract::State(k): State,
+    StrictJson { value, .. }: StrictJson<Confirmed>,
+) -> Answer<Json<Value>> {
+    let statement = stated(&k, &value).await.map_err(problem)?;
+    Ok(Json(k.lift_halt(&statement).await.map_err(problem)?))
+}
+
+/// What this wallet has stopped stays so, although somebody asks for its end.
+#[utoipa::path(post, path = "/v1/wallet/vehicles/{vehicle}/halt/keep", params(("vehicle" = String, Path)),
+    request_body = Nothing, security(("session" = [])), responses((status = 200, body = Done)))]
+pub(super) async fn keep_halted(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(vehicle): StrictPath<String>,
+    _: StrictJson<Nothing>,
+) -> Answer<Json<Done>> {
+    k.keep_halted(wallet, vehicle_of(&vehicle)?).await.map_err(problem)?;
+    Ok(Json(Done { done: true }))
+}
+
+/// What happened at a car or door that several wallets share, sealed to this one's account key.
+#[utoipa::path(get, path = "/v1/wallet/vehicles/{vehicle}/shared", params(("vehicle" = String, Path)),
+    security(("session" = [])), responses((status = 200, body = EnvelopeOut)))]
+pub(super) async fn shared(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath(vehicle): StrictPath<String>,
+) -> Answer<Json<EnvelopeOut>> {
+    Ok(Json(EnvelopeOut { envelope: k.shared_envelope(wallet, vehicle_of(&vehicle)?).await.map_err(problem)? }))
 }
 
 /// The whole cells around where the car stands now, sealed to the wallet's account key: an area to allow.

@@ -5,7 +5,7 @@ import { descriptionBytes, type Description } from '$lib/protocol/content';
 import { b64 } from '$lib/protocol/bytes';
 import { seal } from '$lib/protocol/seal';
 import { account, api, keys, openedJson, stated } from './gateway';
-import type { Vehicle } from './model';
+import type { SharedLine, Vehicle } from './model';
 import type { Kind } from '../parts/words';
 
 export interface Maker {
@@ -111,6 +111,28 @@ export async function refuseLink(vehicle: string, later: string): Promise<void> 
   const params = { path: { vehicle } };
   const body = { link: later };
   answered(await api.POST('/v1/wallet/vehicles/{vehicle}/later-links/refuse', { params, body }));
+}
+
+/** Stops everything at this car or door, for all wallets that share it. */
+export async function halt(vehicle: string): Promise<void> {
+  const params = { path: { vehicle } };
+  answered(await api.POST('/v1/wallet/vehicles/{vehicle}/halt', { params, body: {} }));
+}
+/** Takes that back, or asks for the end of another wallet's stop. */
+export async function liftHalt(vehicle: string): Promise<void> {
+  const body = await stated({ typ: 'lift_halt', wallet: account().wallet, vehicle });
+  answered(await api.POST('/v1/wallet/halt-lifts', { body }));
+}
+/** What this wallet has stopped stays so, whoever asks for its end. */
+export async function keepHalted(vehicle: string): Promise<void> {
+  const params = { path: { vehicle } };
+  answered(await api.POST('/v1/wallet/vehicles/{vehicle}/halt/keep', { params, body: {} }));
+}
+/** Newest first. */
+export async function sharedLines(vehicle: string): Promise<SharedLine[]> {
+  const params = { path: { vehicle } };
+  const { envelope } = answered(await api.GET('/v1/wallet/vehicles/{vehicle}/shared', { params }));
+  return (await openedJson<{ lines: SharedLine[] }>(envelope, vehicle)).lines;
 }
 
 /** What became of our permission at the maker: `verified`, `not_verified`, `owner_must`, `still_used`. */

@@ -73,6 +73,21 @@ export interface LaterLink {
   until: string | null;
 }
 
+/** A stop for all wallets that share a car or door. */
+export interface Halt {
+  mine: boolean;
+  since: string;
+  state: 'stands' | 'asked' | 'kept';
+  ends: string | null;
+}
+/** What happened at a car or door that several wallets share. */
+export interface SharedLine {
+  what: 'stopped' | 'lifted' | 'lift_asked' | 'kept' | 'allowed' | 'allowed_guest' | 'allowed_rehearsal' | 'rule_made' | 'place_shown' | 'opening';
+  mine: boolean;
+  at: string;
+  ends: string | null;
+}
+
 export type Source = 'observed' | 'inferred' | 'not_available';
 
 export interface Vehicle {
@@ -110,6 +125,9 @@ export interface Vehicle {
   possession_due: boolean;
   usable?: boolean;
   later_links: LaterLink[];
+  /** Another wallet uses it, too. */
+  shared: boolean;
+  halts: Halt[];
 }
 
 /** One record of the timeline: `kind`, `at`, and the kind's own fields. */

@@ -150,6 +150,14 @@ const de: Home = {
       text: 'Spielen Sie einmal den Kurier: auf, hinaus, zu. Das zeigt, ob Ihr Tor mitmacht, wie es soll, und wie lange es dauert. Stehen Sie davor.',
       go: 'Am Tor proben',
     },
+    shared: {
+      title: 'Wer dieses Tor auch nutzt',
+      text: 'Auch eine andere Wallet nutzt dieses Tor. Jeder von Ihnen kann für beide alles anhalten: keine Lieferung und kein Gast, wer immer es erlaubt hat. Nur wer angehalten hat, nimmt es sofort zurück.',
+      byAnother: (date) => `Eine andere Wallet dieses Tors hat es angehalten, ${date}.`,
+      lines: {
+        theirs: { stopped: 'Eine andere Wallet dieses Tors hat alles angehalten.', lifted: 'Eine andere Wallet dieses Tors ließ es weitergehen.', lift_asked: 'Eine andere Wallet dieses Tors bat, dass es weitergeht.', kept: 'Eine andere Wallet dieses Tors hält daran fest.', allowed: 'Eine andere Wallet dieses Tors hat eine Lieferung oder einen Dienst erlaubt.', allowed_guest: 'Eine andere Wallet dieses Tors lässt einen Gast hinein.', allowed_rehearsal: 'Eine andere Wallet dieses Tors hat eine Öffnung geprobt.', place_shown: 'Für eine andere Wallet dieses Tors wurde jemandem der Weg gezeigt.', rule_made: 'Eine andere Wallet dieses Tors hat Öffnungen im Voraus erlaubt.', opening: 'Für eine andere Wallet dieses Tors wurde es geöffnet, oder das wurde versucht.' },
+      },
+    },
     later: {
       title: 'Wer dieses Tor noch verknüpft hat',
       text: 'Jemand anders hat dieses Tor verknüpft. Wissen Sie, wer, dann bestätigen Sie es. Wenn nicht, lehnen Sie es ab: Dann kann nichts davon es öffnen. Sehen Sie auch nach, wer auf Ihrem Server einen Benutzer hat.',

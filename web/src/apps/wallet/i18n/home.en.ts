@@ -153,6 +153,14 @@ const en = {
       text: 'Play the courier once: open, out, shut. It shows whether your door takes part as it should, and how long it takes. Stand before it.',
       go: 'Rehearse at the door',
     },
+    shared: {
+      title: 'Who uses this door too',
+      text: 'Another wallet uses this door, too. Each of you can stop everything for both: no delivery and no guest, whoever allowed it. Only whoever stopped takes it back at once.',
+      byAnother: (date: string) => `Another wallet of this door stopped it, ${date}.`,
+      lines: {
+        theirs: { stopped: 'Another wallet of this door stopped everything.', lifted: 'Another wallet of this door let it go on.', lift_asked: 'Another wallet of this door asked that it goes on.', kept: 'Another wallet of this door keeps it stopped.', allowed: 'Another wallet of this door allowed a delivery or a service.', allowed_guest: 'Another wallet of this door let a guest in.', allowed_rehearsal: 'Another wallet of this door rehearsed an opening.', place_shown: 'For another wallet of this door somebody was shown the way.', rule_made: 'Another wallet of this door allowed openings in advance.', opening: 'For another wallet of this door it was opened, or that was tried.' },
+      },
+    },
     later: {
       title: 'Who else has linked this door',
       text: 'Somebody else has linked this door. If you know who, confirm it. If not, refuse it: then nothing of theirs can open it. Look also at who has a user at your home server.',

@@ -150,6 +150,14 @@ const es: Home = {
       text: 'Haga una vez de repartidor: abrir, salir, cerrar. Así se ve si su puerta participa como debe y cuánto tarda. Esté ante ella.',
       go: 'Ensayar ante la puerta',
     },
+    shared: {
+      title: 'Quién más usa esta puerta',
+      text: 'Otra cartera usa también esta puerta. Cada uno puede detenerlo todo para ambos: ninguna entrega y ningún invitado, lo permitiera quien lo permitiera. Solo quien lo detuvo lo retira enseguida.',
+      byAnother: (date) => `Otra cartera de esta puerta lo detuvo, ${date}.`,
+      lines: {
+        theirs: { stopped: 'Otra cartera de esta puerta lo detuvo todo.', lifted: 'Otra cartera de esta puerta dejó que siguiera.', lift_asked: 'Otra cartera de esta puerta pidió que siguiera.', kept: 'Otra cartera de esta puerta lo mantiene detenido.', allowed: 'Otra cartera de esta puerta permitió una entrega o un servicio.', allowed_guest: 'Otra cartera de esta puerta deja entrar a un invitado.', allowed_rehearsal: 'Otra cartera de esta puerta ensayó una apertura.', place_shown: 'Para otra cartera de esta puerta se mostró a alguien el camino.', rule_made: 'Otra cartera de esta puerta permitió aperturas por adelantado.', opening: 'Para otra cartera de esta puerta se abrió, o se intentó.' },
+      },
+    },
     later: {
       title: 'Quién más ha vinculado esta puerta',
       text: 'Otra persona ha vinculado esta puerta. Si sabe quién es, confírmelo. Si no, rechácelo: así nada suyo puede abrirla. Mire también quién tiene un usuario en su servidor de casa.',
