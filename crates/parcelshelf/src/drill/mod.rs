@@ -21,6 +21,7 @@ mod loot;
 mod needles;
 mod pooled;
 mod schedules;
+mod sharers;
 mod stop;
 mod strangers;
 mod tracker;
@@ -120,6 +121,8 @@ drills! {
         "a courier who comes in again by a door that did not lock, and who asks for it after it did: unlogged?";
     "guest-passes-on" guests::guest_passes_on:
         "a guest who passes link and grant on, and comes again";
+    "co-owner-undo" sharers::co_owner_undo:
+        "somebody who shares a garage, and wants open what the other one has stopped, also with a session of theirs";
     "enrolment-credential" depot::enrolment_credential:
         "the depot's key and the carrier's: how many places until the brake (not denied by the design, but bounded)";
 }
