@@ -532,6 +532,9 @@ impl Keyholder {
         grant.value.use_state = convert::use_part(state);
         grant.value.attempts += 1;
         grant.value.status.say("opening", None);
+        if matches!(f.camera, Verdict::Live { .. }) {
+            change.journal("grant", &grant.id, "camera_proved", &json!({}));
+        }
         let event =
             Event::OpenIntended { delivery: held.delivery, attempt: attempt_id, command: 1, proof: proof.hash() };
         self.record_proof(&mut change, &mut grant, held, event).await?;

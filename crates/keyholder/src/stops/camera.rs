@@ -9,11 +9,13 @@ use std::time::Duration;
 use parcelshelf_core::time::within;
 use parcelshelf_opening::conditions::Denial;
 use parcelshelf_opening::liveness::{Challenge, Pattern, SETTLE_MS, Sample, Verdict, WITHIN_MS};
+use serde_json::json;
 
 use super::Facts;
 use crate::Keyholder;
 use crate::chain::Held;
-use crate::failure::{Failure, broken};
+use crate::db::Change;
+use crate::failure::{Failure, again, broken};
 use crate::linking::Reached;
 
 /// As long as the light stays as it was told before its picture counts.
@@ -32,9 +34,23 @@ impl Keyholder {
             Ok(_) | Err(_) => return Ok(()),
         }
         facts.camera = self.is_live(&mut facts.reached).await?;
+        if !matches!(facts.camera, Verdict::Live { .. }) {
+            again!(self.keep_unproved(held))?;
+        }
         facts.reached.session.now = self.host.now();
         facts.car = self.look(&facts.reached, true).await?;
         facts.now = self.host.now();
+        Ok(())
+    }
+
+    /// Counts as an attempt: nobody tries until a recording happens to fit, or makes a light flicker all day.
+    async fn keep_unproved(&self, held: &Held) -> Result<(), Failure> {
+        let mut grant = self.grant(held.delivery).await?;
+        let mut change = Change::new(&self.db, &self.host);
+        grant.value.attempts = grant.value.attempts.saturating_add(1);
+        change.update(&grant, self.grant_index(&grant)?);
+        change.journal("grant", &grant.id, "camera_not_proved", &json!({}));
+        change.commit().await?;
         Ok(())
     }
 

@@ -137,20 +137,20 @@ impl Play<'_> {
         at.follow(attempt, |s| s["state"] == "ready").await?;
         self.act("open_door").await?;
         at.follow(attempt, |s| s["state"] == "open").await?;
-        let entries = match attack {
-            Attack::FrozenCamera | Attack::LoopedStream => 1,
+        match attack {
+            Attack::FrozenCamera | Attack::LoopedStream => {}
             Attack::LockOffline => self.lost(&at, attempt, ("lose_lock", "regain_lock"), gain).await?,
             Attack::WifiLoss => self.lost(&at, attempt, ("lose_network", "regain_network"), gain).await?,
             Attack::JammedBolt => self.jammed(&at, attempt, false, gain).await?,
             Attack::SecondEntry => self.jammed(&at, attempt, true, gain).await?,
-        };
+        }
         self.told_to_the_owner(attack, &granted, gain).await?;
         self.act("shut_door").await?;
         at.shut(true, None).await?;
         let end = at.follow(attempt, |s| s["lock_proof"].is_string()).await?;
         gain.must(end["lock_proof"] == "observed", || format!("called locked by {}", end["lock_proof"]));
         self.done(&ordered).await?;
-        self.judged(&granted, before, entries, gain).await
+        self.judged(attack, &granted, before, gain).await
     }
 
     async fn act(&self, action: &str) -> anyhow::Result<()> {
@@ -188,8 +188,9 @@ impl Play<'_> {
         gain.figure("refused_after_s", self.since(asked));
         let seen = self.door().await?.since(before);
         gain.must(seen.unlock_commands == 0, || format!("{} commands to unlock", seen.unlock_commands));
-        let told = self.owner.wallet.delivery(granted.delivery).await?;
-        gain.must(told.to_string().contains("camera_not_live"), || format!("the owner is not told why: {told}"));
+        let told = self.owner.wallet.timeline(granted.delivery).await?;
+        let refused = told["refused"].to_string();
+        gain.must(refused.contains("camera_not_live"), || format!("the owner is not told why: {refused}"));
         self.act("mend_camera").await
     }
     async fn tries(&self, at: &AtStop<'_>) -> anyhow::Result<Result<AttemptId, Failure>> {
@@ -203,15 +204,14 @@ impl Play<'_> {
         attempt: AttemptId,
         (lose, regain): (&str, &str),
         gain: &mut Gain,
-    ) -> anyhow::Result<u64> {
+    ) -> anyhow::Result<()> {
         let began = self.scene.host.now();
         self.act(lose).await?;
         self.alarmed(at, attempt, "lost_while_open", began, gain).await?;
-        self.act(regain).await?;
-        Ok(1)
+        self.act(regain).await
     }
     /// The bolt does not come after the door was shut. `again`: somebody uses that.
-    async fn jammed(&self, at: &AtStop<'_>, attempt: AttemptId, again: bool, gain: &mut Gain) -> anyhow::Result<u64> {
+    async fn jammed(&self, at: &AtStop<'_>, attempt: AttemptId, again: bool, gain: &mut Gain) -> anyhow::Result<()> {
         self.act("bend_bolt").await?;
         self.act("shut_door").await?;
         let began = self.scene.host.now();
@@ -219,10 +219,13 @@ impl Play<'_> {
         self.alarmed(at, attempt, "lock_failed", began, gain).await?;
         if again {
             self.act("open_door").await?;
-            at.follow(attempt, |s| s["state"] == "open").await?;
+            let began = self.scene.host.now();
+            let seen = at.follow(attempt, |s| s["state"] == "open").await?;
+            gain.figure("seen_open_again_after_s", self.since(began));
+            gain.must(seen["released"] == json!(false), || String::from("whoever came in again was let go"));
+            gain.must(seen["lock_proof"].is_null(), || String::from("an open door was called locked"));
         }
-        self.act("mend_bolt").await?;
-        Ok(if again { 2 } else { 1 })
+        self.act("mend_bolt").await
     }
     async fn alarmed(
         &self,
@@ -260,8 +263,8 @@ impl Play<'_> {
         shipping.step(ordered.delivery, "finish", "drill-finish", &json!({})).await?;
         Ok(())
     }
-    /// What the door did, against what the case proves: each entry stands in it.
-    async fn judged(&self, granted: &Granted, before: Seen, entries: u64, gain: &mut Gain) -> anyhow::Result<()> {
+    /// What the door did, against what the case proves.
+    async fn judged(&self, attack: Attack, granted: &Granted, before: Seen, gain: &mut Gain) -> anyhow::Result<()> {
         let locked = until(&self.scene.host, "the door's own record", async || {
             let seen: Value = self.owner.hands.look().await?;
             Ok((seen["bolted"] == json!(true) && seen["open"] == json!(false)).then_some(()))
@@ -276,10 +279,10 @@ impl Play<'_> {
         let verdict = finding.verdict.as_ref();
         ensure!(verdict.is_some(), "a case that does not verify");
         let kinds = |kind: &str| verdict.map_or(0, |v| v.timeline.iter().filter(|m| m.event.kind() == kind).count());
-        let opened = kinds("opened") as u64;
-        gain.must(opened == entries, || format!("{entries} entries, and {opened} of them in the case"));
-        gain.figure("entries_in_the_case", opened);
-        gain.figure("alarms_in_the_case", kinds("alarm") as u64);
+        let alarms = kinds("alarm");
+        let alarmed = !matches!(attack, Attack::FrozenCamera | Attack::LoopedStream);
+        gain.must((alarms > 0) == alarmed, || format!("{alarms} alarms in the case"));
+        gain.figure("alarms_in_the_case", alarms as u64);
         Ok(())
     }
 }

@@ -118,7 +118,7 @@ drills! {
     "wifi-loss" front_door::wifi_loss:
         "lock, sensor, light and camera lost while the door stands open: unnoticed? (seconds to the alarm)";
     "second-entry" front_door::second_entry:
-        "a courier who comes in again by a door that did not lock, and who asks for it after it did: unlogged?";
+        "a courier who comes in again by a door that did not lock: unnoticed?";
     "guest-passes-on" guests::guest_passes_on:
         "a guest who passes link and grant on, and comes again";
     "co-owner-undo" sharers::co_owner_undo:

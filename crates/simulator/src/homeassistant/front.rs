@@ -175,7 +175,7 @@ impl Front {
         if before != "unavailable" {
             match service {
                 "lock" if self.bent => self.jammed = true,
-                "lock" => self.bolted = true,
+                "lock" => (self.bolted, self.jammed) = (true, false),
                 "unlock" => {
                     self.unlockings += u64::from(self.bolted);
                     (self.bolted, self.jammed) = (false, false);
