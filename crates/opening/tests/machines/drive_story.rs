@@ -271,3 +271,36 @@ fn the_time_inside_and_the_three_minutes_are_not_put_off_by_looks() {
         assert!(s <= inside + 20 || due(&attempt) == Some(too_long), "at {s} s: {:?}", due(&attempt));
     }
 }
+
+/// Seen shut and not proved is one thing, too long open another: whoever is called shall know where to look.
+#[test]
+fn a_door_that_was_seen_shut_is_not_too_long_open() {
+    let (mut attempt, _) = play(shutting(), vec![(60, seen(Lid::Closed, -600, 60))]);
+    let mut told = vec![];
+    for s in (65..400).step_by(5) {
+        let effects;
+        (attempt, effects) = attempt.handle(Event::Timer, at(s));
+        told.extend(raised(&effects));
+        let (next, effects) = attempt.handle(seen(Lid::Closed, -600, s), at(s));
+        told.extend(raised(&effects));
+        attempt = next;
+    }
+    assert_eq!(told, [AlarmCause::LockUnproved]);
+}
+
+/// The courier is gone by then: it is the household that has to look, and it is told what has happened.
+#[test]
+fn a_door_that_was_proved_shut_and_stands_open_when_it_is_told_once_more_was_opened_again() {
+    let (attempt, _) = play(shutting(), vec![(64, seen(Lid::Closed, 63, 64))]);
+    assert_eq!(attempt.lock_proof(), Some(LockProof::Observed));
+    let (attempt, effects) = attempt.handle(Event::LockRequested(By::Owner), at(90));
+    if sends_lock(&effects) {
+        let (_, effects) = play(attempt, vec![
+            (91, Event::LockAnswered { outcome: Outcome::Unknown }),
+            (110, seen(Lid::Open, 80, 110)),
+        ]);
+        assert_eq!(raised(&effects), Some(AlarmCause::OpenedAgain));
+    } else {
+        assert!(attempt.ended(), "nothing is told to a door whose attempt is over");
+    }
+}
