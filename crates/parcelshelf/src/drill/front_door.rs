@@ -141,8 +141,8 @@ impl Play<'_> {
             Attack::FrozenCamera | Attack::LoopedStream => {}
             Attack::LockOffline => self.lost(&at, attempt, ("lose_lock", "regain_lock"), gain).await?,
             Attack::WifiLoss => self.lost(&at, attempt, ("lose_network", "regain_network"), gain).await?,
-            Attack::JammedBolt => self.jammed(&at, attempt, false, gain).await?,
-            Attack::SecondEntry => self.jammed(&at, attempt, true, gain).await?,
+            Attack::JammedBolt => self.jammed(&at, attempt, gain).await?,
+            Attack::SecondEntry => self.entered_again(&at, attempt, &granted, gain).await?,
         }
         self.told_to_the_owner(attack, &granted, gain).await?;
         self.act("shut_door").await?;
@@ -210,21 +210,31 @@ impl Play<'_> {
         self.alarmed(at, attempt, "lost_while_open", began, gain).await?;
         self.act(regain).await
     }
-    /// The bolt does not come after the door was shut. `again`: somebody uses that.
-    async fn jammed(&self, at: &AtStop<'_>, attempt: AttemptId, again: bool, gain: &mut Gain) -> anyhow::Result<()> {
+    /// The bolt does not come after the door was shut.
+    async fn jammed(&self, at: &AtStop<'_>, attempt: AttemptId, gain: &mut Gain) -> anyhow::Result<()> {
         self.act("bend_bolt").await?;
         self.act("shut_door").await?;
         let began = self.scene.host.now();
         at.shut(false, None).await?;
         self.alarmed(at, attempt, "lock_failed", began, gain).await?;
-        if again {
-            self.act("open_door").await?;
-            let began = self.scene.host.now();
-            let seen = at.follow(attempt, |s| s["state"] == "open").await?;
-            gain.figure("seen_open_again_after_s", self.since(began));
-            gain.must(seen["released"] == json!(false), || String::from("whoever came in again was let go"));
-            gain.must(seen["lock_proof"].is_null(), || String::from("an open door was called locked"));
-        }
+        self.act("mend_bolt").await
+    }
+    /// The owner has seen that alarm, and believes that the door is at least shut. It is opened again.
+    async fn entered_again(
+        &self,
+        at: &AtStop<'_>,
+        attempt: AttemptId,
+        granted: &Granted,
+        gain: &mut Gain,
+    ) -> anyhow::Result<()> {
+        self.act("bend_bolt").await?;
+        self.act("shut_door").await?;
+        at.shut(false, None).await?;
+        at.follow(attempt, |s| s["alarm"] == "lock_failed").await?;
+        self.owner.wallet.acknowledge(granted.delivery).await?;
+        let began = self.scene.host.now();
+        self.act("open_door").await?;
+        self.alarmed(at, attempt, "lost_while_open", began, gain).await?;
         self.act("mend_bolt").await
     }
     async fn alarmed(
@@ -247,8 +257,8 @@ impl Play<'_> {
     async fn told_to_the_owner(&self, attack: Attack, granted: &Granted, gain: &mut Gain) -> anyhow::Result<()> {
         let cause = match attack {
             Attack::FrozenCamera | Attack::LoopedStream => return Ok(()),
-            Attack::JammedBolt | Attack::SecondEntry => "lock_failed",
-            Attack::LockOffline | Attack::WifiLoss => "lost_while_open",
+            Attack::JammedBolt => "lock_failed",
+            Attack::LockOffline | Attack::WifiLoss | Attack::SecondEntry => "lost_while_open",
         };
         let told = self.owner.wallet.delivery(granted.delivery).await?;
         gain.must(told.to_string().contains(cause), || format!("the owner is not told: {told}"));
