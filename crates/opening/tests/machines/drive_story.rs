@@ -295,10 +295,10 @@ fn a_door_that_was_proved_shut_and_stands_open_when_it_is_told_once_more_was_ope
     assert_eq!(attempt.lock_proof(), Some(LockProof::Observed));
     let (attempt, effects) = attempt.handle(Event::LockRequested(By::Owner), at(90));
     if sends_lock(&effects) {
-        let (_, effects) = play(attempt, vec![
-            (91, Event::LockAnswered { outcome: Outcome::Unknown }),
-            (110, seen(Lid::Open, 80, 110)),
-        ]);
+        let (_, effects) = play(
+            attempt,
+            vec![(91, Event::LockAnswered { outcome: Outcome::Unknown }), (110, seen(Lid::Open, 80, 110))],
+        );
         assert_eq!(raised(&effects), Some(AlarmCause::OpenedAgain));
     } else {
         assert!(attempt.ended(), "nothing is told to a door whose attempt is over");
