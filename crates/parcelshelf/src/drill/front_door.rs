@@ -4,7 +4,7 @@
 //! Each on a stage of its own, with real processes and the machine's clock: the figures are seconds as a courier and an owner
 //! live them. What opened is counted by the door itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use parcelshelf_access_homeassistant::DOORS;
@@ -20,7 +20,6 @@ use parcelshelf_simulator::volvo;
 use serde_json::{Value, json};
 
 use super::gain::Gain;
-use super::world::World;
 use crate::demo::garage::LOGIN;
 use crate::judge::{Seen, judge};
 use crate::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist, until};
@@ -40,53 +39,36 @@ enum Attack {
     WifiLoss,
     SecondEntry,
 }
-impl Attack {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::FrozenCamera => "frozen-camera",
-            Self::LoopedStream => "looped-stream",
-            Self::JammedBolt => "jammed-bolt",
-            Self::LockOffline => "lock-offline-while-open",
-            Self::WifiLoss => "wifi-loss",
-            Self::SecondEntry => "second-entry",
-        }
-    }
-}
 
 /// # Errors
 /// When the stage cannot be set, or a party does not answer.
-pub async fn frozen_camera(world: &mut World) -> anyhow::Result<Gain> {
-    drilled(world, Attack::FrozenCamera).await
+pub async fn frozen_camera(dir: PathBuf) -> anyhow::Result<Gain> {
+    staged(&dir, Attack::FrozenCamera).await
 }
 /// # Errors
 /// As [`frozen_camera`].
-pub async fn looped_stream(world: &mut World) -> anyhow::Result<Gain> {
-    drilled(world, Attack::LoopedStream).await
+pub async fn looped_stream(dir: PathBuf) -> anyhow::Result<Gain> {
+    staged(&dir, Attack::LoopedStream).await
 }
 /// # Errors
 /// As [`frozen_camera`].
-pub async fn jammed_bolt(world: &mut World) -> anyhow::Result<Gain> {
-    drilled(world, Attack::JammedBolt).await
+pub async fn jammed_bolt(dir: PathBuf) -> anyhow::Result<Gain> {
+    staged(&dir, Attack::JammedBolt).await
 }
 /// # Errors
 /// As [`frozen_camera`].
-pub async fn lock_offline_while_open(world: &mut World) -> anyhow::Result<Gain> {
-    drilled(world, Attack::LockOffline).await
+pub async fn lock_offline_while_open(dir: PathBuf) -> anyhow::Result<Gain> {
+    staged(&dir, Attack::LockOffline).await
 }
 /// # Errors
 /// As [`frozen_camera`].
-pub async fn wifi_loss(world: &mut World) -> anyhow::Result<Gain> {
-    drilled(world, Attack::WifiLoss).await
+pub async fn wifi_loss(dir: PathBuf) -> anyhow::Result<Gain> {
+    staged(&dir, Attack::WifiLoss).await
 }
 /// # Errors
 /// As [`frozen_camera`].
-pub async fn second_entry(world: &mut World) -> anyhow::Result<Gain> {
-    drilled(world, Attack::SecondEntry).await
-}
-
-async fn drilled(world: &mut World, attack: Attack) -> anyhow::Result<Gain> {
-    let dir = world.folder(attack.name())?;
-    world.outside(staged(&dir, attack)).await
+pub async fn second_entry(dir: PathBuf) -> anyhow::Result<Gain> {
+    staged(&dir, Attack::SecondEntry).await
 }
 
 async fn staged(dir: &Path, attack: Attack) -> anyhow::Result<Gain> {

@@ -4,7 +4,7 @@
 //! On a stage of its own, with real processes and the machine's clock: the figures are seconds as a courier and an owner live
 //! them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use futures_util::future::join_all;
@@ -17,7 +17,6 @@ use parcelshelf_simulator::volvo;
 use serde_json::{Value, json};
 
 use super::gain::Gain;
-use super::world::World;
 use crate::demo::garage::{LOGIN, house, household};
 use crate::judge::{Seen, judge};
 use crate::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist, until};
@@ -86,9 +85,8 @@ impl Mishap {
 
 /// # Errors
 /// When the stage cannot be set, or a party does not answer.
-pub async fn stuck_garage(world: &mut World) -> anyhow::Result<Gain> {
-    let dir = world.folder("stuck-garage")?;
-    world.outside(drilled(&dir)).await
+pub async fn stuck_garage(dir: PathBuf) -> anyhow::Result<Gain> {
+    drilled(&dir).await
 }
 
 async fn drilled(dir: &Path) -> anyhow::Result<Gain> {

@@ -2,7 +2,7 @@
 //!
 //! On a stage of its own with one garage. What opened is counted by the door itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use parcelshelf_access_homeassistant::GARAGES;
@@ -16,7 +16,6 @@ use parcelshelf_simulator::volvo;
 use serde_json::json;
 
 use super::gain::Gain;
-use super::world::World;
 use crate::demo::garage::{LOGIN, house, to_link};
 use crate::judge::{Seen, judge};
 use crate::people::{Hands, Owner, until};
@@ -24,9 +23,8 @@ use crate::stage::{Scene, Setting, Stage, Worlds};
 
 /// # Errors
 /// When the stage cannot be set, or a party does not answer.
-pub async fn guest_passes_on(world: &mut World) -> anyhow::Result<Gain> {
-    let dir = world.folder("guest-passes-on")?;
-    world.outside(drilled(&dir)).await
+pub async fn guest_passes_on(dir: PathBuf) -> anyhow::Result<Gain> {
+    drilled(&dir).await
 }
 
 async fn drilled(dir: &Path) -> anyhow::Result<Gain> {

@@ -2,7 +2,8 @@
 //!
 //! One world is prepared for all of them ([`world`]): a city in the middle of its day. Each drill is an attacker with a name
 //! and with what that attacker has; it is judged by what it holds afterwards and by the cars' own records, never by what
-//! the services say of themselves.
+//! the services say of themselves. Those that need a house and the machine's clock have stages of their own, a few at a time:
+//! they mostly wait.
 
 mod app;
 mod carriers;
@@ -33,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use anyhow::{Context as _, bail, ensure};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use parcelshelf_client::people;
 use parcelshelf_edge::clock::Stopwatch;
 use serde_json::{Value, json};
@@ -46,7 +48,17 @@ use crate::simulate::operators;
 use crate::simulate::run::Folder;
 use crate::stops::Stops;
 
-type Attack = for<'a> fn(&'a mut World) -> Pin<Box<dyn Future<Output = anyhow::Result<Gain>> + 'a>>;
+type Drilled<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Gain>> + 'a>>;
+type InWorld = for<'a> fn(&'a mut World) -> Drilled<'a>;
+
+/// Where an attack takes place.
+#[derive(Clone, Copy)]
+enum Attack {
+    /// In the prepared world, one after another.
+    InWorld(InWorld),
+    /// On a stage of its own in this folder.
+    Alone(fn(PathBuf) -> Drilled<'static>),
+}
 
 /// One drill.
 struct Drill {
@@ -57,76 +69,80 @@ struct Drill {
 }
 
 macro_rules! drills {
-    ($($name:literal $attack:path: $about:literal;)+) => {
+    (@attack in_world $attack:path) => { Attack::InWorld(|world| Box::pin($attack(world))) };
+    (@attack alone $attack:path) => { Attack::Alone(|dir| Box::pin($attack(dir))) };
+    ($($name:literal $how:ident $attack:path: $about:literal;)+) => {
         const DRILLS: &[Drill] = &[$(Drill {
             name: $name,
             about: $about,
-            attack: |world| Box::pin($attack(world)),
+            attack: drills!(@attack $how $attack),
         }),+];
     };
 }
 
 drills! {
-    "stolen-carrier" inference::stolen_carrier:
+    "stolen-carrier" in_world inference::stolen_carrier:
         "everything that the carrier stores, with its keys, used to guess where cars stand";
-    "watching-carrier" inference::watching_carrier:
+    "watching-carrier" in_world inference::watching_carrier:
         "a carrier that records where its vans stop: how near it comes (not denied by the design, but said)";
-    "carrier-keys" carriers::carrier_keys:
+    "carrier-keys" in_world carriers::carrier_keys:
         "the carrier's cloud keys: delegations and certificates for the thief's phone";
-    "widened" carriers::widened:
+    "widened" in_world carriers::widened:
         "a carrier that signs more than the owner did";
-    "insider" carriers::insider:
+    "insider" in_world carriers::insider:
         "somebody in dispatch with a phone of their own";
-    "gateway-front" keepers::gateway_front:
+    "gateway-front" in_world keepers::gateway_front:
         "the front's files and its place before the keyholder";
-    "gateway-pages" front::gateway_pages:
+    "gateway-pages" in_world front::gateway_pages:
         "files of wallet and stop page replaced on a running gateway, and owners who confirm what they are shown";
-    "keyholder-store" keepers::keyholder_store:
+    "keyholder-store" in_world keepers::keyholder_store:
         "the keyholder's store without its keys, read and written";
-    "hostile-courier-app" app::hostile_courier_app:
+    "hostile-courier-app" in_world app::hostile_courier_app:
         "the carrier's web files replaced, for a place, a key or an opening";
-    "replay" couriers::replay:
+    "replay" in_world couriers::replay:
         "every request that phones sent, sent again: at once, elsewhere, later, to restored stores";
-    "malicious-courier" couriers::malicious_courier:
+    "malicious-courier" in_world couriers::malicious_courier:
         "a real courier who wants a second opening, another car, one after a block or from afar";
-    "identifiers-only" strangers::identifiers_only:
+    "identifiers-only" in_world strangers::identifiers_only:
         "somebody who knows VIN, plate, log-in and name";
-    "revoked-race" strangers::revoked_race:
+    "revoked-race" in_world strangers::revoked_race:
         "an opening against the owner's block, at every distance in time";
-    "withheld-record" history::withheld_record:
+    "withheld-record" in_world history::withheld_record:
         "records held back from an auditor, and left out of cases";
-    "rewritten-log" history::rewritten_log:
+    "rewritten-log" in_world history::rewritten_log:
         "the log written anew by whoever has its key, before auditor, witness and wallet";
-    "restored-backup" history::restored_backup:
+    "restored-backup" in_world history::restored_backup:
         "last night's backup, which has forgotten today's blocks";
-    "rolled-back-keyholder" history::rolled_back_keyholder:
+    "rolled-back-keyholder" in_world history::rolled_back_keyholder:
         "the keyholder's whole store turned back to before an opening";
-    "tracker" tracker::tracker:
+    "tracker" in_world tracker::tracker:
         "a second wallet for somebody's car, a carrier that nobody admitted, a guest";
-    "two-carriers" pooled::two_carriers:
+    "two-carriers" in_world pooled::two_carriers:
         "two carriers who pool every byte to find out which of their customers are one";
-    "stuck-garage" garage::stuck_garage:
+    "stuck-garage" alone garage::stuck_garage:
         "a garage that does not shut, and one that falls silent while it is open: unnoticed? (seconds to the alarm)";
-    "frozen-camera" front_door::frozen_camera:
+    "frozen-camera" alone front_door::frozen_camera:
         "a front door's camera that shows its last picture for ever: does the door open? (seconds to the refusal)";
-    "looped-stream" front_door::looped_stream:
+    "looped-stream" alone front_door::looped_stream:
         "a front door's camera that shows a recording of people at the light, over and over: does the door open?";
-    "jammed-bolt" front_door::jammed_bolt:
+    "jammed-bolt" alone front_door::jammed_bolt:
         "a bolt that does not come: unnoticed? (seconds to the alarm)";
-    "lock-offline-while-open" front_door::lock_offline_while_open:
+    "lock-offline-while-open" alone front_door::lock_offline_while_open:
         "a lock that cannot be reached while the door stands open: unnoticed? (seconds to the alarm)";
-    "wifi-loss" front_door::wifi_loss:
+    "wifi-loss" alone front_door::wifi_loss:
         "lock, sensor, light and camera lost while the door stands open: unnoticed? (seconds to the alarm)";
-    "second-entry" front_door::second_entry:
+    "second-entry" alone front_door::second_entry:
         "a courier who comes in again by a door that did not lock: unnoticed?";
-    "guest-passes-on" guests::guest_passes_on:
+    "guest-passes-on" alone guests::guest_passes_on:
         "a guest who passes link and grant on, and comes again";
-    "co-owner-undo" sharers::co_owner_undo:
+    "co-owner-undo" alone sharers::co_owner_undo:
         "somebody who shares a garage, and wants open what the other one has stopped, also with a session of theirs";
-    "enrolment-credential" depot::enrolment_credential:
+    "enrolment-credential" in_world depot::enrolment_credential:
         "the depot's key and the carrier's: how many places until the brake (not denied by the design, but bounded)";
 }
 
+/// Stages of their own that stand at once: four services each, which mostly wait.
+const STAGES_AT_ONCE: usize = 3;
 /// How often a drill is begun whose honest steps were refused because the carrier was stopped.
 const BEGUN_MAX: usize = 3;
 
@@ -166,19 +182,31 @@ async fn run_here(args: cli::Drill) -> anyhow::Result<()> {
         "a courier serves at most 150 stops; name more couriers"
     );
     let watch = Stopwatch::start();
-    eprintln!("preparing a world of {} deliveries and {} couriers", size.deliveries, size.couriers);
-    let mut world = World::prepare(folder.path(), &size).await.context("while the world was prepared")?;
-    let prepared_s = watch.elapsed().as_secs_f64();
-    let mut entries = Vec::new();
     println!("{:<20} {:<10} {:>7}  what it was", "drill", "attack", "seconds");
-    for drill in chosen {
-        entries.push(one(&mut world, drill).await?);
+    let alone = chosen.iter().filter_map(|drill| match drill.attack {
+        Attack::Alone(attack) => Some(on_a_stage(folder.path().join("drills").join(drill.name), drill, attack)),
+        Attack::InWorld(_) => None,
+    });
+    let mut entries: Vec<Value> = stream::iter(alone).buffered(STAGES_AT_ONCE).try_collect().await?;
+    let inside: Vec<(&Drill, InWorld)> = chosen
+        .iter()
+        .filter_map(|drill| if let Attack::InWorld(attack) = drill.attack { Some((*drill, attack)) } else { None })
+        .collect();
+    let mut world_told = Value::Null;
+    if !inside.is_empty() {
+        let watch = Stopwatch::start();
+        eprintln!("preparing a world of {} deliveries and {} couriers", size.deliveries, size.couriers);
+        let mut world = World::prepare(folder.path(), &size).await.context("while the world was prepared")?;
+        world_told = json!({"deliveries": size.deliveries, "couriers": size.couriers, "seed": size.seed,
+            "stages": stages(&world), "prepared_s": watch.elapsed().as_secs_f64()});
+        for (drill, attack) in inside {
+            entries.push(one(&mut world, drill, attack).await?);
+        }
     }
     let won: Vec<&Value> = entries.iter().filter(|e| e["attack_succeeded"] == json!(true)).collect();
     let report = json!({
         "drills": entries,
-        "world": {"deliveries": size.deliveries, "couriers": size.couriers, "seed": size.seed, "stages": stages(&world)},
-        "prepared_s": prepared_s,
+        "world": world_told,
         "wall_s": watch.elapsed().as_secs_f64(),
     });
     if let Some(path) = &args.report {
@@ -193,10 +221,17 @@ async fn run_here(args: cli::Drill) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn one(world: &mut World, drill: &Drill) -> anyhow::Result<Value> {
+async fn on_a_stage(dir: PathBuf, drill: &Drill, attack: fn(PathBuf) -> Drilled<'static>) -> anyhow::Result<Value> {
+    let watch = Stopwatch::start();
+    fs::create_dir_all(&dir).with_context(|| format!("failed to create {}", dir.display()))?;
+    let gain = attack(dir).await.and_then(Gain::tried_all);
+    Ok(told(drill, &gain.with_context(|| format!("while {} was drilled", drill.name))?, &watch))
+}
+
+async fn one(world: &mut World, drill: &Drill, attack: InWorld) -> anyhow::Result<Value> {
     let watch = Stopwatch::start();
     let mut stops = u32::from(release_the_carrier(world).await?);
-    let mut drilled = (drill.attack)(world).await.and_then(Gain::tried_all);
+    let mut drilled = attack(world).await.and_then(Gain::tried_all);
     // Legs that others began end while this drill runs, and with them the carrier may be stopped, as it should be. What was
     // counted once is not counted again, so that whoever begins anew gets further.
     for _ in 1..BEGUN_MAX {
@@ -204,17 +239,22 @@ async fn one(world: &mut World, drill: &Drill) -> anyhow::Result<Value> {
             break;
         }
         stops += 1;
-        drilled = (drill.attack)(world).await.and_then(Gain::tried_all);
+        drilled = attack(world).await.and_then(Gain::tried_all);
     }
     let gain =
         drilled.with_context(|| format!("while {} was drilled; the carrier was stopped {stops} times", drill.name))?;
-    let mut entry = gain.to_json(drill.name);
+    let mut entry = told(drill, &gain, &watch);
     entry["carrier_was_stopped"] = json!(stops);
+    Ok(entry)
+}
+
+fn told(drill: &Drill, gain: &Gain, watch: &Stopwatch) -> Value {
+    let mut entry = gain.to_json(drill.name);
     let seconds = watch.elapsed().as_secs_f64();
     entry["seconds"] = json!((seconds * 10.0).round() / 10.0);
     let word = if entry["attack_succeeded"] == json!(true) { "SUCCEEDED" } else { "failed" };
     println!("{:<20} {word:<10} {seconds:>7.1}  {}", drill.name, drill.about);
-    Ok(entry)
+    entry
 }
 
 /// What was drilled before may have stopped the carrier, as it should: the gateway's two people let it go on, so that each

@@ -3,7 +3,7 @@
 //!
 //! On a stage of its own with one garage, and the machine's clock. What opened is counted by the door itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -23,7 +23,6 @@ use parcelshelf_simulator::volvo;
 use serde_json::{Value, json};
 
 use super::gain::Gain;
-use super::world::World;
 use crate::demo::garage::{LOGIN, house, to_link};
 use crate::judge::{Seen, judge};
 use crate::people::{Hands, Owner, until};
@@ -36,9 +35,8 @@ const APART_MS: [u64; 6] = [0, 40, 90, 150, 250, 600];
 
 /// # Errors
 /// When the stage cannot be set, or a party does not answer.
-pub async fn co_owner_undo(world: &mut World) -> anyhow::Result<Gain> {
-    let dir = world.folder("co-owner-undo")?;
-    world.outside(drilled(&dir)).await
+pub async fn co_owner_undo(dir: PathBuf) -> anyhow::Result<Gain> {
+    drilled(&dir).await
 }
 
 async fn drilled(dir: &Path) -> anyhow::Result<Gain> {
