@@ -230,6 +230,7 @@ impl Keyholder {
             ("shared", "wallet", id),
             ("rule", "wallet", id),
             ("guest", "wallet", id),
+            ("door_sign", "wallet", id),
             ("account", "", id),
             ("head", "", id),
             ("waking", "", id),

@@ -76,6 +76,13 @@ async function someoneKnocks({ owner, stage, someone, check, wallet }) {
   await robin.page.getByRole('heading', { name: 'Say who is there' }).waitFor();
   await check.screen(robin.page, 'at a door');
   await robin.page.getByLabel('Who is there').fill('Robin, Postal Service');
+  // The request arrives, and no answer comes back: asked again it is the same question, and the owner sees one person.
+  robin.expect(/Failed to load resource|ERR_FAILED/);
+  await robin.page.route('**/v1/door-signs/*/knocks', answerIsLost);
+  await press(robin.page, 'Ask to be let in');
+  await robin.page.getByText('No answer. Try again when there is signal.').waitFor(within(20_000));
+  await check.screen(robin.page, 'at a door without an answer');
+  await robin.page.unroute('**/v1/door-signs/*/knocks');
   await press(robin.page, 'Ask to be let in');
   await robin.page.getByRole('heading', { name: 'The owner is asked' }).waitFor();
   await check.screen(robin.page, 'somebody who has asked at a door');
@@ -88,6 +95,7 @@ async function someoneKnocks({ owner, stage, someone, check, wallet }) {
   await check.screen(page, 'somebody is at the door');
   await press(page, 'See who', 'link');
   await page.getByRole('heading', { name: 'At your door: Robin, Postal Service' }).waitFor();
+  assert.equal(await page.getByRole('heading', { name: /^At your door/ }).count(), 1, 'asked twice, one question');
   await check.screen(page, 'who is at the door');
   await press(page, 'Open once');
 

@@ -65,10 +65,12 @@ export function stepOf(a: Pick<Attempt, 'state' | 'alarm'>): Step {
   }
 }
 
-/** Somebody who has asked at a door, and until when the owner may answer. */
+/** Somebody who asks at a door. */
 interface Asked {
   readonly knock: Id;
-  readonly untilMs: number;
+  readonly who: string;
+  /** Whether an answer came: without one the same is asked again, and whoever opens to it opens to this page. */
+  readonly heard: boolean;
 }
 
 export class Guest {
@@ -107,16 +109,17 @@ export class Guest {
     if (!sign) return null;
     const key = `door/${sign.id}`;
     const { device, keys } = await deviceFor(key);
-    const knock = b64(randomBytes(16));
+    const before = await Guest.asked(key);
+    const knock = before?.who === who && !before.heard ? before.knock : b64(randomBytes(16));
+    await Guest.keepAsked(key, { knock, who, heard: false });
     const context = { sender: device.thumbprint, recipient: keys.iss, delivery: knock, seq: 0 };
     const box = b64(await seal(keys.seal, 'guest_name', context, guestNameBytes(who)));
     const body = { knock, device: enrolmentText(device), tag: knockTag(sign, device.thumbprint, knock), box };
     const params = { path: { door_sign: sign.id } };
     const signal = AbortSignal.timeout(WITHIN_MS);
-    const { until } = answered(await api.POST('/v1/door-signs/{door_sign}/knocks', { params, body, signal }));
+    answered(await api.POST('/v1/door-signs/{door_sign}/knocks', { params, body, signal }));
     await pinKeyholder({ log: keys.log, iss: keys.iss }, key);
-    const asked: Asked = { knock, untilMs: Date.parse(until) };
-    await (await database()).put('device', asked, `${key}/asked`);
+    await Guest.keepAsked(key, { knock, who, heard: true });
     return new Guest(knock, key, device, keys, null);
   }
   /** Who has asked here before, and is waited for or inside: a page that is loaded anew. */
@@ -124,10 +127,16 @@ export class Guest {
     const sign = parseDoorSign(text);
     if (!sign) return null;
     const key = `door/${sign.id}`;
-    const asked = (await (await database()).get('device', `${key}/asked`)) as Asked | undefined;
-    if (!asked) return null;
+    const asked = await Guest.asked(key);
+    if (!asked?.heard) return null;
     const { device, keys } = await deviceFor(key);
     return new Guest(asked.knock, key, device, keys, null);
+  }
+  private static async asked(key: string): Promise<Asked | undefined> {
+    return (await (await database()).get('device', `${key}/asked`)) as Asked | undefined;
+  }
+  private static async keepAsked(key: string, asked: Asked): Promise<void> {
+    await (await database()).put('device', asked, `${key}/asked`);
   }
   /** Asks no more at this door. */
   async goes(): Promise<void> {
