@@ -18,7 +18,7 @@ use axum::{Json, Router};
 use parcelshelf_client::depot::enrol_shown;
 use parcelshelf_client::shipping::{Order, ParcelOrder};
 use parcelshelf_core::id::{CourierId, DeliveryId};
-use parcelshelf_core::time::Window;
+use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_edge::json::StrictJson;
 use parcelshelf_protocol::encoding::b64;
 use parcelshelf_protocol::enrol::{Enrolment, six_digits};
@@ -86,6 +86,9 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// After midnight UTC: four hours from here lie on one date from Honolulu to Tokyo, and a rule covers one delivery a date.
+const LATER_WINDOW_START_S: i64 = 10 * 3_600;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ship {
@@ -101,7 +104,7 @@ struct Ship {
     /// Of an earlier delivery, under which this one is announced.
     #[serde(default)]
     rule: Option<String>,
-    /// Days until the window.
+    /// Days until the window, which is then [`LATER_WINDOW_START_S`]; 0: it begins now.
     #[serde(default)]
     in_days: u8,
 }
@@ -319,7 +322,11 @@ async fn state(State(desk): D) -> Said {
 async fn ship(State(desk): D, StrictJson { value, .. }: StrictJson<Ship>) -> Said {
     let scene = &desk.scene;
     let now = scene.host.now();
-    let start = now.rounded_down_to_minutes(15).plus_seconds(i64::from(value.in_days) * 86_400);
+    let day_start = |at: Timestamp| at.unix_seconds() - at.unix_seconds().rem_euclid(86_400);
+    let start = match value.in_days {
+        0 => now.rounded_down_to_minutes(15),
+        days => Timestamp::from_unix_seconds(day_start(now) + i64::from(days) * 86_400 + LATER_WINDOW_START_S),
+    };
     let number = u32::from_be_bytes(scene.host.random::<4>()) % 90_000_000 + 10_000_000;
     let labels: Vec<String> = (0..value.parcels).map(|n| format!("FJB{}", number.wrapping_add(n))).collect();
     let parcel = |label: &String| ParcelOrder {
