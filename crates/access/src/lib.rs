@@ -55,6 +55,10 @@ pub trait Access: Send + Sync + 'static {
     async fn still(&self, _session: &Session, _vin: &Vin) -> Result<Still, AccessError> {
         Err(AccessError::NotSupported)
     }
+    /// One picture of that camera as it gives it, about as large as a telephone shows it. For whoever seals it at once.
+    async fn snapshot(&self, _session: &Session, _vin: &Vin) -> Result<Snapshot, AccessError> {
+        Err(AccessError::NotSupported)
+    }
     /// Switches the light in that camera's view: it opens nothing, and may be repeated. Answers when the light itself says
     /// that it is so; [`AccessError::CarSilent`] if it does not.
     async fn light(&self, _session: &Session, _vin: &Vin, _on: bool) -> Result<(), AccessError> {
@@ -161,7 +165,15 @@ pub struct Touched<T> {
     /// late may be moved by a command and look as if by hand; what no command can move cannot.
     pub by_hand: bool,
 }
-/// All that is kept of one picture of a camera. The picture itself does not leave its adapter.
+/// A camera's picture, as bytes that nobody has looked at. It does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Snapshot(pub Vec<u8>);
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Snapshot(<{} bytes>)", self.0.len())
+    }
+}
+/// All that is told of a picture that is looked at for its light alone; that one does not leave its adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Still {
     /// Mean over the whole picture: 0 is black, 1000 white.

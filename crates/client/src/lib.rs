@@ -25,6 +25,7 @@ pub mod log;
 pub mod occupant;
 pub mod people;
 pub mod photo;
+pub mod recordings;
 pub mod rules;
 pub mod shipping;
 pub mod wallet;

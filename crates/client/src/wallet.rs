@@ -205,7 +205,7 @@ impl Wallet {
     pub fn session(&self) -> &str {
         &self.session
     }
-    fn message_key(&self) -> &VerifyingKey {
+    pub(crate) fn message_key(&self) -> &VerifyingKey {
         &self.pinned.claims().message
     }
     pub(crate) fn keyholder(&self) -> &str {

@@ -18,6 +18,8 @@ const MAX_MILLIS: i64 = 253_402_300_799_999;
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
+    /// The last millisecond of the year 9999.
+    pub const MAX: Self = Self(MAX_MILLIS);
 
     /// Clamps to the supported years instead of failing: a clock outside them is caught by `doctor`.
     #[must_use]

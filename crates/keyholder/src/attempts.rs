@@ -20,6 +20,7 @@ use parcelshelf_opening::attempt::{Attempt, Effect, Event, Notice, Phase, Record
 use parcelshelf_opening::conditions::OpenPermit;
 use parcelshelf_opening::gate::Urgency;
 use parcelshelf_opening::grant::BlockEpoch;
+use parcelshelf_protocol::content::Picture;
 use parcelshelf_protocol::encoding::{Hash, b64, from_b64, sha256};
 use parcelshelf_protocol::nonce::FreshNonce;
 use parcelshelf_protocol::records::{CommandOutcome, Event as Recorded, Word};
@@ -32,6 +33,7 @@ use crate::asking::{Asked, Which, ask, nothing_more};
 use crate::db::{ChainOf, Change, Index, Stored, delivery_key};
 use crate::failure::{Failure, broken};
 use crate::makers::Line;
+use crate::recorded::{self, Recorder};
 use crate::rows::{AttemptPart, AttemptRow, CarRow, GrantRow, NonceRow};
 use crate::{car, convert, housekeeping};
 
@@ -67,8 +69,11 @@ enum Message {
     Answered(Which, u32, Sent),
     /// A read is done; the event says how.
     Read(Event),
-    /// The same device asks once more. Answers whether a new command is intended.
-    Again(OpenPermit, FreshProof, oneshot::Sender<bool>),
+    /// The camera was asked then, and gave this.
+    Pictured(Timestamp, Option<Picture>),
+    /// The same device asks once more, with the first picture of it where it is recorded. Answers whether a new command is
+    /// intended.
+    Again(OpenPermit, FreshProof, Option<Picture>, oneshot::Sender<bool>),
 }
 
 struct Live {
@@ -128,9 +133,10 @@ pub(crate) async fn again(
     id: AttemptId,
     permit: OpenPermit,
     proof: FreshProof,
+    first: Option<Picture>,
 ) -> Result<bool, Failure> {
     let (reply, told) = oneshot::channel();
-    deliver(k, id, Message::Again(permit, proof, reply)).await?;
+    deliver(k, id, Message::Again(permit, proof, first, reply)).await?;
     told.await.map_err(|_| broken("an attempt's task ended while it was asked"))
 }
 
@@ -175,8 +181,9 @@ pub(crate) async fn recover_all(k: &Arc<Keyholder>) -> Result<(), Failure> {
 
 /// Starts the task of an attempt whose intent has just become durable.
 pub(crate) fn begin(k: &Arc<Keyholder>, begun: Begun) {
-    let Begun { attempt, effects, row, ids, line, prepared, epoch } = begun;
+    let Begun { attempt, effects, row, ids, line, prepared, epoch, recorder } = begun;
     let mut driver = Driver::new(k, attempt, row, ids, line, Some(prepared));
+    driver.recorder = recorder;
     driver.take_timers(&effects);
     driver.start(Some(Event::IntentDurable { epoch }), None);
 }
@@ -191,6 +198,8 @@ pub(crate) struct Begun {
     pub prepared: Prepared,
     /// As read once more after the commit.
     pub epoch: BlockEpoch,
+    /// Of what is recorded: its first picture lies beside the intent.
+    pub recorder: Option<Recorder>,
 }
 
 /// Whose attempt it is.
@@ -219,6 +228,14 @@ struct Driver {
     reading: bool,
     /// The proof that the next intent names.
     proof: Option<FreshProof>,
+    recorder: Option<Recorder>,
+    /// When the camera is asked next.
+    picture: Option<Timestamp>,
+    picturing: bool,
+    /// Since when nothing is or may be open; the recording ends with a picture of after that.
+    idle_since: Option<Timestamp>,
+    /// The first picture of the next intent.
+    first: Option<Picture>,
     open: Asked,
     lock: Asked,
     /// A handle is in the row that is not on the disk yet.
@@ -256,6 +273,11 @@ impl Driver {
             awaited: 0,
             reading: false,
             proof: None,
+            recorder: None,
+            picture: None,
+            picturing: false,
+            idle_since: None,
+            first: None,
             open: Asked::default(),
             lock: Asked::default(),
             handle_is_new: false,
@@ -283,7 +305,12 @@ impl Driver {
             .ok_or_else(|| broken("an attempt's row is impossible"))?;
         let sealed = k.db.vault.open(&delivery_key(ids.delivery), "prepared", &r.prepared_sealed).await?;
         let prepared = sealed.map(|bytes| Prepared::from_bytes(bytes.to_vec()));
-        Ok(Self::new(k, attempt, row, ids, line, prepared))
+        let recorded = recorded::is_recorded(&row.value.class);
+        let mut driver = Self::new(k, attempt, row, ids, line, prepared);
+        if recorded {
+            driver.recorder = Some(k.resume_recording(ids).await?);
+        }
+        Ok(driver)
     }
 
     fn start(self, first: Option<Event>, message: Option<Message>) {
@@ -317,6 +344,7 @@ impl Driver {
         }
         while !self.is_over() {
             let (timer, read) = (self.timer, self.read.filter(|_| !self.reading));
+            let picture = self.picture.filter(|_| !self.picturing);
             let (open, lock) = (self.open.at, self.lock.at);
             let host = self.k.host.clone();
             tokio::select! {
@@ -333,6 +361,10 @@ impl Driver {
                     self.read = None;
                     self.read_car();
                 }
+                () = host.sleep_until(picture.unwrap_or(Timestamp::EPOCH)), if picture.is_some() => {
+                    self.picture = None;
+                    self.take_picture();
+                }
                 () = host.sleep_until(open.unwrap_or(Timestamp::EPOCH)), if open.is_some() => {
                     self.open.at = None;
                     self.ask(Which::Open);
@@ -347,7 +379,7 @@ impl Driver {
 
     /// Ended, nothing awaited, nobody waiting: leaves the map in the same moment, so that no message is lost.
     fn is_over(&mut self) -> bool {
-        if !self.erased && (!self.attempt().ended() || self.awaited > 0) {
+        if !self.erased && (!self.attempt().ended() || self.awaited > 0 || self.picture.is_some()) {
             return false;
         }
         let mut map = self.k.attempts.map();
@@ -382,8 +414,13 @@ impl Driver {
                 self.reading = false;
                 self.step(event).await;
             }
-            Message::Again(permit, proof, reply) => {
-                let answer = self.open_again(permit, proof).await;
+            Message::Pictured(asked, picture) => {
+                self.awaited -= 1;
+                self.picturing = false;
+                self.pictured(asked, picture).await;
+            }
+            Message::Again(permit, proof, first, reply) => {
+                let answer = self.open_again(permit, proof, first).await;
                 let _ = reply.send(answer);
             }
         }
@@ -486,9 +523,10 @@ impl Driver {
     }
 
     /// One reopening: with its own proof, its own prepared bytes, its own intent.
-    async fn open_again(&mut self, permit: OpenPermit, proof: FreshProof) -> bool {
+    async fn open_again(&mut self, permit: OpenPermit, proof: FreshProof, first: Option<Picture>) -> bool {
         let now = self.k.host.now();
-        if self.attempt().may_reopen(now).is_err() {
+        // What is recorded is so from before each opening.
+        if self.attempt().may_reopen(now).is_err() || (self.recorder.is_some() && first.is_none()) {
             return false;
         }
         let Ok(grant) = self.k.grant(self.ids.delivery).await else { return false };
@@ -500,11 +538,15 @@ impl Driver {
         self.row.value.prepared_sealed = sealed;
         self.row.value.handle_sealed = None;
         self.prepared = Some(prepared);
-        self.proof = Some(proof);
+        let shown = first.as_ref().map(recorded::name_of);
+        (self.proof, self.first) = (Some(proof), first);
         self.step(Event::ReopenRequested { permit, epoch }).await;
-        self.proof = None;
+        (self.proof, self.first) = (None, None);
         if self.attempt().parts().commands == before {
             return false;
+        }
+        if let (Some(recorder), Some(shown)) = (self.recorder.as_mut(), shown) {
+            recorder.state = recorder.state.again(shown, now);
         }
         self.step(Event::IntentDurable { epoch }).await;
         true
@@ -655,6 +697,9 @@ impl Driver {
                         &NonceRow { v: 1, expires_ms: proof.nonce.expires_at.unix_millis() },
                         housekeeping::nonce_index(&proof.nonce),
                     );
+                    if let (Some(recorder), Some(first)) = (&self.recorder, &self.first) {
+                        self.k.put_picture(change, self.ids, &recorder.to, recorder.state.pictures(), first)?;
+                    }
                     // By these bytes the opening is found again when its answer was lost: also the second one.
                     row.proof = proof.hash().to_string();
                     let event =
@@ -739,6 +784,7 @@ impl Driver {
         let attempt = self.attempt();
         let busy = !attempt.ended() && !matches!(attempt.phase(), Phase::Locked(_) | Phase::DidNotHappen(_));
         self.busy.store(busy, Ordering::Release);
+        self.record_while(busy);
         self.k.bells.ring(self.ids.attempt.as_bytes());
         self.k.log.ring();
     }
@@ -788,6 +834,60 @@ impl Driver {
             k.step("after:send_lock");
             let _ = own.send(Message::Answered(Which::Lock, number, sent));
         });
+    }
+
+    /// A picture each second as long as anything is or may be open, and one more.
+    fn record_while(&mut self, busy: bool) {
+        let now = self.k.host.now();
+        self.idle_since = if busy { None } else { Some(self.idle_since.unwrap_or(now)) };
+        if busy && !self.picturing && self.picture.is_none() {
+            self.picture_after(now);
+        }
+    }
+    fn picture_after(&mut self, asked: Timestamp) {
+        let pace = self.recorder.as_ref().and_then(|r| r.state.pace_ms(self.k.host.now()));
+        self.picture = pace.map(|ms| asked.plus_millis(ms));
+    }
+    fn take_picture(&mut self) {
+        self.awaited += 1;
+        self.picturing = true;
+        let (k, line, own, wallet) = (Arc::clone(&self.k), self.line.clone(), self.own.clone(), self.ids.wallet);
+        tokio::spawn(async move {
+            let asked = k.host.now();
+            let taken = async {
+                let session = k.session(wallet, line.facts().maker).await.ok()?;
+                line.snapshot(&session).await.ok().and_then(|taken| recorded::kept(taken, asked))
+            };
+            let _ = own.send(Message::Pictured(asked, taken.await));
+        });
+    }
+    /// Sealed and on the disk before the next one is asked for.
+    async fn pictured(&mut self, asked: Timestamp, picture: Option<Picture>) {
+        let Some(recorder) = self.recorder.as_ref().filter(|_| !self.erased) else { return };
+        let (next, seen) = recorder.state.saw(picture.as_ref().map(recorded::name_of), self.k.host.now());
+        let kept = match (seen.keep, &picture) {
+            (Some(number), Some(picture)) => self.keep_picture(number, picture).await,
+            _ => Ok(()),
+        };
+        match (kept, self.recorder.as_mut()) {
+            (Ok(()), Some(recorder)) => recorder.state = next,
+            // The number is free still: the next picture has it.
+            (Err(failure), _) => tracing::error!(error = %failure, "a picture of a recording could not be stored"),
+            (Ok(()), None) => {}
+        }
+        if seen.lost {
+            self.step(Event::CameraLost).await;
+        }
+        if self.idle_since.is_none_or(|since| asked < since) {
+            self.picture_after(asked);
+        }
+    }
+    async fn keep_picture(&self, number: u32, picture: &Picture) -> Result<(), Failure> {
+        let Some(recorder) = &self.recorder else { return Ok(()) };
+        let mut change = Change::new(&self.k.db, &self.k.host);
+        self.k.put_picture(&mut change, self.ids, &recorder.to, number, picture)?;
+        change.commit().await?;
+        Ok(())
     }
 
     fn read_car(&mut self) {

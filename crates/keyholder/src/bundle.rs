@@ -94,6 +94,7 @@ impl Keyholder {
             "readiness": readiness_told(&grant.value),
             "refused": denied_told(&grant.value),
             "hold": hold_told(&grant.value),
+            "recordings": self.recordings_told(delivery).await?,
         });
         let content = told.to_string();
         self.to_owner(&owner.value, wallet, Purpose::Account, &delivery.to_string(), content.as_bytes())

@@ -16,7 +16,7 @@ use crate::Keyholder;
 use crate::db::Stored;
 use crate::failure::{Failure, broken};
 use crate::grants::{carrier_of, wallet_of};
-use crate::rows::GrantRow;
+use crate::rows::{GrantRow, WalletRow};
 
 /// What a stop page sends with every request.
 #[derive(Debug, Clone)]
@@ -49,6 +49,8 @@ pub(crate) struct Held {
     pub authority: Option<Authority>,
     /// What this device photographs at a house is sealed to it. None for the owner's own, who has the key that it is made from.
     pub photos_to: Option<SealPublicKey>,
+    /// To what a recording is sealed.
+    pub recorded_to: Option<SealPublicKey>,
 }
 
 impl Held {
@@ -137,12 +139,9 @@ impl Keyholder {
             },
             None => SealPublicKey::parse(&papers.seal_key).ok_or_else(|| broken("a sealing key is none"))?,
         };
-        // A guest's grant names the guest's own key.
-        let photos_to = match chain.grant().claims().purpose {
-            For::Rehearsal => None,
-            For::Guest => SealPublicKey::parse(&owner.value.account_key),
-            _ => SealPublicKey::parse(&papers.seal_key),
-        };
+        let purpose = chain.grant().claims().purpose;
+        let recorded_to = owners_key(purpose, row, &owner.value);
+        let photos_to = recorded_to.clone().filter(|_| purpose != For::Rehearsal);
         let authority = path.as_ref().map(|p| Authority {
             root: p.carrier.claims().key.thumb(),
             delegation: Some(p.delegation.claims().key.thumb()),
@@ -152,7 +151,7 @@ impl Keyholder {
         if let (Some(authority), false) = (&authority, matches!(act, Action::Lock | Action::Close)) {
             self.not_revoked(authority).await?;
         }
-        Ok(Held { chain, delivery, grant, device_seal, authority, photos_to })
+        Ok(Held { chain, delivery, grant, device_seal, authority, photos_to, recorded_to })
     }
 
     async fn path(&self, row: &GrantRow, at: usize) -> Result<Path, Failure> {
@@ -175,4 +174,13 @@ impl Keyholder {
         }
         Ok(phone)
     }
+}
+
+/// To what the pictures of a delivery are sealed, so that its owner opens them and nobody else. The grant's own key; a guest's
+/// names the guest's, and a rehearsal's the device that plays the courier: there it is the wallet's.
+pub(crate) fn owners_key(purpose: For, grant: &GrantRow, owner: &WalletRow) -> Option<SealPublicKey> {
+    SealPublicKey::parse(match purpose {
+        For::Guest | For::Rehearsal => &owner.account_key,
+        _ => &grant.papers.seal_key,
+    })
 }

@@ -43,10 +43,6 @@ pub struct Config {
     /// car is real.
     #[serde(default = "wait")]
     pub possession_wait_hours: u32,
-    /// The household says by name that its front doors open although nothing records what happens inside. Without it no front
-    /// door is eligible.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub front_doors_unrecorded: bool,
     /// Who cosigns the log's checkpoints.
     #[serde(default, skip_serializing_if = "LogConfig::is_empty")]
     pub log: LogConfig,
@@ -63,6 +59,8 @@ pub struct Config {
 pub struct Retention {
     /// A delivery with its records, after the end of its grant: long enough for a dispute about a parcel or a scratch.
     pub deliveries_days: u32,
+    /// Pictures of what happened behind a front door, after they were taken.
+    pub recordings_days: u32,
     /// Codes and random ids.
     pub journal_days: u32,
     /// No backup is kept for longer. So long the names of what was erased are remembered, to erase it again in a restored one.
@@ -70,7 +68,7 @@ pub struct Retention {
 }
 impl Default for Retention {
     fn default() -> Self {
-        Self { deliveries_days: 365, journal_days: 400, backups_days: 400 }
+        Self { deliveries_days: 365, recordings_days: 90, journal_days: 400, backups_days: 400 }
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) trait RowType: Serialize + DeserializeOwned + Clone + Send + Sync + '
     const TABLE: &'static str;
     /// Whether papers belong to it: a row of the same id that is read with it and written by whoever changes them.
     const HAS_PAPERS: bool = false;
+    /// Whether a row that was read is kept in memory.
+    const REMEMBERED: bool = true;
     /// Whose data key seals the row; `None`: nothing in it is about a person.
     fn owner(&self, _id: &[u8]) -> Option<String> {
         None
@@ -91,6 +93,11 @@ impl Db {
         }
     }
 
+    /// Whether there is such a row, whatever is in it.
+    pub async fn has<T: RowType>(&self, id: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.engine.get(T::TABLE, id).await?.is_some())
+    }
+
     async fn read<T: RowType>(&self, id: &[u8], state: &[u8]) -> Result<Option<T>, StoreError> {
         let Some(mac) = state.get(..MAC_BYTES) else { return Ok(None) };
         if let Some(known) = self.known.get(id, mac) {
@@ -106,7 +113,9 @@ impl Db {
                 return Ok(None);
             }
         }
-        self.known.put(id, state, &value);
+        if T::REMEMBERED {
+            self.known.put(id, state, &value);
+        }
         Ok(Some(value))
     }
 
@@ -172,15 +181,16 @@ impl Db {
         Ok(all)
     }
 
-    /// The first rows of an index as they lie there, whether or not they can be read.
+    /// The first `limit` rows of an index as they lie there, whether or not they can be read.
     pub async fn raw(
         &self,
         table: &'static str,
         index: &str,
         prefix: &[u8],
+        limit: u32,
     ) -> Result<Vec<parcelshelf_store::Row>, StoreError> {
         let (table, index) = (table.to_owned(), index.to_owned());
-        let query = ListQuery { table, index, prefix: prefix.to_vec(), cursor: None, limit: PAGE_ROWS_MAX };
+        let query = ListQuery { table, index, prefix: prefix.to_vec(), cursor: None, limit };
         Ok(self.engine.list(query).await?.rows)
     }
 
@@ -230,11 +240,15 @@ impl Draft {
     fn of<T: RowType>(id: &[u8], expected: Version, value: &T, index: Index) -> Self {
         // Row types hold texts, numbers and lists of them: all of which JSON can write.
         let state = serde_json::to_vec(value).expect("row types are plain data");
-        let (name, known) = (id.to_vec(), value.clone());
+        let (name, known) = (id.to_vec(), T::REMEMBERED.then(|| value.clone()));
         Self {
             put: Put { table: T::TABLE.to_owned(), id: id.to_vec(), expected, state, index },
             owner: value.owner(id),
-            remember: Box::new(move |rows, state| rows.put(&name, state, &known)),
+            remember: Box::new(move |rows, state| {
+                if let Some(known) = known {
+                    rows.put(&name, state, &known);
+                }
+            }),
         }
     }
 }

@@ -34,7 +34,7 @@ const DAY_MS: i64 = 86_400_000;
 /// Deliveries erased by deadline in one sweep: a flush of the key store each.
 const OVERDUE_AT_ONCE: u32 = 20;
 /// Rows removed in one transaction.
-const AT_ONCE: usize = 100;
+const AT_ONCE: u32 = 100;
 
 const OWNER_HOLDS: &str = "owner";
 const ORDER: &str = "order";
@@ -163,6 +163,8 @@ impl Keyholder {
         self.remove_of_delivery(delivery.as_bytes()).await
     }
     async fn remove_of_delivery(&self, id: &[u8]) -> Result<(), Failure> {
+        // A prefix of theirs is the delivery's name.
+        self.remove_rows("recorded", "delivery", b64(id).as_bytes()).await?;
         for (table, index) in
             [("record", "delivery"), ("attempt", "delivery"), ("guest", GRANTED), ("papers", ""), ("grant", "")]
         {
@@ -244,23 +246,21 @@ impl Keyholder {
     /// Removes rows whose key is gone, as they lie there.
     pub(crate) async fn remove_rows(&self, table: &'static str, index: &str, prefix: &[u8]) -> Result<(), Failure> {
         loop {
-            let rows = self.db.raw(table, index, prefix).await?;
+            let rows = self.db.raw(table, index, prefix, AT_ONCE).await?;
             if rows.is_empty() {
                 return Ok(());
             }
-            for some in rows.chunks(AT_ONCE) {
-                let mut change = Change::new(&self.db, &self.host);
-                change.batch.deletes.extend(some.iter().map(|row| Check {
-                    table: table.to_owned(),
-                    id: row.id.clone(),
-                    version: Version::Is(row.version),
-                }));
-                // A kind for each table, so that a test can stop between any two.
-                change.journal(table, prefix, &format!("erased_{table}"), &json!({"rows": some.len()}));
-                match change.commit().await {
-                    Ok(_) | Err(Failure::Conflict) => {}
-                    Err(other) => return Err(other),
-                }
+            let mut change = Change::new(&self.db, &self.host);
+            change.batch.deletes.extend(rows.iter().map(|row| Check {
+                table: table.to_owned(),
+                id: row.id.clone(),
+                version: Version::Is(row.version),
+            }));
+            // A kind for each table, so that a test can stop between any two.
+            change.journal(table, prefix, &format!("erased_{table}"), &json!({"rows": rows.len()}));
+            match change.commit().await {
+                Ok(_) | Err(Failure::Conflict) => {}
+                Err(other) => return Err(other),
             }
         }
     }

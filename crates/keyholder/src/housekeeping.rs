@@ -45,6 +45,7 @@ pub(crate) async fn sweep(k: Arc<Keyholder>, mut stop: watch::Receiver<bool>) {
             k.forget::<GuestRow>(GuestRow::over_ms).await,
             k.forget::<SharedRow>(SharedRow::over_ms).await,
             k.forget_rules().await,
+            k.forget_recordings().await,
         ] {
             if let Err(failure) = done {
                 tracing::warn!(error = %failure, "stale rows could not be removed now");

@@ -91,6 +91,7 @@ fn routes() -> OpenApiRouter<Arc<Keyholder>> {
         .routes(routes!(owners::delivery))
         .routes(routes!(owners::timeline))
         .routes(routes!(owners::bundle))
+        .routes(routes!(owners::picture))
         .routes(routes!(owners::lock))
         .routes(routes!(owners::acknowledge))
         .routes(routes!(owners::hold))

@@ -39,6 +39,7 @@ mod makers;
 mod occupants;
 mod orders;
 mod pages;
+mod recorded;
 mod recovery;
 mod rows;
 mod rules;

@@ -319,9 +319,6 @@ impl Keyholder {
                     watched: !car.can_open.is_empty()
                         && car.can_lock
                         && self.access(maker).is_some_and(|access| tells_lid_and_lock(access.facts())),
-                    // No keyholder records yet: decision 84.
-                    recorded: false,
-                    unrecorded_agreed: self.config.front_doors_unrecorded,
                 }),
             });
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parcelshelf_access::{
     Access, AccessError, AtDoor, Closures, Command, Facts, Located, Prepared, Reachability, Reconciled, Sent, Session,
-    Still, VehicleFindings,
+    Snapshot, Still, VehicleFindings,
 };
 use parcelshelf_core::actuation::{Outcome, Refusal};
 use parcelshelf_core::id::WalletId;
@@ -275,6 +275,11 @@ impl Line {
     pub async fn still(&self, session: &Session) -> Result<Still, AccessError> {
         let session = session.clone();
         self.read(|access, vin| async move { access.still(&session, &vin).await }).await
+    }
+    /// A picture of it, to be sealed.
+    pub async fn snapshot(&self, session: &Session) -> Result<Snapshot, AccessError> {
+        let session = session.clone();
+        self.read(|access, vin| async move { access.snapshot(&session, &vin).await }).await
     }
     /// The light in that camera's view.
     pub async fn light(&self, session: &Session, on: bool) -> Result<(), AccessError> {

@@ -14,7 +14,7 @@ use crate::db::{COMMON_KEY, RowType};
 
 macro_rules! rows {
     ($($(#[$doc:meta])+ $name:ident in $table:literal $(of $owner:path)?
-        { $($(#[$fdoc:meta])* $field:ident: $ty:ty),+ $(,)? } $(with $papers:ident)?)+) => {$(
+        { $($(#[$fdoc:meta])* $field:ident: $ty:ty),+ $(,)? } $(with $papers:ident)? $(not $kept:ident)?)+) => {$(
         $(#[$doc])+
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -30,6 +30,8 @@ macro_rules! rows {
         impl RowType for $name {
             const TABLE: &'static str = $table;
             $(fn owner(&self, id: &[u8]) -> Option<String> { $owner(self, id) })?
+            // Large, and looked at once: not kept in memory.
+            $(const REMEMBERED: bool = stringify!($kept).is_empty();)?
             $(
                 const HAS_PAPERS: bool = true;
                 fn set_papers(&mut self, papers: PapersRow) -> bool {
@@ -325,6 +327,14 @@ rows! {
         seq: u64,
         ready_until_ms: Option<i64>,
     }
+    /// One picture of a recording; the id is the attempt's and its number.
+    RecordedRow in "recorded" of RecordedRow::of_delivery {
+        delivery: String,
+        attempt: String,
+        /// Sealed to the owner and signed.
+        envelope: String,
+        expires_ms: i64,
+    } not remembered
     /// Somebody in a car, without account.
     OccupantRow in "occupant" {
         /// HMAC of the VIN.

@@ -16,7 +16,7 @@ use parcelshelf_opening::hindrance::Hindrance;
 use parcelshelf_opening::liveness::Verdict;
 use parcelshelf_opening::readiness::{self, Question, ReadinessFacts};
 use parcelshelf_protocol::Refused;
-use parcelshelf_protocol::content::{Phone, Place};
+use parcelshelf_protocol::content::{Phone, Picture, Place};
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64};
 use parcelshelf_protocol::envelope::Envelope;
 use parcelshelf_protocol::jws::Moment;
@@ -84,6 +84,8 @@ pub(crate) struct Facts {
     pub parking: Option<String>,
     /// What a house's camera proves; unknown until it was asked.
     pub camera: Verdict,
+    /// The first picture of a recording.
+    pub first: Option<Picture>,
 }
 
 impl Keyholder {
@@ -117,7 +119,7 @@ impl Keyholder {
         };
         let parking = car.parking(self, held.delivery.as_bytes());
         let camera = Verdict::Unknown;
-        Ok(Facts { now: self.host.now(), phone, car, reached, vehicle, parking, camera })
+        Ok(Facts { now: self.host.now(), phone, car, reached, vehicle, parking, camera, first: None })
     }
 
     fn locate_facts<'a>(&self, held: &'a Held, row: &GrantRow, f: &Facts) -> Result<LocateFacts<'a>, Failure> {
@@ -508,6 +510,10 @@ impl Keyholder {
         let ids = Ids { attempt: attempt_id, delivery: held.delivery, wallet, access_point: of.access_point };
         let command = parcelshelf_access::Command::Open(class);
         let prepared = f.reached.line.prepare(command, self.host.random(), now);
+        let recorder = match (&f.first, &held.recorded_to) {
+            (Some(first), Some(to)) => Some(self.begin_recording(&mut change, ids, to.clone(), first)?),
+            _ => None,
+        };
         let row = AttemptRow {
             v: 1,
             delivery: held.delivery.to_string(),
@@ -550,7 +556,7 @@ impl Keyholder {
 
         let row = Stored { value: row, id: attempt_id.as_bytes().to_vec(), version: Version::Is(1) };
         let line = f.reached.line.clone();
-        Ok(Begun { attempt, effects, row, ids, line, prepared, epoch })
+        Ok(Begun { attempt, effects, row, ids, line, prepared, epoch, recorder })
     }
 
     /// A second proof of the device that opened: once more, or nothing but a record.
@@ -571,7 +577,7 @@ impl Keyholder {
             let owner = self.wallet(wallet_of(&grant.value)?).await?;
             self.still_may(&owner.value, &grant.value, held)?;
             let permit = self.judge_open(held, &grant.value, f)?;
-            if attempts::again(self, id, permit, proof.clone()).await? {
+            if attempts::again(self, id, permit, proof.clone(), f.first.clone()).await? {
                 return Ok(self.opened_again(held, living));
             }
         }

@@ -138,7 +138,7 @@ pub enum Denial {
     PhoneFarFromHouse,
     /// A front door's bolt does not say that it is locked.
     NotLocked,
-    /// Nothing records what happens behind a front door, and the household has not said that it does without.
+    /// No picture of what is behind a front door could be taken, or kept.
     NotRecorded,
     /// The camera or its light did not answer, or not in time.
     CameraUntold,
@@ -253,7 +253,10 @@ impl Denial {
             Self::HouseNotInArea => "Your house is not in the area that you allowed. Choose the area around it.",
             Self::PhoneFarFromHouse => "The courier was too far away from the house.",
             Self::NotLocked => "The door's lock did not say that it is locked. Look at it.",
-            Self::NotRecorded => "Nothing records what happens behind the door. It does not open without.",
+            Self::NotRecorded => {
+                "No picture of the camera could be kept, and the door does not open without. A picture is a JPEG or a PNG of at \
+                 most 128 KiB: look at the camera, and at how large its pictures are."
+            }
             Self::CameraUntold => {
                 "The camera, or the light that it is proved by, did not answer in time. Look at both, and at your network."
             }

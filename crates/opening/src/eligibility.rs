@@ -54,10 +54,6 @@ pub struct EntranceFacts<'a> {
 pub struct FrontFacts {
     /// A sensor at its leaf, a camera, and a light that this camera sees.
     pub watched: bool,
-    /// What happens inside is recorded.
-    pub recorded: bool,
-    /// The household has said by name that its doors open without a recording.
-    pub unrecorded_agreed: bool,
 }
 
 /// Something that stands against a car, or should be known about it.
@@ -91,13 +87,9 @@ pub enum Finding {
     HouseUnknown,
     /// A front door without sensor, camera and light.
     NotWatched,
-    /// Nothing records what happens behind a front door.
-    NotRecorded,
-    /// Not against it: the household has said that its doors open without a recording.
-    RecordingWaived,
 }
 impl Finding {
-    const PLAIN: [Self; 20] = [
+    const PLAIN: [Self; 18] = [
         Self::VinMalformed,
         Self::CheckDigitWrong,
         Self::MakeUnknown,
@@ -116,8 +108,6 @@ impl Finding {
         Self::NotDriven,
         Self::HouseUnknown,
         Self::NotWatched,
-        Self::NotRecorded,
-        Self::RecordingWaived,
     ];
     /// Every finding there is.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -146,8 +136,6 @@ impl Finding {
             Self::NotDriven => "not_driven",
             Self::HouseUnknown => "house_unknown",
             Self::NotWatched => "not_watched",
-            Self::NotRecorded => "not_recorded",
-            Self::RecordingWaived => "recording_waived",
         }
     }
     #[must_use]
@@ -191,16 +179,12 @@ impl Finding {
                 "A front door needs a lock that tells its state, a sensor at the door, a camera inside, and a light that this \
                  camera sees. Set them up at your home server, then look again."
             }
-            Self::NotRecorded => "Nothing records what happens behind this door. So it is not opened for anybody.",
-            Self::RecordingWaived => {
-                "Your household has said that this door opens without a recording. The camera is only proved to be live."
-            }
         }
     }
     /// Whether it keeps the car out.
     #[must_use]
     pub const fn refuses(self) -> bool {
-        !matches!(self, Self::PinInstead | Self::CheckDigitNotUsed | Self::RecordingWaived)
+        !matches!(self, Self::PinInstead | Self::CheckDigitNotUsed)
     }
     /// What to do, as a code that the wallet renders.
     #[must_use]
@@ -226,8 +210,7 @@ impl Finding {
             Self::CountryUnknown => Remedy::SayCountry,
             Self::NoPosition => Remedy::SetPinAtParking,
             Self::NotDriven | Self::HouseUnknown | Self::NotWatched => Remedy::SetUpAtHome,
-            Self::NotRecorded => Remedy::NotPossible,
-            Self::PinInstead | Self::CheckDigitNotUsed | Self::RecordingWaived => Remedy::Nothing,
+            Self::PinInstead | Self::CheckDigitNotUsed => Remedy::Nothing,
         }
     }
     /// An obstacle has the reason already: what follows from it is not said as well.
@@ -366,12 +349,8 @@ pub fn judge(car: &CarFacts<'_>) -> Findings {
 #[must_use]
 pub fn judge_entrance(entrance: &EntranceFacts<'_>) -> Findings {
     let front = entrance.front;
-    let unrecorded = front.is_some_and(|f| !f.recorded);
-    let agreed = front.is_some_and(|f| f.unrecorded_agreed);
     let tests = [
         (front.is_some_and(|f| !f.watched), Finding::NotWatched),
-        (unrecorded && !agreed, Finding::NotRecorded),
-        (unrecorded && agreed, Finding::RecordingWaived),
         (front.is_none() && !entrance.driven, Finding::NotDriven),
         (entrance.missing_permissions > 0 && entrance.obstacles.is_empty(), Finding::PermissionMissing),
         (!entrance.house_known, Finding::HouseUnknown),
@@ -488,8 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn a_front_door_is_not_eligible_unless_it_is_watched_and_recorded_or_the_household_does_without() {
-        let front = FrontFacts { watched: true, recorded: true, unrecorded_agreed: false };
+    fn a_front_door_is_not_eligible_unless_it_is_watched() {
         let judged = |front| {
             let facts = EntranceFacts {
                 driven: false,
@@ -501,14 +479,8 @@ mod tests {
             let found = judge_entrance(&facts);
             (found.all().to_vec(), found.eligible())
         };
-        assert_eq!(judged(front), (vec![], true));
-        assert_eq!(judged(FrontFacts { watched: false, ..front }), (vec![Finding::NotWatched], false));
-        let unrecorded = FrontFacts { recorded: false, ..front };
-        assert_eq!(judged(unrecorded), (vec![Finding::NotRecorded], false));
-        let agreed = FrontFacts { unrecorded_agreed: true, ..unrecorded };
-        assert_eq!(judged(agreed), (vec![Finding::RecordingWaived], true));
-        let neither = FrontFacts { watched: false, ..agreed };
-        assert!(!judged(neither).1, "a word does not stand in for a camera");
+        assert_eq!(judged(FrontFacts { watched: true }), (vec![], true));
+        assert_eq!(judged(FrontFacts { watched: false }), (vec![Finding::NotWatched], false));
     }
 
     #[test]

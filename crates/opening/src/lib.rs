@@ -72,3 +72,4 @@ pub mod makers_table;
 pub mod occupant;
 pub mod possession;
 pub mod readiness;
+pub mod recording;

@@ -11,6 +11,7 @@ use parcelshelf_client::wallet::Granted;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::time::Window;
 use parcelshelf_protocol::bundle::Bundle;
+use parcelshelf_simulator::homeassistant::{self, FrontFile};
 use parcelshelf_simulator::onstar;
 use parcelshelf_simulator::sabotage::Tampering;
 use parcelshelf_simulator::volvo::{CarFile, WorldFile};
@@ -98,8 +99,9 @@ async fn end(args: &Demo, dir: &Path, stage: &mut Stage, report: Vec<Value>) -> 
 async fn stage_alone(dir: &Path, cars: u32) -> anyhow::Result<()> {
     let mut worlds = worlds(Maker::Volvo, &[]);
     add_cars_to_link(&mut worlds, cars);
-    worlds.home = Some(garage::to_link());
-    let mut stage = Stage::start_with(dir, &worlds, Setting::default()).await?;
+    worlds.home = Some(homeassistant::WorldFile { fronts: vec![FrontFile::demo()], ..garage::to_link() });
+    let setting = Setting { front_door: true, ..Setting::default() };
+    let mut stage = Stage::start_with(dir, &worlds, setting).await?;
     let desk = Desk::new(Arc::clone(&stage.scene));
     let address = desk.open().await?;
     crate::services::say(&json!({ "ready": "stage", "desk": address }));

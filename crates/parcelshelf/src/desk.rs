@@ -313,6 +313,7 @@ async fn state(State(desk): D) -> Said {
             "volvo": desk.scene.clouds.volvo,
             "onstar": desk.scene.clouds.onstar,
             "homeassistant-garage": desk.scene.clouds.home,
+            "homeassistant-door": desk.scene.clouds.home,
         },
         "cars": cars, "deliveries": deliveries, "couriers": couriers, "staff": staff,
         "lines": *locked(&desk.lines),

@@ -129,7 +129,6 @@ impl GatewayAt<'_> {
             people: Vec::new(),
             country: String::from("SE"),
             country_of: BTreeMap::new(),
-            front_doors_unrecorded: false,
             possession_wait_hours: WAIT_HOURS,
             log: LogConfig {
                 // A new gateway is a small one: see decision 37. A demo's log is nobody's diary.
@@ -345,7 +344,6 @@ fn configurations(args: &Init, layout: &Layout, at: &GatewayAt<'_>, keys: &Autho
             .filter(|(takes_part, ..)| *takes_part)
             .map(|(_, maker, country)| (maker.to_owned(), country.clone()))
             .collect(),
-            front_doors_unrecorded: args.home_front_door,
             possession_wait_hours: if args.no_possession_wait { 0 } else { WAIT_HOURS },
             ..at.keyholder(&keys.operator)
         },

@@ -155,7 +155,7 @@ pub struct HomeAssistantFile {
     pub garages: Vec<HomeEntranceFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<HomeEntranceFile>,
-    /// Front doors. They are eligible only where `front_doors_unrecorded` stands in the keyholder's own part.
+    /// Front doors. What happens behind them is recorded, for their owner alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doors: Vec<HomeDoorFile>,
 }

@@ -9,8 +9,8 @@ use parcelshelf_core::time::Timestamp;
 
 use crate::encoding::{Hash, b64, domain_hash};
 use crate::json::{self, Members, Object, Value};
-use crate::refused::{Kind, Refused};
-use crate::seal::SealPublicKey;
+use crate::refused::{Fault, Kind, Refused};
+use crate::seal::{Purpose, SealPublicKey};
 use crate::text::token;
 
 macro_rules! silent {
@@ -20,7 +20,7 @@ macro_rules! silent {
         }
     )+};
 }
-silent!(Place, PhotoKey, Phone, Rule, Description, Occupant, GuestName, ForGuest);
+silent!(Place, PhotoKey, Phone, Rule, Description, Occupant, GuestName, ForGuest, Picture);
 
 /// Where a car stands, and what it looks like from afar.
 #[derive(Clone, PartialEq)]
@@ -86,6 +86,39 @@ impl PhotoKey {
         let key = Self { seal: m.parsed("seal", SealPublicKey::parse)? };
         m.end()?;
         Ok(key)
+    }
+}
+
+/// One picture of a recording: when it was asked for, in milliseconds since 1970 as eight bytes, most significant first, and
+/// then the picture as the camera gave it, a JPEG or a PNG.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Between 1970 and 9999.
+    pub at: Timestamp,
+    pub bytes: Vec<u8>,
+}
+impl Picture {
+    /// Most bytes of a picture.
+    pub const BYTES_MAX: usize = Purpose::Recording.content_max() - 8;
+    /// Whether these bytes begin as one of the two kinds that there are.
+    #[must_use]
+    pub fn begins(bytes: &[u8]) -> bool {
+        bytes.starts_with(&[0xff, 0xd8, 0xff]) || bytes.starts_with(b"\x89PNG\r\n\x1a\n")
+    }
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&self.at.unix_millis().to_be_bytes()[..], &self.bytes].concat()
+    }
+    /// # Errors
+    /// `content_…` codes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
+        let wrong = Refused::of(Kind::Content, Fault::WrongMember);
+        let (at, bytes) = bytes.split_first_chunk::<8>().ok_or(wrong)?;
+        let ms = i64::from_be_bytes(*at);
+        if !(0..=Timestamp::MAX.unix_millis()).contains(&ms) || !Self::begins(bytes) || bytes.len() > Self::BYTES_MAX {
+            return Err(wrong);
+        }
+        Ok(Self { at: Timestamp::from_unix_millis(ms), bytes: bytes.to_vec() })
     }
 }
 

@@ -50,6 +50,8 @@ pub enum Purpose {
     Bundle,
     /// A photo for the owner. Up to eight times 64 KiB.
     Photo,
+    /// One picture of what happened behind a door, for its owner. 64 or 128 KiB.
+    Recording,
     /// Which car somebody without account sits in, for the keyholder. 4 KiB.
     Occupant,
     /// How an owner calls a guest, for the keyholder. 4 KiB.
@@ -60,7 +62,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// All purposes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Place,
         Self::PhotoKey,
         Self::Phone,
@@ -69,6 +71,7 @@ impl Purpose {
         Self::Account,
         Self::Bundle,
         Self::Photo,
+        Self::Recording,
         Self::Occupant,
         Self::GuestName,
         Self::Invitation,
@@ -85,6 +88,7 @@ impl Purpose {
             Self::Account => "account",
             Self::Bundle => "bundle",
             Self::Photo => "photo",
+            Self::Recording => "recording",
             Self::Occupant => "occupant",
             Self::GuestName => "guest_name",
             Self::Invitation => "invitation",
@@ -101,7 +105,7 @@ impl Purpose {
             // A grant has at most 16 KiB.
             Self::Invitation => (SMALL, 5),
             Self::Description => (LARGE, 1),
-            Self::Account | Self::Bundle => (LARGE, 2),
+            Self::Account | Self::Bundle | Self::Recording => (LARGE, 2),
             Self::Photo => (LARGE, 8),
         }
     }

@@ -28,6 +28,8 @@ pub enum Canary {
     Text { what: String, value: String },
     /// A place, degrees.
     Place { what: String, latitude: f64, longitude: f64 },
+    /// Some bytes of a picture.
+    Bytes { what: String, value: Vec<u8> },
 }
 
 /// Something that was found where it must not be.
@@ -76,6 +78,10 @@ impl Needles {
             match canary {
                 Canary::Text { what, value } => builder.text(what, value),
                 Canary::Place { what, latitude, longitude } => builder.place(what, *latitude, *longitude),
+                Canary::Bytes { what, value } => {
+                    builder.single(format!("{what} as bytes"), value.clone());
+                    builder.encoded(what, value);
+                }
             }
         }
         let automaton = AhoCorasick::new(&builder.bytes).expect("a few thousand short patterns fit");

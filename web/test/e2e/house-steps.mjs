@@ -4,12 +4,14 @@ import { press } from './wallet-steps.mjs';
 
 /** The one house of the stage (crates/parcelshelf/src/demo/garage.rs). */
 export const GARAGE = { maker: 'homeassistant-garage', vin: '0GARAGE0000000001' };
+/** The front door of the same house (crates/simulator/src/homeassistant/front.rs). */
+export const FRONT = { maker: 'homeassistant-door', vin: '0HALLWAY000000001' };
 export const HOUSE = { lat: 60.169, lng: 24.941 };
 
-/** Links the garage as the user of the home server that was made for it. */
-export async function doorLinked(page, wallet, look = () => {}) {
+/** Links the garage, or another door, as the user of the home server that was made for it. */
+export async function doorLinked(page, wallet, look = () => {}, kind = 'A garage') {
   await page.goto(`${wallet}/cars/link`);
-  await page.getByRole('radio', { name: 'A garage, through Home Assistant' }).check();
+  await page.getByRole('radio', { name: `${kind}, through Home Assistant` }).check();
   await page.getByRole('heading', { name: 'Link a door' }).waitFor();
   await look('link a door');
   await press(page, 'Go to my home server');

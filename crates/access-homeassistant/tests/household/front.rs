@@ -115,6 +115,27 @@ async fn a_door_is_unlocked_shut_and_locked_and_a_bolt_beside_an_open_door_or_a_
 }
 
 #[tokio::test]
+async fn a_snapshot_is_the_cameras_picture_and_another_each_time_until_the_camera_hangs() {
+    let rig = GarageRig::front().await;
+    let taken = async || rig.adapter.snapshot(&rig.session().await, &rig.vin()).await;
+    let mut before = taken().await.unwrap();
+    assert!(before.0.starts_with(b"\x89PNG"));
+    assert!(format!("{before:?}").len() < 40, "it does not print");
+    for _ in 0..3 {
+        rig.pass_time(Duration::from_secs(1)).await;
+        let now = taken().await.unwrap();
+        assert!(now != before);
+        before = now;
+    }
+    rig.hand_action("freeze_camera").await;
+    before = taken().await.unwrap();
+    rig.pass_time(Duration::from_secs(1)).await;
+    assert!(taken().await.unwrap() == before);
+    rig.hand_action("blind_camera").await;
+    assert_eq!(taken().await, Err(AccessError::CarSilent));
+}
+
+#[tokio::test]
 async fn a_house_says_of_each_door_what_it_has_and_of_a_garage_that_nothing_sees_it() {
     let rig = GarageRig::front().await;
     let found = rig.adapter.vehicles(&rig.session().await).await.unwrap();
@@ -124,5 +145,6 @@ async fn a_house_says_of_each_door_what_it_has_and_of_a_garage_that_nothing_sees
     let garage = GarageRig::new().await;
     let session = garage.session().await;
     assert_eq!(garage.adapter.still(&session, &garage.vin()).await, Err(AccessError::NotSupported));
+    assert_eq!(garage.adapter.snapshot(&session, &garage.vin()).await, Err(AccessError::NotSupported));
     assert_eq!(garage.adapter.light(&session, &garage.vin(), true).await, Err(AccessError::NotSupported));
 }

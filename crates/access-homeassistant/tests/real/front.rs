@@ -92,5 +92,7 @@ async fn what_a_camera_shows_that_is_no_picture_or_no_camera_is_none() {
         let (access, number) = front(camera);
         let still = access.still(&session(), &number).await.expect("a picture");
         assert!(still.width > 0 && (1..=999).contains(&still.brightness_permille), "{camera}: {still:?}");
+        let taken = access.snapshot(&session(), &number).await.expect("a picture").0;
+        assert!(taken.starts_with(&[0xff, 0xd8, 0xff]) || taken.starts_with(b"\x89PNG"), "{camera}");
     }
 }

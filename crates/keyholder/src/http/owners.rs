@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use parcelshelf_core::id::{DeliveryId, LinkId, VehicleId};
+use parcelshelf_core::id::{AttemptId, DeliveryId, LinkId, VehicleId};
 use parcelshelf_edge::json::{Nothing, StrictJson, StrictPath};
 use parcelshelf_edge::problem::Problem;
 use parcelshelf_protocol::encoding::{Thumbprint, from_b64};
@@ -415,6 +415,21 @@ pub(super) async fn bundle(
     StrictPath(delivery): StrictPath<String>,
 ) -> Answer<Json<EnvelopeOut>> {
     let envelope = k.bundle_envelope(wallet, delivery_of(&delivery)?).await.map_err(problem)?;
+    Ok(Json(EnvelopeOut { envelope }))
+}
+
+/// One picture of a recording, sealed to the owner. How many there are of which attempt stands in the timeline; they are numbered
+/// from 0.
+#[utoipa::path(get, path = "/v1/wallet/deliveries/{delivery}/recordings/{attempt}/{number}",
+    params(("delivery" = String, Path), ("attempt" = String, Path), ("number" = u32, Path)),
+    security(("session" = [])), responses((status = 200, body = EnvelopeOut)))]
+pub(super) async fn picture(
+    axum::extract::State(k): State,
+    Session(wallet): Session,
+    StrictPath((delivery, attempt, number)): StrictPath<(String, String, u32)>,
+) -> Answer<Json<EnvelopeOut>> {
+    let attempt = AttemptId::parse(&attempt).map_err(|_| crate::attempts::no_attempt())?;
+    let envelope = k.recorded_picture(wallet, delivery_of(&delivery)?, attempt, number).await.map_err(problem)?;
     Ok(Json(EnvelopeOut { envelope }))
 }
 

@@ -2,13 +2,15 @@
 //!
 //! It is done in the request that asks to open, before anything is written: what was read of the door before is read again
 //! after it, so that the intent rests on what is so now. The courier waits some twenty seconds, as for a car that sleeps. Only
-//! how bright each picture is passes through here; nothing of it is kept.
+//! how bright each picture is passes through here; nothing of it is kept. The one that follows is the recording's first: it is
+//! written with the intent.
 
 use std::time::Duration;
 
 use parcelshelf_core::time::within;
 use parcelshelf_opening::conditions::Denial;
 use parcelshelf_opening::liveness::{Challenge, Pattern, SETTLE_MS, Sample, Verdict, WITHIN_MS};
+use parcelshelf_protocol::content::Picture;
 use serde_json::json;
 
 use super::Facts;
@@ -17,6 +19,7 @@ use crate::chain::Held;
 use crate::db::Change;
 use crate::failure::{Failure, again, broken};
 use crate::linking::Reached;
+use crate::recorded;
 
 /// As long as the light stays as it was told before its picture counts.
 const SETTLE: Duration = Duration::from_millis(SETTLE_MS.unsigned_abs());
@@ -34,13 +37,22 @@ impl Keyholder {
             Ok(_) | Err(_) => return Ok(()),
         }
         facts.camera = self.is_live(&mut facts.reached).await?;
-        if !matches!(facts.camera, Verdict::Live { .. }) {
+        if matches!(facts.camera, Verdict::Live { .. }) {
+            facts.first = self.picture_now(&mut facts.reached).await;
+        } else {
             again!(self.keep_unproved(held))?;
         }
         facts.reached.session.now = self.host.now();
         facts.car = self.look(&facts.reached, true).await?;
         facts.now = self.host.now();
         Ok(())
+    }
+
+    /// One that can be kept.
+    async fn picture_now(&self, door: &mut Reached) -> Option<Picture> {
+        door.session.now = self.host.now();
+        let taken = door.line.snapshot(&door.session).await.ok()?;
+        recorded::kept(taken, door.session.now)
     }
 
     /// Counts as an attempt: nobody tries until a recording happens to fit, or makes a light flicker all day.

@@ -45,10 +45,9 @@ impl Keyholder {
             supported: &convert::classes(&f.vehicle.value.can_open),
             front: self.is_front_door(&f.vehicle.value.maker).then(|| FrontFacts {
                 locked: Fact::observed(f.car.locked()),
-                // No keyholder records yet: decision 84.
-                recorded: Fact::Unknown,
-                unrecorded_agreed: self.config.front_doors_unrecorded,
                 camera: f.camera,
+                // Without a key nobody could look at it.
+                recorded: Fact::observed(f.first.as_ref().and(held.recorded_to.as_ref()).map(|_| true)),
             }),
             attempts: grant.attempts,
         };

@@ -57,6 +57,7 @@ impl Attempt {
                 self.p.read_due = None;
                 self.unreadable(now, &mut fx);
             }
+            (_, Event::CameraLost) => self.camera_lost(now, &mut fx),
             (_, Event::CloseReported(report)) => self.close_reported(report, now, &mut fx),
             (_, Event::StopEnded) => self.p.stop_ended = true,
             (_, Event::Recovered) => self.recovered(now, &mut fx),
@@ -377,6 +378,13 @@ impl Attempt {
                 self.prove_without_state(fx);
             }
             _ => {}
+        }
+    }
+
+    /// An alarm as long as the door may be open; what was proved locked needs no eye on it.
+    pub(super) fn camera_lost(&mut self, now: Timestamp, fx: &mut Effects) {
+        if !matches!(self.p.phase, Phase::Intended | Phase::Locked(_) | Phase::DidNotHappen(_)) {
+            self.raise(AlarmCause::CameraLost, now, fx);
         }
     }
 

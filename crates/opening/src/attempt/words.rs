@@ -51,6 +51,8 @@ pub enum Event {
     CarRead(CarReading),
     /// The car's state could not be read.
     CarUnreadable,
+    /// The camera behind a front door shows nothing new any more.
+    CameraLost,
     /// The courier says: closed.
     CloseReported(CloseReport),
     /// What the maker said to the lock command.
@@ -185,9 +187,11 @@ pub enum AlarmCause {
     DoesNotShut,
     /// It was open when it was last seen, and nobody can say how it is now.
     LostWhileOpen,
+    /// Its camera shows nothing new, and the door is not proved locked: nobody sees what happens behind it.
+    CameraLost,
 }
 impl AlarmCause {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OpenTooLong,
         Self::LockFailed,
         Self::LockUnproved,
@@ -195,6 +199,7 @@ impl AlarmCause {
         Self::OpenedAgain,
         Self::DoesNotShut,
         Self::LostWhileOpen,
+        Self::CameraLost,
     ];
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -206,6 +211,7 @@ impl AlarmCause {
             Self::OpenedAgain => "opened_again",
             Self::DoesNotShut => "does_not_shut",
             Self::LostWhileOpen => "lost_while_open",
+            Self::CameraLost => "camera_lost",
         }
     }
     #[must_use]

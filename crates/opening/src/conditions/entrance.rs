@@ -1,7 +1,7 @@
 //! Under which conditions a garage door, a gate or a front door is opened.
 //!
-//! Of a front door more is asked, for somebody goes in and a hand shuts it: its bolt tells that it is locked, something records
-//! what happens inside, or the household has said that it does without, and its camera is proved to show what is there now.
+//! Of a front door more is asked, for somebody goes in and a hand shuts it: its bolt tells that it is locked, its camera is proved
+//! to show what is there now, and the first picture of the recording is in hand, to be written with the intent.
 //!
 //! Nothing is asked of it that only a car can tell: it is not parked, used or located. The carrier knows the address, so that no
 //! place is disclosed; where the house stands is read for one request, to hold the courier's phone against it.
@@ -47,12 +47,10 @@ pub struct EntranceFacts<'a> {
 pub struct FrontFacts {
     /// Its bolt says so itself.
     pub locked: Fact,
-    /// Something records from before the door opens until it is locked.
-    pub recorded: Fact,
-    /// The household has said by name that its doors open without a recording.
-    pub unrecorded_agreed: bool,
     /// Of its camera; [`Verdict::Unknown`] as long as it was not asked.
     pub camera: Verdict,
+    /// The recording's first picture was taken after the camera was proved, and can be kept.
+    pub recorded: Fact,
 }
 impl FrontFacts {
     /// The camera comes last: it is asked, with a light that goes on and off, only when everything else is as it must be.
@@ -60,14 +58,12 @@ impl FrontFacts {
         if self.locked != Fact::Yes {
             return Err(Denial::NotLocked);
         }
-        if self.recorded != Fact::Yes && !(self.unrecorded_agreed && self.recorded == Fact::Unknown) {
-            return Err(Denial::NotRecorded);
-        }
         match self.camera {
-            Verdict::Live { until } if now <= until => Ok(()),
-            Verdict::Live { .. } | Verdict::Unknown => Err(Denial::CameraUntold),
-            Verdict::NotLive(_) => Err(Denial::CameraNotLive),
+            Verdict::Live { until } if now <= until => {}
+            Verdict::Live { .. } | Verdict::Unknown => return Err(Denial::CameraUntold),
+            Verdict::NotLive(_) => return Err(Denial::CameraNotLive),
         }
+        if self.recorded == Fact::Yes { Ok(()) } else { Err(Denial::NotRecorded) }
     }
 }
 
@@ -148,20 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn a_front_door_needs_its_bolt_a_recording_or_the_households_word_and_a_camera_that_is_live_now() {
+    fn a_front_door_needs_its_bolt_a_camera_that_is_live_now_and_a_recording_that_has_begun() {
         let area = Area::new(vec![Cell::of(&house())]).unwrap();
-        let ready = FrontFacts { locked: Fact::Yes, recorded: Fact::Yes, unrecorded_agreed: false, camera: LIVE };
+        let ready = FrontFacts { locked: Fact::Yes, camera: LIVE, recorded: Fact::Yes };
         let judged = |facts: FrontFacts| open_entrance(&front(&area, facts)).map(|permit| permit.class());
         assert_eq!(judged(ready), Ok(AccessClass::Door));
-        let unrecorded = FrontFacts { recorded: Fact::Unknown, unrecorded_agreed: true, ..ready };
-        assert_eq!(judged(unrecorded), Ok(AccessClass::Door), "the household does without");
         use crate::liveness::Lie;
         let past = Verdict::Live { until: NOW.plus_millis(-1) };
         for (facts, denial) in [
             (FrontFacts { locked: Fact::No, ..ready }, Denial::NotLocked),
             (FrontFacts { locked: Fact::Unknown, ..ready }, Denial::NotLocked),
             (FrontFacts { recorded: Fact::Unknown, ..ready }, Denial::NotRecorded),
-            (FrontFacts { recorded: Fact::No, unrecorded_agreed: true, ..ready }, Denial::NotRecorded),
+            (FrontFacts { recorded: Fact::No, ..ready }, Denial::NotRecorded),
+            (FrontFacts { recorded: Fact::Inferred, ..ready }, Denial::NotRecorded),
             (FrontFacts { camera: Verdict::Unknown, ..ready }, Denial::CameraUntold),
             (FrontFacts { camera: past, ..ready }, Denial::CameraUntold),
             (FrontFacts { camera: Verdict::NotLive(Lie::NothingMoves), ..ready }, Denial::CameraNotLive),
@@ -170,7 +165,8 @@ mod tests {
             assert_eq!(judged(facts), Err(denial), "{facts:?}");
         }
         // The light is left alone unless everything else is as it must be.
-        let dark = FrontFacts { camera: Verdict::Unknown, ..ready };
+        let dark = FrontFacts { camera: Verdict::Unknown, recorded: Fact::Unknown, ..ready };
+        assert_eq!(judged(dark), Err(Denial::CameraUntold), "the camera is asked before anything is recorded");
         let open = EntranceFacts { closed: Fact::No, ..front(&area, dark) };
         assert_eq!(open_entrance(&open), Err(Denial::NotClosed));
         let often = EntranceFacts { attempts: ATTEMPTS_MAX, ..front(&area, dark) };

@@ -2,7 +2,7 @@
 
 use parcelshelf_core::actuation::{Confirmation, LockProof, Outcome, Refusal};
 use parcelshelf_opening::attempt::{
-    AlarmCause, Attempt, CloseReport, Effect, Event, Lid, Lock, Phase, RELEASE_AFTER_MS, RecordKind,
+    AlarmCause, Attempt, CloseReport, Effect, Event, Lid, Lock, Notice, Phase, RELEASE_AFTER_MS, RecordKind,
 };
 
 use crate::support::*;
@@ -110,4 +110,27 @@ fn a_second_entry_before_the_bolt_comes_is_recorded_as_one() {
     assert_eq!(attempt.phase(), Phase::Open);
     let (attempt, effects) = attempt.handle(seen(Lid::Closed, 50, Lock::Unlocked, 51), at(51));
     assert!(sends_lock(&effects) && attempt.lock_proof().is_none(), "and it is shut and locked anew");
+}
+
+#[test]
+fn a_camera_that_is_lost_while_the_door_may_be_open_is_an_alarm_and_after_the_proof_it_is_none() {
+    let lost = Some(AlarmCause::CameraLost);
+    for story in [unlocked(), open(), shut()] {
+        let phase = story.phase();
+        let (attempt, effects) = story.handle(Event::CameraLost, at(32));
+        assert_eq!(raised(&effects), lost, "{phase:?}");
+        assert!(!effects.contains(&Effect::Release) && attempt.phase() == phase, "nothing else follows");
+        let (_, effects) = attempt.handle(Event::CameraLost, at(33));
+        assert_eq!(raised(&effects), None, "told once");
+    }
+    let (attempt, _) = intended(FRONT_MAKER).handle(Event::CameraLost, at(1));
+    assert!(attempt.parts().alarm.is_none(), "nothing has left yet");
+    let observed = Outcome::Done(Confirmation::Observed);
+    let (attempt, _) = shut().handle(Event::CameraLost, at(32));
+    let proved = vec![(33, Event::LockAnswered { outcome: observed }), (34, seen(Lid::Closed, 32, Lock::Locked, 34))];
+    let (attempt, effects) = play(attempt, proved);
+    assert_eq!(attempt.lock_proof(), Some(LockProof::Observed));
+    assert!(effects.contains(&Effect::Notify(Notice::AllClear)), "{effects:?}");
+    let (attempt, effects) = attempt.handle(Event::CameraLost, at(35));
+    assert!(raised(&effects).is_none() && attempt.parts().alarm.is_none());
 }

@@ -177,6 +177,7 @@ fn alarms_and_what_people_are_told_have_their_words() {
         "opened_again",
         "does_not_shut",
         "lost_while_open",
+        "camera_lost",
     ];
     assert_eq!(
         (AlarmCause::ALL.map(AlarmCause::code), causes.map(AlarmCause::parse)),

@@ -1,20 +1,26 @@
 //! A front door under the attacks that opened doors of the first in-home services: a camera that is frozen or shows a recording,
-//! a bolt that is jammed, a lock or a network that is lost while the door stands open, a second entry that nobody sees.
+//! a bolt that is jammed, a lock, a network or the camera alone that is lost while the door stands open, a second entry that nobody
+//! sees, and power that is cut in the middle of the recording.
 //!
 //! Each on a stage of its own, with real processes and the machine's clock: the figures are seconds as a courier and an owner
 //! live them. What opened is counted by the door itself.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use parcelshelf_access_homeassistant::DOORS;
 use parcelshelf_client::Failure;
+use parcelshelf_client::recordings::Recording;
 use parcelshelf_client::shipping::Ordered;
-use parcelshelf_client::wallet::Granted;
+use parcelshelf_client::wallet::{Granted, Wallet, WalletSite};
 use parcelshelf_core::actuation::LockProof;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::id::AttemptId;
 use parcelshelf_core::time::Timestamp;
+use parcelshelf_protocol::content::Picture;
+use parcelshelf_simulator::canary::{Canary, Needles};
 use parcelshelf_simulator::homeassistant::{FrontFile, WorldFile};
 use parcelshelf_simulator::volvo;
 use serde_json::{Value, json};
@@ -28,6 +34,14 @@ use crate::stage::{Scene, Setting, Stage, Worlds};
 /// The goal: from what went wrong to the alarm that the courier's page shows.
 const GOAL_S: f64 = 10.0;
 const LABEL: &str = "FJB90000000";
+/// So many are on the disk when the power is cut.
+const PICTURES_BEFORE_THE_CUT: u32 = 6;
+/// One picture a second; the one that was being taken is lost, and this machine may be busy.
+const MISSING_MAX_S: f64 = 3.0;
+/// Between two pictures where nobody touches the camera: as long as it takes until a camera counts as lost.
+const UNSEEN_MAX_MS: i64 = 4_000;
+/// The page hears of the proof a moment after it.
+const PROVED_BEFORE_MS: i64 = 2_000;
 
 /// What is done to the door.
 #[derive(Clone, Copy, PartialEq)]
@@ -37,7 +51,9 @@ enum Attack {
     JammedBolt,
     LockOffline,
     WifiLoss,
+    CameraLost,
     SecondEntry,
+    PowerCut,
 }
 
 /// # Errors
@@ -71,6 +87,17 @@ pub async fn second_entry(dir: PathBuf) -> anyhow::Result<Gain> {
     staged(&dir, Attack::SecondEntry).await
 }
 
+/// # Errors
+/// As [`frozen_camera`].
+pub async fn camera_lost_while_open(dir: PathBuf) -> anyhow::Result<Gain> {
+    staged(&dir, Attack::CameraLost).await
+}
+/// # Errors
+/// As [`frozen_camera`].
+pub async fn power_cut(dir: PathBuf) -> anyhow::Result<Gain> {
+    staged(&dir, Attack::PowerCut).await
+}
+
 async fn staged(dir: &Path, attack: Attack) -> anyhow::Result<Gain> {
     let front = FrontFile::demo();
     let home = WorldFile { fronts: vec![front.clone()], ..WorldFile::demo() };
@@ -79,12 +106,12 @@ async fn staged(dir: &Path, attack: Attack) -> anyhow::Result<Gain> {
     let worlds = Worlds { volvo, onstar: None, tesla: None, smartcar: None, home: Some(home) };
     let setting = Setting { front_door: true, ..Setting::default() };
     let mut stage = Stage::start_with(dir, &worlds, setting).await?;
-    let scene = &stage.scene;
+    let scene = &*Arc::clone(&stage.scene);
     let hands = Hands::at(scene, DOORS, &front.number)?;
     let owner = Owner::enrol_front_door(scene, LOGIN, hands, place).await?;
     let courier = Courier::hire(scene, "Sam Rivera", "drill-courier").await?;
     let mut gain = Gain::default();
-    Play { scene, owner: &owner, courier: &courier }.run(attack, &mut gain).await?;
+    Play { scene, owner: &owner, courier: &courier }.run(attack, &mut stage, &mut gain).await?;
     stage.stop().await?;
     Ok(gain)
 }
@@ -96,7 +123,7 @@ struct Play<'a> {
 }
 
 impl Play<'_> {
-    async fn run(&self, attack: Attack, gain: &mut Gain) -> anyhow::Result<()> {
+    async fn run(&self, attack: Attack, stage: &mut Stage, gain: &mut Gain) -> anyhow::Result<()> {
         let (scene, owner) = (self.scene, self.owner);
         let ordered = scene.merchant().ship(&order(scene.host.now(), LABEL)?, "drill-ship").await?;
         let granted = owner.allow(scene, &ordered).await?;
@@ -117,12 +144,15 @@ impl Play<'_> {
         let attempt = at.ask_to_open(&[at.scan(LABEL)?]).await?;
         gain.figure("asked_to_intended_s", self.since(asked));
         at.follow(attempt, |s| s["state"] == "ready").await?;
+        let unlocked = scene.host.now();
         self.act("open_door").await?;
         at.follow(attempt, |s| s["state"] == "open").await?;
         match attack {
             Attack::FrozenCamera | Attack::LoopedStream => {}
             Attack::LockOffline => self.lost(&at, attempt, ("lose_lock", "regain_lock"), gain).await?,
             Attack::WifiLoss => self.lost(&at, attempt, ("lose_network", "regain_network"), gain).await?,
+            Attack::CameraLost => self.unseen(&at, attempt, gain).await?,
+            Attack::PowerCut => self.in_the_dark(&granted, attempt, stage, gain).await?,
             Attack::JammedBolt => self.jammed(&at, attempt, gain).await?,
             Attack::SecondEntry => self.entered_again(&at, attempt, &granted, gain).await?,
         }
@@ -131,6 +161,8 @@ impl Play<'_> {
         at.shut(true, None).await?;
         let end = at.follow(attempt, |s| s["lock_proof"].is_string()).await?;
         gain.must(end["lock_proof"] == "observed", || format!("called locked by {}", end["lock_proof"]));
+        let locked = scene.host.now();
+        self.recorded(attack, &granted, (unlocked, locked), gain).await?;
         self.done(&ordered).await?;
         self.judged(attack, &granted, before, gain).await
     }
@@ -219,6 +251,101 @@ impl Play<'_> {
         self.alarmed(at, attempt, "lost_while_open", began, gain).await?;
         self.act("mend_bolt").await
     }
+    /// The camera alone hangs while somebody is inside.
+    async fn unseen(&self, at: &AtStop<'_>, attempt: AttemptId, gain: &mut Gain) -> anyhow::Result<()> {
+        let began = self.scene.host.now();
+        self.act("freeze_camera").await?;
+        self.alarmed(at, attempt, "camera_lost", began, gain).await?;
+        self.act("mend_camera").await
+    }
+    /// Keyholder and front end without a word, as when somebody pulls the plug. What was seen is readable by the owner, up to the
+    /// last second, and by nobody else.
+    async fn in_the_dark(
+        &self,
+        granted: &Granted,
+        attempt: AttemptId,
+        stage: &mut Stage,
+        gain: &mut Gain,
+    ) -> anyhow::Result<()> {
+        let (scene, wallet) = (self.scene, &self.owner.wallet);
+        until(&scene.host, "some pictures", async || {
+            let known = wallet.recordings(granted.delivery).await?;
+            Ok(known.iter().any(|r| r.attempt == attempt && r.pictures >= PICTURES_BEFORE_THE_CUT).then_some(()))
+        })
+        .await?;
+        stage.keyholder.kill().await?;
+        let cut = scene.host.now();
+        stage.gateway.kill().await?;
+        // As they lie there, before anything could be mended.
+        let files = files_below(&scene.layout.dir)?;
+        stage.keyholder.restart(&[]).await?;
+        stage.gateway.restart(&[]).await?;
+        let recording = until(&scene.host, "the recording", async || {
+            let known = wallet.recordings(granted.delivery).await.unwrap_or_default();
+            Ok(known.into_iter().find(|r| r.attempt == attempt))
+        })
+        .await?;
+        let pictures = wallet.pictures(granted, recording, 0).await?;
+        let before: Vec<&Picture> = pictures.iter().filter(|p| p.at <= cut).collect();
+        let newest = before.last().context("nothing was kept of before the cut")?;
+        let missing_s = cut.millis_since(newest.at) as f64 / 1_000.0;
+        gain.figure("pictures_before_the_cut", before.len() as u64);
+        gain.figure("missing_before_the_cut_s", missing_s);
+        gain.must(missing_s <= MISSING_MAX_S, || format!("the last {missing_s} s are missing"));
+        gain.at_least(u64::from(PICTURES_BEFORE_THE_CUT), before.len() as u64, "pictures to look for");
+        let needles = Needles::new(&before.iter().enumerate().filter_map(|(n, p)| canary_of(n, p)).collect::<Vec<_>>());
+        let control = needles.search("control", &needles.control()).len();
+        ensure!(control == needles.names().len() && control >= before.len(), "what is looked for could not be found");
+        for (path, bytes) in &files {
+            let found = needles.search(&path.display().to_string(), bytes);
+            gain.must(found.is_empty(), || format!("pictures can be read: {found:?}"));
+        }
+        gain.figure("files_searched", files.len() as u64);
+        self.for_nobody_else(granted, recording, gain).await
+    }
+    /// Another wallet of the same gateway, and this one in another's name.
+    async fn for_nobody_else(&self, granted: &Granted, recording: Recording, gain: &mut Gain) -> anyhow::Result<()> {
+        let site = WalletSite::new(&self.scene.layout.wallet_origin, &self.scene.host)?;
+        let other = Wallet::register(site, &self.scene.host).await?;
+        let asked = other.sealed_picture(granted.delivery, recording.attempt, 0).await;
+        gain.refused("another wallet that asks for a picture", &["delivery_unknown"], &asked);
+        let sealed = self.owner.wallet.sealed_picture(granted.delivery, recording.attempt, 0).await?;
+        let opened = other.open_picture(granted, recording.attempt, 0, &sealed);
+        gain.must(opened.is_err(), || String::from("another wallet opened a picture"));
+        let moved = self.owner.wallet.open_picture(granted, recording.attempt, 1, &sealed);
+        gain.must(moved.is_err(), || String::from("a picture was taken for the one after it"));
+        Ok(())
+    }
+    /// Seen from before the bolt was drawn until after it was proved to be back, and no longer blind than the alarm told.
+    async fn recorded(
+        &self,
+        attack: Attack,
+        granted: &Granted,
+        (unlocked, locked): (Timestamp, Timestamp),
+        gain: &mut Gain,
+    ) -> anyhow::Result<()> {
+        let recording = until(&self.scene.host, "the end of the recording", async || {
+            let known = self.owner.wallet.recordings(granted.delivery).await?;
+            Ok(known.into_iter().find(|r| !r.running))
+        })
+        .await?;
+        // One more is asked for within a second of the proof, and is on the disk a moment later.
+        let last = async || {
+            let known = self.owner.wallet.recordings(granted.delivery).await?;
+            let now = known.into_iter().find(|r| r.attempt == recording.attempt).unwrap_or(recording);
+            let newest = self.owner.wallet.pictures(granted, now, now.pictures.saturating_sub(1)).await?;
+            Ok(newest.last().is_some_and(|p| p.at >= locked.plus_millis(-PROVED_BEFORE_MS)).then_some(now))
+        };
+        let recording = until(&self.scene.host, "a picture of after the lock", last).await?;
+        let pictures = self.owner.wallet.pictures(granted, recording, 0).await?;
+        gain.figure("pictures", pictures.len() as u64);
+        gain.must(pictures.first().is_some_and(|p| p.at < unlocked), || String::from("nothing of before it opened"));
+        let longest = pictures.windows(2).map(|two| two[1].at.millis_since(two[0].at)).max().unwrap_or(0);
+        gain.figure("longest_without_a_picture_s", longest as f64 / 1_000.0);
+        let blind = matches!(attack, Attack::CameraLost | Attack::WifiLoss | Attack::PowerCut);
+        gain.must(blind || longest <= UNSEEN_MAX_MS, || format!("nothing was seen for {longest} ms"));
+        Ok(())
+    }
     async fn alarmed(
         &self,
         at: &AtStop<'_>,
@@ -238,8 +365,9 @@ impl Play<'_> {
     }
     async fn told_to_the_owner(&self, attack: Attack, granted: &Granted, gain: &mut Gain) -> anyhow::Result<()> {
         let cause = match attack {
-            Attack::FrozenCamera | Attack::LoopedStream => return Ok(()),
+            Attack::FrozenCamera | Attack::LoopedStream | Attack::PowerCut => return Ok(()),
             Attack::JammedBolt => "lock_failed",
+            Attack::CameraLost => "camera_lost",
             Attack::LockOffline | Attack::WifiLoss | Attack::SecondEntry => "lost_while_open",
         };
         let told = self.owner.wallet.delivery(granted.delivery).await?;
@@ -272,9 +400,29 @@ impl Play<'_> {
         ensure!(verdict.is_some(), "a case that does not verify");
         let kinds = |kind: &str| verdict.map_or(0, |v| v.timeline.iter().filter(|m| m.event.kind() == kind).count());
         let alarms = kinds("alarm");
-        let alarmed = !matches!(attack, Attack::FrozenCamera | Attack::LoopedStream);
+        let alarmed = !matches!(attack, Attack::FrozenCamera | Attack::LoopedStream | Attack::PowerCut);
         gain.must((alarms > 0) == alarmed, || format!("{alarms} alarms in the case"));
         gain.figure("alarms_in_the_case", alarms as u64);
         Ok(())
     }
+}
+
+/// Every file below a folder that is no socket.
+fn files_below(dir: &Path) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("failed to read {}", dir.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            files.extend(files_below(&entry.path())?);
+        } else if entry.file_type()?.is_file() {
+            files.push((entry.path(), fs::read(entry.path())?));
+        }
+    }
+    Ok(files)
+}
+/// Some bytes that this picture has and no other.
+fn canary_of(number: usize, picture: &Picture) -> Option<Canary> {
+    let half = picture.bytes.len() / 2;
+    let value = picture.bytes.get(half..half + 24)?.to_vec();
+    Some(Canary::Bytes { what: format!("picture {number}"), value })
 }

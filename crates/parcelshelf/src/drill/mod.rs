@@ -131,6 +131,10 @@ drills! {
         "a lock that cannot be reached while the door stands open: unnoticed? (seconds to the alarm)";
     "wifi-loss" alone front_door::wifi_loss:
         "lock, sensor, light and camera lost while the door stands open: unnoticed? (seconds to the alarm)";
+    "camera-lost-while-open" alone front_door::camera_lost_while_open:
+        "the camera alone, stopped while somebody is inside: unnoticed? (seconds to the alarm)";
+    "power-cut" alone front_door::power_cut:
+        "the gateway's power, cut in the middle of a recording: what is lost, and who can read the rest?";
     "second-entry" alone front_door::second_entry:
         "a courier who comes in again by a door that did not lock: unnoticed?";
     "guest-passes-on" alone guests::guest_passes_on:
@@ -151,7 +155,7 @@ const BEGUN_MAX: usize = 3;
 pub async fn run(args: cli::Drill) -> anyhow::Result<()> {
     if args.list {
         for drill in DRILLS {
-            println!("{:<20} {}", drill.name, drill.about);
+            println!("{:<22} {}", drill.name, drill.about);
         }
         return Ok(());
     }
@@ -182,7 +186,7 @@ async fn run_here(args: cli::Drill) -> anyhow::Result<()> {
         "a courier serves at most 150 stops; name more couriers"
     );
     let watch = Stopwatch::start();
-    println!("{:<20} {:<10} {:>7}  what it was", "drill", "attack", "seconds");
+    println!("{:<22} {:<10} {:>7}  what it was", "drill", "attack", "seconds");
     let alone = chosen.iter().filter_map(|drill| match drill.attack {
         Attack::Alone(attack) => Some(on_a_stage(folder.path().join("drills").join(drill.name), drill, attack)),
         Attack::InWorld(_) => None,
@@ -253,7 +257,7 @@ fn told(drill: &Drill, gain: &Gain, watch: &Stopwatch) -> Value {
     let seconds = watch.elapsed().as_secs_f64();
     entry["seconds"] = json!((seconds * 10.0).round() / 10.0);
     let word = if entry["attack_succeeded"] == json!(true) { "SUCCEEDED" } else { "failed" };
-    println!("{:<20} {word:<10} {seconds:>7.1}  {}", drill.name, drill.about);
+    println!("{:<22} {word:<10} {seconds:>7.1}  {}", drill.name, drill.about);
     entry
 }
 

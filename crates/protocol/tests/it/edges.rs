@@ -4,10 +4,13 @@ use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::id::{DeliveryId, WalletId};
 use parcelshelf_core::reason::{Action, Purpose};
+use parcelshelf_core::time::Timestamp;
 use parcelshelf_protocol::Refused;
 use parcelshelf_protocol::bundle::{BUNDLE_MAX, Bundle};
 use parcelshelf_protocol::cert::{Cert, Role};
-use parcelshelf_protocol::content::{Description, ForGuest, GuestName, Occupant, Phone, PhotoKey, Place, Rule};
+use parcelshelf_protocol::content::{
+    Description, ForGuest, GuestName, Occupant, Phone, PhotoKey, Picture, Place, Rule,
+};
 use parcelshelf_protocol::encoding::{Hash, b64, sha256};
 use parcelshelf_protocol::grant::{Grant, GrantClaims, Schedule, Scoped, VerifiedGrant, Weekday};
 use parcelshelf_protocol::invite::Invitation;
@@ -299,6 +302,36 @@ fn a_cars_colour_is_a_short_plain_word_or_not_said() {
     }
 }
 
+#[test]
+fn a_picture_has_a_time_one_of_two_beginnings_and_fits_a_box() {
+    let picture = |at: i64, begins: &[u8], length: usize| {
+        let mut bytes = [&at.to_be_bytes()[..], begins].concat();
+        bytes.resize(8 + length, 7);
+        Picture::parse(&bytes)
+    };
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+    const JPEG: &[u8] = &[0xff, 0xd8, 0xff];
+    let (last, most) = (Timestamp::MAX.unix_millis(), Picture::BYTES_MAX);
+    for (at, begins, length) in [(0, JPEG, 3), (last, PNG, 8), (1, PNG, most)] {
+        let read = picture(at, begins, length).unwrap();
+        assert_eq!((read.at.unix_millis(), read.bytes.len()), (at, length));
+    }
+    for (at, begins, length) in [
+        (-1, JPEG, 9),
+        (last + 1, JPEG, 9),
+        (1, JPEG, most + 1),
+        (1, &JPEG[..2], 2),
+        (1, &PNG[..7], 7),
+        (1, b"GIF89a", 9),
+        (1, b"", 0),
+    ] {
+        assert!(picture(at, begins, length).is_err(), "{at} {begins:?} {length}");
+    }
+    assert!(Picture::parse(&[0; 7]).is_err());
+    let largest = Picture { at: NOW, bytes: [JPEG, &vec![0; most - 3]].concat() };
+    assert_eq!(largest.to_bytes().len(), Sealed::Recording.content_max());
+}
+
 /// In one spelling, and read again as it was.
 #[test]
 fn what_is_sealed_is_read_as_it_was_written() {
@@ -321,6 +354,8 @@ fn what_is_sealed_is_read_as_it_was_written() {
     again(place, Place::to_bytes, Place::parse);
     again(PhotoKey { seal }, PhotoKey::to_bytes, PhotoKey::parse);
     again(Phone { position, nonce: "a-nonce".into() }, Phone::to_bytes, Phone::parse);
+    let bytes = b"\xff\xd8\xff and what a camera sees".to_vec();
+    again(Picture { at: NOW, bytes }, Picture::to_bytes, Picture::parse);
     again(Occupant { vin: "WBA00000000000000".into() }, Occupant::to_bytes, Occupant::parse);
     again(GuestName { name: "Åke".into() }, GuestName::to_bytes, GuestName::parse);
     again(ForGuest { grant: World::guest().case().grant }, ForGuest::to_bytes, ForGuest::parse);

@@ -9,7 +9,7 @@ use parcelshelf_core::reason::Purpose;
 use parcelshelf_core::time::{Entropy, Window};
 use parcelshelf_protocol::accepted::Accepted;
 use parcelshelf_protocol::cert::{Cert, Role};
-use parcelshelf_protocol::content::{Description, ForGuest, GuestName, Phone, PhotoKey, Place, Rule};
+use parcelshelf_protocol::content::{Description, ForGuest, GuestName, Phone, PhotoKey, Picture, Place, Rule};
 use parcelshelf_protocol::delegation::Delegation;
 use parcelshelf_protocol::encoding::{Hash, Thumbprint, b64, domain_hash, sha256};
 use parcelshelf_protocol::envelope::Envelope;
@@ -165,6 +165,7 @@ fn read_everywhere(bytes: &[u8]) {
         Assertion::parse(bytes).is_err(),
         Place::parse(bytes).is_err(),
         PhotoKey::parse(bytes).is_err(),
+        Picture::parse(bytes).is_err(),
         GuestName::parse(bytes).is_err(),
         ForGuest::parse(bytes).is_err(),
         Phone::parse(bytes).is_err(),

@@ -2183,6 +2183,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/wallet/deliveries/{delivery}/recordings/{attempt}/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One picture of a recording, sealed to the owner. How many there are of which attempt stands in the timeline; they are numbered
+         *     from 0.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    delivery: string;
+                    attempt: string;
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["EnvelopeOut"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/wallet/deliveries/{delivery}/timeline": {
         parameters: {
             query?: never;

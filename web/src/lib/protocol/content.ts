@@ -4,7 +4,8 @@ import { b64, bytesOfLength, equal, utf8Length, type Bytes } from './bytes';
 import { domainHash, parseId, type Hash, type Id } from './hash';
 import { JWS_MAX } from './jws';
 import { isPlain, ObjectWriter, parse, type Members } from './json';
-import { SealPublicKey } from './sealkey';
+import { Refused } from './refused';
+import { contentMax, SealPublicKey } from './sealkey';
 import { CLASSES, oneOf, parseTimeMs, token, type AccessClass } from './text';
 
 /** A point on the Earth, WGS 84, with the radius within which it is meant. */
@@ -70,6 +71,22 @@ export function parsePhotoKey(bytes: Uint8Array): SealPublicKey {
   const key = m.parsed('seal', SealPublicKey.parse);
   m.end();
   return key;
+}
+const TIME_BYTES = 8;
+const LAST_MS = 253_402_300_799_999n;
+const BEGINNINGS = [
+  [0xff, 0xd8, 0xff],
+  [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a],
+];
+/** One picture of a recording: when it was asked for, and a JPEG or PNG as the camera gave it. */
+export function parsePicture(content: Uint8Array): { readonly atMs: number; readonly bytes: Bytes } {
+  const wrong = () => Refused.of('content', 'wrong_member');
+  if (content.length < TIME_BYTES || content.length > contentMax('recording')) throw wrong();
+  const at = new DataView(content.buffer, content.byteOffset).getBigInt64(0);
+  const bytes = content.slice(TIME_BYTES);
+  const begins = BEGINNINGS.some((beginning) => beginning.every((byte, k) => bytes[k] === byte));
+  if (at < 0n || at > LAST_MS || !begins) throw wrong();
+  return { atMs: Number(at), bytes };
 }
 /** The phone's position with the nonce of the proof it goes with. */
 export function phoneBytes(at: Position, nonce: string): Bytes {

@@ -36,7 +36,7 @@ function hasOneSpelling(bytes: Bytes): boolean {
   return true;
 }
 
-export const SEAL_PURPOSES = ['place', 'photo_key', 'phone', 'rule', 'description', 'account', 'bundle', 'photo', 'occupant', 'guest_name', 'invitation'] as const;
+export const SEAL_PURPOSES = ['place', 'photo_key', 'phone', 'rule', 'description', 'account', 'bundle', 'photo', 'recording', 'occupant', 'guest_name', 'invitation'] as const;
 export type SealPurpose = (typeof SEAL_PURPOSES)[number];
 export const parseSealPurpose = oneOf(SEAL_PURPOSES);
 
@@ -54,6 +54,7 @@ export const SIZES: Record<SealPurpose, readonly [unit: number, most: number]> =
   account: [64 * KIB, 2],
   bundle: [64 * KIB, 2],
   photo: [64 * KIB, 8],
+  recording: [64 * KIB, 2],
 };
 export const LENGTH_BYTES = 4;
 export const ENC_BYTES = 1120;

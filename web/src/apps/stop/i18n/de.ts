@@ -253,6 +253,7 @@ const de: Catalogue = {
       opened_again: 'Es war verriegelt und ist wieder offen.',
       does_not_shut: 'Das Tor schließt nicht. Bleiben Sie, sehen Sie nach, was im Weg ist, und halten Sie Abstand.',
       lost_while_open: 'Das Tor war offen und antwortet nicht mehr. Bleiben Sie, bis es sichtbar zu ist.',
+      camera_lost: 'Die Kamera zeigt nichts mehr. Bleiben Sie an der Tür, bis sie sichtbar verriegelt ist.',
       other: 'Jemand muss nach dem Auto sehen.',
     },
     lock: 'Jetzt verriegeln',

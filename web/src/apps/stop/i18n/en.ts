@@ -248,6 +248,7 @@ const en = {
       opened_again: 'It was locked and is open again.',
       does_not_shut: 'The door does not shut. Stay, look what is in its way, and keep clear of it.',
       lost_while_open: 'The door was open and does not answer any more. Stay until it is seen shut.',
+      camera_lost: 'The camera shows nothing any more. Stay at the door until it is seen locked.',
       other: 'A person must look at the car.',
     },
     lock: 'Lock it now',

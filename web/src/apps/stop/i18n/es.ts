@@ -253,6 +253,7 @@ const es: Catalogue = {
       opened_again: 'Estaba cerrado y se ha vuelto a abrir.',
       does_not_shut: 'La puerta no se cierra. Quédese, mire qué hay en medio y no se acerque a ella.',
       lost_while_open: 'La puerta estaba abierta y ya no responde. Quédese hasta que se vea cerrada.',
+      camera_lost: 'La cámara ya no muestra nada. Quédese en la puerta hasta que se vea cerrada con llave.',
       other: 'Una persona debe mirar el coche.',
     },
     lock: 'Cerrar ahora',

@@ -2,6 +2,7 @@
 
 import { answered } from '$lib/api';
 import { fromB64 } from '$lib/protocol/bytes';
+import { parsePicture } from '$lib/protocol/content';
 import { parseGrant } from '$lib/protocol/grant';
 import { accountKey, grantSealKey } from '$lib/protocol/owner-keys';
 import { open } from '$lib/protocol/seal';
@@ -100,6 +101,19 @@ export async function photos(one: DeliveryDetail, devices: readonly string[]): P
     }
   }
   return found;
+}
+/** One picture of a recording, and when it was asked for. */
+export async function picture(one: DeliveryDetail, attempt: string, number: number): Promise<{ atMs: number; blob: Blob }> {
+  const { seed } = account();
+  if (!seed) throw new SeedMissing('this device has no seed');
+  const params = { path: { delivery: one.delivery, attempt, number } };
+  const path = '/v1/wallet/deliveries/{delivery}/recordings/{attempt}/{number}';
+  const { envelope } = answered(await api.GET(path, { params }));
+  const { claims } = parseGrant(one.grant);
+  // Where the grant names another's device, it is the account's key.
+  const own = claims.purpose === 'guest' || claims.purpose === 'rehearsal' ? accountKey(seed) : grantSealKey(seed, claims.jti);
+  const { atMs, bytes } = parsePicture(await opened(envelope, 'recording', attempt, await own, number));
+  return { atMs, blob: new Blob([bytes], { type: pictureType(bytes) }) };
 }
 /** By its first bytes; what is no picture is offered as a file only. */
 function pictureType(bytes: Uint8Array): string {

@@ -11,6 +11,7 @@ import { confirm } from '$lib/protocol/passkey';
 import type { SealKeyPair } from '$lib/protocol/seal';
 import type { SealPurpose } from '$lib/protocol/sealkey';
 import { statementBytes, statementChallenge, type Said } from '$lib/protocol/statement';
+import { Refused } from '$lib/protocol/refused';
 import { assertionJson } from '$lib/protocol/webauthn';
 import { b64 } from '$lib/protocol/bytes';
 import { keep, type Account } from './db';
@@ -81,12 +82,13 @@ function accountPair(): Promise<SealKeyPair> {
   return opener.pair;
 }
 
-/** Opens what the keyholder sealed to this wallet. */
-export async function opened(envelope: string, purpose: SealPurpose, about: string, own?: SealKeyPair): Promise<Bytes> {
+/** Opens what the keyholder sealed to this wallet; `seq` where it is one of several. */
+export async function opened(envelope: string, purpose: SealPurpose, about: string, own?: SealKeyPair, seq?: number): Promise<Bytes> {
   const { wallet } = account();
   const read = async () => {
     const { message, iss } = (await keys()).claims;
     const verified = await verifyEnvelope(envelope, message, iss, wallet);
+    if (seq !== undefined && verified.seq !== seq) throw Refused.of('envelope', 'wrong_subject');
     return openEnvelope(verified, own ?? (await accountPair()), purpose, about);
   };
   try {

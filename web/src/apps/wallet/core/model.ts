@@ -133,10 +133,19 @@ export interface Vehicle {
 /** One record of the timeline: `kind`, `at`, and the kind's own fields. */
 export type Entry = { kind: string; at: string } & Record<string, string>;
 
+/** The pictures of one opening, numbered from 0; more may come as long as it runs. */
+export interface Recorded {
+  attempt: string;
+  pictures: number;
+  running: boolean;
+}
+
 export interface Timeline {
   entries: Entry[];
   readiness: { slot: string; answer: string; reasons: { code: string; text: string }[] }[];
   refused: { at: string; code: string; text: string }[];
+  /** What a camera saw behind a front door. */
+  recordings?: Recorded[];
   /** What keeps this delivery from being erased: the owner's own wish, or an order by people at the gateway. */
   hold?: { since: string; by: 'owner' | 'order' } | null;
 }
