@@ -68,7 +68,7 @@ const HOUSE: &str = "zone.home";
 /// No call takes longer: three readings before a command, and the command.
 const CALL_DEADLINE: Duration = Duration::from_secs(90);
 /// The server makes a picture smaller that is larger, where it can; the shape stays.
-const SNAPSHOT_SIZE: &str = "?width=640&height=360";
+const SNAPSHOT_SIZE: &str = "width=640&height=360";
 /// A command whose lock is still on its way is looked after so often.
 const COMMAND_POLL: Duration = Duration::from_secs(2);
 /// A light is looked at so often and with this pause until it is as it was told; then it is not.
@@ -200,10 +200,11 @@ impl HomeAssistant {
         operation: Operation,
         session: &Session,
         vin: &Vin,
-        query: &str,
+        query: Option<&str>,
     ) -> Result<Bytes, AccessError> {
         let watch = self.thing(vin)?.watch().ok_or(AccessError::NotSupported)?;
-        let url = self.checked.url(&format!("/api/camera_proxy/{}{query}", watch.camera));
+        let mut url = self.checked.url(&format!("/api/camera_proxy/{}", watch.camera));
+        url.set_query(query);
         let request = wire::request(&url, Content::Nothing, Some(&session.access_token));
         let mut request = request.ok_or(AccessError::OwnerActionNeeded(TOKEN_REFUSED))?;
         request.headers_mut().insert(http::header::ACCEPT, http::HeaderValue::from_static("image/jpeg, image/png"));
@@ -516,11 +517,11 @@ impl Access for HomeAssistant {
     }
     /// What it shows is looked at for how bright it is, and dropped.
     async fn still(&self, session: &Session, vin: &Vin) -> Result<Still, AccessError> {
-        let bytes = self.camera(Operation("still"), session, vin, "").await?;
+        let bytes = self.camera(Operation("still"), session, vin, None).await?;
         picture::still(&bytes).ok_or(AccessError::Malformed("still"))
     }
     async fn snapshot(&self, session: &Session, vin: &Vin) -> Result<Snapshot, AccessError> {
-        Ok(Snapshot(self.camera(Operation("snapshot"), session, vin, SNAPSHOT_SIZE).await?.to_vec()))
+        Ok(Snapshot(self.camera(Operation("snapshot"), session, vin, Some(SNAPSHOT_SIZE)).await?.to_vec()))
     }
     async fn light(&self, session: &Session, vin: &Vin, on: bool) -> Result<(), AccessError> {
         let light = &self.thing(vin)?.watch().ok_or(AccessError::NotSupported)?.light;

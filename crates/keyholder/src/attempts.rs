@@ -309,6 +309,8 @@ impl Driver {
         let mut driver = Self::new(k, attempt, row, ids, line, prepared);
         if recorded {
             driver.recorder = Some(k.resume_recording(ids).await?);
+            // Nobody has looked meanwhile.
+            driver.picture = (!driver.attempt().ended()).then(|| k.host.now());
         }
         Ok(driver)
     }

@@ -40,8 +40,6 @@ const PICTURES_BEFORE_THE_CUT: u32 = 6;
 const MISSING_MAX_S: f64 = 3.0;
 /// Between two pictures where nobody touches the camera: as long as it takes until a camera counts as lost.
 const UNSEEN_MAX_MS: i64 = 4_000;
-/// The page hears of the proof a moment after it.
-const PROVED_BEFORE_MS: i64 = 2_000;
 
 /// What is done to the door.
 #[derive(Clone, Copy, PartialEq)]
@@ -161,8 +159,7 @@ impl Play<'_> {
         at.shut(true, None).await?;
         let end = at.follow(attempt, |s| s["lock_proof"].is_string()).await?;
         gain.must(end["lock_proof"] == "observed", || format!("called locked by {}", end["lock_proof"]));
-        let locked = scene.host.now();
-        self.recorded(attack, &granted, (unlocked, locked), gain).await?;
+        self.recorded(attack, &granted, unlocked, gain).await?;
         self.done(&ordered).await?;
         self.judged(attack, &granted, before, gain).await
     }
@@ -321,7 +318,7 @@ impl Play<'_> {
         &self,
         attack: Attack,
         granted: &Granted,
-        (unlocked, locked): (Timestamp, Timestamp),
+        unlocked: Timestamp,
         gain: &mut Gain,
     ) -> anyhow::Result<()> {
         let recording = until(&self.scene.host, "the end of the recording", async || {
@@ -329,12 +326,16 @@ impl Play<'_> {
             Ok(known.into_iter().find(|r| !r.running))
         })
         .await?;
+        let told = self.owner.wallet.timeline(granted.delivery).await?;
+        let proved = told["entries"].as_array().into_iter().flatten().rfind(|entry| entry["kind"] == "locked");
+        let proved = proved.and_then(|entry| Timestamp::parse_rfc3339(entry["at"].as_str()?).ok());
+        let locked = proved.context("a lock without a record")?;
         // One more is asked for within a second of the proof, and is on the disk a moment later.
         let last = async || {
             let known = self.owner.wallet.recordings(granted.delivery).await?;
             let now = known.into_iter().find(|r| r.attempt == recording.attempt).unwrap_or(recording);
             let newest = self.owner.wallet.pictures(granted, now, now.pictures.saturating_sub(1)).await?;
-            Ok(newest.last().is_some_and(|p| p.at >= locked.plus_millis(-PROVED_BEFORE_MS)).then_some(now))
+            Ok(newest.last().is_some_and(|p| p.at >= locked).then_some(now))
         };
         let recording = until(&self.scene.host, "a picture of after the lock", last).await?;
         let pictures = self.owner.wallet.pictures(granted, recording, 0).await?;
