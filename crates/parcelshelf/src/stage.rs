@@ -84,6 +84,14 @@ pub struct Worlds {
     pub smartcar: Option<smartcar::WorldFile>,
     pub home: Option<homeassistant::WorldFile>,
 }
+impl Worlds {
+    /// One household, and no car.
+    #[must_use]
+    pub fn of_house(home: homeassistant::WorldFile) -> Self {
+        let volvo = WorldFile { cars: Vec::new(), ..WorldFile::demo() };
+        Self { volvo, onstar: None, tesla: None, smartcar: None, home: Some(home) }
+    }
+}
 
 /// What people on the stage know: addresses, keys that are theirs, the operator's public key.
 #[derive(Debug)]

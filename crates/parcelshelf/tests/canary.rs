@@ -129,10 +129,8 @@ async fn a_photo_at_a_house_is_read_by_its_owner_and_the_carrier_holds_neither_k
     let mut home = Household::demo();
     home.doors = vec![DoorFile { travel_ms: 1_000, warning_ms: 0, ..home.doors.remove(0) }];
     let (place, number) = (Position::new(home.latitude, home.longitude, 10.0).unwrap(), home.doors[0].number.clone());
-    let volvo = WorldFile { cars: Vec::new(), ..WorldFile::demo() };
-    let worlds = Worlds { volvo, onstar: None, tesla: None, smartcar: None, home: Some(home) };
     let setting = Setting { tapped: true, log_level: Some("trace"), ..Setting::default() };
-    let mut stage = Stage::start_with(dir.path(), &worlds, setting).await.unwrap();
+    let mut stage = Stage::start_with(dir.path(), &Worlds::of_house(home), setting).await.unwrap();
     let scene = std::sync::Arc::clone(&stage.scene);
     let hands = Hands::at(&scene, GARAGES, &number).unwrap();
     let owner = Owner::enrol_garage(&scene, "keyholder", hands, place).await.unwrap();

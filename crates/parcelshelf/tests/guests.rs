@@ -23,7 +23,6 @@ use parcelshelf_protocol::enrol::Enrolment;
 use parcelshelf_protocol::grant::{Schedule, Weekday};
 use parcelshelf_protocol::invite::{DoorSign, Invitation};
 use parcelshelf_protocol::statement::ToErase;
-use parcelshelf_simulator::volvo;
 use serde_json::{Value, json};
 
 /// A household with a garage, and an owner who has proved to stand at it.
@@ -49,9 +48,7 @@ impl House {
         let home = to_link();
         let place = house(&home).unwrap();
         let number = home.doors.first().unwrap().number.clone();
-        let none = volvo::WorldFile { cars: Vec::new(), ..volvo::WorldFile::demo() };
-        let worlds = Worlds { volvo: none, onstar: None, tesla: None, smartcar: None, home: Some(home) };
-        let stage = Stage::start_with(dir.path(), &worlds, Setting::default()).await.unwrap();
+        let stage = Stage::start_with(dir.path(), &Worlds::of_house(home), Setting::default()).await.unwrap();
         let hands = Hands::at(&stage.scene, GARAGES, &number).unwrap();
         let owner = Owner::enrol_garage(&stage.scene, LOGIN, hands, place).await.unwrap();
         Self { stage, owner, place, _dir: dir }

@@ -12,7 +12,6 @@ use parcelshelf_client::Failure;
 use parcelshelf_client::wallet::Granted;
 use parcelshelf_core::area::Position;
 use parcelshelf_simulator::homeassistant::WorldFile as Household;
-use parcelshelf_simulator::volvo::WorldFile;
 use serde_json::json;
 
 const LABEL: &str = "FJB70000000";
@@ -35,9 +34,7 @@ async fn theatre() -> Theatre {
         (door.travel_ms, door.warning_ms) = (1_000, 500);
     }
     let (place, number) = (Position::new(home.latitude, home.longitude, 10.0).unwrap(), home.doors[0].number.clone());
-    let volvo = WorldFile { cars: Vec::new(), ..WorldFile::demo() };
-    let worlds = Worlds { volvo, onstar: None, tesla: None, smartcar: None, home: Some(home) };
-    let stage = Stage::start_with(dir.path(), &worlds, Setting::default()).await.unwrap();
+    let stage = Stage::start_with(dir.path(), &Worlds::of_house(home), Setting::default()).await.unwrap();
     let scene = Arc::clone(&stage.scene);
     let hands = Hands::at(&scene, GARAGES, &number).unwrap();
     let owner = Owner::enrol_garage(&scene, "keyholder", hands, place).await.unwrap();

@@ -9,7 +9,6 @@ use parcelshelf_client::photo::specimen;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_simulator::homeassistant::{DoorFile, WorldFile};
-use parcelshelf_simulator::volvo;
 use serde_json::{Value, json};
 
 use super::guests::Door;
@@ -63,10 +62,8 @@ pub async fn run(args: &Demo, dir: &Path) -> anyhow::Result<()> {
     let home = household();
     let place = house(&home)?;
     let number = home.doors.first().map(|d| d.number.clone()).context("a household without a garage")?;
-    let volvo = volvo::WorldFile { cars: Vec::new(), ..volvo::WorldFile::demo() };
-    let worlds = Worlds { volvo, onstar: None, tesla: None, smartcar: None, home: Some(home) };
     tell("Starting carrier, gateway, keyholder and a simulated home server with a garage, each a process of its own …");
-    let mut stage = Stage::start_with(dir, &worlds, Setting::default()).await?;
+    let mut stage = Stage::start_with(dir, &Worlds::of_house(home), Setting::default()).await?;
     let play = Play { stage: &stage.scene, place, dir, number: &number };
     let door = Door { stage: &stage.scene, place, dir };
     let entry = if args.guest {

@@ -13,7 +13,6 @@ use parcelshelf_client::wallet::Granted;
 use parcelshelf_core::actuation::LockProof;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::time::Timestamp;
-use parcelshelf_simulator::volvo;
 use serde_json::{Value, json};
 
 use super::gain::Gain;
@@ -117,9 +116,7 @@ impl Set {
         let home = household();
         let place = house(&home)?;
         let number = home.doors.first().map(|d| d.number.clone()).context("a household without a garage")?;
-        let volvo = volvo::WorldFile { cars: Vec::new(), ..volvo::WorldFile::demo() };
-        let worlds = Worlds { volvo, onstar: None, tesla: None, smartcar: None, home: Some(home) };
-        let stage = Stage::start_with(dir, &worlds, Setting::default()).await?;
+        let stage = Stage::start_with(dir, &Worlds::of_house(home), Setting::default()).await?;
         Ok(Self { stage, number, place, mishap })
     }
     async fn play(&self) -> anyhow::Result<Gain> {

@@ -2,7 +2,7 @@
 //!
 //! On a stage of its own with one garage. What opened is counted by the door itself.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use parcelshelf_access_homeassistant::GARAGES;
@@ -12,7 +12,6 @@ use parcelshelf_client::guest::{Guest, link_of};
 use parcelshelf_core::actuation::LockProof;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::time::{Timestamp, Window};
-use parcelshelf_simulator::volvo;
 use serde_json::json;
 
 use super::gain::Gain;
@@ -24,16 +23,10 @@ use crate::stage::{Scene, Setting, Stage, Worlds};
 /// # Errors
 /// When the stage cannot be set, or a party does not answer.
 pub async fn guest_passes_on(dir: PathBuf) -> anyhow::Result<Gain> {
-    drilled(&dir).await
-}
-
-async fn drilled(dir: &Path) -> anyhow::Result<Gain> {
     let home = to_link();
     let place = house(&home)?;
     let number = home.doors.first().map(|d| d.number.clone()).context("a household without a garage")?;
-    let volvo = volvo::WorldFile { cars: Vec::new(), ..volvo::WorldFile::demo() };
-    let worlds = Worlds { volvo, onstar: None, tesla: None, smartcar: None, home: Some(home) };
-    let mut stage = Stage::start_with(dir, &worlds, Setting::default()).await?;
+    let mut stage = Stage::start_with(&dir, &Worlds::of_house(home), Setting::default()).await?;
     let hands = Hands::at(&stage.scene, GARAGES, &number)?;
     let owner = Owner::enrol_garage(&stage.scene, LOGIN, hands, place).await?;
     let mut gain = Gain::default();

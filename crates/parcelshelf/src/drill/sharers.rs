@@ -3,7 +3,7 @@
 //!
 //! On a stage of its own with one garage, and the machine's clock. What opened is counted by the door itself.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -19,7 +19,6 @@ use parcelshelf_core::time::{Timestamp, Window};
 use parcelshelf_edge::clock::Stopwatch;
 use parcelshelf_protocol::encoding::b64;
 use parcelshelf_protocol::statement::{self, Said, Statement, ToErase};
-use parcelshelf_simulator::volvo;
 use serde_json::{Value, json};
 
 use super::gain::Gain;
@@ -36,16 +35,10 @@ const APART_MS: [u64; 6] = [0, 40, 90, 150, 250, 600];
 /// # Errors
 /// When the stage cannot be set, or a party does not answer.
 pub async fn co_owner_undo(dir: PathBuf) -> anyhow::Result<Gain> {
-    drilled(&dir).await
-}
-
-async fn drilled(dir: &Path) -> anyhow::Result<Gain> {
     let home = to_link();
     let place = house(&home)?;
     let number = home.doors.first().map(|d| d.number.clone()).context("a household without a garage")?;
-    let volvo = volvo::WorldFile { cars: Vec::new(), ..volvo::WorldFile::demo() };
-    let worlds = Worlds { volvo, onstar: None, tesla: None, smartcar: None, home: Some(home) };
-    let mut stage = Stage::start_with(dir, &worlds, Setting::default()).await?;
+    let mut stage = Stage::start_with(&dir, &Worlds::of_house(home), Setting::default()).await?;
     let hands = Hands::at(&stage.scene, GARAGES, &number)?;
     let enrol = async || Owner::enrol_garage(&stage.scene, LOGIN, hands.clone(), place).await;
     // Whoever wants it open linked it first: so they are heard about the other one's link.
