@@ -242,6 +242,9 @@ pub struct Demo {
     /// A parcel into a garage instead of a car: a household's own server opens it and shuts it
     #[arg(long, conflicts_with_all = ["stops", "deliveries", "maker", "sabotage", "stage"])]
     pub garage: bool,
+    /// A parcel behind a front door: its camera is proved live before it opens, and bolt and sensor prove that it is locked
+    #[arg(long, conflicts_with_all = ["garage", "guest", "walk_up", "stops", "deliveries", "maker", "sabotage", "stage"])]
+    pub home: bool,
     /// A guest instead of a courier: invited by a link, paired by six digits, let into a garage once
     #[arg(long, conflicts_with_all = ["garage", "walk_up", "stops", "deliveries", "maker", "sabotage", "stage"])]
     pub guest: bool,

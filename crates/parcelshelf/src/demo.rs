@@ -26,6 +26,7 @@ use crate::stops::Stops;
 
 pub mod garage;
 mod guests;
+pub mod home;
 
 /// Cars of each maker that a person can link in the wallet.
 const CARS_TO_LINK: u32 = 3;
@@ -45,6 +46,9 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
     fs::create_dir_all(dir.join("bundles"))?;
     if let Some(cars) = args.stage {
         return stage_alone(&dir, cars).await;
+    }
+    if args.home {
+        return home::run(&args, &dir).await;
     }
     if args.garage || args.guest || args.walk_up {
         return garage::run(&args, &dir).await;

@@ -53,6 +53,36 @@ fn a_parcel_goes_into_a_garage_that_is_opened_once_and_seen_shut() {
 }
 
 #[test]
+fn a_parcel_goes_behind_a_front_door_whose_camera_is_live_and_none_while_it_is_frozen() {
+    let dir = tempfile::tempdir().unwrap();
+    let (output, report) = demo(dir.path(), &["--home"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let [d] = report["deliveries"].as_array().unwrap().as_slice() else { panic!("{report}") };
+    assert_eq!((d["outcome"].as_str(), d["openings"].as_u64()), (Some("delivered"), Some(1)), "{d}");
+    assert_eq!((d["maker"].as_str(), d["lock_proof"].as_str()), (Some("homeassistant-door"), Some("observed")), "{d}");
+    assert_eq!(d["violations"].as_array().map(Vec::len), Some(0), "{d}");
+    assert_eq!(d["photos"], 1, "the owner reads the courier's photo: {d}");
+    let told = said(&output);
+    let at = |words: &str| told.find(words).unwrap_or_else(|| panic!("not told: {words}\n{told}"));
+    // First refused, and the owner knows why; then proved live, and only then opened.
+    let order = [
+        "no command to unlock has left",
+        "reads why:",
+        "follow the light: live",
+        "opens the door by hand",
+        "proved by bolt and sensor",
+    ];
+    assert!(order.map(at).is_sorted(), "{told}");
+    for never in ["the place was shown", "car", "lid", "plate"] {
+        assert!(!told.contains(&format!(" {never} ")), "a front door has no {never}: {told}");
+    }
+    let verified = parcelshelf(&["verify", "--explain", d["bundle"].as_str().unwrap()]);
+    assert!(verified.status.success(), "{}", said(&verified));
+    let text = said(&verified);
+    assert!(text.contains("opened      once") && !text.contains("the place was shown to the courier"), "{text}");
+}
+
+#[test]
 fn a_guest_and_whoever_stands_at_the_door_are_let_in_once_with_no_carrier() {
     for (flag, outcome, photos) in [("--guest", "visited", 0), ("--walk-up", "delivered", 1)] {
         let dir = tempfile::tempdir().unwrap();

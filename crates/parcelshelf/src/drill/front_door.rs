@@ -10,26 +10,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use parcelshelf_access_homeassistant::DOORS;
 use parcelshelf_client::Failure;
 use parcelshelf_client::recordings::Recording;
 use parcelshelf_client::shipping::Ordered;
 use parcelshelf_client::wallet::{Granted, Wallet, WalletSite};
 use parcelshelf_core::actuation::LockProof;
-use parcelshelf_core::area::Position;
 use parcelshelf_core::id::AttemptId;
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_protocol::content::Picture;
 use parcelshelf_simulator::canary::{Canary, Needles};
-use parcelshelf_simulator::homeassistant::{FrontFile, WorldFile};
-use parcelshelf_simulator::volvo;
 use serde_json::{Value, json};
 
 use super::gain::Gain;
-use crate::demo::garage::LOGIN;
+use crate::demo::home;
 use crate::judge::{Seen, judge};
-use crate::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist, until};
-use crate::stage::{Scene, Setting, Stage, Worlds};
+use crate::people::{AtStop, Courier, Owner, carrier_says, order, persist, until};
+use crate::stage::Scene;
 
 /// The goal: from what went wrong to the alarm that the courier's page shows.
 const GOAL_S: f64 = 10.0;
@@ -97,16 +93,9 @@ pub async fn power_cut(dir: PathBuf) -> anyhow::Result<Gain> {
 }
 
 async fn staged(dir: &Path, attack: Attack) -> anyhow::Result<Gain> {
-    let front = FrontFile::demo();
-    let home = WorldFile { fronts: vec![front.clone()], ..WorldFile::demo() };
-    let place = Position::new(home.latitude, home.longitude, 10.0)?;
-    let volvo = volvo::WorldFile { cars: Vec::new(), ..volvo::WorldFile::demo() };
-    let worlds = Worlds { volvo, onstar: None, tesla: None, smartcar: None, home: Some(home) };
-    let setting = Setting { front_door: true, ..Setting::default() };
-    let mut stage = Stage::start_with(dir, &worlds, setting).await?;
+    let mut stage = home::stage(dir).await?;
     let scene = &*Arc::clone(&stage.scene);
-    let hands = Hands::at(scene, DOORS, &front.number)?;
-    let owner = Owner::enrol_front_door(scene, LOGIN, hands, place).await?;
+    let owner = home::owner(scene).await?;
     let courier = Courier::hire(scene, "Sam Rivera", "drill-courier").await?;
     let mut gain = Gain::default();
     Play { scene, owner: &owner, courier: &courier }.run(attack, &mut stage, &mut gain).await?;
