@@ -136,6 +136,8 @@ pub(crate) struct Keyholder {
     pub tokens: turns::Turns,
     /// One answer at a time per proof that opens.
     pub openings: turns::Turns,
+    /// One request to open at a time per front door, for its camera is proved by a light.
+    pub front_doors: turns::Turns,
     pub offers: choosing::Offers,
     pub waking: waking::Waking,
     pub log: logbook::Logbook,
@@ -205,6 +207,8 @@ pub async fn run(
     let listener = Listener::unix(&keyholder.config.socket)?;
     ready(&keyholder.config.socket);
     serve::serve(listener, router, &keyholder.host, stop).await?;
+    // No light is left on in a hall: whoever asks a camera asks it to the end, also for somebody who has gone.
+    keyholder.front_doors.over().await;
     // Nobody is left alone with an open trunk: the attempts go on until everything is locked.
     keyholder.attempts.drain(&keyholder.host).await;
     let _ = tokio::join!(sequencer, sweeping, watching, waking);
@@ -274,6 +278,7 @@ fn open(config: Config, shell: Shell) -> Result<Arc<Keyholder>, Broken> {
         begun: occupants::Begun::default(),
         tokens: turns::Turns::default(),
         openings: turns::Turns::default(),
+        front_doors: turns::Turns::default(),
         offers: choosing::Offers::default(),
         waking: waking::Waking::default(),
         log: logbook::Logbook::default(),

@@ -446,6 +446,7 @@ impl Keyholder {
         if let Some(delegation) = held.chain.delegation() {
             delegation.claims().check_scanned(labels)?;
         }
+        let _mine = self.turn_at_front_door(held).await?;
         let living = self.living(held).await?;
         let mut facts = self.or_kept_away(held, self.facts(held, phone, Needed::Everything).await)?;
         self.prove_camera(held, &mut facts).await?;
@@ -467,7 +468,8 @@ impl Keyholder {
 
     /// The attempt that holds the grant's use, if it is this device's.
     async fn living(&self, held: &Held) -> Result<Option<Stored<AttemptRow>>, Failure> {
-        let state = self.grant_state(&held.grant)?;
+        // Read anew: whoever had their turn before has written here.
+        let state = self.grant_state(&self.grant(held.delivery).await?)?;
         let Some((_, used)) = state.uses().next() else { return Ok(None) };
         let row = self.db.get::<AttemptRow>(used.attempt().as_bytes()).await?;
         let row = row.ok_or_else(|| broken("the attempt of a use is missing"))?;

@@ -17,4 +17,11 @@ impl Turns {
         }
         Arc::clone(all.entry(thing.to_vec()).or_default())
     }
+    /// Waits until every turn is over: nobody who has one is left in the middle.
+    pub async fn over(&self) {
+        let all: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
+        for turn in all {
+            drop(turn.lock().await);
+        }
+    }
 }

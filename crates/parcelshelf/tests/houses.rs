@@ -4,13 +4,17 @@
 
 use std::sync::Arc;
 
+use parcelshelf::demo::home;
 use parcelshelf::judge::Seen;
-use parcelshelf::people::{AtStop, Courier, Hands, Owner, carrier_says, order};
+use parcelshelf::people::{AtStop, Courier, Hands, Owner, carrier_says, order, until};
 use parcelshelf::stage::{Scene, Setting, Stage, Worlds};
 use parcelshelf_access_homeassistant::GARAGES;
 use parcelshelf_client::Failure;
+use parcelshelf_client::courier::StopPage;
 use parcelshelf_client::wallet::Granted;
 use parcelshelf_core::area::Position;
+use parcelshelf_core::id::AttemptId;
+use parcelshelf_core::reason::Action;
 use parcelshelf_simulator::homeassistant::WorldFile as Household;
 use serde_json::json;
 
@@ -129,5 +133,159 @@ async fn a_server_that_is_away_keeps_nobody_from_taking_over_and_a_stop_of_the_o
     now.page.lock(&second.device, &now.stop, now.phone).await.unwrap();
     now.follow(attempt, |s| s["lock_proof"] == "observed").await.unwrap();
     assert!(t.door().await.shut_and_locked);
+    t.stage.stop().await.unwrap();
+}
+
+// ---- front doors -------------------------------------------------------------------------------------------------------
+
+/// Pictures in one proof of a camera: one before the first step, and one after each of thirteen.
+const PROOF: u64 = 14;
+
+/// A household with a front door, and nobody before it.
+struct Hall {
+    stage: Stage,
+    scene: Arc<Scene>,
+    owner: Owner,
+    _dir: tempfile::TempDir,
+}
+/// A courier before that door.
+struct Caller {
+    courier: Courier,
+    granted: Granted,
+    url: String,
+    label: String,
+}
+
+impl Hall {
+    async fn build() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = home::stage(dir.path()).await.unwrap();
+        let scene = Arc::clone(&stage.scene);
+        let owner = home::owner(&scene).await.unwrap();
+        Self { stage, scene, owner, _dir: dir }
+    }
+    /// Somebody with a parcel for this door, of a delivery of their own.
+    async fn caller(&self, name: &str, n: u32) -> Caller {
+        let (scene, label) = (&self.scene, format!("FJB7000000{n}"));
+        let courier = Courier::hire(scene, name, &format!("hire-{n:04}")).await.unwrap();
+        let ordered = order(scene.host.now(), &label).unwrap();
+        let ordered = scene.merchant().ship(&ordered, &format!("ship-{n:04}")).await.unwrap();
+        let granted = self.owner.allow(scene, &ordered).await.unwrap();
+        let dispatch = scene.dispatch();
+        carrier_says(&dispatch, ordered.delivery, &["accepted"]).await.unwrap();
+        dispatch.load(ordered.delivery, courier.id, &format!("load-{n:04}")).await.unwrap();
+        let url = courier.shipping.start_leg(ordered.delivery, &format!("leg-{n:05}")).await.unwrap();
+        Caller { courier, granted, url, label }
+    }
+    async fn before_the_door<'a>(&'a self, caller: &'a Caller) -> AtStop<'a> {
+        let phone = self.owner.place.moved(45.0, 15.0);
+        AtStop::open(&self.scene, &caller.courier, &self.owner, &caller.url, phone).await.unwrap()
+    }
+    async fn act(&self, action: &str) {
+        self.owner.hands.act(&json!({ "action": action })).await.unwrap();
+    }
+    async fn door(&self) -> Seen {
+        Seen::of(&self.scene.seen_of(&self.owner.hands.vin).await.unwrap())
+    }
+    /// Pictures that the camera was asked for.
+    async fn stills(&self) -> u64 {
+        self.scene.seen_of(&self.owner.hands.vin).await.unwrap()["stills"].as_u64().unwrap()
+    }
+    async fn camera_is_asked(&self) {
+        let begun = until(&self.scene.host, "the camera to be asked", async || {
+            Ok((self.scene.seen_of(&self.owner.hands.vin).await.unwrap()["stills"].as_u64() > Some(1)).then_some(()))
+        });
+        begun.await.unwrap();
+    }
+    async fn light(&self) -> String {
+        self.owner.hands.look().await.unwrap()["light"].as_str().unwrap().to_owned()
+    }
+    /// In by hand, out, and seen locked.
+    async fn delivers(&self, at: &AtStop<'_>, attempt: AttemptId) {
+        at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+        self.act("open_door").await;
+        at.follow(attempt, |s| s["state"] == "open").await.unwrap();
+        self.act("shut_door").await;
+        at.shut(true, None).await.unwrap();
+        let end = at.follow(attempt, |s| s["lock_proof"].is_string()).await.unwrap();
+        assert_eq!(end["lock_proof"], "observed", "{end}");
+    }
+}
+
+#[tokio::test]
+async fn two_proofs_of_one_courier_and_one_whose_asker_has_gone_are_one_opening_and_one_proof_of_the_camera() {
+    let mut t = Hall::build().await;
+    let caller = t.caller("Sam Rivera", 1).await;
+    let at = t.before_the_door(&caller).await;
+    let before = t.door().await;
+    let labels = [at.scan(&caller.label).unwrap()];
+    let body = json!({"labels": [labels[0].to_string()]});
+    let first = at.page.prepare(&caller.courier.device, &at.stop, Action::Open, at.phone, body).await.unwrap();
+    {
+        let (page, sent) = (at.page.clone(), first.clone());
+        let gone = tokio::spawn(async move { page.send(&sent).await });
+        t.camera_is_asked().await;
+        gone.abort();
+        assert!(gone.await.is_err(), "it waited for the answer when it went");
+    }
+    // The same bytes once more, and another proof of the same phone.
+    let (same, other) = tokio::join!(at.page.send(&first), at.ask_to_open(&labels));
+    let attempt = StopPage::attempt_of(&same.unwrap()).unwrap();
+    assert_eq!(other.unwrap(), attempt);
+    assert_eq!((t.stills().await, t.light().await.as_str()), (PROOF, "off"));
+    t.delivers(&at, attempt).await;
+    let seen = t.door().await.since(before);
+    assert_eq!((seen.unlock_commands, seen.shut_and_locked), (1, true));
+    t.stage.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_couriers_at_one_front_door_come_one_after_the_other_and_never_draw_over_each_others_pattern() {
+    let mut t = Hall::build().await;
+    let (sam, kim) = (t.caller("Sam Rivera", 1).await, t.caller("Kim Berg", 2).await);
+    let (first, second) = (t.before_the_door(&sam).await, t.before_the_door(&kim).await);
+    let before = t.door().await;
+    let (sams, kims) = ([first.scan(&sam.label).unwrap()], [second.scan(&kim.label).unwrap()]);
+    let after = async {
+        t.camera_is_asked().await;
+        second.ask_to_open(&kims).await
+    };
+    let (opened, refused) = tokio::join!(first.ask_to_open(&sams), after);
+    let attempt = opened.unwrap();
+    // What the first has left is seen: at a door that is unlocked no camera is asked.
+    let refused = refused.unwrap_err();
+    let refused = refused.downcast_ref::<Failure>().and_then(Failure::code);
+    assert_eq!((refused, t.stills().await), (Some("conditions_not_met"), PROOF));
+    let told = t.owner.wallet.timeline(kim.granted.delivery).await.unwrap()["refused"].to_string();
+    assert!(!told.contains("camera") && told.contains("code"), "{told}");
+    t.delivers(&first, attempt).await;
+    let attempt = second.ask_to_open(&kims).await.unwrap();
+    assert_eq!((t.stills().await, t.light().await.as_str()), (2 * PROOF, "off"));
+    t.delivers(&second, attempt).await;
+    let seen = t.door().await.since(before);
+    assert_eq!((seen.unlock_commands, seen.shut_and_locked), (2, true));
+    t.stage.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_keyholder_that_stops_while_nobody_listens_any_more_leaves_no_light_on() {
+    let mut t = Hall::build().await;
+    let caller = t.caller("Sam Rivera", 1).await;
+    // So that nothing is opened in the end, which a stop would wait for as well.
+    t.act("freeze_camera").await;
+    {
+        let at = t.before_the_door(&caller).await;
+        let labels = [at.scan(&caller.label).unwrap()];
+        tokio::select! {
+            answer = at.page.ask_to_open(&caller.courier.device, &at.stop, at.phone, &labels) => {
+                panic!("answered before the camera was asked: {answer:?}")
+            }
+            () = t.camera_is_asked() => {}
+        }
+    }
+    t.stage.gateway.kill().await.unwrap();
+    t.stage.keyholder.stop().await.unwrap();
+    assert_eq!((t.stills().await, t.light().await.as_str()), (PROOF, "off"));
+    assert_eq!(t.door().await.unlock_commands, 0);
     t.stage.stop().await.unwrap();
 }

@@ -1,17 +1,21 @@
 //! A camera is proved live: a light in its view goes on and off in a pattern drawn just now, and its pictures must follow.
 //!
 //! It is done in the request that asks to open, before anything is written: what was read of the door before is read again
-//! after it, so that the intent rests on what is so now. The courier waits some twenty seconds, as for a car that sleeps. Only
-//! how bright each picture is passes through here; nothing of it is kept. The one that follows is the recording's first: it is
-//! written with the intent.
+//! after it, so that the intent rests on what is so now. The courier waits some fifteen seconds. Only how bright each picture is
+//! passes through here; nothing of it is kept. The one that follows is the recording's first: it is written with the intent.
+//!
+//! One request at a time: two would draw their patterns over each other. It goes on when nobody listens any more, as every
+//! request that may write does, and a stop of the process waits for it: the light goes off in any case but a crash.
 
 use std::time::Duration;
 
 use parcelshelf_core::time::within;
+use parcelshelf_edge::problem::Problem;
 use parcelshelf_opening::conditions::Denial;
 use parcelshelf_opening::liveness::{Challenge, Pattern, SETTLE_MS, Sample, Verdict, WITHIN_MS};
 use parcelshelf_protocol::content::Picture;
 use serde_json::json;
+use tokio::sync::OwnedMutexGuard;
 
 use super::Facts;
 use crate::Keyholder;
@@ -25,8 +29,30 @@ use crate::recorded;
 const SETTLE: Duration = Duration::from_millis(SETTLE_MS.unsigned_abs());
 /// However slow light and camera are.
 const WITHIN: Duration = Duration::from_millis(WITHIN_MS.unsigned_abs());
+/// Whoever is second waits so long. With a proof of the camera after it the request still ends before its front gives up.
+const TURN_WITHIN: Duration = Duration::from_secs(8);
+/// Then they are told to ask again, which the page does by itself.
+const AGAIN_S: u64 = 1;
 
 impl Keyholder {
+    /// Until the guard goes nobody else asks this front door to open. Who comes second sees what the first left: a door that is
+    /// open asks for no camera. None where no camera is asked.
+    pub(super) async fn turn_at_front_door(&self, held: &Held) -> Result<Option<OwnedMutexGuard<()>>, Failure> {
+        let vehicle = match self.granted_vehicle(&held.grant).await {
+            // Taken back by its owner: whoever asks for it next says so.
+            Err(Failure::Problem(problem)) if problem.code() == "conditions_not_met" => return Ok(None),
+            found => found?,
+        };
+        if !self.is_front_door(&vehicle.value.maker) {
+            return Ok(None);
+        }
+        let door = self.car_of(&vehicle).await?.id;
+        let turn = self.front_doors.of(&door).lock_owned();
+        let mine = within(&*self.host.clock, TURN_WITHIN, turn).await;
+        let busy = || Problem::unavailable("door_busy", "somebody else asks this door to open; ask again", AGAIN_S);
+        Ok(Some(mine.ok_or_else(busy)?))
+    }
+
     /// Asks the camera where nothing but its word is missing, and then everything else anew.
     pub(super) async fn prove_camera(&self, held: &Held, facts: &mut Facts) -> Result<(), Failure> {
         let untold = Denial::CameraUntold.code();

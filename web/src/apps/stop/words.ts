@@ -9,6 +9,21 @@ import { notYet, wayOf, type State } from './machine';
 /** The words of a stop: at a house's door those that speak of a car or a lid are others. */
 export function wordsOf(t: Catalogue, s: Pick<State, 'house'> | null): Catalogue {
   if (!s?.house) return t;
+  const house = wordsOfHouse(t);
+  return s.house === 'door' ? wordsOfFrontDoor(house) : house;
+}
+/** One that hands open and shut: its lock is no drive. */
+function wordsOfFrontDoor(t: Catalogue): Catalogue {
+  const { opening, pull, load, locking } = t.house.door;
+  return {
+    ...t,
+    opening: { ...t.opening, ...opening },
+    pull: { ...t.pull, ...pull },
+    load: { ...t.load, ...load },
+    locking: { ...t.locking, ...locking },
+  };
+}
+function wordsOfHouse(t: Catalogue): Catalogue {
   const h = t.house;
   return {
     ...t,

@@ -1,13 +1,23 @@
 // One request that may be sent more than once: the very same bytes, while no answer comes.
 
 import { Problem, Silence } from '$lib/api/client';
+import type { AccessClass } from '$lib/protocol/text';
 
 const AGAIN_MS = 1_000;
 /** Longer no request lives at the keyholder, whatever its maker's cloud does. */
 export const GIVE_UP_MS = 60_000;
 
 /** Said by the keyholder itself before it has written anything down: sent again all the same, and nothing is under way. */
-const NOTHING_KEPT = ['too_slow', 'store_unavailable'];
+const NOTHING_KEPT = ['too_slow', 'store_unavailable', 'door_busy'];
+
+const ANSWER_WITHIN_MS = 15_000;
+/** At a front door the camera is proved live first: some 14 s, at most 30, and 8 more where somebody else asks there. The front waits for
+ * 40. Whoever gave up sooner and sent the same again would take a refusal for an answer to the second try alone. */
+const CAMERA_WITHIN_MS = 45_000;
+/** How long an answer to *open* is waited for, before the same bytes are sent again. */
+export function openWithinMs(opens: readonly AccessClass[]): number {
+  return opens.includes('door') ? CAMERA_WITHIN_MS : ANSWER_WITHIN_MS;
+}
 
 export interface Clock {
   now(): number;

@@ -13,7 +13,7 @@ async function play(tries: Try[], takesMs = 0): Promise<{ end: string; sent: num
     if (next === 'ok') return 'opened';
     if (next === 'silence') throw new Silence('no answer');
     if (typeof next === 'number') throw new Problem(next, `http_${next}`, '', undefined, {});
-    throw new Problem(next === 'store_unavailable' ? 503 : 403, next, '', undefined, {});
+    throw new Problem(['store_unavailable', 'door_busy'].includes(next) ? 503 : 403, next, '', undefined, {});
   };
   const end = await untilAnswered(send, clock).catch((e: unknown) => (e instanceof Problem ? e.code : 'silence'));
   return { end, sent, ms: now };
@@ -29,6 +29,8 @@ describe('a request to open', () => {
     ['that was silent once may still be under way: too late is no answer', ['silence', 'nonce_expired', 'nonce_expired', 'ok'], 'opened', 4],
     ['that was silent and is then refused is refused', ['silence', 'blocked', 'ok'], 'blocked', 2],
     ['that could not be written down is sent again; too late is an answer then', ['store_unavailable', 'nonce_expired', 'ok'], 'nonce_expired', 2],
+    ['at a door that somebody else asks waits for its turn', ['door_busy', 'door_busy', 'ok'], 'opened', 3],
+    ['that had no turn has opened nothing', ['door_busy', 'nonce_expired'], 'nonce_expired', 2],
     ['at a service that failed is not repeated, and nobody knows what came of it', [500, 'ok'], 'silence', 1],
   ])('%s', async (_, tries, end, sent) => {
     expect(await play(tries)).toMatchObject({ end, sent });

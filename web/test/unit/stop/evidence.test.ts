@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Piece } from '$lib/offline/outbox';
+import type { AccessClass } from '$lib/protocol/text';
 import { SealPublicKey } from '$lib/protocol/sealkey';
 
 const disk = vi.hoisted(() => ({ pieces: new Map<string, unknown>(), watched: new Map<string, { attempt: string; seal?: string }>(), isBroken: false }));
@@ -20,7 +21,7 @@ vi.mock('$lib/offline/db', () => ({
     remove: async (key: string, atMs: number) => void ((disk.pieces.get(key) as Piece<unknown> | undefined)?.atMs === atMs && disk.pieces.delete(key)),
   }),
 }));
-const { fetchKeys, leavePhoto, lookAt, Problem, Session, Silence } = await import('../../../src/apps/stop/core/session');
+const { Acting, fetchKeys, leavePhoto, lookAt, Problem, Session, Silence } = await import('../../../src/apps/stop/core/session');
 const { failureOf, Runner, start } = await import('../../../src/apps/stop/core/run');
 const { createApi } = await import('$lib/api');
 const { Unanswered } = await import('$lib/api/again');
@@ -47,6 +48,23 @@ describe('a photo', () => {
   it('is refused by a problem only', async () => {
     vi.stubGlobal('fetch', async () => answer(404, '{"code":"attempt_unknown"}'));
     await expect(leavePhoto('d', 'a', 'p')).rejects.toBeInstanceOf(Problem);
+  });
+});
+
+describe('a request to open', () => {
+  it.each<[string, AccessClass[], number]>([
+    ['a car', ['trunk', 'cabin'], 15_000],
+    ['a garage', ['garage'], 15_000],
+    ['a front door, whose camera is proved live first', ['door'], 45_000],
+  ])('waits for %s', async (_, opens, waits) => {
+    const waited: number[] = [];
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => (waited.push(ms), new AbortController().signal));
+    vi.stubGlobal('fetch', async () => answer(202, '{"attempt":"a","state":"intended"}'));
+    const acting = new Acting({} as never, {} as never, 'd', 'l', opens);
+    Object.assign(acting, { prepare: async () => ({ path: '/open', headers: {}, body: new Uint8Array() }) });
+    expect(await acting.open({ lat: 0, lng: 0, accuracyM: 10 }, [], async () => undefined)).toMatchObject({ attempt: 'a' });
+    timeout.mockRestore();
+    expect(waited).toEqual([waits]);
   });
 });
 

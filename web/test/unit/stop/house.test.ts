@@ -100,4 +100,13 @@ describe('its words', () => {
     }
     expect(wordsOf(catalogue as typeof en, { house: null })).toBe(catalogue);
   });
+  it.each([['en', en], ['de', de], ['es', es]] as const)('say in %s of a front door that its camera is asked, and that hands open and shut it', (lang, catalogue) => {
+    const [door, garage] = (['door', 'garage'] as const).map((house) => wordsOf(catalogue as typeof en, { house }));
+    for (const part of ['opening', 'pull', 'load', 'locking'] as const) {
+      for (const text of texts(door![part])) expect(text).not.toMatch(cars[lang]);
+    }
+    expect([door!.opening.asking, door!.opening.slow].join(' ')).toMatch(/(camera|Kamera|cámara).*(light|Licht|luz)/);
+    expect([door!.load.shut, door!.locking.heading]).not.toEqual([garage!.load.shut, garage!.locking.heading]);
+    expect(garage!.opening.asking).not.toMatch(/camera|Kamera|cámara/);
+  });
 });

@@ -162,7 +162,7 @@ export class Guest {
     return this.acting(to, delivery);
   }
   private acting(to: LetIn, delivery: string): Acting {
-    return new Acting(this.device, this.keys, delivery, to.link);
+    return new Acting(this.device, this.keys, delivery, to.link, to.claims.opens);
   }
   private async visit(to: LetIn): Promise<string> {
     // The nonce is bound to device, link and action; the visit has no name yet.

@@ -12,9 +12,9 @@ import { verifyKeys, type KeysClaims } from '$lib/protocol/keys';
 import { signProof } from '$lib/protocol/proof';
 import { seal } from '$lib/protocol/seal';
 import type { SealPublicKey, SealPurpose } from '$lib/protocol/sealkey';
-import type { Action } from '$lib/protocol/text';
+import type { AccessClass, Action } from '$lib/protocol/text';
 import type { Attempt } from '../machine';
-import { untilAnswered } from '$lib/api/again';
+import { openWithinMs, untilAnswered } from '$lib/api/again';
 import type { Device, Pin } from './device';
 
 const ANSWER_WITHIN_MS = 15_000;
@@ -126,13 +126,15 @@ export class Acting {
   readonly link: string;
   private readonly device: Device;
   private readonly keys: KeysClaims;
+  private readonly opens: readonly AccessClass[];
   private readonly api = createApi<GatewayPaths>();
 
-  constructor(device: Device, keys: KeysClaims, delivery: string, link: string) {
+  constructor(device: Device, keys: KeysClaims, delivery: string, link: string, opens: readonly AccessClass[]) {
     this.device = device;
     this.keys = keys;
     this.delivery = delivery;
     this.link = link;
+    this.opens = opens;
   }
 
   private async nonce(act: Action): Promise<string> {
@@ -189,7 +191,7 @@ export class Acting {
   async open(at: Position, labels: readonly Hash[], leaves: () => Promise<void>): Promise<Opened> {
     const prepared = await this.prepare('open', at, { labels });
     await leaves();
-    const answer = await untilAnswered(() => send(prepared));
+    const answer = await untilAnswered(() => send(prepared, openWithinMs(this.opens)));
     const { attempt, state, envelope } = answer;
     // A key that is not the keyholder's, or not for this phone, is none: the door opens all the same, and no photo is taken.
     const owner = envelope === undefined ? null : await this.unseal(answer, 'photo_key').then(parsePhotoKey).catch(() => null);
@@ -220,8 +222,9 @@ export class Session extends Acting {
   readonly claims: DelegationClaims;
 
   constructor(device: Device, keys: KeysClaims, delivery: string, link: string) {
-    super(device, keys, delivery, link);
-    this.claims = parseDelegation(link).claims;
+    const { claims } = parseDelegation(link);
+    super(device, keys, delivery, link, claims.opens);
+    this.claims = claims;
   }
 }
 

@@ -399,11 +399,28 @@ const de: Catalogue = {
       stop: 'Bittet Sie jemand aufzuhören, hören Sie auf. Gehen Sie hinaus und lassen Sie das Tor schließen.',
     },
     trouble: {
+      door_busy: 'Gerade lässt jemand anders diese Tür fragen. Warten Sie einen Moment, dann drücken Sie noch einmal.',
       houses_are_not_located: 'Für diesen Halt wurde nichts geöffnet, was noch offen ist. Gehen Sie nicht hinein; sagen Sie es den Bewohnern oder der Disposition.',
       not_closed: 'Das Tor ist nicht zu. Von dort öffnet es nichts.',
       grant_spent: 'Es wurde für diese Lieferung geöffnet und ist wieder zu.',
       attempt_of_another: 'Ein anderer Kurier hat dieses Tor geöffnet. Prüfen Sie, ob es zu ist.',
       not_supported: 'Dieses Tor kann das nicht.',
+    },
+    // Eine Haustür öffnet und schließt die Hand, wenn ihre Kamera gefragt worden ist.
+    door: {
+      opening: {
+        asking: 'Die Kamera drinnen wird gefragt, ob sie zeigt, was jetzt dort ist…',
+        slow: 'Drinnen kann ein Licht flackern. Es dauert etwa fünfzehn Sekunden.',
+      },
+      pull: { heading: 'Öffnen Sie jetzt die Tür', over: 'Die Zeit ist vorbei. Es wird nach der Tür gesehen…', is_open: 'Die Tür ist offen' },
+      load: { shut: 'Ich bin draußen, und die Tür ist zu', quick: 'Stellen Sie es gleich hinter die Tür und kommen Sie heraus. Nehmen Sie niemanden mit hinein.' },
+      locking: {
+        heading: 'Sie wird verriegelt',
+        text: 'Bleiben Sie, bis sie sicher verriegelt ist.',
+        still_open: 'Die Tür ist noch offen. Schließen Sie sie.',
+        shut_now: 'Ich bin draußen, und die Tür ist zu',
+        queued: 'Kein Empfang: Ihr Wort, dass sie zu ist, geht ab, sobald es geht. Die Tür wird ohne dieses Telefon verriegelt.',
+      },
     },
   },
   guest: {
@@ -452,6 +469,7 @@ const de: Catalogue = {
       no_position: 'Das Telefon hat nicht gesagt, wo es ist. Erlauben Sie es dieser Seite.',
       not_closed: 'Das Tor ist nicht geschlossen. Von da aus öffnet es niemand.',
       not_reachable: 'Das Tor antwortet nicht.',
+      door_busy: 'Gerade lässt jemand anders diese Tür fragen. Warten Sie einen Moment, dann drücken Sie noch einmal.',
       not_known_yet: 'Noch ist es nicht bekannt. Sehen Sie in einer Minute wieder nach.',
       silence: 'Keine Antwort. Versuchen Sie es noch einmal, wenn Sie Netz haben.',
     },

@@ -394,11 +394,28 @@ const en = {
       stop: 'If somebody asks you to stop, stop. Step out and have the door shut.',
     },
     trouble: {
+      door_busy: 'Somebody else has this door asked right now. Wait a moment, then press again.',
       houses_are_not_located: 'Nothing that was opened for this stop stands open. Do not go in; tell whoever lives here or your dispatch.',
       not_closed: 'The door is not shut. Nothing opens it from there.',
       grant_spent: 'It has been opened for this delivery and is shut again.',
       attempt_of_another: 'Another courier has opened this door. Check that it is shut.',
       not_supported: 'This door cannot do that.',
+    },
+    // A front door is opened and shut by hand, once its camera has been asked.
+    door: {
+      opening: {
+        asking: 'Asking the camera inside whether it shows what is there now…',
+        slow: 'A light inside may flicker. It takes about fifteen seconds.',
+      },
+      pull: { heading: 'Open the door now', over: 'The time is over. Looking at the door…', is_open: 'The door is open' },
+      load: { shut: 'I am out, and the door is shut', quick: 'Put it just inside and come out. Take nobody in.' },
+      locking: {
+        heading: 'It locks',
+        text: 'Stay until it is seen locked.',
+        still_open: 'The door is still open. Shut it.',
+        shut_now: 'I am out, and the door is shut',
+        queued: 'No signal: your word that it is shut is sent as soon as there is. The door locks without this phone.',
+      },
     },
   },
   guest: {
@@ -447,6 +464,7 @@ const en = {
       no_position: 'The phone did not say where it is. Allow it for this page.',
       not_closed: 'The door is not shut. Nothing opens it from there.',
       not_reachable: 'The door does not answer.',
+      door_busy: 'Somebody else has this door asked right now. Wait a moment, then press again.',
       not_known_yet: 'It is not known yet. Look again in a minute.',
       silence: 'No answer. Try again when there is signal.',
     },

@@ -399,11 +399,28 @@ const es: Catalogue = {
       stop: 'Si alguien le pide que pare, pare. Salga y haga que se cierre la puerta.',
     },
     trouble: {
+      door_busy: 'Otra persona está pidiendo abrir esta puerta. Espere un momento y pulse otra vez.',
       houses_are_not_located: 'No queda abierto nada que se abriera para esta parada. No entre; avise a quien vive allí o a su central.',
       not_closed: 'La puerta no está cerrada. Nada la abre desde ahí.',
       grant_spent: 'Se abrió para esta entrega y está cerrada otra vez.',
       attempt_of_another: 'Otro repartidor ha abierto esta puerta. Compruebe que está cerrada.',
       not_supported: 'Esta puerta no puede hacer eso.',
+    },
+    // Una puerta de entrada se abre y se cierra con la mano, cuando ya se ha preguntado a su cámara.
+    door: {
+      opening: {
+        asking: 'Se pregunta a la cámara de dentro si muestra lo que hay ahora…',
+        slow: 'Puede parpadear una luz dentro. Tarda unos quince segundos.',
+      },
+      pull: { heading: 'Abra la puerta ahora', over: 'El tiempo ha terminado. Mirando la puerta…', is_open: 'La puerta está abierta' },
+      load: { shut: 'Estoy fuera y la puerta está cerrada', quick: 'Déjelo justo detrás de la puerta y salga. No deje entrar a nadie.' },
+      locking: {
+        heading: 'Se echa el cerrojo',
+        text: 'Quédese hasta que se vea con el cerrojo echado.',
+        still_open: 'La puerta sigue abierta. Ciérrela.',
+        shut_now: 'Estoy fuera y la puerta está cerrada',
+        queued: 'Sin señal: su palabra de que está cerrada se envía en cuanto se pueda. La puerta echa el cerrojo sin este teléfono.',
+      },
     },
   },
   guest: {
@@ -452,6 +469,7 @@ const es: Catalogue = {
       no_position: 'El teléfono no dijo dónde está. Permítalo para esta página.',
       not_closed: 'La puerta no está cerrada. Así nada la abre.',
       not_reachable: 'La puerta no responde.',
+      door_busy: 'Otra persona está pidiendo abrir esta puerta. Espere un momento y pulse otra vez.',
       not_known_yet: 'Todavía no se sabe. Compruébelo dentro de un minuto.',
       silence: 'Sin respuesta. Inténtelo otra vez cuando haya cobertura.',
     },

@@ -3,7 +3,7 @@
 // position, and kept nowhere.
 
 import { answered, createApi, Problem, Silence, type GatewayPaths } from '$lib/api';
-import { untilAnswered } from '$lib/api/again';
+import { openWithinMs, untilAnswered } from '$lib/api/again';
 import { bareJpeg } from '$lib/jpeg';
 import { verifyAccepted } from '$lib/protocol/accepted';
 import { b64, randomBytes, utf8, type Bytes } from '$lib/protocol/bytes';
@@ -103,6 +103,7 @@ export class Rehearsal {
     private readonly jti: string,
     private readonly signer: Signer,
     private readonly device: Hash,
+    private readonly opens: readonly AccessClass[],
   ) {}
 
   /** Makes the device, signs a grant for it, has the passkey confirm that, and hands it in. */
@@ -146,7 +147,7 @@ export class Rehearsal {
     const { accepted } = answered(await api.POST('/v1/grants', { body }));
     if (!accepted) throw new Problem(502, 'not_accepted', 'the answer is empty', undefined);
     await verifyAccepted(accepted, published.message, published.iss, device, ANY);
-    return new Rehearsal(delivery, grant.jws, jti, signer, device);
+    return new Rehearsal(delivery, grant.jws, jti, signer, device, claims.opens);
   }
 
   private async prepared(act: Action, at: Position, more: Record<string, unknown>) {
@@ -166,7 +167,7 @@ export class Rehearsal {
   /** Asks to open; the same bytes again while no answer comes, for one proof opens nothing twice. */
   async open(at: Position): Promise<string> {
     const { path, headers, body } = await this.prepared('open', at, { labels: [] });
-    return untilAnswered(async () => String((await send(path, headers, body))['attempt']));
+    return untilAnswered(async () => String((await send(path, headers, body, openWithinMs(this.opens)))['attempt']));
   }
   /** What is new since `after`; the keyholder answers when there is something. */
   async follow(attempt: string, after: number): Promise<Seen> {

@@ -4,6 +4,7 @@ const de: Home = {
   both: { title: 'Autos und Tore', link: 'Noch etwas verknüpfen' },
   kinds: { door: 'Eine Haustür', garage: 'Eine Garage', gate: 'Ein Hoftor' },
   through: (what, server) => `${what}, über ${server}`,
+  front: { asking: 'Die Kamera drinnen wird gefragt, ob sie zeigt, was jetzt dort ist. Ein Licht kann flackern; es dauert etwa fünfzehn Sekunden.' },
   consent: {
     title: 'In Ihre Garage legen?',
     asks: (carrier, domain) => `${carrier} (${domain}) möchte Ihr Tor öffnen.`,

@@ -7,6 +7,8 @@ const en = {
   kinds: { door: 'A front door', garage: 'A garage', gate: 'A gate' },
   /** Through what: the household's own server. */
   through: (what: string, server: string) => `${what}, through ${server}`,
+  /** Of a front door alone. */
+  front: { asking: 'The camera inside is asked whether it shows what is there now. A light may flicker; it takes about fifteen seconds.' },
   consent: {
     title: 'Put it in your garage?',
     asks: (carrier: string, domain: string) => `${carrier} (${domain}) asks to open your door.`,

@@ -4,6 +4,7 @@ const es: Home = {
   both: { title: 'Coches y puertas', link: 'Vincular otra cosa' },
   kinds: { door: 'Una puerta de casa', garage: 'Un garaje', gate: 'Una verja' },
   through: (what, server) => `${what}, a través de ${server}`,
+  front: { asking: 'Se pregunta a la cámara de dentro si muestra lo que hay ahora. Puede parpadear una luz; tarda unos quince segundos.' },
   consent: {
     title: '¿Dejarlo en su garaje?',
     asks: (carrier, domain) => `${carrier} (${domain}) pide abrir su puerta.`,
