@@ -145,7 +145,7 @@ export default (test) => {
     await provedByHand(page, stage);
     await check.screen(page, 'a door that is ready');
     await page.goto(`${wallet}/cars`);
-    await page.getByRole('heading', { name: 'Doors' }).waitFor();
+    await page.getByRole('heading', { name: 'Cars and doors' }).waitFor();
     await check.screen(page, 'doors');
 
     const parcel = await stage.ship();

@@ -25,8 +25,8 @@ export default (test) => {
 
     await page.reload();
     await page.getByRole('navigation').waitFor();
-    await pressKey(page, 'Cars');
-    await page.getByRole('heading', { name: 'Cars', level: 1 }).waitFor();
+    await pressKey(page, 'Cars and doors');
+    await page.getByRole('heading', { name: 'Cars and doors', level: 1 }).waitFor();
     await page.getByRole('link', { name: 'Link a car' }).waitFor();
     await pressKey(page, 'Link a car');
     const car = await stage.car('volvo');

@@ -117,7 +117,7 @@ export default (test) => {
     await press(page, 'Yes, unlink it');
     await page.getByText(/^Unlinked\./).waitFor();
     await check.screen(page, 'a car that is unlinked');
-    await press(page, 'Cars');
+    await press(page, 'Cars and doors');
     await page.getByText('No car is linked yet.').waitFor();
     phone.expect(/409/);
     await courier.goto(stop_url);

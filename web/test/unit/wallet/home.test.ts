@@ -2,11 +2,15 @@
 
 import { describe, expect, it } from 'vitest';
 import { nextStep, STEPS, type Vehicle } from '../../../src/apps/wallet/core/model';
+import firstDe from '../../../src/apps/wallet/i18n/de';
+import firstEn from '../../../src/apps/wallet/i18n/en';
+import firstEs from '../../../src/apps/wallet/i18n/es';
 import de from '../../../src/apps/wallet/i18n/more.de';
 import en from '../../../src/apps/wallet/i18n/more.en';
 import es from '../../../src/apps/wallet/i18n/more.es';
-import { isHome, kindOf, kindOfAll, listWords, wordsFor } from '../../../src/apps/wallet/parts/words';
+import { isHome, kindOf, kindOfAll, listWords, wordsFor, type Kind } from '../../../src/apps/wallet/parts/words';
 
+const first = { en: firstEn, de: firstDe, es: firstEs };
 const garage = { eligible: true, kind: 'home', class: 'garage', consents: null, described: false, possession: true } as unknown as Vehicle;
 const CATALOGUES = [['en', en], ['de', de], ['es', es]] as const;
 
@@ -25,7 +29,15 @@ describe('a garage', () => {
   it('stands beside a car in a list that is called after both', () => {
     expect([kindOfAll([]), kindOfAll(['home', 'home']), kindOfAll(['car', 'home'])]).toEqual(['car', 'home', 'both']);
     expect(listWords(en, ['car'])).toBe(en.cars);
-    expect([listWords(en, ['home']).title, listWords(en, ['home', 'car']).title]).toEqual(['Doors', 'Cars and doors']);
+    expect([listWords(en, ['home']).link, listWords(en, ['home', 'car']).link]).toEqual(['Link a door', 'Link another']);
+  });
+  it.each([['en', en, first.en], ['de', de, first.de], ['es', es, first.es]] as const)('is found where cars and doors are, whatever there is (%s)', (_, catalogue, shell) => {
+    const title = shell.nav.cars;
+    const lists: Kind[][] = [[], ['car'], ['home'], ['car', 'home']];
+    for (const kinds of lists) expect(listWords(catalogue as typeof en, kinds).title).toBe(title);
+    expect(title).toMatch(/ (and doors|und Tore|y puertas)$/);
+  });
+  it('has its own words for none', () => {
     expect(listWords(en, ['home', 'car']).none).toBe(en.cars.none);
   });
 });
@@ -51,6 +63,8 @@ describe.each(CATALOGUES)('its words in %s', (lang, catalogue) => {
     const cars = { en: /\bcars?\b|\blid\b|\btrunk\b|\bpark|\bplate\b|\bmaker/i, de: /\bAutos?\b|\bKlappe\b|\bKofferraum\b|\bpark|\bKennzeichen\b|\bHersteller/i, es: /\bcoches?\b|\bportón\b|\bmaletero\b|\baparc|\bmatrícula\b|\bfabricante/i };
     // What no house comes to: steps that it does not have, a place that is not shown, lights, a handle, makers' quirks.
     const elsewhere = [
+      // Its list is one with the cars'.
+      /^\.cars\.title$/,
       /^\.home\./, /^\.car\.(consents|description)\./, /^\.car\.step\.(consents|description)$/, /^\.cars\.todo\.(consents|description)$/,
       /^\.consent\.(disclose|learnsArea)/, /^\.consent\.gives\.(trunk|cabin|tailgate)/, /^\.delivery\.classes\.(trunk|cabin|tailgate)/,
       /^\.car\.findings\.(vin|check|make|model|too_old|cannot|not_the_holder|valet|car_asleep|key_not|plan|country|outside|no_position|pin)/,

@@ -7,7 +7,7 @@ const de: Catalogue = {
   title: 'Parcelshelf-Wallet',
   brand: 'Parcelshelf',
   skip: 'Zum Inhalt springen',
-  nav: { label: 'Haupt', deliveries: 'Lieferungen', cars: 'Autos', settings: 'Einstellungen' },
+  nav: { label: 'Haupt', deliveries: 'Lieferungen', cars: 'Autos und Tore', settings: 'Einstellungen' },
   newVersion: 'Eine neue Fassung dieser Seite liegt bereit.',
   useNewVersion: 'Jetzt verwenden',
   welcome: {

@@ -8,7 +8,7 @@ const en = {
   title: 'Parcelshelf wallet',
   brand: 'Parcelshelf',
   skip: 'Skip to the content',
-  nav: { label: 'Main', deliveries: 'Deliveries', cars: 'Cars', settings: 'Settings' },
+  nav: { label: 'Main', deliveries: 'Deliveries', cars: 'Cars and doors', settings: 'Settings' },
   newVersion: 'A new version of this page is ready.',
   useNewVersion: 'Use it now',
   welcome: {

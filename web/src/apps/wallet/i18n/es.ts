@@ -7,7 +7,7 @@ const es: Catalogue = {
   title: 'Cartera Parcelshelf',
   brand: 'Parcelshelf',
   skip: 'Ir al contenido',
-  nav: { label: 'Principal', deliveries: 'Entregas', cars: 'Coches', settings: 'Ajustes' },
+  nav: { label: 'Principal', deliveries: 'Entregas', cars: 'Coches y puertas', settings: 'Ajustes' },
   newVersion: 'Hay una versión nueva de esta página.',
   useNewVersion: 'Usarla ahora',
   welcome: {

@@ -1,7 +1,7 @@
 import type { Home } from './home.en';
 
 const de: Home = {
-  both: { title: 'Autos und Tore', link: 'Noch etwas verknüpfen' },
+  both: { link: 'Noch etwas verknüpfen' },
   kinds: { door: 'Eine Haustür', garage: 'Eine Garage', gate: 'Ein Hoftor' },
   through: (what, server) => `${what}, über ${server}`,
   front: { asking: 'Die Kamera drinnen wird gefragt, ob sie zeigt, was jetzt dort ist. Ein Licht kann flackern; es dauert etwa fünfzehn Sekunden.' },
@@ -74,7 +74,6 @@ const de: Home = {
     car: 'Tor',
   },
   cars: {
-    title: 'Tore',
     none: 'Noch ist kein Tor verknüpft.',
     link: 'Tor verknüpfen',
     todo: { possession: 'Als Nächstes: nachweisen, dass Sie davor stehen' },

@@ -2,7 +2,7 @@
 
 const en = {
   /** A wallet with cars and doors. */
-  both: { title: 'Cars and doors', link: 'Link another' },
+  both: { link: 'Link another' },
   /** What opens, where somebody chooses what to link. */
   kinds: { door: 'A front door', garage: 'A garage', gate: 'A gate' },
   /** Through what: the household's own server. */
@@ -78,7 +78,6 @@ const en = {
     car: 'Door',
   },
   cars: {
-    title: 'Doors',
     none: 'No door is linked yet.',
     link: 'Link a door',
     todo: { possession: 'Next: prove that you are at it' },

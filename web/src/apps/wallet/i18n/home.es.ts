@@ -1,7 +1,7 @@
 import type { Home } from './home.en';
 
 const es: Home = {
-  both: { title: 'Coches y puertas', link: 'Vincular otra cosa' },
+  both: { link: 'Vincular otra cosa' },
   kinds: { door: 'Una puerta de casa', garage: 'Un garaje', gate: 'Una verja' },
   through: (what, server) => `${what}, a través de ${server}`,
   front: { asking: 'Se pregunta a la cámara de dentro si muestra lo que hay ahora. Puede parpadear una luz; tarda unos quince segundos.' },
@@ -74,7 +74,6 @@ const es: Home = {
     car: 'Puerta',
   },
   cars: {
-    title: 'Puertas',
     none: 'Todavía no hay ninguna puerta vinculada.',
     link: 'Vincular una puerta',
     todo: { possession: 'Siguiente: demostrar que está ante ella' },

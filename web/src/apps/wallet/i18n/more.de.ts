@@ -242,7 +242,7 @@ const de: More = {
     },
   },
   cars: {
-    title: 'Autos',
+    title: 'Autos und Tore',
     none: 'Noch ist kein Auto verknüpft.',
     link: 'Auto verknüpfen',
     ready: 'Bereit',

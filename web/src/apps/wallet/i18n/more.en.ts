@@ -239,7 +239,7 @@ const en = {
     },
   },
   cars: {
-    title: 'Cars',
+    title: 'Cars and doors',
     none: 'No car is linked yet.',
     link: 'Link a car',
     ready: 'Ready',

@@ -242,7 +242,7 @@ const es: More = {
     },
   },
   cars: {
-    title: 'Coches',
+    title: 'Coches y puertas',
     none: 'Todavía no hay ningún coche vinculado.',
     link: 'Vincular un coche',
     ready: 'Listo',
