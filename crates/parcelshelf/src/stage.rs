@@ -42,7 +42,7 @@ pub struct Setting {
     pub waits: bool,
     /// Garages in a row at the home server, where one takes part; 0 is one.
     pub garages: usize,
-    /// A front door at the home server, in a household that does without a recording.
+    /// A front door at the home server.
     pub front_door: bool,
 }
 

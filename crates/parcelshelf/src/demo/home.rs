@@ -17,7 +17,7 @@ use super::garage::{LOGIN, house};
 use super::{Case, end, outcome_of, tell};
 use crate::cli::Demo;
 use crate::judge::Seen;
-use crate::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist};
+use crate::people::{AtStop, Courier, Hands, Owner, carrier_says, order, persist, until};
 use crate::stage::{Scene, Setting, Stage, Worlds};
 
 const LABEL: &str = "FJB80000000";
@@ -32,7 +32,8 @@ const LEARNED: [(&str, &str); 7] = [
     ("front", "that sealed bytes passed, how many and when"),
     (
         "keyholder",
-        "where the house stands and how bright its hall is, in one request's memory; no picture is kept; that this grant was used",
+        "where the house stands, in one request's memory; a picture a second of the hall, which is sealed to the owner before \
+         the next; that this grant was used",
     ),
     ("home server", "what it knows anyway: its own light, camera and lock were asked"),
     ("log readers", "hashes, and their order"),
@@ -44,7 +45,7 @@ pub fn household() -> WorldFile {
     WorldFile { fronts: vec![FrontFile::demo()], ..WorldFile::demo() }
 }
 
-/// Everybody, with that household: it does without a recording, and says so.
+/// Everybody, with that household.
 ///
 /// # Errors
 /// When a party does not become ready.
@@ -81,9 +82,7 @@ async fn delivery(stage: &Scene, dir: &Path) -> anyhow::Result<Value> {
     tell(
         "           nothing: a lock, a sensor, a camera and a light. It counts after 72 hours in which whoever has linked it",
     );
-    tell(
-        "           before may object (here: none). Nothing records inside yet; this household does without, and has said so",
-    );
+    tell("           before may object (here: none)");
     let ordered = stage.merchant().ship(&order(stage.host.now(), LABEL)?, "home-ship").await.context("to ship")?;
     tell("merchant   posts one parcel; the carrier checks its rules and signs a request to the owner");
     let granted = owner.allow(stage, &ordered).await?;
@@ -170,6 +169,23 @@ impl Play<'_> {
         let end = self.at.follow(attempt, over).await?;
         let proof = end["lock_proof"].as_str().unwrap_or("not proved");
         tell(&format!("keyholder  has the bolt come; that it is locked is proved by bolt and sensor: {proof}"));
+        self.recorded().await
+    }
+    /// What the owner has afterwards, with a picture of after the proof.
+    async fn recorded(&self) -> anyhow::Result<()> {
+        let wallet = &self.owner.wallet;
+        let recording = until(&self.stage.host, "the end of the recording", async || {
+            Ok(wallet.recordings(self.granted.delivery).await?.into_iter().find(|r| !r.running))
+        });
+        let pictures = wallet.pictures(self.granted, recording.await?, 0).await?;
+        let (first, last) = (pictures.first().context("nothing was recorded")?, pictures.last());
+        let seconds = last.map_or(0, |last| last.at.millis_since(first.at) / 1_000);
+        tell(&format!(
+            "owner      has {} pictures of the hall over {seconds} s, from before the unlock on: sealed one by one to this grant's \
+             key,",
+            pictures.len()
+        ));
+        tell("           as they were taken; whoever pulls the plug or takes the disk has nothing of them");
         Ok(())
     }
 

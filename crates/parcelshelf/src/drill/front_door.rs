@@ -25,7 +25,7 @@ use super::gain::Gain;
 use crate::demo::home;
 use crate::judge::{Seen, judge};
 use crate::people::{AtStop, Courier, Owner, carrier_says, order, persist, until};
-use crate::stage::Scene;
+use crate::stage::{Scene, Stage};
 
 /// The goal: from what went wrong to the alarm that the courier's page shows.
 const GOAL_S: f64 = 10.0;
