@@ -866,16 +866,17 @@ impl Driver {
     /// Sealed and on the disk before the next one is asked for.
     async fn pictured(&mut self, asked: Timestamp, picture: Option<Picture>) {
         let Some(recorder) = self.recorder.as_ref().filter(|_| !self.erased) else { return };
-        let (next, seen) = recorder.state.saw(picture.as_ref().map(recorded::name_of), self.k.host.now());
-        let kept = match (seen.keep, &picture) {
-            (Some(number), Some(picture)) => self.keep_picture(number, picture).await,
-            _ => Ok(()),
-        };
-        match (kept, self.recorder.as_mut()) {
-            (Ok(()), Some(recorder)) => recorder.state = next,
-            // The number is free still: the next picture has it.
-            (Err(failure), _) => tracing::error!(error = %failure, "a picture of a recording could not be stored"),
-            (Ok(()), None) => {}
+        let (state, now) = (recorder.state, self.k.host.now());
+        let (mut next, mut seen) = state.saw(picture.as_ref().map(recorded::name_of), now);
+        if let (Some(number), Some(picture)) = (seen.keep, &picture)
+            && let Err(failure) = self.keep_picture(number, picture).await
+        {
+            tracing::error!(error = %failure, "a picture of a recording could not be stored");
+            // What is not kept was not seen, and the number is free still.
+            (next, seen) = state.saw(None, now);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.state = next;
         }
         if seen.lost {
             self.step(Event::CameraLost).await;

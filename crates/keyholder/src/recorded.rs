@@ -8,6 +8,7 @@ use parcelshelf_access::Snapshot;
 use parcelshelf_core::id::{AttemptId, DeliveryId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::problem::Problem;
+use parcelshelf_opening::attempt::COMMANDS_MAX;
 use parcelshelf_opening::recording::{PICTURES_MAX, Recording};
 use parcelshelf_protocol::content::Picture;
 use parcelshelf_protocol::encoding::{Hash, b64, sha256};
@@ -113,7 +114,8 @@ impl Keyholder {
 
     /// How many there are of an attempt. They are numbered without a gap, so that a dozen looks find the end.
     pub(crate) async fn pictures_of(&self, attempt: AttemptId) -> Result<u32, Failure> {
-        let (mut low, mut high) = (0, PICTURES_MAX);
+        // Each opening has its first one, whatever there is already.
+        let (mut low, mut high) = (0, PICTURES_MAX + u32::from(COMMANDS_MAX));
         while low < high {
             let middle = low + (high - low) / 2;
             if self.db.has::<RecordedRow>(&id_of(attempt, middle)).await? { low = middle + 1 } else { high = middle }
@@ -125,6 +127,9 @@ impl Keyholder {
     pub(crate) async fn recordings_told(&self, delivery: DeliveryId) -> Result<Vec<Value>, Failure> {
         let mut told = Vec::new();
         for attempt in self.db.list::<AttemptRow>("delivery", delivery.as_bytes()).await? {
+            if !is_recorded(&attempt.value.class) {
+                continue;
+            }
             let id = AttemptId::parse(&b64(&attempt.id)).map_err(|_| broken("an attempt's id is none"))?;
             let pictures = self.pictures_of(id).await?;
             if pictures > 0 {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::path::Path;
 use std::sync::Arc;
 
 use parcelshelf::demo::home;
@@ -11,11 +12,17 @@ use parcelshelf::stage::{Scene, Setting, Stage, Worlds};
 use parcelshelf_access_homeassistant::GARAGES;
 use parcelshelf_client::Failure;
 use parcelshelf_client::courier::StopPage;
+use parcelshelf_client::guest::{Guest, link_of};
+use parcelshelf_client::recordings::Recording;
 use parcelshelf_client::wallet::Granted;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::id::AttemptId;
 use parcelshelf_core::reason::Action;
+use parcelshelf_core::time::{Timestamp, Window};
+use parcelshelf_protocol::statement::ToErase;
 use parcelshelf_simulator::homeassistant::WorldFile as Household;
+use parcelshelf_store::sqlite::{Options, SqliteEngine};
+use parcelshelf_store::{Engine as _, ListQuery};
 use serde_json::json;
 
 const LABEL: &str = "FJB70000000";
@@ -138,9 +145,6 @@ async fn a_server_that_is_away_keeps_nobody_from_taking_over_and_a_stop_of_the_o
 
 // ---- front doors -------------------------------------------------------------------------------------------------------
 
-/// Pictures in one proof of a camera: one before the first step, and one after each of thirteen.
-const PROOF: u64 = 14;
-
 /// A household with a front door, and nobody before it.
 struct Hall {
     stage: Stage,
@@ -187,9 +191,10 @@ impl Hall {
     async fn door(&self) -> Seen {
         Seen::of(&self.scene.seen_of(&self.owner.hands.vin).await.unwrap())
     }
-    /// Pictures that the camera was asked for.
-    async fn stills(&self) -> u64 {
-        self.scene.seen_of(&self.owner.hands.vin).await.unwrap()["stills"].as_u64().unwrap()
+    /// How often the camera was proved or was not; a recording's pictures are no proofs.
+    fn proofs(&self) -> usize {
+        let log = std::fs::read_to_string(self.stage.keyholder.log_path()).unwrap();
+        log.matches("a camera was asked whether it is live").count()
     }
     async fn camera_is_asked(&self) {
         let begun = until(&self.scene.host, "the camera to be asked", async || {
@@ -232,7 +237,7 @@ async fn two_proofs_of_one_courier_and_one_whose_asker_has_gone_are_one_opening_
     let (same, other) = tokio::join!(at.page.send(&first), at.ask_to_open(&labels));
     let attempt = StopPage::attempt_of(&same.unwrap()).unwrap();
     assert_eq!(other.unwrap(), attempt);
-    assert_eq!((t.stills().await, t.light().await.as_str()), (PROOF, "off"));
+    assert_eq!((t.proofs(), t.light().await.as_str()), (1, "off"));
     t.delivers(&at, attempt).await;
     let seen = t.door().await.since(before);
     assert_eq!((seen.unlock_commands, seen.shut_and_locked), (1, true));
@@ -255,12 +260,12 @@ async fn two_couriers_at_one_front_door_come_one_after_the_other_and_never_draw_
     // What the first has left is seen: at a door that is unlocked no camera is asked.
     let refused = refused.unwrap_err();
     let refused = refused.downcast_ref::<Failure>().and_then(Failure::code);
-    assert_eq!((refused, t.stills().await), (Some("conditions_not_met"), PROOF));
+    assert_eq!((refused, t.proofs()), (Some("conditions_not_met"), 1));
     let told = t.owner.wallet.timeline(kim.granted.delivery).await.unwrap()["refused"].to_string();
     assert!(!told.contains("camera") && told.contains("code"), "{told}");
     t.delivers(&first, attempt).await;
     let attempt = second.ask_to_open(&kims).await.unwrap();
-    assert_eq!((t.stills().await, t.light().await.as_str()), (2 * PROOF, "off"));
+    assert_eq!((t.proofs(), t.light().await.as_str()), (2, "off"));
     t.delivers(&second, attempt).await;
     let seen = t.door().await.since(before);
     assert_eq!((seen.unlock_commands, seen.shut_and_locked), (2, true));
@@ -285,7 +290,80 @@ async fn a_keyholder_that_stops_while_nobody_listens_any_more_leaves_no_light_on
     }
     t.stage.gateway.kill().await.unwrap();
     t.stage.keyholder.stop().await.unwrap();
-    assert_eq!((t.stills().await, t.light().await.as_str()), (PROOF, "off"));
+    assert_eq!((t.proofs(), t.light().await.as_str()), (1, "off"));
     assert_eq!(t.door().await.unlock_commands, 0);
     t.stage.stop().await.unwrap();
+}
+
+/// What a guest's or a courier's opening showed is the owner's: read in order, from before the unlock until after the proof.
+async fn is_seen(t: &Hall, granted: &Granted) -> Recording {
+    let wallet = &t.owner.wallet;
+    let over = until(&t.scene.host, "the end of the recording", async || {
+        Ok(wallet.recordings(granted.delivery).await?.into_iter().find(|r| !r.running))
+    });
+    let recording = over.await.unwrap();
+    let pictures = wallet.pictures(granted, recording, 0).await.unwrap();
+    assert!(
+        pictures.len() >= 2 && pictures.windows(2).all(|two| two[0].at < two[1].at && two[0].bytes != two[1].bytes)
+    );
+    recording
+}
+
+#[tokio::test]
+async fn what_a_camera_saw_is_the_owners_also_of_a_guest_and_goes_with_the_delivery() {
+    let mut t = Hall::build().await;
+    let wallet = &t.owner.wallet;
+    let invitation = wallet.invite("Anna").await.unwrap();
+    let guest = Guest::answer(&link_of(&t.scene.layout.stop_origin, &invitation), &t.scene.host).await.unwrap();
+    let shown = wallet.paired(&invitation, &guest.digits()).await.unwrap().unwrap();
+    let start = Timestamp::from_unix_seconds(t.scene.host.now().unix_seconds());
+    let window = Window::new(start, start.plus_seconds(3_600)).unwrap();
+    let consent = t.owner.consent(window, wallet.access_point(shown.device()).await.unwrap()).unwrap();
+    let granted = wallet.let_in(&shown, &consent).await.unwrap();
+    let (stop, page) = (guest.let_in().await.unwrap().unwrap().stop().unwrap(), guest.page().await.unwrap());
+    let attempt = page.ask_to_open(&guest.device, &stop, t.owner.place, &[]).await.unwrap();
+    let reaches = async |state: &str| {
+        let seen = until(&t.scene.host, state, async || {
+            Ok((page.attempt(attempt, 0).await?["state"] == json!(state)).then_some(()))
+        });
+        seen.await.unwrap();
+    };
+    reaches("ready").await;
+    t.act("open_door").await;
+    reaches("open").await;
+    // Live: what is there is read while it is still being made.
+    let live = wallet.recordings(granted.delivery).await.unwrap();
+    assert!(live.len() == 1 && live[0].running && live[0].attempt == attempt, "{live:?}");
+    assert_eq!(wallet.pictures(&granted, live[0], 0).await.unwrap().len(), live[0].pictures as usize);
+    t.act("shut_door").await;
+    page.close(&guest.device, &stop, t.owner.place, None, true).await.unwrap();
+    reaches("locked").await;
+    let recording = is_seen(&t, &granted).await;
+
+    // The picture before the first and the one after the last are none.
+    let past = wallet.sealed_picture(granted.delivery, attempt, recording.pictures).await.unwrap_err();
+    assert_eq!(past.code(), Some("picture_unknown"));
+    let erased = until(&t.scene.host, "the delivery to be over", async || {
+        let erased = wallet.erase(ToErase::Delivery(granted.delivery)).await;
+        match erased {
+            Err(not) if not.code() == Some("not_over") => Ok(None),
+            other => other.map(Some),
+        }
+    });
+    erased.await.unwrap();
+    let gone = wallet.sealed_picture(granted.delivery, attempt, 0).await.unwrap_err();
+    assert_eq!(gone.code(), Some("delivery_unknown"));
+    t.stage.keyholder.stop().await.unwrap();
+    let left = rows_left(&t.scene.layout.dir.join("keyholder/data/keyholder.db")).await;
+    assert_eq!(left, 0, "{left} pictures are left behind");
+    t.stage.stop().await.unwrap();
+}
+
+/// Pictures in a keyholder's store, readable or not.
+async fn rows_left(store: &Path) -> usize {
+    const TABLE: &str = "recorded";
+    assert!(parcelshelf_keyholder::tables().iter().any(|(table, ..)| *table == TABLE));
+    let engine = SqliteEngine::open(store, Options::default()).unwrap();
+    let (table, index, prefix) = (TABLE.to_owned(), String::new(), Vec::new());
+    engine.list(ListQuery { table, index, prefix, cursor: None, limit: 10 }).await.unwrap().rows.len()
 }
