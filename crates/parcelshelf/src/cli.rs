@@ -282,6 +282,8 @@ pub enum Sabotage {
     LeafLeftOut,
     /// Couriers never say what became of a parcel (a simulated day only).
     SilentCouriers,
+    /// A proxy in front of a home server paints the pictures of its cameras as the light would make them (a simulated day only).
+    PaintedPictures,
 }
 
 /// How much goes wrong.
@@ -301,13 +303,16 @@ pub struct Simulate {
     /// Stops as CSV: id,latitude,longitude; the row `depot` is where vans start
     #[arg(long, value_name = "FILE")]
     pub stops: PathBuf,
-    /// Deliveries, each into a car or a garage of its own
+    /// Deliveries, each into a car, a garage or a front door of its own
     #[arg(long, default_value_t = 200)]
     pub deliveries: usize,
-    /// Share of the deliveries, 0 to 1, that go into garages instead of cars. At most 16 do: all garages are a row at one
+    /// Share of the deliveries, 0 to 1, that go into garages and front doors instead of cars. At most 16 do: all are at one
     /// building, and its home server has no more
     #[arg(long, default_value_t = 0.05, value_name = "SHARE", value_parser = share)]
     pub homes: f64,
+    /// Share of these, 0 to 1, that go behind front doors: a lock, and a camera that is proved live before it opens
+    #[arg(long, default_value_t = 0.5, value_name = "SHARE", value_parser = share)]
+    pub front_doors: f64,
     /// Couriers; each has 100 to 150 stops, cars among them
     #[arg(long, default_value_t = 10)]
     pub couriers: usize,
@@ -534,9 +539,9 @@ pub struct Init {
     /// Garages in a row at that server, where its world file has several
     #[arg(long, default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=16))]
     pub home_garages: usize,
-    /// A front door at that server, which opens although nothing records what happens inside; only where no house is real
-    #[arg(long, hide = true)]
-    pub home_front_door: bool,
+    /// Front doors at that server, which open although nothing records what happens inside; only where no house is real
+    #[arg(long, hide = true, default_value_t = 0, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(0..=16))]
+    pub home_front_doors: usize,
     /// No owner waits whose car reports no doors to prove possession by; only where no car is real
     #[arg(long, hide = true)]
     pub no_possession_wait: bool,

@@ -62,7 +62,7 @@ pub async fn run(args: Demo) -> anyhow::Result<()> {
         Some(Sabotage::RelockOff) => Some(Tampering::SwallowLocks),
         Some(Sabotage::SecondCommand) => Some(Tampering::RepeatUnlocks),
         Some(Sabotage::LeafLeftOut) | None => None,
-        Some(Sabotage::SilentCouriers) => bail!("couriers are silent in a simulated day only"),
+        Some(Sabotage::SilentCouriers | Sabotage::PaintedPictures) => bail!("this sabotage is for a simulated day"),
     };
     tell("Starting carrier, gateway, keyholder and a simulated car maker's cloud, each a process of its own …");
     let mut stage = Stage::start_with(&dir, &worlds, Setting { tampering, ..Setting::default() }).await?;
@@ -104,7 +104,7 @@ async fn stage_alone(dir: &Path, cars: u32) -> anyhow::Result<()> {
     let mut worlds = worlds(Maker::Volvo, &[]);
     add_cars_to_link(&mut worlds, cars);
     worlds.home = Some(homeassistant::WorldFile { fronts: vec![FrontFile::demo()], ..garage::to_link() });
-    let setting = Setting { front_door: true, ..Setting::default() };
+    let setting = Setting { front_doors: 1, ..Setting::default() };
     let mut stage = Stage::start_with(dir, &worlds, setting).await?;
     let desk = Desk::new(Arc::clone(&stage.scene));
     let address = desk.open().await?;

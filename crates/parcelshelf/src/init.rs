@@ -299,12 +299,18 @@ pub fn garage_name(n: usize) -> String {
     if n == 0 { String::from("Garage") } else { format!("Garage {}", n + 1) }
 }
 
-/// The front door of the simulated household.
-fn front_door() -> HomeDoorFile {
-    let door = homeassistant::FrontFile::demo();
+/// What an owner reads of a front door, by its place from 0.
+#[must_use]
+pub fn front_door_name(n: usize) -> String {
+    if n == 0 { String::from("Front door") } else { format!("Front door {}", n + 1) }
+}
+
+/// A front door of the simulated household.
+fn front_door(n: usize) -> HomeDoorFile {
+    let door = homeassistant::FrontFile::in_row(n);
     HomeDoorFile {
         number: door.number,
-        name: String::from("Front door"),
+        name: front_door_name(n),
         lock: format!("lock.{}", door.entity),
         contact: format!("binary_sensor.{}_contact", door.entity),
         camera: format!("camera.{}", door.entity),
@@ -326,7 +332,7 @@ fn home_section(layout: &Layout, base: &str, args: &Init) -> HomeAssistantFile {
         cars: Vec::new(),
         garages: (0..args.home_garages).map(homeassistant::DoorFile::in_row).enumerate().map(garage).collect(),
         gates: Vec::new(),
-        doors: args.home_front_door.then(front_door).into_iter().collect(),
+        doors: (0..args.home_front_doors).map(front_door).collect(),
     }
 }
 

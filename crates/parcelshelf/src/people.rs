@@ -223,46 +223,50 @@ impl Owner {
         place: Position,
         name: Option<&str>,
     ) -> anyhow::Result<Self> {
+        Self::enrol_at_home(scene, AccessClass::Garage, login, hands, place, name).await
+    }
+
+    /// Signs up, logs in at the household's server, and links its front door; of several the one of this name.
+    ///
+    /// # Errors
+    /// When any step is refused.
+    pub async fn enrol_front_door(
+        scene: &Scene,
+        login: &str,
+        hands: Hands,
+        place: Position,
+        name: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        Self::enrol_at_home(scene, AccessClass::Door, login, hands, place, name).await
+    }
+
+    async fn enrol_at_home(
+        scene: &Scene,
+        class: AccessClass,
+        login: &str,
+        hands: Hands,
+        place: Position,
+        name: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let maker = if class == AccessClass::Door { DOORS } else { GARAGES };
         let site = WalletSite::new(&scene.layout.wallet_origin, &scene.host)?;
         let wallet = Wallet::register(site, &scene.host).await.context("to sign up")?;
-        let (link, url) = wallet.begin_link(GARAGES).await.context("to begin linking")?;
+        let (link, url) = wallet.begin_link(maker).await.context("to begin linking")?;
         let status =
             wallet.http().browse(&format!("{url}&login_hint={login}")).await.context("to log in at the home server")?;
         ensure!(status == 200, "the linking page answered {status}");
         if let (Some(name), true) = (name, wallet.vehicles().await?.is_empty()) {
-            let offered = wallet.cars_to_choose(&link).await.context("to see the garages")?;
-            let own = offered.iter().find(|garage| garage["make"] == name).and_then(|garage| garage["car"].as_str());
-            wallet.choose(&link, &[own.context("no garage of that name")?]).await.context("to choose the garage")?;
+            let offered = wallet.cars_to_choose(&link).await.context("to see the doors")?;
+            let own = offered.iter().find(|door| door["make"] == name).and_then(|door| door["car"].as_str());
+            wallet.choose(&link, &[own.context("no door of that name")?]).await.context("to choose the door")?;
         }
         let linked = wallet.vehicles().await?;
-        let garage = linked.first().context("no garage was linked")?;
-        ensure!(garage["eligible"] == json!(true), "the garage is not eligible: {}", garage["findings"]);
-        let vehicle = garage["vehicle"].as_str().and_then(|v| VehicleId::parse(v).ok());
-        let vehicle = vehicle.context("a garage without an id")?;
-        ensure!(garage["class"] == json!(AccessClass::Garage.code()), "it is no garage: {}", garage["class"]);
-        let owner = Self { wallet, vehicle, hands, place, plate: String::new(), class: AccessClass::Garage };
-        owner.prove_possession().await.context("to prove possession")?;
-        Ok(owner)
-    }
-
-    /// Signs up, logs in at the household's server, and links its front door.
-    ///
-    /// # Errors
-    /// When any step is refused.
-    pub async fn enrol_front_door(scene: &Scene, login: &str, hands: Hands, place: Position) -> anyhow::Result<Self> {
-        let site = WalletSite::new(&scene.layout.wallet_origin, &scene.host)?;
-        let wallet = Wallet::register(site, &scene.host).await.context("to sign up")?;
-        let (_, url) = wallet.begin_link(DOORS).await.context("to begin linking")?;
-        let status =
-            wallet.http().browse(&format!("{url}&login_hint={login}")).await.context("to log in at the home server")?;
-        ensure!(status == 200, "the linking page answered {status}");
-        let linked = wallet.vehicles().await?;
-        let door = linked.first().context("no front door was linked")?;
+        let door = linked.first().context("no door was linked")?;
         ensure!(door["eligible"] == json!(true), "the door is not eligible: {}", door["findings"]);
-        let vehicle =
-            door["vehicle"].as_str().and_then(|v| VehicleId::parse(v).ok()).context("a door without an id")?;
-        ensure!(door["class"] == json!(AccessClass::Door.code()), "it is no front door: {}", door["class"]);
-        let owner = Self { wallet, vehicle, hands, place, plate: String::new(), class: AccessClass::Door };
+        let vehicle = door["vehicle"].as_str().and_then(|v| VehicleId::parse(v).ok());
+        let vehicle = vehicle.context("a door without an id")?;
+        ensure!(door["class"] == json!(class.code()), "it is no {}: {}", class.code(), door["class"]);
+        let owner = Self { wallet, vehicle, hands, place, plate: String::new(), class };
         owner.prove_possession().await.context("to prove possession")?;
         Ok(owner)
     }

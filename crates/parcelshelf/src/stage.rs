@@ -42,8 +42,8 @@ pub struct Setting {
     pub waits: bool,
     /// Garages in a row at the home server, where one takes part; 0 is one.
     pub garages: usize,
-    /// A front door at the home server.
-    pub front_door: bool,
+    /// Front doors at the home server.
+    pub front_doors: usize,
 }
 
 /// Where the simulated makers' clouds answer.
@@ -214,7 +214,7 @@ impl Stage {
             smartcar_country: String::from("SE"),
             home_base,
             home_garages: setting.garages.max(1),
-            home_front_door: setting.front_door,
+            home_front_doors: setting.front_doors,
             no_possession_wait: !setting.waits,
         };
         let layout = init::write(&args, &clockwork.host)?;

@@ -20,6 +20,10 @@ pub struct Seen {
     pub shut_and_locked: bool,
     /// Simulated milliseconds for which answers about this car were held back.
     pub held_ms: u64,
+    /// Commands to unlock behind which nobody can have seen through the camera what is there. Of front doors only.
+    pub unseen_unlocks: u64,
+    /// Such as came while camera, network or lock failed, which had not failed when somebody looked.
+    pub failed_since_seen: u64,
 }
 
 /// One maker's cars.

@@ -30,6 +30,8 @@ pub enum Tampering {
     SwallowLocks,
     /// Every unlock reaches the car twice, and every word to open the door.
     RepeatUnlocks,
+    /// No picture ever comes from a camera: each is painted as the light in its view would make it.
+    PaintPictures,
 }
 
 /// A running proxy. Dropping it stops it.
@@ -52,7 +54,7 @@ impl Proxy {
             .timeout(FORWARD_PATIENCE)
             .build()
             .map_err(std::io::Error::other)?;
-        let man = Arc::new(Man { target, tampering, http, swallowed: Mutex::default() });
+        let man = Arc::new(Man { target, tampering, http, swallowed: Mutex::default(), lit: Mutex::default() });
         let router = Router::new().fallback(forward).with_state(man);
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
@@ -81,6 +83,8 @@ struct Man {
     http: reqwest::Client,
     /// Cars and doors, as paths name them, that were never locked and are called so.
     swallowed: Mutex<BTreeSet<String>>,
+    /// Lights that were told to go on, by the name that they share with their cameras.
+    lit: Mutex<BTreeSet<String>>,
 }
 
 async fn forward(State(man): State<Arc<Man>>, request: Request) -> Response {
@@ -92,15 +96,29 @@ async fn forward(State(man): State<Arc<Man>>, request: Request) -> Response {
     let is_command = |name: &str| parts.method == Method::POST && path.trim_end_matches('/').ends_with(name);
     if man.tampering == Tampering::SwallowLocks && is_command("/commands/lock") {
         let vin = path.split('/').rev().nth(2).unwrap_or_default();
-        man.swallowed().insert(vin.to_owned());
+        held(&man.swallowed).insert(vin.to_owned());
         return said(&json!({"data": {"vin": vin, "invokeStatus": "COMPLETED", "message": ""}}));
     }
-    if man.tampering == Tampering::SwallowLocks && is_command("/services/cover/close_cover") {
-        let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
-        man.swallowed().extend(asked["entity_id"].as_str().map(str::to_owned));
+    let entity = || -> Option<String> {
+        let asked: Value = serde_json::from_slice(&body).ok()?;
+        asked["entity_id"].as_str().map(str::to_owned)
+    };
+    let shuts = ["/services/cover/close_cover", "/services/lock/lock"].into_iter().any(is_command);
+    if man.tampering == Tampering::SwallowLocks && shuts {
+        held(&man.swallowed).extend(entity());
         return said(&json!([]));
     }
-    let opens = is_command("/commands/unlock") || is_command("/services/cover/open_cover");
+    if man.tampering == Tampering::PaintPictures {
+        for (switch, on) in [("/services/light/turn_on", true), ("/services/light/turn_off", false)] {
+            if let Some(light) = entity().filter(|_| is_command(switch)) {
+                man.switched(&light, on);
+            }
+        }
+        if let Some(camera) = path.strip_prefix("/api/camera_proxy/") {
+            return man.painted(camera);
+        }
+    }
+    let opens = ["/commands/unlock", "/services/cover/open_cover", "/services/lock/unlock"].into_iter().any(is_command);
     if man.tampering == Tampering::RepeatUnlocks && opens {
         let _ = man.pass(&parts.method, &path, &parts.headers, body.clone()).await;
     }
@@ -114,9 +132,24 @@ fn said(body: &Value) -> Response {
     (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
+fn held(names: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
+    names.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Man {
-    fn swallowed(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.swallowed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn switched(&self, light: &str, on: bool) {
+        let name = light.trim_start_matches("light.").to_owned();
+        if on {
+            held(&self.lit).insert(name);
+        } else {
+            held(&self.lit).remove(&name);
+        }
+    }
+    /// A picture that nobody took.
+    fn painted(&self, camera: &str) -> Response {
+        let lit = held(&self.lit).contains(camera.trim_start_matches("camera."));
+        let png = crate::homeassistant::front::painted(lit).unwrap_or_default();
+        (StatusCode::OK, [(header::CONTENT_TYPE, "image/png")], png).into_response()
     }
     async fn pass(
         &self,
@@ -144,12 +177,12 @@ impl Man {
         headers.remove(header::TRANSFER_ENCODING);
         let mut body = body;
         let path = path.trim_end_matches('/');
-        let about_it = path.split('/').any(|part| self.swallowed().contains(part));
+        let about_it = path.split('/').any(|part| held(&self.swallowed).contains(part));
         if about_it && let Ok(mut told) = serde_json::from_slice::<Value>(&body) {
             if path.ends_with("/doors") {
                 call_locked(&mut told);
             } else if told["state"].is_string() {
-                call_shut(&mut told);
+                call_shut(&mut told, path.contains("/lock."));
             }
             body = Bytes::from(told.to_string());
         }
@@ -168,12 +201,14 @@ fn call_locked(doors: &mut Value) {
         *lock = json!({"value": "LOCKED", "timestamp": newest});
     }
 }
-/// The same of a house's door.
-fn call_shut(cover: &mut Value) {
-    let since = after(["last_changed", "last_updated"].iter().filter_map(|name| cover[*name].as_str()));
-    cover["state"] = json!("closed");
-    cover["attributes"]["current_position"] = json!(0);
-    cover["last_changed"] = json!(since);
+/// The same of a house's door: its drive, or its bolt.
+fn call_shut(told: &mut Value, bolt: bool) {
+    let since = after(["last_changed", "last_updated"].iter().filter_map(|name| told[*name].as_str()));
+    told["state"] = json!(if bolt { "locked" } else { "closed" });
+    if !bolt {
+        told["attributes"]["current_position"] = json!(0);
+    }
+    told["last_changed"] = json!(since);
 }
 /// A millisecond after the newest of these times.
 fn after<'a>(times: impl Iterator<Item = &'a str>) -> String {

@@ -50,7 +50,7 @@ pub fn household() -> WorldFile {
 /// # Errors
 /// When a party does not become ready.
 pub async fn stage(dir: &Path) -> anyhow::Result<Stage> {
-    let setting = Setting { front_door: true, ..Setting::default() };
+    let setting = Setting { front_doors: 1, ..Setting::default() };
     Stage::start_with(dir, &Worlds::of_house(household()), setting).await
 }
 
@@ -61,7 +61,7 @@ pub async fn stage(dir: &Path) -> anyhow::Result<Stage> {
 pub async fn owner(scene: &Scene) -> anyhow::Result<Owner> {
     let home = household();
     let number = home.fronts.first().map(|front| front.number.clone()).context("a household without a front door")?;
-    Owner::enrol_front_door(scene, LOGIN, Hands::at(scene, DOORS, &number)?, house(&home)?).await
+    Owner::enrol_front_door(scene, LOGIN, Hands::at(scene, DOORS, &number)?, house(&home)?, None).await
 }
 
 pub async fn run(args: &Demo, dir: &Path) -> anyhow::Result<()> {

@@ -400,6 +400,7 @@ pub fn simulated(stops: &Path, deliveries: usize, couriers: usize, seed: u64) ->
         deliveries,
         // What these drills attack is cars.
         homes: 0.0,
+        front_doors: 0.0,
         couriers,
         faults: Faults::Ordinary,
         makers: Vec::new(),

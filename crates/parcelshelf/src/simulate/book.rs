@@ -35,6 +35,8 @@ pub struct Page {
     pub saw_unknown: bool,
     /// How long the courier stood at the car.
     pub attended_ms: Option<i64>,
+    /// What kept a front door shut while a courier asked, as its owner is told: each condition once.
+    pub kept_shut_by: Vec<String>,
     pub(super) trace: Vec<(Timestamp, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! The city: stops, routes over them, the cars that stand near some, and a building with a row of garages. Pure.
+//! The city: stops, routes over them, the cars that stand near some, and a building with garages and front doors. Pure.
 
 use std::collections::BTreeSet;
 
@@ -25,35 +25,48 @@ pub const STEP_S: i64 = 5;
 const WINDOW_BEFORE_S: i64 = 3_600;
 const WINDOW_S: i64 = 4 * 3_600;
 
-/// Most garages of a day: what one home server has for a keyholder.
+/// Most garages and front doors of a day: what one home server has for a keyholder.
 const HOMES_MAX: usize = 16;
-/// From the depot to the building with the garages: every van passes there, and hardly any car is reached later for it.
+/// From the depot to that building: every van passes there, and hardly any car is reached later for it.
 const TO_THE_BUILDING_M: f64 = 300.0;
 
-/// Which deliveries go into garages instead of cars, by their place in the row. The others are who they would be without.
+/// What a delivery goes into at the building, by its place in the row of its kind, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    Garage(usize),
+    Front(usize),
+}
+
+/// Which deliveries go to the building instead of into cars, and to what. The others are who they would be without.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Homes(Vec<usize>);
+pub struct Homes(Vec<(usize, Home)>);
 impl Homes {
-    /// A `share` of `deliveries`, spread over the couriers and over the makers whose cars they take the place of.
+    /// A `share` of `deliveries`, spread over the couriers and over the makers whose cars they take the place of; a share of them
+    /// behind `fronts`, in turn with the others.
     #[must_use]
-    pub fn spread(deliveries: usize, share: f64) -> Self {
+    pub fn spread(deliveries: usize, share: f64, fronts: f64) -> Self {
         let count = ((deliveries as f64 * share).round() as usize).min(deliveries).min(HOMES_MAX);
         let makers = super::run::MAKERS.len();
         let turn = |k: usize| if deliveries / count >= makers { k % makers } else { 0 };
-        Self((0..count).map(|k| k * deliveries / count + turn(k)).collect())
+        let fronts_before = |k: usize| (k as f64 * fronts) as usize;
+        let home = |k: usize| match fronts_before(k + 1) > fronts_before(k) {
+            true => Home::Front(fronts_before(k)),
+            false => Home::Garage(k - fronts_before(k)),
+        };
+        Self((0..count).map(|k| (k * deliveries / count + turn(k), home(k))).collect())
     }
     #[must_use]
     pub const fn count(&self) -> usize {
         self.0.len()
     }
-    /// A delivery's place in the row of garages, from 0; `None`: it goes into a car.
+    /// What a delivery goes into at the building; `None`: it goes into a car.
     #[must_use]
-    pub fn place_of(&self, delivery: usize) -> Option<usize> {
-        self.0.binary_search(&delivery).ok()
+    pub fn of(&self, delivery: usize) -> Option<Home> {
+        self.0.binary_search_by_key(&delivery, |(n, _)| *n).ok().map(|k| self.0[k].1)
     }
 }
 
-/// One delivery into a car or a garage.
+/// One delivery into a car or at the building.
 #[derive(Debug, Clone)]
 pub struct Errand {
     pub n: usize,
@@ -69,7 +82,7 @@ pub struct Stop {
     pub place: Position,
     /// The way there from the stop before.
     pub drive_s: i64,
-    /// The delivery into a car or a garage; `None`: an ordinary door.
+    /// The delivery into a car or at the building; `None`: an ordinary door.
     pub errand: Option<usize>,
 }
 
@@ -83,7 +96,7 @@ pub struct City {
 }
 
 impl City {
-    /// Plans a day for `couriers` with `deliveries` into cars, or into the garages of one building, spread evenly;
+    /// Plans a day for `couriers` with `deliveries` into cars, or at one building, spread evenly;
     /// `day_starts` is when the vans leave.
     ///
     /// # Panics
@@ -115,14 +128,14 @@ impl City {
             let first = by_angle.len() * courier / couriers;
             let near: Vec<Position> = (0..count).map(|i| stops[by_angle[(first + i) % by_angle.len()]]).collect();
             let building = depot.moved(90.0, TO_THE_BUILDING_M);
-            let doors = city.doors(&near, cars, dice, |n| homes.place_of(n).map(|_| building));
+            let doors = city.doors(&near, cars, dice, |n| homes.of(n).map(|_| building));
             city.route(nearest_first(doors, depot), depot, courier);
         }
         city.errands.sort_by_key(|errand| errand.n);
         city
     }
 
-    /// Which of these stops are cars, and where those stand; which are garages at `home`.
+    /// Which of these stops are cars, and where those stand; which are at the building.
     fn doors(&self, near: &[Position], cars: usize, dice: Dice, home: impl Fn(usize) -> Option<Position>) -> Vec<Door> {
         let count = near.len();
         let at_cars: BTreeSet<usize> = (0..cars).map(|i| i * count / cars.max(1)).collect();
@@ -256,25 +269,25 @@ mod tests {
     }
 
     #[test]
-    fn garages_take_the_place_of_some_cars_and_leave_the_others_where_they_were() {
+    fn homes_take_the_place_of_some_cars_and_leave_the_others_where_they_were() {
         let (stops, depot) = stops(300);
         let plan = |homes: &Homes| {
             City::plan(&stops, depot, 200, 10, 1, Timestamp::from_unix_seconds(1_795_446_000), homes).errands
         };
-        let homes = Homes::spread(200, 0.05);
+        let homes = Homes::spread(200, 0.05, 0.5);
         let (without, with) = (plan(&Homes::default()), plan(&homes));
         for (car, errand) in without.iter().zip(&with) {
             assert_eq!(car.courier, errand.courier);
-            assert_eq!(car.place == errand.place, homes.place_of(errand.n).is_none(), "{}", errand.n);
+            assert_eq!(car.place == errand.place, homes.of(errand.n).is_none(), "{}", errand.n);
         }
-        let couriers: BTreeSet<_> = with.iter().filter(|e| homes.place_of(e.n).is_some()).map(|e| e.courier).collect();
+        let couriers: BTreeSet<_> = with.iter().filter(|e| homes.of(e.n).is_some()).map(|e| e.courier).collect();
         assert_eq!((homes.count(), couriers.len()), (10, 10), "every courier comes by there");
-        let makers: BTreeSet<_> = (0..200).filter(|n| homes.place_of(*n).is_some()).map(|n| n % 4).collect();
+        let makers: BTreeSet<_> = (0..200).filter(|n| homes.of(*n).is_some()).map(|n| n % 4).collect();
         assert_eq!(makers.len(), 4, "no maker gives up more cars than the others");
     }
 
     #[test]
-    fn a_row_has_no_more_garages_than_one_server_and_no_day_more_than_it_has_deliveries() {
+    fn a_building_has_no_more_doors_than_one_server_and_no_day_more_than_it_has_deliveries() {
         for (deliveries, share, count) in [
             (200, 0.0, 0),
             (200, 0.05, 10),
@@ -284,11 +297,19 @@ mod tests {
             (3, 1.0, 3),
             (12, 0.05, 1),
         ] {
-            let homes = Homes::spread(deliveries, share);
-            assert_eq!(homes.count(), count, "{deliveries} {share}");
-            let places: Vec<_> = (0..deliveries).filter_map(|n| homes.place_of(n)).collect();
-            assert_eq!(places, (0..count).collect::<Vec<_>>(), "{deliveries} {share}");
+            let homes =
+                |fronts| (0..deliveries).filter_map(|n| Homes::spread(deliveries, share, fronts).of(n)).collect();
+            let (garages, fronts): (Vec<_>, Vec<_>) = (homes(0.0), homes(1.0));
+            assert_eq!(garages, (0..count).map(Home::Garage).collect::<Vec<_>>(), "{deliveries} {share}");
+            assert_eq!(fronts, (0..count).map(Home::Front).collect::<Vec<_>>(), "{deliveries} {share}");
         }
+    }
+
+    #[test]
+    fn garages_and_front_doors_take_turns_each_in_a_row_of_its_own() {
+        let kinds = |fronts| (0..4).filter_map(|n| Homes::spread(4, 1.0, fronts).of(n)).collect::<Vec<_>>();
+        assert_eq!(kinds(0.5), [Home::Garage(0), Home::Front(0), Home::Garage(1), Home::Front(1)]);
+        assert_eq!(kinds(0.25), [Home::Garage(0), Home::Garage(1), Home::Garage(2), Home::Front(0)]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use super::phone::{Net, Off};
 use crate::people::Courier;
 
 mod doorstep;
+mod front;
 
 /// A phone that gets no answer asks again after this.
 const AGAIN: Duration = Duration::from_secs(5);

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parcelshelf_access_homeassistant::DOORS;
 use parcelshelf_core::area::Position;
 use parcelshelf_core::id::DeliveryId;
 use parcelshelf_core::time::Timestamp;
@@ -12,7 +13,7 @@ use parcelshelf_simulator::garage::Seen;
 use serde_json::Value;
 
 use super::book::Book;
-use super::city::{City, STEP_S};
+use super::city::{City, Home, STEP_S};
 use super::dice::Dice;
 use super::fate::Fate;
 use super::garages::Garages;
@@ -37,14 +38,14 @@ pub struct Delivery {
     pub photo_key: Option<SealPublicKey>,
 }
 
-/// One delivery's car, or its garage.
+/// One delivery's car, or its garage or front door.
 #[derive(Debug, Clone)]
 pub struct Car {
     pub maker: &'static str,
     pub login: String,
     pub vin: String,
-    /// A garage's place in its row, from 0.
-    pub garage: Option<usize>,
+    /// What stands at the building instead of a car.
+    pub home: Option<Home>,
 }
 
 /// A simulated day.
@@ -184,10 +185,14 @@ impl Day {
         self.book.note(n, self.now(), line);
     }
 
-    /// Whether this delivery goes into a garage.
+    /// Whether this delivery goes into a garage or behind a front door.
     #[must_use]
     pub fn is_home(&self, n: usize) -> bool {
-        self.car(n).is_some_and(|car| car.garage.is_some())
+        self.car(n).is_some_and(|car| car.home.is_some())
+    }
+    #[must_use]
+    pub fn is_front_door(&self, n: usize) -> bool {
+        self.car(n).is_some_and(|car| car.maker == DOORS)
     }
     /// A hand at the car. False when it does not let it.
     pub async fn hand(&self, n: usize, action: &Value) -> bool {
@@ -200,7 +205,7 @@ impl Day {
     pub fn seen(&self, car: &Car) -> Seen {
         self.garages.of(car.maker).seen(&car.vin).unwrap_or_default()
     }
-    /// What whoever stands before a garage sees of its door.
+    /// What whoever stands before a garage sees of its door, or a hand at a front door finds.
     #[must_use]
     pub fn stands_open(&self, n: usize) -> bool {
         self.car(n).is_some_and(|car| !self.seen(car).shut_and_locked)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use parcelshelf_access_homeassistant::GARAGES;
+use parcelshelf_access_homeassistant::{DOORS, GARAGES};
 use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_access_smartcar::MAKER as SMARTCAR;
 use parcelshelf_access_tesla::MAKER as TESLA;
@@ -33,7 +33,7 @@ pub enum BoltFate {
     JamsUnnoticed,
 }
 
-/// What befalls a house's door, its server, or whoever is to shut it.
+/// What befalls a garage's door, its server, or whoever is to shut it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DoorFate {
     Sound,
@@ -52,6 +52,32 @@ pub enum DoorFate {
     /// The same from before the word to shut it.
     FrozenOpen,
     /// The courier leaves and says nothing.
+    Forgotten,
+}
+
+/// What befalls a front door. All of it passes, or is mended by somebody who comes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrontFate {
+    Sound,
+    /// The camera shows its last picture for ever, from before the courier rings.
+    CameraFrozen,
+    /// It shows what it saw before over and over: somebody who was at the light.
+    CameraLooped,
+    /// It shows nothing.
+    CameraBlind,
+    /// It freezes while it is being proved live, or just after that.
+    CameraFreezesLate,
+    /// The server has lost the lock before the courier rings.
+    LockAway,
+    /// It loses the lock while the door stands open.
+    LockLost,
+    /// It loses the lock and all that sees the door, while it stands open.
+    NetworkLost,
+    /// Nobody answers in that house while the door stands open.
+    ServerAway,
+    /// The bolt is bent when it should engage.
+    BoltBent,
+    /// The courier leaves, the door stands open, and nobody says a word.
     Forgotten,
 }
 
@@ -82,6 +108,7 @@ pub struct Fate {
     pub car: CarFate,
     pub bolt: BoltFate,
     pub door: DoorFate,
+    pub front: FrontFate,
     pub scan: ScanFate,
     /// The lid springs open again so many times before it stays shut.
     pub bounces: u8,
@@ -115,7 +142,10 @@ impl Fate {
             Faults::Hostile => Self::hostile(dice, n),
         };
         if maker == GARAGES {
-            return fate.at_a_house(faults, dice, n);
+            return fate.at_a_garage(faults, dice, n);
+        }
+        if maker == DOORS {
+            return fate.at_a_front_door(faults, dice, n);
         }
         let cloud = match (faults, maker) {
             (Faults::Ordinary, ONSTAR) => ordinary_second_cloud(dice, n),
@@ -135,6 +165,7 @@ impl Fate {
             car: CarFate::Stays,
             bolt: BoltFate::Sound,
             door: DoorFate::Sound,
+            front: FrontFate::Sound,
             scan: ScanFate::Right,
             bounces: 0,
             phone_off_s: 0,
@@ -143,16 +174,26 @@ impl Fate {
         }
     }
 
-    /// The same courier, phone and owner, with a door instead of a car.
-    fn at_a_house(self, faults: Faults, dice: Dice, n: u64) -> Self {
+    /// The same courier, phone and owner, at a house.
+    fn at_a_house(self, cloud: Vec<Value>) -> Self {
         let of_good = Self::good();
+        Self { car: of_good.car, bolt: of_good.bolt, bounces: of_good.bounces, cloud, ..self }
+    }
+    fn at_a_garage(self, faults: Faults, dice: Dice, n: u64) -> Self {
         let (doors, cloud) = match faults {
             Faults::None => (&[][..], Vec::new()),
             Faults::Ordinary => (&ORDINARY_DOORS[..], ordinary_house(dice, n)),
             Faults::Hostile => (&HOSTILE_DOORS[..], hostile_house(dice, n)),
         };
-        let door = pick(dice, "door", n, doors, DoorFate::Sound);
-        Self { car: of_good.car, bolt: of_good.bolt, bounces: of_good.bounces, door, cloud, ..self }
+        Self { door: pick(dice, "door", n, doors, DoorFate::Sound), ..self.at_a_house(cloud) }
+    }
+    fn at_a_front_door(self, faults: Faults, dice: Dice, n: u64) -> Self {
+        let (fronts, cloud) = match faults {
+            Faults::None => (&[][..], Vec::new()),
+            Faults::Ordinary => (&ORDINARY_FRONTS[..], ordinary_front(dice, n)),
+            Faults::Hostile => (&HOSTILE_FRONTS[..], hostile_front(dice, n)),
+        };
+        Self { front: pick(dice, "door", n, fronts, FrontFate::Sound), ..self.at_a_house(cloud) }
     }
 
     /// Rates as owners and couriers report them.
@@ -173,6 +214,7 @@ impl Fate {
             ),
             bolt: pick(dice, "bolt", n, &[(0.003, BoltFate::Jams)], BoltFate::Sound),
             door: DoorFate::Sound,
+            front: FrontFate::Sound,
             scan: pick(dice, "scan", n, &[(0.015, ScanFate::WrongFirst), (0.003, ScanFate::Missing)], ScanFate::Right),
             bounces: u8::from(dice.hit("lid", n, 0.02)),
             phone_off_s: 0,
@@ -211,6 +253,7 @@ impl Fate {
             ),
             bolt: pick(dice, "bolt", n, &[(0.05, BoltFate::Jams), (0.02, BoltFate::JamsUnnoticed)], BoltFate::Sound),
             door: DoorFate::Sound,
+            front: FrontFate::Sound,
             scan: pick(dice, "scan", n, &[(0.05, ScanFate::WrongFirst), (0.02, ScanFate::Missing)], ScanFate::Right),
             bounces: u8::try_from(dice.between("lid", n, 0, 9).saturating_sub(7)).unwrap_or(0),
             // One phone in ten is minutes off, and learns the server's time from its answers.
@@ -244,6 +287,29 @@ const HOSTILE_DOORS: [(f64, DoorFate); 8] = [
     (0.05, DoorFate::Forgotten),
 ];
 
+const ORDINARY_FRONTS: [(f64, FrontFate); 8] = [
+    (0.005, FrontFate::CameraFrozen),
+    (0.01, FrontFate::CameraBlind),
+    (0.01, FrontFate::LockAway),
+    (0.01, FrontFate::LockLost),
+    (0.01, FrontFate::NetworkLost),
+    (0.01, FrontFate::ServerAway),
+    (0.01, FrontFate::BoltBent),
+    (0.01, FrontFate::Forgotten),
+];
+const HOSTILE_FRONTS: [(f64, FrontFate); 10] = [
+    (0.08, FrontFate::CameraFrozen),
+    (0.08, FrontFate::CameraLooped),
+    (0.06, FrontFate::CameraBlind),
+    (0.08, FrontFate::CameraFreezesLate),
+    (0.06, FrontFate::LockAway),
+    (0.06, FrontFate::LockLost),
+    (0.06, FrontFate::NetworkLost),
+    (0.05, FrontFate::ServerAway),
+    (0.08, FrontFate::BoltBent),
+    (0.05, FrontFate::Forgotten),
+];
+
 /// A home server: no quota and no cloud, and a line that is cut now and then.
 fn ordinary_house(dice: Dice, n: u64) -> Vec<Value> {
     let (late, slow) = (dice.between("late", n, 5, 40), dice.between("slow", n, 5, 20));
@@ -261,9 +327,14 @@ fn ordinary_house(dice: Dice, n: u64) -> Vec<Value> {
 }
 
 fn hostile_house(dice: Dice, n: u64) -> Vec<Value> {
+    let mut all = hostile_commands(dice, n, ["open_cover", "close_cover"]);
+    all.extend(hostile_looks(["cover", "obstruction", "house"]));
+    all
+}
+fn hostile_commands(dice: Dice, n: u64, commands: [&str; 2]) -> Vec<Value> {
     let late = dice.between("late", n, 5, 55);
     let mut all = Vec::new();
-    for command in ["open_cover", "close_cover"] {
+    for command in commands {
         for (fault, share) in [
             ("connection_drop_acted", 0.07),
             ("connection_drop_not_acted", 0.05),
@@ -280,11 +351,45 @@ fn hostile_house(dice: Dice, n: u64) -> Vec<Value> {
         all.push(json!({"command": command, "fault": "success_late", "rate": 0.04, "after_s": late}));
         all.push(json!({"command": command, "fault": "slow", "rate": 0.05, "slow_s": dice.between("slow", n, 5, 55)}));
     }
-    for reading in ["cover", "obstruction", "house"] {
+    all
+}
+fn hostile_looks(readings: [&str; 3]) -> Vec<Value> {
+    let mut all = Vec::new();
+    for reading in readings {
         for (fault, share) in [("503", 0.08), ("connection_drop", 0.06), ("garbage", 0.04), ("429", 0.02)] {
             all.push(rate(reading, fault, share));
         }
         all.push(json!({"command": reading, "fault": "slow", "rate": 0.05, "slow_s": 9}));
+    }
+    all
+}
+
+/// The same server with a lock, and a camera on the radio: a proof takes fourteen pictures, so that one in a hundred of them
+/// lost is one proof in seven.
+fn ordinary_front(dice: Dice, n: u64) -> Vec<Value> {
+    let (late, slow) = (dice.between("late", n, 5, 40), dice.between("slow", n, 5, 20));
+    vec![
+        rate("unlock", "connection_drop_acted", 0.01),
+        rate("unlock", "connection_drop_not_acted", 0.01),
+        json!({"command": "unlock", "fault": "success_late", "rate": 0.005, "after_s": late}),
+        json!({"command": "unlock", "fault": "slow", "rate": 0.03, "slow_s": slow}),
+        rate("lock", "connection_drop_acted", 0.01),
+        rate("lock", "connection_drop_not_acted", 0.01),
+        rate("bolt", "503", 0.005),
+        rate("contact", "503", 0.005),
+        json!({"command": "bolt", "fault": "slow", "rate": 0.02, "slow_s": 6}),
+        rate("still", "503", 0.001),
+    ]
+}
+
+fn hostile_front(dice: Dice, n: u64) -> Vec<Value> {
+    let mut all = hostile_commands(dice, n, ["unlock", "lock"]);
+    all.extend(hostile_looks(["bolt", "contact", "house"]));
+    for seen in ["still", "light"] {
+        for (fault, share) in [("503", 0.003), ("connection_drop", 0.003), ("garbage", 0.002)] {
+            all.push(rate(seen, fault, share));
+        }
+        all.push(json!({"command": seen, "fault": "slow", "rate": 0.005, "slow_s": 3}));
     }
     all
 }
@@ -513,6 +618,24 @@ mod tests {
     }
 
     #[test]
+    fn at_a_front_door_bolt_camera_and_network_have_a_fate_and_no_drive_does() {
+        let draw = |faults, n| Fate::draw(faults, Dice::new(1), n, DOORS);
+        assert_eq!(draw(Faults::None, 5), Fate::good());
+        let all: Vec<_> = (0..5_000).map(|n| draw(Faults::Hostile, n)).collect();
+        assert!(all.iter().all(|f| (f.car, f.bolt, f.door) == (CarFate::Stays, BoltFate::Sound, DoorFate::Sound)));
+        for (rate, front) in HOSTILE_FRONTS {
+            let share = all.iter().filter(|f| f.front == front).count() as f64 / 5_000.0;
+            assert!((share - rate).abs() < 0.02, "{front:?}: {share}");
+        }
+        // Fourteen pictures, each with the light told and looked at: more than half of all proofs come to their end.
+        for seen in ["still", "light"] {
+            let of = all[0].cloud.iter().filter(|f| f["command"] == seen && f["fault"] != "slow");
+            let lost: f64 = of.filter_map(|f| f["rate"].as_f64()).sum();
+            assert!(lost > 0.0 && (1.0 - lost).powi(14 * 3) > 0.5, "{lost}");
+        }
+    }
+
+    #[test]
     fn at_a_house_its_door_has_a_fate_and_no_car_does() {
         let draw = |faults, n| Fate::draw(faults, Dice::new(1), n, GARAGES);
         assert_eq!(draw(Faults::None, 5), Fate::good());
@@ -536,6 +659,7 @@ mod tests {
             (TESLA, ["actuate_trunk", "door_lock", "vehicle_data", "handshake"]),
             (SMARTCAR, ["unlock", "lock", "security", "location"]),
             (GARAGES, ["open_cover", "close_cover", "cover", "obstruction"]),
+            (DOORS, ["unlock", "lock", "bolt", "contact"]),
         ] {
             let cloud = Fate::draw(Faults::Hostile, Dice::new(1), 0, maker).cloud;
             for command in commands {

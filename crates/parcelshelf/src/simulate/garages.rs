@@ -1,8 +1,8 @@
-//! The simulated makers' clouds inside this process, and the home server of one building.
+//! The simulated makers' clouds inside this process, and the home server of one building with its garages and front doors.
 
 use std::sync::Arc;
 
-use parcelshelf_access_homeassistant::GARAGES;
+use parcelshelf_access_homeassistant::{DOORS, GARAGES};
 use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_access_smartcar::MAKER as SMARTCAR;
 use parcelshelf_access_tesla::MAKER as TESLA;
@@ -23,6 +23,8 @@ pub struct Garages {
     pub home: Option<homeassistant::Home>,
     /// Garages at that server.
     pub doors: usize,
+    /// Front doors at that server.
+    pub fronts: usize,
 }
 
 macro_rules! built {
@@ -57,6 +59,7 @@ impl Garages {
             tesla: built!(tesla, worlds, clouds, host),
             smartcar: built!(smartcar, worlds, clouds, host),
             doors: worlds.home.as_ref().map_or(0, |world| world.doors.len()),
+            fronts: worlds.home.as_ref().map_or(0, |world| world.fronts.len()),
             home: match (worlds.home, &clouds.home) {
                 (Some(world), Some(origin)) => {
                     let (clock, entropy) = (Arc::clone(&host.clock), Arc::clone(&host.entropy));
@@ -94,7 +97,7 @@ impl Garages {
         Ok((garages, clouds))
     }
 
-    /// One maker's cars, or the building's garages.
+    /// One maker's cars, or the building's garages or front doors.
     #[must_use]
     pub fn of(&self, maker: &str) -> Arc<dyn Garage> {
         match (maker, &self.onstar, &self.tesla, &self.smartcar, &self.home) {
@@ -102,6 +105,7 @@ impl Garages {
             (TESLA, _, Some(cloud), ..) => Arc::new(cloud.clone()),
             (SMARTCAR, _, _, Some(cloud), _) => Arc::new(cloud.clone()),
             (GARAGES, .., Some(home)) => Arc::new(home.clone()),
+            (DOORS, .., Some(home)) => Arc::new(homeassistant::Fronts(home.clone())),
             _ => Arc::new(self.volvo.clone()),
         }
     }

@@ -248,8 +248,8 @@ pub async fn start(dir: &Path, garages: &Garages, host: &Host, storage: Storage)
         smartcar_base: garages.smartcar.as_ref().map(|_| String::from(FOURTH_CLOUD)),
         smartcar_country: String::from("SE"),
         home_base: garages.home.as_ref().map(|_| String::from(HOME)),
-        home_garages: garages.doors.max(1),
-        home_front_door: false,
+        home_garages: garages.doors,
+        home_front_doors: garages.fronts,
         no_possession_wait: true,
     };
     let layout = init::write(&args, host)?;

@@ -8,9 +8,10 @@ use parcelshelf_client::courier::StopPage;
 use parcelshelf_core::id::AttemptId;
 use serde_json::json;
 
+use super::city::Home;
 use super::day::{Day, Delivery};
 use super::fate::{CarFate, DoorFate, OwnerFate};
-use crate::init::garage_name;
+use crate::init::{front_door_name, garage_name};
 use crate::people::{self, Hands, Owner, persist};
 
 /// A car that was driven away stands again after this.
@@ -43,10 +44,12 @@ pub async fn enrol(day: Arc<Day>, n: usize) -> anyhow::Result<()> {
     let car = day.car(n).context("no such car")?;
     let (scene, plate) = (&day.scene, plate(n));
     let hands = Hands::near(day.garages.of(car.maker), &car.vin);
-    let owner = match car.garage {
-        Some(garage) => {
-            let name = garage_name(garage);
-            Owner::enrol_garage_of(scene, &car.login, hands, errand.place, Some(&name)).await
+    let owner = match car.home {
+        Some(Home::Garage(k)) => {
+            Owner::enrol_garage_of(scene, &car.login, hands, errand.place, Some(&garage_name(k))).await
+        }
+        Some(Home::Front(k)) => {
+            Owner::enrol_front_door(scene, &car.login, hands, errand.place, Some(&front_door_name(k))).await
         }
         None => Owner::enrol_at(scene, car.maker, &car.login, hands, errand.place, &plate).await,
     };
@@ -144,6 +147,18 @@ pub async fn blocks_on_the_way(day: &Arc<Day>, n: usize) {
     });
 }
 
+/// What kept the door shut while a courier asked, as the owner is told.
+///
+/// # Errors
+/// When the wallet is not answered.
+pub async fn told_why(day: &Arc<Day>, n: usize) -> anyhow::Result<Vec<String>> {
+    let (Some(owner), Some(granted)) = (day.owner(n), day.book.granted(n)) else { return Ok(Vec::new()) };
+    let host = &day.scene.host;
+    let told = persist(host, "the timeline", async || owner.wallet.timeline(granted.delivery).await).await?;
+    let all = told["refused"].as_array().into_iter().flatten().filter_map(|why| why["code"].as_str());
+    Ok(all.map(str::to_owned).collect())
+}
+
 /// Follows an attempt after the courier has gone. When the alarm sounds the owner goes there, does with the key what the
 /// cloud could not, and says so.
 pub fn care_afterwards(day: &Arc<Day>, n: usize, page: StopPage, attempt: AttemptId) {
@@ -198,10 +213,22 @@ async fn shut_by_hand(day: &Arc<Day>, n: usize) {
     }
 }
 
+/// The owner mends what is broken at a front door, pulls it shut, and turns the key where the bolt has not come by itself.
+async fn locked_by_hand(day: &Arc<Day>, n: usize) {
+    for action in ["mend_bolt", "regain_lock", "regain_network", "mend_camera", "shut_door"] {
+        day.hand(n, &json!({"action": action})).await;
+    }
+    if day.stands_open(n) {
+        day.hand(n, &json!({"action": "turn_key"})).await;
+    }
+}
+
 async fn mend(day: &Arc<Day>, n: usize, before: u32) {
     let way = day.dice.between("to the car", (n as u64) << 4 | u64::from(before), TO_THE_CAR_S[0], TO_THE_CAR_S[1]);
     day.sleep_s(i64::try_from(way).unwrap_or(0)).await;
-    if day.is_home(n) {
+    if day.is_front_door(n) {
+        locked_by_hand(day, n).await;
+    } else if day.is_home(n) {
         shut_by_hand(day, n).await;
     } else {
         for action in ["free_lock", "close_tailgate", "lock_with_key"] {

@@ -16,7 +16,7 @@ const HOUR_MS: i64 = 3_600_000;
 pub fn page(results: &Results, areas: &BTreeSet<Cell>) -> String {
     let mut page = Page::new("A simulated day");
     page.text(&format!(
-        "{} deliveries into cars and garages, faults: {}, seed {}. Played in {:.0} s.",
+        "{} deliveries into cars, garages and front doors, faults: {}, seed {}. Played in {:.0} s.",
         results.deliveries, results.faults, results.seed, results.wall_s
     ));
     let outcomes = results.outcomes();
@@ -34,6 +34,12 @@ pub fn page(results: &Results, areas: &BTreeSet<Cell>) -> String {
         .map(|(name, n)| vec![name.replace('_', " "), n.to_string()])
         .collect();
     page.table(&["violation", "deliveries"], &rows);
+    let (kept_shut, _) = results.front_doors();
+    if !kept_shut.is_empty() {
+        let rows: Vec<Vec<String>> =
+            kept_shut.iter().map(|(by, n)| vec![by.replace('_', " "), n.to_string()]).collect();
+        page.table(&["front doors kept shut by", "deliveries"], &rows);
+    }
     let rows: Vec<Vec<String>> = results
         .makers
         .iter()

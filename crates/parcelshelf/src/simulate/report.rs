@@ -53,7 +53,7 @@ pub struct Results {
     pub faults: &'static str,
 }
 
-/// What one maker's cars or a building's garages saw, by the record of its simulated cloud.
+/// What one maker's cars or a building's doors saw, by the record of its simulated cloud.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OfMaker {
     /// A house's doors, not cars.
@@ -67,7 +67,7 @@ pub struct OfMaker {
     pub position_reads: u64,
     /// What its maker bills for a command and for a wake, millionths of a US dollar; `None`: nothing by the call.
     pub prices_micro_usd: Option<(u64, u64)>,
-    /// How long couriers stood at each car or garage.
+    /// How long couriers stood at each car or door.
     pub attended_ms: Vec<i64>,
 }
 impl OfMaker {
@@ -176,6 +176,16 @@ impl Results {
         }
         all
     }
+    /// What kept front doors shut while a courier asked, as their owners are told, in deliveries; and how many were told to unlock
+    /// while something failed that had not failed when their camera was asked.
+    #[must_use]
+    pub fn front_doors(&self) -> (BTreeMap<&str, usize>, usize) {
+        let mut kept_shut = BTreeMap::new();
+        for condition in self.pages.iter().flat_map(|page| &page.kept_shut_by) {
+            *kept_shut.entry(condition.as_str()).or_default() += 1;
+        }
+        (kept_shut, self.findings.iter().filter(|f| f.failed_since_seen).count())
+    }
     fn refused_bundles(&self) -> BTreeMap<&'static str, usize> {
         let mut codes = BTreeMap::new();
         for code in self.findings.iter().filter_map(|f| f.refused) {
@@ -187,6 +197,7 @@ impl Results {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let outcomes = self.outcomes();
+        let (kept_shut, failed_since_seen) = self.front_doors();
         let per = |n: u64| n as f64 / self.deliveries.max(1) as f64;
         let by_service = |values: [u64; 3], unit: fn(f64) -> f64| -> Value {
             NAMES.iter().zip(values).map(|(name, v)| ((*name).to_owned(), json!(unit(per(v))))).collect()
@@ -227,6 +238,7 @@ impl Results {
             "attended_s": self.attended_s(),
             "lock_proofs": self.lock_proofs(),
             "unknown_outcomes": self.unknown_outcomes().to_json(),
+            "front_doors": {"kept_shut": kept_shut, "failed_since_seen": failed_since_seen},
             "alarms": self.findings.iter().filter(|f| f.alarmed).count(),
             "bundles_refused": self.refused_bundles(),
             "logs": {
@@ -271,6 +283,7 @@ impl Results {
             ("opened without chain", v.opened_without_chain),
             ("located without chain", v.located_without_chain),
             ("second opening", v.second_opening),
+            ("unlocked unseen", v.unlocked_unseen),
             ("left open without alarm", v.left_open_without_alarm),
             ("unknown and left so", v.unknown_left),
             ("without end", v.without_end),
@@ -290,6 +303,13 @@ impl Results {
             unknown.alarmed,
             unknown.neither
         ));
+        let (kept_shut, failed_since_seen) = self.front_doors();
+        for (condition, count) in kept_shut {
+            lines.push(format!("{:<26}{count:>8}", format!("kept shut: {condition}")));
+        }
+        if failed_since_seen > 0 {
+            lines.push(format!("{:<26}{failed_since_seen:>8}  unlocked as it failed", "camera or lock"));
+        }
         for (maker, m) in &self.makers {
             let billed = m.billed_usd().map_or_else(String::new, |usd| format!(", {usd:.4} USD"));
             lines.push(format!(

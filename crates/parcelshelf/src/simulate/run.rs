@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use parcelshelf_access_homeassistant::GARAGES;
+use parcelshelf_access_homeassistant::{DOORS, GARAGES};
 use parcelshelf_access_onstar::MAKER as ONSTAR;
 use parcelshelf_access_smartcar::MAKER as SMARTCAR;
 use parcelshelf_access_tesla::{COMMAND_MICRO_USD, MAKER as TESLA, WAKE_MICRO_USD};
@@ -31,7 +31,7 @@ use serde_json::json;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::{LocalSet, spawn_local};
 
-use super::city::{City, Homes};
+use super::city::{City, Home, Homes};
 use super::conductor::Conductor;
 use super::cost::{self, Counted};
 use super::courier;
@@ -194,19 +194,29 @@ pub(crate) fn plan(args: &Simulate) -> anyhow::Result<Plan> {
     let depot = file.depot_or_first().context("there are no stops")?;
     let dice = Dice::new(args.seed);
     let day_starts = SIGN_UP.plus_seconds(DAY_AFTER_S);
-    let homes = Homes::spread(args.deliveries, args.homes);
+    let homes = Homes::spread(args.deliveries, args.homes, args.front_doors);
     let mut city = City::plan(&file.stops, depot, args.deliveries, args.couriers, args.seed, day_starts, &homes);
     if args.rush {
         city.rush();
     }
     let makers = makers_of(args);
-    let maker_of = |n: usize| if homes.place_of(n).is_some() { GARAGES } else { makers[n % makers.len()] };
+    let maker_of = |n: usize| match homes.of(n) {
+        Some(Home::Garage(_)) => GARAGES,
+        Some(Home::Front(_)) => DOORS,
+        None => makers[n % makers.len()],
+    };
     let fates = (0..args.deliveries).map(|n| Fate::draw(args.faults, dice, n as u64, maker_of(n))).collect();
     let cars = (0..args.deliveries).map(|n| {
         let serial = SERIAL + u32::try_from(n)?;
-        let (maker, login, garage) = (maker_of(n), format!("owner-{n}@example.org"), homes.place_of(n));
-        if let Some(place) = garage {
-            return Ok(Car { maker, login, vin: homeassistant::DoorFile::in_row(place).number, garage });
+        let (maker, login, home) = (maker_of(n), format!("owner-{n}@example.org"), homes.of(n));
+        match home {
+            Some(Home::Garage(k)) => {
+                return Ok(Car { maker, login, vin: homeassistant::DoorFile::in_row(k).number, home });
+            }
+            Some(Home::Front(k)) => {
+                return Ok(Car { maker, login, vin: homeassistant::FrontFile::in_row(k).number, home });
+            }
+            None => {}
         }
         let vin = match maker {
             ONSTAR => onstar::vin_of(make_of(n), MODEL_YEAR, serial)?,
@@ -214,7 +224,7 @@ pub(crate) fn plan(args: &Simulate) -> anyhow::Result<Plan> {
             SMARTCAR => smartcar::vin_of(MODEL_YEAR, serial)?,
             _ => volvo::vin_of(MODEL_YEAR, serial).map_err(|e| anyhow::anyhow!("{e:?}"))?,
         };
-        Ok(Car { maker, login, vin: vin.expose().to_owned(), garage })
+        Ok(Car { maker, login, vin: vin.expose().to_owned(), home })
     });
     let cars = cars.collect::<anyhow::Result<Vec<_>>>()?;
     let silent_couriers = args.sabotage == Some(Sabotage::SilentCouriers);
@@ -272,23 +282,27 @@ pub(crate) fn worlds(plan: &Plan, seed: u64) -> Worlds {
     Worlds { volvo, onstar: Some(onstar), tesla: Some(tesla), smartcar: Some(smartcar), home: building(plan, seed) }
 }
 
-/// A building with a row of garages behind one home server, whose people administer nothing; `None`: nothing goes there.
+/// A building with garages and front doors behind one home server, whose people administer nothing; `None`: nothing goes there.
 fn building(plan: &Plan, seed: u64) -> Option<homeassistant::WorldFile> {
-    let garages = || plan.cars.iter().zip(&plan.city.errands).filter_map(|(car, e)| Some((car.garage?, car, e)));
-    let (_, _, first) = garages().next()?;
+    let homes = || plan.cars.iter().zip(&plan.city.errands).filter_map(|(car, e)| Some((car.home?, car, e)));
+    let (_, _, first) = homes().next()?;
+    let person = |car: &Car| Some(car.login.clone());
+    let garage = |(home, car): (Home, &Car)| match home {
+        Home::Garage(k) => Some(homeassistant::DoorFile { person: person(car), ..homeassistant::DoorFile::in_row(k) }),
+        Home::Front(_) => None,
+    };
+    let front = |(home, car): (Home, &Car)| match home {
+        Home::Front(k) => Some(homeassistant::FrontFile { person: person(car), ..homeassistant::FrontFile::in_row(k) }),
+        Home::Garage(_) => None,
+    };
     Some(homeassistant::WorldFile {
         latitude: first.place.latitude_deg(),
         longitude: first.place.longitude_deg(),
-        people: garages()
+        people: homes()
             .map(|(_, car, _)| homeassistant::PersonFile { login: car.login.clone(), admin: false })
             .collect(),
-        fronts: Vec::new(),
-        doors: garages()
-            .map(|(place, car, _)| homeassistant::DoorFile {
-                person: Some(car.login.clone()),
-                ..homeassistant::DoorFile::in_row(place)
-            })
-            .collect(),
+        doors: homes().filter_map(|(home, car, _)| garage((home, car))).collect(),
+        fronts: homes().filter_map(|(home, car, _)| front((home, car))).collect(),
         seed,
         latency: HOME_LATENCY,
     })
@@ -341,11 +355,13 @@ async fn over_http(args: &Simulate, dir: &Path, plan: &Plan) -> anyhow::Result<G
     let tampering = match args.sabotage {
         Some(Sabotage::RelockOff) => Some(Tampering::SwallowLocks),
         Some(Sabotage::SecondCommand) => Some(Tampering::RepeatUnlocks),
+        Some(Sabotage::PaintedPictures) => Some(Tampering::PaintPictures),
         Some(Sabotage::LeafLeftOut | Sabotage::SilentCouriers) | None => None,
     };
     let clockwork = Clockwork { host, conductor: Some(Arc::clone(&conductor)) };
     let log_level = Some(args.log_level.code());
-    let setting = Setting { tampering, log_level, garages: garages.doors, ..Setting::default() };
+    let (fronts, doors) = (garages.fronts, garages.doors);
+    let setting = Setting { tampering, log_level, garages: doors, front_doors: fronts, ..Setting::default() };
     let stage = Stage::start_parties(dir, clouds, setting, clockwork).await?;
     drop(hold);
     let scene = Arc::clone(&stage.scene);
@@ -491,7 +507,7 @@ fn makers(
     for ((car, before), page) in day.cars.iter().zip(before).zip(day.book.pages()) {
         let (of, after) = (makers.entry(car.maker).or_default(), day.seen(car));
         of.deliveries += 1;
-        of.home = car.garage.is_some();
+        of.home = car.home.is_some();
         of.prices_micro_usd = prices_of(car.maker);
         of.delivered += usize::from(page.end.is_some_and(|(end, _)| end == "delivered"));
         of.commands += after.commands.saturating_sub(before.commands);
@@ -708,7 +724,8 @@ async fn evening(day: &Arc<Day>, real_log: bool) -> anyhow::Result<()> {
         let reason = seen["parcels"][0]["reason"].as_str().map(str::to_owned);
         let end = seen["end"].as_str().map(|end| (end.to_owned(), reason));
         day.note(n, || format!("the carrier says {} {}", seen["state"], seen["end"]));
-        day.book.page(n, |p| p.end = end);
+        let kept_shut_by = if day.is_front_door(n) { owner::told_why(day, n).await? } else { Vec::new() };
+        day.book.page(n, |p| (p.end, p.kept_shut_by) = (end, kept_shut_by));
     }
     // A checkpoint covers the last record: those come in real time, where there is any.
     day.scene.host.clock.sleep(CHECKPOINT_AFTER).await;

@@ -1,7 +1,7 @@
 //! The judge of a day: what the cars and doors themselves recorded, joined with bundles verified offline. Pure.
 //!
 //! Neither the services' counters nor anybody's word count. Where a car's record and its delivery's bundle disagree there
-//! is a violation.
+//! is a violation; and where a front door was told to unlock and nobody can have seen what is there.
 
 use parcelshelf_core::actuation::LockProof;
 use parcelshelf_core::time::Timestamp;
@@ -21,6 +21,9 @@ pub struct Violations {
     /// A place reached a phone, or was read at the maker, that no live grant stands for.
     pub located_without_chain: u32,
     pub second_opening: u32,
+    /// A front door was told to unlock behind a camera that had lied or been silent, or with a lock that had been lost, since
+    /// before anybody looked.
+    pub unlocked_unseen: u32,
     pub left_open_without_alarm: u32,
     /// Nobody knew whether it opened, and neither a proof nor an alarm came of it.
     pub unknown_left: u32,
@@ -32,6 +35,7 @@ impl Violations {
         self.opened_without_chain
             + self.located_without_chain
             + self.second_opening
+            + self.unlocked_unseen
             + self.left_open_without_alarm
             + self.unknown_left
             + self.without_end
@@ -42,6 +46,7 @@ impl Violations {
             "opened_without_chain": self.opened_without_chain,
             "located_without_chain": self.located_without_chain,
             "second_opening": self.second_opening,
+            "unlocked_unseen": self.unlocked_unseen,
             "left_open_without_alarm": self.left_open_without_alarm,
             "unknown_left": self.unknown_left,
             "without_end": self.without_end,
@@ -51,6 +56,7 @@ impl Violations {
         self.opened_without_chain += other.opened_without_chain;
         self.located_without_chain += other.located_without_chain;
         self.second_opening += other.second_opening;
+        self.unlocked_unseen += other.unlocked_unseen;
         self.left_open_without_alarm += other.left_open_without_alarm;
         self.unknown_left += other.unknown_left;
         self.without_end += other.without_end;
@@ -86,6 +92,8 @@ pub struct Finding {
     pub alarmed: bool,
     /// There was an opening of which somebody could not say whether it happened: what became of that.
     pub unknown: Option<Settled>,
+    /// A front door was told to unlock, or unlocked late, while camera, network or lock failed, which had not when somebody looked.
+    pub failed_since_seen: bool,
     /// Why the bundle does not hold, if it does not.
     pub refused: Option<&'static str>,
 }
@@ -137,11 +145,13 @@ pub fn judge(case: &Case<'_>) -> Finding {
         opened_without_chain: u32::from(opened),
         located_without_chain: u32::from(located),
         second_opening: u32::from(openings > 1 || commands > 1),
+        unlocked_unseen: u32::from(case.after.unseen_unlocks > case.before.unseen_unlocks),
         left_open_without_alarm: u32::from(left_open || untrue || unproved),
         unknown_left: u32::from(unknown == Some(Settled::Neither)),
         without_end: u32::from(!case.ended),
     };
-    Finding { violations, lock_proof: proved.lock_proof, alarmed: proved.alarmed, unknown, refused }
+    let failed_since_seen = case.after.failed_since_seen > case.before.failed_since_seen;
+    Finding { violations, lock_proof: proved.lock_proof, alarmed: proved.alarmed, unknown, failed_since_seen, refused }
 }
 
 /// What a bundle proves, as far as it matters here. Without a bundle that holds: nothing.

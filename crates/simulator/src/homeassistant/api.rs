@@ -125,15 +125,24 @@ pub async fn still(
     Path(entity): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let now = home.now();
-    let mut world = home.world();
-    let entered = enter(&home, &mut world, &headers);
-    let mut shown = || match world.fronts.iter_mut().find_map(|front| front.picture(&entity, now)) {
-        Some(Some(png)) => ([(header::CONTENT_TYPE, "image/png")], png).into_response(),
-        Some(None) => plain(StatusCode::INTERNAL_SERVER_ERROR, "500: Internal Server Error"),
-        None => plain(StatusCode::NOT_FOUND, "404: Not Found"),
+    let (decided, held_ms) = {
+        let mut world = home.world();
+        match enter(&home, &mut world, &headers) {
+            Ok(_) => shown(&home, &mut world, &entity),
+            Err(refusal) => (Err(refusal), 0),
+        }
     };
-    answer(&s, entered.map(|_| shown()))
+    later(&home, &s, decided, held_ms).await
+}
+fn shown(home: &Home, world: &mut World, entity: &str) -> (Result<Response, Refusal>, u64) {
+    let Some((given, hears, held_ms)) = world.still(entity, home.now()) else {
+        return (Ok(plain(StatusCode::NOT_FOUND, "404: Not Found")), 0);
+    };
+    let picture = given.map_or_else(
+        || plain(StatusCode::INTERNAL_SERVER_ERROR, "500: Internal Server Error"),
+        |png| ([(header::CONTENT_TYPE, "image/png")], png).into_response(),
+    );
+    (heard(hears, picture), held_ms)
 }
 
 pub async fn service(
@@ -155,11 +164,8 @@ pub async fn service(
 
 fn call(home: &Home, world: &mut World, domain: &str, service: &str, body: &Bytes) -> (Result<Response, Refusal>, u64) {
     let at_once = |response: Response| (Ok(response), 0);
-    let driven = match (domain, service) {
-        ("cover", "open_cover") => Some(Target::Open),
-        ("cover", "close_cover") => Some(Target::Close),
-        ("lock", "lock" | "unlock") | ("light", "turn_on" | "turn_off") => None,
-        _ => return at_once(plain(StatusCode::BAD_REQUEST, "400: Bad Request")),
+    let Some(service) = Target::service(domain, service) else {
+        return at_once(plain(StatusCode::BAD_REQUEST, "400: Bad Request"));
     };
     let Ok(data) = serde_json::from_slice::<Value>(body) else {
         return at_once(message(StatusCode::BAD_REQUEST, "Data should be valid JSON."));
@@ -167,11 +173,11 @@ fn call(home: &Home, world: &mut World, domain: &str, service: &str, body: &Byte
     let (Some(entity), Some(1)) = (data["entity_id"].as_str(), data.as_object().map(serde_json::Map::len)) else {
         return at_once(plain(StatusCode::BAD_REQUEST, "400: Bad Request"));
     };
-    let Some(driven) = driven else {
-        let changed = world.call_front(service, entity, home.now(), &*home.entropy).unwrap_or_default();
-        return at_once(axum::Json(json!(changed)).into_response());
+    let called = match domain {
+        "cover" => world.call(service, entity, home.now(), &*home.entropy),
+        _ => world.call_front(service, entity, home.now(), &*home.entropy),
     };
-    match world.call(driven, entity, home.now(), &*home.entropy) {
+    match called {
         Some((changed, hears, held_ms)) => (heard(hears, axum::Json(changed).into_response()), held_ms),
         // What does not exist is called to nothing, and that is a success there.
         None => at_once(axum::Json(json!([])).into_response()),

@@ -27,8 +27,9 @@ POST /__sim/cars/NUMBER/hand         {\"action\": \"press_button\" | \"block_doo
                                      {\"action\": \"open_door\" | \"shut_door\" | \"turn_key\" | \"bend_bolt\" | \"mend_bolt\" |
                                       \"lose_lock\" | \"regain_lock\" | \"lose_network\" | \"regain_network\" |
                                       \"freeze_camera\" | \"loop_camera\" | \"blind_camera\" | \"mend_camera\" | \"switch_light\"}
-POST /__sim/cars/NUMBER/faults       {\"command\": \"open_cover\" | \"close_cover\" | \"any\" (command) | \"cover\" |
-                                      \"obstruction\" | \"house\" (looks), \"fault\": \"connection_drop_acted\" |
+POST /__sim/cars/NUMBER/faults       {\"command\": \"open_cover\" | \"close_cover\" | \"unlock\" | \"lock\" | \"any\"
+                                      (command) | \"cover\" | \"obstruction\" | \"house\" | \"bolt\" | \"contact\" |
+                                      \"still\" (looks) | \"light\" (told and looked at), \"fault\": \"connection_drop_acted\" |
                                       \"500_not_acted\" | \"garbage_acted\" | \"success_late\" | \"slow\" | ...,
                                       \"times\": N | \"rate\": 0..1, \"after_s\": N, \"slow_s\": N}
 POST /__sim/outage                   {\"seconds\": N}: nobody answers
@@ -116,12 +117,11 @@ async fn fault(State(home): State<Home>, Path(number): Path<String>, headers: He
         Ok(fault) => fault,
         Err(not) => return no(StatusCode::BAD_REQUEST, &not.to_string()),
     };
-    let mut world = home.world();
-    let Some(door) = world.door(&number) else { return no(StatusCode::NOT_FOUND, "no such door") };
-    if door.plan(vec![fault]) {
-        axum::Json(door.to_json()).into_response()
-    } else {
-        no(StatusCode::CONFLICT, "a door has at most 64 faults")
+    let planned = home.world().line(&number).map(|line| line.plan(vec![fault]));
+    match planned {
+        Some(true) => door(State(home), Path(number)).await,
+        Some(false) => no(StatusCode::CONFLICT, "a door has at most 64 faults"),
+        None => no(StatusCode::NOT_FOUND, "no such door"),
     }
 }
 

@@ -23,7 +23,9 @@ const SLOW_S_MAX: u32 = 120;
 pub enum Target {
     Open,
     Close,
-    /// Either of them.
+    Unlock,
+    Lock,
+    /// Any of these.
     AnyCommand,
     /// A look at the door.
     Cover,
@@ -31,32 +33,75 @@ pub enum Target {
     Obstruction,
     /// A look at where the house stands, by this door's person.
     House,
+    /// A look at a front door's lock.
+    Bolt,
+    /// A look at the sensor at its leaf.
+    Contact,
+    /// A picture of its camera, and a look at whether there is one.
+    Still,
+    /// Its light: a look at it.
+    Light,
+    /// It is told to go on, and off.
+    LightOn,
+    LightOff,
 }
 impl Target {
     fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "open_cover" => Self::Open,
             "close_cover" => Self::Close,
+            "unlock" => Self::Unlock,
+            "lock" => Self::Lock,
             "any" => Self::AnyCommand,
             "cover" => Self::Cover,
             "obstruction" => Self::Obstruction,
             "house" => Self::House,
+            "bolt" => Self::Bolt,
+            "contact" => Self::Contact,
+            "still" => Self::Still,
+            "light" => Self::Light,
             _ => return None,
         })
+    }
+    /// A service as the server names it.
+    pub fn service(domain: &str, service: &str) -> Option<Self> {
+        Some(match (domain, service) {
+            ("cover", "open_cover") => Self::Open,
+            ("cover", "close_cover") => Self::Close,
+            ("lock", "unlock") => Self::Unlock,
+            ("lock", "lock") => Self::Lock,
+            ("light", "turn_on") => Self::LightOn,
+            ("light", "turn_off") => Self::LightOff,
+            _ => return None,
+        })
+    }
+    pub const fn is_of_light(self) -> bool {
+        matches!(self, Self::Light | Self::LightOn | Self::LightOff)
     }
     /// Of a command: the service's name. Of a look: what is looked at.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Open => "open_cover",
             Self::Close => "close_cover",
+            Self::Unlock => "unlock",
+            Self::Lock => "lock",
             Self::AnyCommand => "any",
             Self::Cover => "cover",
             Self::Obstruction => "obstruction",
             Self::House => "house",
+            Self::Bolt => "bolt",
+            Self::Contact => "contact",
+            Self::Still => "still",
+            Self::Light => "light",
+            Self::LightOn => "turn_on",
+            Self::LightOff => "turn_off",
         }
     }
     fn covers(self, asked: Self) -> bool {
-        self == asked || matches!((self, asked), (Self::AnyCommand, Self::Open | Self::Close))
+        let commands = [Self::Open, Self::Close, Self::Unlock, Self::Lock];
+        self == asked
+            || (self == Self::AnyCommand && commands.contains(&asked))
+            || (self == Self::Light && asked.is_of_light())
     }
 }
 
@@ -110,7 +155,8 @@ impl Effect {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultFile {
-    /// `open_cover`, `close_cover`, `any` (command), or a look: `cover`, `obstruction`, `house`.
+    /// `open_cover`, `close_cover`, `unlock`, `lock`, `any` (command), or a look: `cover`, `obstruction`, `house`, `bolt`,
+    /// `contact`, `still`; or `light`, told and looked at.
     command: String,
     fault: String,
     #[serde(default)]

@@ -15,6 +15,7 @@ mod control;
 pub mod drive;
 mod fault;
 pub mod front;
+mod line;
 mod staged;
 mod world;
 
@@ -25,6 +26,7 @@ use parcelshelf_core::time::{Entropy, Timestamp};
 use crate::cloud;
 
 pub use front::FrontFile;
+pub use staged::Fronts;
 pub use world::{BadWorld, DoorFile, Latency, PersonFile, WORLD_BYTES_MAX, WorldFile};
 
 /// A simulated server of a household.

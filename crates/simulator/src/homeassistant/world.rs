@@ -9,16 +9,15 @@ use serde_json::{Value, json};
 
 use super::auth::{Caller, Logins};
 use super::drive::{Drive, Happening, Motion};
-use super::fault::{self, Acts, Effect, FAULTS_PER_DOOR_MAX, Fault, Hears, Target};
+use super::fault::{Effect, Hears, Target};
 use super::front::{Front, FrontFile};
+use super::line::Line;
 
 /// Bytes of a world file.
 pub const WORLD_BYTES_MAX: u64 = 1024 * 1024;
 const DOORS_MAX: usize = 64;
 const PEOPLE_MAX: usize = 64;
 const TIMES_MAX: usize = 256;
-/// Commands of one door that are still on their way to its drive.
-const LATE_MAX: usize = 16;
 /// The server files a change under a call's context for so long after it.
 const CONTEXT_RECENT_MS: i64 = 5_000;
 /// The zone of the house itself.
@@ -176,8 +175,6 @@ pub struct Tally {
     pub commands: BTreeMap<&'static str, u64>,
     /// When this door's person was told where the house stands, the first 256 times.
     pub house_told_at: Vec<Timestamp>,
-    /// For how long answers about this door were held back.
-    pub held_ms: u64,
 }
 
 /// A door as the server shows it.
@@ -186,14 +183,10 @@ pub struct Door {
     pub file: DoorFile,
     pub drive: Drive,
     pub online: bool,
-    pub faults: Vec<Fault>,
+    pub line: Line,
     pub tally: Tally,
     /// The integration tells the server nothing new.
     frozen: bool,
-    /// Requests about this door so far.
-    asked: u64,
-    /// Commands that the drive hears later, and when.
-    late: Vec<(Timestamp, Target)>,
     shown: (String, u8),
     last_changed: Timestamp,
     last_updated: Timestamp,
@@ -268,6 +261,9 @@ impl World {
         for door in &mut self.doors {
             door.live(now, entropy);
         }
+        for front in &mut self.fronts {
+            front.live(now, entropy);
+        }
     }
     pub fn door(&mut self, number: &str) -> Option<&mut Door> {
         self.doors.iter_mut().find(|d| d.file.number == number)
@@ -275,15 +271,10 @@ impl World {
     pub fn front(&mut self, number: &str) -> Option<&mut Front> {
         self.fronts.iter_mut().find(|d| d.file.number == number)
     }
-    /// A service of a lock or a light. `None` for what does not exist.
-    pub fn call_front(
-        &mut self,
-        service: &str,
-        entity: &str,
-        now: Timestamp,
-        entropy: &dyn Entropy,
-    ) -> Option<Vec<Value>> {
-        self.fronts.iter_mut().find_map(|front| front.call(service, entity, now, entropy))
+    /// Whatever is behind this number: what goes wrong with requests about it.
+    pub fn line(&mut self, number: &str) -> Option<&mut Line> {
+        let door = self.doors.iter_mut().find(|d| d.file.number == number).map(|d| &mut d.line);
+        door.or_else(|| self.fronts.iter_mut().find(|d| d.file.number == number).map(|d| &mut d.line))
     }
     /// A service is called for an entity. What the caller hears, with the states that the call changed in this moment, and
     /// after how many milliseconds; `None` for what does not exist.
@@ -298,33 +289,70 @@ impl World {
         let name = entity.strip_prefix("cover.")?;
         let door = self.doors.iter_mut().find(|d| d.file.entity == name)?;
         *door.tally.commands.entry(service.code()).or_default() += 1;
-        let strikes = door.strike(service, seed);
+        let strikes = door.line.strike(service, seed, &door.file.number);
         let changed = door.command(service, strikes, now, entropy);
-        let (hears, held_ms) = door.holds_back(strikes, usual_ms, seed);
+        let (hears, held_ms) = door.line.holds_back(strikes, usual_ms, seed, &door.file.number);
         Some((changed, hears, held_ms))
+    }
+    /// The same of a lock's or a light's service. A light is at it at once: how long it takes is no matter of the server's.
+    pub fn call_front(
+        &mut self,
+        service: Target,
+        entity: &str,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Option<(Vec<Value>, Hears, u64)> {
+        let (seed, usual_ms) = (self.seed, if service.is_of_light() { 0 } else { self.latency.command_ms });
+        let kind = if service.is_of_light() { "light." } else { "lock." };
+        let front = self.fronts.iter_mut().find(|front| entity.starts_with(kind) && front.has(entity))?;
+        let strikes = front.line.strike(service, seed, &front.file.number);
+        let changed = front.call(service, strikes, now, entropy);
+        let (hears, held_ms) = front.line.holds_back(strikes, usual_ms, seed, &front.file.number);
+        Some((changed, hears, held_ms))
+    }
+    /// What a camera gives: a PNG or nothing. `None`: there is no such camera.
+    pub fn still(&mut self, entity: &str, now: Timestamp) -> Option<(Option<Vec<u8>>, Hears, u64)> {
+        let seed = self.seed;
+        let front = self.fronts.iter_mut().find(|front| front.has(entity) && entity.starts_with("camera."))?;
+        let strikes = front.line.strike(Target::Still, seed, &front.file.number);
+        let (hears, held_ms) = front.line.holds_back(strikes, 0, seed, &front.file.number);
+        let arrives = matches!(hears, Hears::Success | Hears::TruthAfterSeconds(_));
+        Some((front.picture(now, arrives), hears, held_ms))
     }
     /// A look at an entity: what stands there, what the caller hears, and after how many milliseconds.
     pub fn look(&mut self, entity: &str, caller: &Caller, now: Timestamp) -> (Option<Value>, Hears, u64) {
-        let (seed, usual_ms, told) = (self.seed, self.latency.read_ms, self.state(entity));
-        let Some((door, asked)) = self.door_of(entity, caller) else { return (told, Hears::Success, 0) };
-        let strikes = door.strike(asked, seed);
-        let (hears, held_ms) = door.holds_back(strikes, usual_ms, seed);
+        let (seed, read_ms, told) = (self.seed, self.latency.read_ms, self.state(entity));
+        let Some((number, asked)) = self.about(entity, caller) else { return (told, Hears::Success, 0) };
+        let usual_ms = if asked.is_of_light() { 0 } else { read_ms };
+        let Some(line) = self.line(&number) else { return (told, Hears::Success, 0) };
+        let strikes = line.strike(asked, seed, &number);
+        let (hears, held_ms) = line.holds_back(strikes, usual_ms, seed, &number);
         let told_where = matches!(hears, Hears::Success | Hears::TruthAfterSeconds(_)) && asked == Target::House;
-        if told_where && door.tally.house_told_at.len() < TIMES_MAX {
-            door.tally.house_told_at.push(now);
+        let house_told_at = self.house_told_at(&number).filter(|all| told_where && all.len() < TIMES_MAX);
+        if let Some(all) = house_told_at {
+            all.push(now);
         }
         (told, hears, held_ms)
     }
-    /// Whose door a look is about. Where the house stands is asked for by somebody.
-    fn door_of(&mut self, entity: &str, caller: &Caller) -> Option<(&mut Door, Target)> {
+    fn house_told_at(&mut self, number: &str) -> Option<&mut Vec<Timestamp>> {
+        let door = self.doors.iter_mut().find(|d| d.file.number == number).map(|d| &mut d.tally.house_told_at);
+        door.or_else(|| self.fronts.iter_mut().find(|d| d.file.number == number).map(|d| &mut d.house_told_at))
+    }
+    /// Which door a look is about, by its number. Where the house stands is asked for by somebody.
+    fn about(&self, entity: &str, caller: &Caller) -> Option<(String, Target)> {
         if entity == HOUSE {
-            let own = |d: &&mut Door| d.file.person.as_ref() == Some(&caller.login);
-            return self.doors.iter_mut().find(own).map(|d| (d, Target::House));
+            let own = |person: &Option<String>| person.as_ref() == Some(&caller.login);
+            let door = self.doors.iter().find(|d| own(&d.file.person)).map(|d| &d.file.number);
+            let front = || self.fronts.iter().find(|d| own(&d.file.person)).map(|d| &d.file.number);
+            return door.or_else(front).map(|number| (number.clone(), Target::House));
+        }
+        if let Some((front, asked)) = self.fronts.iter().find_map(|d| Some((d, d.looked_at(entity)?))) {
+            return Some((front.file.number.clone(), asked));
         }
         let (cover, sensor) = (entity.strip_prefix("cover."), entity.strip_prefix("binary_sensor."));
         let sensor = sensor.and_then(|s| s.strip_suffix("_obstruction"));
         let (name, asked) = cover.map(|c| (c, Target::Cover)).or(sensor.map(|s| (s, Target::Obstruction)))?;
-        self.doors.iter_mut().find(|d| d.file.entity == name).map(|d| (d, asked))
+        self.doors.iter().find(|d| d.file.entity == name).map(|d| (d.file.number.clone(), asked))
     }
     /// One entity's state, as the server writes it.
     pub fn state(&self, entity: &str) -> Option<Value> {
@@ -363,11 +391,9 @@ impl Door {
             drive: Drive::shut(file.travel_ms, file.warning_ms),
             file,
             online: true,
-            faults: Vec::new(),
+            line: Line::default(),
             tally: Tally::default(),
             frozen: false,
-            asked: 0,
-            late: Vec::new(),
             shown: (String::from("closed"), 0),
             last_changed: now,
             last_updated: now,
@@ -379,10 +405,7 @@ impl Door {
     }
     /// Lives up to `now`, in the order in which it happens: each change is written then, not when somebody looks.
     fn live(&mut self, now: Timestamp, entropy: &dyn Entropy) {
-        let due =
-            |late: &[(Timestamp, Target)]| (0..late.len()).filter(|n| late[*n].0 <= now).min_by_key(|n| late[*n].0);
-        while let Some(next) = due(&self.late) {
-            let (at, service) = self.late.remove(next);
+        while let Some((at, service)) = self.line.arrives(now) {
             self.moves_until(at, entropy);
             self.hears_of(service, at, entropy);
         }
@@ -466,29 +489,6 @@ impl Door {
         self.show(now, entropy);
         true
     }
-    /// Things that will go wrong. False when they are too many.
-    pub fn plan(&mut self, faults: Vec<Fault>) -> bool {
-        let fit = self.faults.len() + faults.len() <= FAULTS_PER_DOOR_MAX;
-        if fit {
-            self.faults.extend(faults);
-        }
-        fit
-    }
-    fn strike(&mut self, asked: Target, seed: u64) -> Option<Effect> {
-        self.asked += 1;
-        fault::strike(&mut self.faults, asked, seed, &self.file.number, self.asked)
-    }
-    /// What the caller hears, and after how long.
-    fn holds_back(&mut self, strikes: Option<Effect>, usual_ms: u32, seed: u64) -> (Hears, u64) {
-        let drawn = crate::cloud::drawn(seed, &self.file.number, "latency", self.asked);
-        let mut held_ms = u64::from(usual_ms) / 2 + (drawn * f64::from(usual_ms)) as u64;
-        let hears = strikes.map_or(Hears::Success, |effect| effect.hears);
-        if let Hears::TruthAfterSeconds(seconds) = hears {
-            held_ms += u64::from(seconds) * 1_000;
-        }
-        self.tally.held_ms += held_ms;
-        (hears, held_ms)
-    }
     /// The states that a command changes in this moment.
     fn command(
         &mut self,
@@ -498,13 +498,8 @@ impl Door {
         entropy: &dyn Entropy,
     ) -> Vec<Value> {
         let before = self.shown.clone();
-        match strikes.map_or(Acts::Now, |effect| effect.acts) {
-            Acts::No => {}
-            Acts::Now => self.hears_of(service, now, entropy),
-            Acts::AfterSeconds(seconds) if self.late.len() < LATE_MAX => {
-                self.late.push((now.plus_seconds(i64::from(seconds)), service));
-            }
-            Acts::AfterSeconds(_) => {}
+        if self.line.reaches(strikes, service, now) {
+            self.hears_of(service, now, entropy);
         }
         if self.shown == before { Vec::new() } else { vec![self.cover_state()] }
     }
@@ -518,7 +513,7 @@ impl Door {
             Target::Open => self.drive.open(now),
             Target::Close => self.drive.close(now),
             // Nothing else moves it.
-            Target::AnyCommand | Target::Cover | Target::Obstruction | Target::House => Vec::new(),
+            _ => Vec::new(),
         };
         self.happened(seen);
         self.show(now, entropy);
@@ -562,7 +557,7 @@ impl Door {
         json!({
             "number": self.file.number, "cover": format!("cover.{}", self.file.entity), "state": self.shown.0,
             "position": self.drive.position, "online": self.online, "in_the_way": self.drive.in_the_way,
-            "broken": self.drive.broken, "frozen": self.frozen, "faults": self.faults.len(),
+            "broken": self.drive.broken, "frozen": self.frozen, "faults": self.line.faults.len(),
         })
     }
 }

@@ -56,6 +56,7 @@ impl Garage for Cloud {
             position_reads_at: tally.position_reads_at.clone(),
             shut_and_locked: entry.car.shut_and_locked(),
             held_ms: entry.held_ms,
+            ..Seen::default()
         })
     }
     fn requests(&self) -> u64 {

@@ -1,5 +1,5 @@
-//! The same courier before a house: no place is asked for and no lid opened by hand. The door goes up, and down again on the
-//! word that everybody is out.
+//! The same courier before a house: no place is asked for. A garage's door goes up, and down again on the word that everybody is
+//! out; what a hand opens and shuts is in [`super::front`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,11 +43,16 @@ impl AtStop<'_> {
         if day.fate(n).door == DoorFate::FrozenShut {
             self.freezes().await;
         }
+        self.befalls_the_front().await;
         let Some((attempt, asked)) = self.open(page, stop, phone).await? else {
             return Ok(AtCar::Not(Reason::DidNotOpen));
         };
         day.book.page(n, |p| p.attempted = true);
-        let done = self.at_the_door(page, stop, phone, attempt, asked).await;
+        let done = if day.is_front_door(n) {
+            self.at_the_front(page, stop, phone, attempt, asked).await
+        } else {
+            self.at_the_door(page, stop, phone, attempt, asked).await
+        };
         owner::care_afterwards(day, n, page.clone(), attempt);
         Ok(done)
     }
@@ -70,21 +75,13 @@ impl AtStop<'_> {
         (asked, held_before): (Duration, u64),
     ) -> AtCar {
         let (day, n) = (self.day, self.n);
-        let decided = |s: &Value| {
-            let word = s["state"].as_str().unwrap_or_default();
-            let words = ["open", "did_not_happen", "unknown", "locking", "locked", "withdrawn"];
-            words.contains(&word) || s["ended"] == json!(true)
-        };
-        let Some(seen) = self.follow(page, attempt, decided).await else { return AtCar::Not(Reason::NoSignal) };
-        day.note(n, || format!("the page says {}", seen["state"]));
-        if seen["state"] == "open" {
-            let total_ms = i64::try_from((self.host.clock.uptime() - asked).as_millis()).unwrap_or(0);
-            let home_ms = i64::try_from(day.held_ms(n).await.saturating_sub(held_before)).unwrap_or(0);
-            day.book.took("open_total_home", total_ms, None);
-            day.book.took("open_added_home", (total_ms - home_ms).max(0), None);
+        let words = ["open", "did_not_happen", "unknown", "locking", "locked", "withdrawn"];
+        let Some(state) = self.decided(page, attempt, &words).await else { return AtCar::Not(Reason::NoSignal) };
+        if state == "open" {
+            self.took("open_total_home", "open_added_home", asked, held_before).await;
         }
         if !self.door_opens(page, attempt).await {
-            let unknown = seen["state"] == "unknown";
+            let unknown = state == "unknown";
             return AtCar::Not(if unknown { Reason::UnknownOutcome } else { Reason::DidNotOpen });
         }
         day.note(n, || String::from("the door is open"));
@@ -103,15 +100,34 @@ impl AtStop<'_> {
         AtCar::Placed
     }
 
+    /// How the attempt stands once it is decided: one of these words, or any when it has ended. `None`: no news for too long.
+    pub(super) async fn decided(&self, page: &StopPage, attempt: AttemptId, words: &[&str]) -> Option<String> {
+        let decided = |s: &Value| words.contains(&s["state"].as_str().unwrap_or_default()) || s["ended"] == json!(true);
+        let seen = self.follow(page, attempt, decided).await?;
+        self.day.note(self.n, || format!("the page says {}", seen["state"]));
+        Some(seen["state"].as_str().unwrap_or_default().to_owned())
+    }
+    /// How long it took to open, in all and without what the house took of it.
+    pub(super) async fn took(&self, total: &'static str, added: &'static str, asked: Duration, held_before: u64) {
+        let total_ms = i64::try_from((self.host.clock.uptime() - asked).as_millis()).unwrap_or(0);
+        let home_ms = i64::try_from(self.day.held_ms(self.n).await.saturating_sub(held_before)).unwrap_or(0);
+        self.day.book.took(total, total_ms, None);
+        self.day.book.took(added, (total_ms - home_ms).max(0), None);
+    }
+
     /// Stands before it for a while: it may go up a moment after the page last spoke.
     async fn door_opens(&self, page: &StopPage, attempt: AttemptId) -> bool {
+        self.gives_way(page, attempt, async || self.day.stands_open(self.n)).await
+    }
+    /// Tries for a while whether there is a way in, and once more when the attempt has ended.
+    pub(super) async fn gives_way(&self, page: &StopPage, attempt: AttemptId, tries: impl AsyncFn() -> bool) -> bool {
         for _ in 0..LOOKS {
-            if self.day.stands_open(self.n) {
+            if tries().await {
                 return true;
             }
             let seen = self.patiently("attempt", PATIENCE, async || page.attempt(attempt, 0).await).await;
             if seen.is_ok_and(|s| s["ended"] == json!(true)) {
-                return self.day.stands_open(self.n);
+                return tries().await;
             }
             self.sleep_s(LOOK_AGAIN_S).await;
         }
@@ -120,7 +136,7 @@ impl AtStop<'_> {
 
     /// Until the page lets the courier go, or an alarm is others' to care for. Something in the doorway is carried away by
     /// some; and whoever sees it standing open when they are let go says so once more.
-    async fn sees_it_shut(&self, page: &StopPage, stop: &Stop, phone: Position, attempt: AttemptId) {
+    pub(super) async fn sees_it_shut(&self, page: &StopPage, stop: &Stop, phone: Position, attempt: AttemptId) {
         self.wait_for_release(page, attempt).await;
         let n = self.n as u64;
         let in_the_way = self.day.fate(self.n).door == DoorFate::Obstructed;
@@ -138,13 +154,14 @@ impl AtStop<'_> {
     async fn befalls_inside(&self) {
         match self.day.fate(self.n).door {
             DoorFate::DriveOffline => self.for_a_while("lose_network", "regain_network").await,
-            DoorFate::ServerAway => {
-                let seconds = u32::try_from(self.while_s()).unwrap_or(0);
-                self.day.garages.of(GARAGES).outage(seconds);
-                self.day.note(self.n, || format!("the server is away for {seconds} s"));
-            }
+            DoorFate::ServerAway => self.server_is_away(),
             _ => {}
         }
+    }
+    pub(super) fn server_is_away(&self) {
+        let seconds = u32::try_from(self.while_s()).unwrap_or(0);
+        self.day.garages.of(GARAGES).outage(seconds);
+        self.day.note(self.n, || format!("the server is away for {seconds} s"));
     }
     async fn befalls_on_the_way_down(&self) {
         match self.day.fate(self.n).door {
@@ -156,10 +173,20 @@ impl AtStop<'_> {
     async fn freezes(&self) {
         self.for_a_while("freeze_state", "thaw_state").await;
     }
-    async fn for_a_while(&self, begins: &'static str, ends: &'static str) {
+    pub(super) async fn for_a_while(&self, begins: &'static str, ends: &'static str) {
         self.day.hand(self.n, &json!({"action": begins})).await;
         let (day, n, seconds) = (Arc::clone(self.day), self.n, self.while_s());
         tokio::task::spawn_local(async move {
+            day.sleep_s(i64::try_from(seconds).unwrap_or(0)).await;
+            day.hand(n, &json!({"action": ends})).await;
+        });
+    }
+    /// The same, not at once.
+    pub(super) fn after_s_for_a_while(&self, after_s: i64, begins: &'static str, ends: &'static str) {
+        let (day, n, seconds) = (Arc::clone(self.day), self.n, self.while_s());
+        tokio::task::spawn_local(async move {
+            day.sleep_s(after_s).await;
+            day.hand(n, &json!({"action": begins})).await;
             day.sleep_s(i64::try_from(seconds).unwrap_or(0)).await;
             day.hand(n, &json!({"action": ends})).await;
         });
