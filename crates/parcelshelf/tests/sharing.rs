@@ -127,6 +127,49 @@ async fn any_of_two_who_share_a_car_stops_everything_and_only_they_lift_it() {
     assert_eq!(code(alex.wallet.halt(alex.vehicle).await), "link_not_confirmed");
 }
 
+/// The commit after which the command to open would leave fails once, as on a full disk, and is decided again a little later. In
+/// between time stands still, and the other one stops everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_a_co_owner_stops_between_the_intent_and_its_command_is_not_opened() {
+    let mut t = Theatre::begin().await;
+    let kim = t.owner().await;
+    let alex = t.partner(&kim).await;
+    let courier = Courier::hire(&t.scene, "Sam Rivera", "hire-0001").await.unwrap();
+    let (_, url) = t.under_way(&kim, &courier, 1).await;
+    t.restart_keyholder_with(&["--fail-at", "before:attempt_sent"]).await;
+    let at = t.at(&kim, &courier, &url).await;
+    at.locate().await.unwrap();
+    t.wait(Duration::from_secs(60)).await;
+    let label = at.scan(LABEL).unwrap();
+    let commands = || t.garages.of(MAKER).seen(&t.vins[0]).unwrap().open_commands;
+    let before = commands();
+
+    let hold = t.conductor.hold();
+    let attempt = at.page.ask_to_open(&courier.device, &at.stop, at.phone, &[label]).await.unwrap();
+    while !t.stage.keyholder.has_said("\"failed\"").unwrap() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let goes_on = async {
+        // The stop is durable: the other wallet reads it.
+        while told(&kim.wallet).await == json!([]) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(hold);
+    };
+    let (stopped, ()) = tokio::join!(alex.wallet.halt(alex.vehicle), goes_on);
+    assert_eq!(stopped.unwrap()["settled"], json!(true), "no command may act any more");
+    let end = at.follow(attempt, |s| s["ended"] == json!(true)).await.unwrap();
+    assert_eq!(end["state"], "did_not_happen", "{end}");
+    assert_eq!(commands(), before);
+
+    // Nothing else was in the way.
+    assert_eq!(alex.wallet.lift_halt(alex.vehicle).await.unwrap(), None);
+    t.wait(Duration::from_secs(60)).await;
+    let attempt = at.ask_to_open(&[label]).await.unwrap();
+    at.follow(attempt, |s| s["state"] == "ready").await.unwrap();
+    assert_eq!(commands(), before + 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn without_a_word_of_whoever_stopped_it_goes_on_72_hours_after_all_were_told() {
     let mut t = Theatre::begin().await;

@@ -165,9 +165,13 @@ impl Theatre {
     }
 
     pub async fn restart_keyholder(&mut self) {
+        self.restart_keyholder_with(&[]).await;
+    }
+    /// With options for tests.
+    pub async fn restart_keyholder_with(&mut self, options: &[&str]) {
         let hold = self.conductor.hold();
         self.stage.keyholder.kill().await.unwrap();
-        self.stage.keyholder.restart(&[]).await.unwrap();
+        self.stage.keyholder.restart(&options.iter().map(|&o| o.to_owned()).collect::<Vec<_>>()).await.unwrap();
         drop(hold);
     }
 
