@@ -449,7 +449,10 @@ impl Keyholder {
         let _mine = self.turn_at_front_door(held).await?;
         let living = self.living(held).await?;
         let mut facts = self.or_kept_away(held, self.facts(held, phone, Needed::Everything).await)?;
-        self.prove_camera(held, &mut facts).await?;
+        // What is under way is joined, and asks for nothing more.
+        if living.as_ref().is_none_or(|living| is_shut_again(&living.value)) {
+            self.prove_camera(held, &mut facts, living.as_ref()).await?;
+        }
         if let Some(living) = living {
             return self.open_again(held, &facts, &living, proof).await;
         }
@@ -573,8 +576,7 @@ impl Keyholder {
         if self.db.get::<NonceRow>(&proof.nonce.id).await?.is_some() {
             return Err(Refused::NonceReplayed.into());
         }
-        let shut = matches!(living.value.state.phase.as_str(), "locking" | "locked") && !living.value.state.ended;
-        if shut {
+        if is_shut_again(&living.value) {
             let grant = self.grant(held.delivery).await?;
             let owner = self.wallet(wallet_of(&grant.value)?).await?;
             self.still_may(&owner.value, &grant.value, held)?;
@@ -860,6 +862,11 @@ pub(crate) fn denied_told(grant: &GrantRow) -> Vec<Value> {
 
 fn too_many_proofs() -> Problem {
     Problem::new(429, "too_many_proofs", "this stop has been asked for too often")
+}
+
+/// Shut after an opening, which may be repeated.
+fn is_shut_again(attempt: &AttemptRow) -> bool {
+    matches!(attempt.state.phase.as_str(), "locking" | "locked") && !attempt.state.ended
 }
 
 /// The parking that this device has located under this link.

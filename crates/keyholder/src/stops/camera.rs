@@ -20,10 +20,11 @@ use tokio::sync::OwnedMutexGuard;
 use super::Facts;
 use crate::Keyholder;
 use crate::chain::Held;
-use crate::db::Change;
+use crate::db::{Change, Stored};
 use crate::failure::{Failure, again, broken};
 use crate::linking::Reached;
 use crate::recorded;
+use crate::rows::AttemptRow;
 
 /// As long as the light stays as it was told before its picture counts.
 const SETTLE: Duration = Duration::from_millis(SETTLE_MS.unsigned_abs());
@@ -33,6 +34,10 @@ const WITHIN: Duration = Duration::from_millis(WITHIN_MS.unsigned_abs());
 const TURN_WITHIN: Duration = Duration::from_secs(8);
 /// Then they are told to ask again, which the page does by itself.
 const AGAIN_S: u64 = 1;
+
+fn busy() -> Problem {
+    Problem::unavailable("door_busy", "somebody else asks this door to open; ask again", AGAIN_S)
+}
 
 impl Keyholder {
     /// Until the guard goes nobody else asks this front door to open. Who comes second sees what the first left: a door that is
@@ -49,12 +54,27 @@ impl Keyholder {
         let door = self.car_of(&vehicle).await?.id;
         let turn = self.front_doors.of(&door).lock_owned();
         let mine = within(&*self.host.clock, TURN_WITHIN, turn).await;
-        let busy = || Problem::unavailable("door_busy", "somebody else asks this door to open; ask again", AGAIN_S);
         Ok(Some(mine.ok_or_else(busy)?))
     }
 
+    /// A door that is about to be unlocked for somebody else still says that it is locked.
+    async fn nobody_else_opens(&self, facts: &Facts, own: Option<&Stored<AttemptRow>>) -> Result<(), Failure> {
+        let door = self.car_of(&facts.vehicle).await?.value;
+        let living = self.db.list::<AttemptRow>("live", &[1]).await?;
+        let opens = |a: &Stored<AttemptRow>| {
+            let at_rest = matches!(a.value.state.phase.as_str(), "locked" | "did_not_happen");
+            !at_rest && own.is_none_or(|own| own.id != a.id) && door.links.iter().any(|l| l.vehicle == a.value.vehicle)
+        };
+        if living.iter().any(opens) { Err(busy().into()) } else { Ok(()) }
+    }
+
     /// Asks the camera where nothing but its word is missing, and then everything else anew.
-    pub(super) async fn prove_camera(&self, held: &Held, facts: &mut Facts) -> Result<(), Failure> {
+    pub(super) async fn prove_camera(
+        &self,
+        held: &Held,
+        facts: &mut Facts,
+        own: Option<&Stored<AttemptRow>>,
+    ) -> Result<(), Failure> {
         let untold = Denial::CameraUntold.code();
         let grant = self.grant(held.delivery).await?;
         match self.judge_open(held, &grant.value, facts) {
@@ -62,6 +82,7 @@ impl Keyholder {
             // It needs no camera, or would not open whatever that shows.
             Ok(_) | Err(_) => return Ok(()),
         }
+        self.nobody_else_opens(facts, own).await?;
         facts.camera = self.is_live(&mut facts.reached).await?;
         if matches!(facts.camera, Verdict::Live { .. }) {
             facts.first = self.picture_now(&mut facts.reached).await;
