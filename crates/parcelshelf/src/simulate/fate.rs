@@ -328,7 +328,12 @@ fn ordinary_house(dice: Dice, n: u64) -> Vec<Value> {
 
 fn hostile_house(dice: Dice, n: u64) -> Vec<Value> {
     let mut all = hostile_commands(dice, n, ["open_cover", "close_cover"]);
-    all.extend(hostile_looks(["cover", "obstruction", "house"]));
+    for reading in ["cover", "obstruction", "house"] {
+        for (fault, share) in [("503", 0.08), ("connection_drop", 0.06), ("garbage", 0.04), ("429", 0.02)] {
+            all.push(rate(reading, fault, share));
+        }
+        all.push(json!({"command": reading, "fault": "slow", "rate": 0.05, "slow_s": 9}));
+    }
     all
 }
 fn hostile_commands(dice: Dice, n: u64, commands: [&str; 2]) -> Vec<Value> {
@@ -353,17 +358,6 @@ fn hostile_commands(dice: Dice, n: u64, commands: [&str; 2]) -> Vec<Value> {
     }
     all
 }
-fn hostile_looks(readings: [&str; 3]) -> Vec<Value> {
-    let mut all = Vec::new();
-    for reading in readings {
-        for (fault, share) in [("503", 0.08), ("connection_drop", 0.06), ("garbage", 0.04), ("429", 0.02)] {
-            all.push(rate(reading, fault, share));
-        }
-        all.push(json!({"command": reading, "fault": "slow", "rate": 0.05, "slow_s": 9}));
-    }
-    all
-}
-
 /// The same server with a lock, and a camera on the radio: a proof takes fourteen pictures, so that one in a hundred of them
 /// lost is one proof in seven.
 fn ordinary_front(dice: Dice, n: u64) -> Vec<Value> {
@@ -384,7 +378,13 @@ fn ordinary_front(dice: Dice, n: u64) -> Vec<Value> {
 
 fn hostile_front(dice: Dice, n: u64) -> Vec<Value> {
     let mut all = hostile_commands(dice, n, ["unlock", "lock"]);
-    all.extend(hostile_looks(["bolt", "contact", "house"]));
+    // Everything is looked at before the proof and after it: more than a tenth lost, and hardly any door would ever open.
+    for reading in ["bolt", "contact", "house"] {
+        for (fault, share) in [("503", 0.03), ("connection_drop", 0.03), ("garbage", 0.02), ("429", 0.01)] {
+            all.push(rate(reading, fault, share));
+        }
+        all.push(json!({"command": reading, "fault": "slow", "rate": 0.03, "slow_s": 6}));
+    }
     for seen in ["still", "light"] {
         for (fault, share) in [("503", 0.003), ("connection_drop", 0.003), ("garbage", 0.002)] {
             all.push(rate(seen, fault, share));
@@ -654,16 +654,17 @@ mod tests {
     #[test]
     fn a_fifth_to_two_fifths_of_commands_and_readings_go_wrong_in_a_hostile_world() {
         for (maker, commands) in [
-            ("volvo", ["unlock", "lock", "doors", "location"]),
-            (ONSTAR, ["unlockTrunk", "lockTrunk", "poll", "position"]),
-            (TESLA, ["actuate_trunk", "door_lock", "vehicle_data", "handshake"]),
-            (SMARTCAR, ["unlock", "lock", "security", "location"]),
-            (GARAGES, ["open_cover", "close_cover", "cover", "obstruction"]),
-            (DOORS, ["unlock", "lock", "bolt", "contact"]),
+            ("volvo", &["unlock", "lock", "doors", "location"][..]),
+            (ONSTAR, &["unlockTrunk", "lockTrunk", "poll", "position"]),
+            (TESLA, &["actuate_trunk", "door_lock", "vehicle_data", "handshake"]),
+            (SMARTCAR, &["unlock", "lock", "security", "location"]),
+            (GARAGES, &["open_cover", "close_cover", "cover", "obstruction"]),
+            // Its looks are lost less often: see there.
+            (DOORS, &["unlock", "lock"]),
         ] {
             let cloud = Fate::draw(Faults::Hostile, Dice::new(1), 0, maker).cloud;
             for command in commands {
-                let rates = cloud.iter().filter(|f| f["command"] == command).filter_map(|f| f["rate"].as_f64());
+                let rates = cloud.iter().filter(|f| f["command"] == *command).filter_map(|f| f["rate"].as_f64());
                 let left = rates.fold(1.0, |left, rate| left * (1.0 - rate));
                 assert!((0.2..0.45).contains(&(1.0 - left)), "{command}: {}", 1.0 - left);
             }
