@@ -17,11 +17,12 @@ use parcelshelf_protocol::content::Picture;
 use serde_json::json;
 use tokio::sync::OwnedMutexGuard;
 
-use super::Facts;
+use super::{Facts, denied};
 use crate::Keyholder;
 use crate::chain::Held;
 use crate::db::{Change, Stored};
 use crate::failure::{Failure, again, broken};
+use crate::grants::wallet_of;
 use crate::linking::Reached;
 use crate::recorded;
 use crate::rows::AttemptRow;
@@ -84,15 +85,26 @@ impl Keyholder {
         }
         self.nobody_else_opens(facts, own).await?;
         facts.camera = self.is_live(&mut facts.reached).await?;
-        if matches!(facts.camera, Verdict::Live { .. }) {
-            facts.first = self.picture_now(&mut facts.reached).await;
-        } else {
+        if !matches!(facts.camera, Verdict::Live { .. }) {
+            // Nothing opens any more: nothing more is asked, and where the house stands is not read again.
             again!(self.keep_unproved(held))?;
+            return Ok(());
         }
+        self.or_kept_away(held, self.still_wanted(held, facts).await)?;
+        facts.first = self.picture_now(&mut facts.reached).await;
         facts.reached.session.now = self.host.now();
         facts.car = self.look(&facts.reached, true).await?;
         facts.now = self.host.now();
         Ok(())
+    }
+
+    /// Somebody may have stopped it while the light went on and off. Then nothing of the house is read for it any more.
+    async fn still_wanted(&self, held: &Held, facts: &Facts) -> Result<(), Failure> {
+        let grant = self.grant(held.delivery).await?;
+        let owner = self.wallet(wallet_of(&grant.value)?).await?;
+        self.not_blocked(&owner.value, &grant.value, Some(held.chain.device()))?;
+        let door = self.car_of(&facts.vehicle).await?.value;
+        self.car_stands(&facts.vehicle, &door).map_err(denied)
     }
 
     /// One that can be kept.
