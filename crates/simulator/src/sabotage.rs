@@ -14,6 +14,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use parcelshelf_core::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -54,7 +55,8 @@ impl Proxy {
             .timeout(FORWARD_PATIENCE)
             .build()
             .map_err(std::io::Error::other)?;
-        let man = Arc::new(Man { target, tampering, http, swallowed: Mutex::default(), lit: Mutex::default() });
+        let (swallowed, lit, newest) = (Mutex::default(), Mutex::default(), Mutex::new(Timestamp::EPOCH));
+        let man = Arc::new(Man { target, tampering, http, swallowed, lit, newest });
         let router = Router::new().fallback(forward).with_state(man);
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
@@ -85,6 +87,8 @@ struct Man {
     swallowed: Mutex<BTreeSet<String>>,
     /// Lights that were told to go on, by the name that they share with their cameras.
     lit: Mutex<BTreeSet<String>>,
+    /// The newest change that a house has told of any of its doors: a lie about a bolt must be younger than the last opening.
+    newest: Mutex<Timestamp>,
 }
 
 async fn forward(State(man): State<Arc<Man>>, request: Request) -> Response {
@@ -171,6 +175,16 @@ impl Man {
         Ok((answer.status(), answer.headers().clone(), answer.bytes().await?))
     }
 
+    /// The newest change that was told so far, this answer's included.
+    fn newest_of(&self, body: &[u8]) -> Timestamp {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(told) = serde_json::from_slice::<Value>(body) {
+            let times = ["last_changed", "last_updated"].iter().filter_map(|name| told[*name].as_str());
+            *newest = times.filter_map(|t| Timestamp::parse_rfc3339(t).ok()).max().unwrap_or(*newest).max(*newest);
+        }
+        *newest
+    }
+
     /// Passes an answer on; after a swallowed lock, doors are said to be locked since now, and a house's door to be shut.
     fn answer(&self, path: &str, status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
         headers.remove(header::CONTENT_LENGTH);
@@ -178,11 +192,12 @@ impl Man {
         let mut body = body;
         let path = path.trim_end_matches('/');
         let about_it = path.split('/').any(|part| held(&self.swallowed).contains(part));
+        let newest = self.newest_of(&body);
         if about_it && let Ok(mut told) = serde_json::from_slice::<Value>(&body) {
             if path.ends_with("/doors") {
                 call_locked(&mut told);
             } else if told["state"].is_string() {
-                call_shut(&mut told, path.contains("/lock."));
+                call_shut(&mut told, path.contains("/lock."), newest);
             }
             body = Bytes::from(told.to_string());
         }
@@ -202,8 +217,8 @@ fn call_locked(doors: &mut Value) {
     }
 }
 /// The same of a house's door: its drive, or its bolt.
-fn call_shut(told: &mut Value, bolt: bool) {
-    let since = after(["last_changed", "last_updated"].iter().filter_map(|name| told[*name].as_str()));
+fn call_shut(told: &mut Value, bolt: bool, newest: Timestamp) {
+    let since = newest.plus_millis(1).to_rfc3339();
     told["state"] = json!(if bolt { "locked" } else { "closed" });
     if !bolt {
         told["attributes"]["current_position"] = json!(0);
@@ -212,7 +227,6 @@ fn call_shut(told: &mut Value, bolt: bool) {
 }
 /// A millisecond after the newest of these times.
 fn after<'a>(times: impl Iterator<Item = &'a str>) -> String {
-    use parcelshelf_core::time::Timestamp;
     let newest = times.filter_map(|t| Timestamp::parse_rfc3339(t).ok()).max().unwrap_or(Timestamp::EPOCH);
     newest.plus_millis(1).to_rfc3339()
 }
