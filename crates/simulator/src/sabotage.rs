@@ -118,7 +118,8 @@ async fn forward(State(man): State<Arc<Man>>, request: Request) -> Response {
                 man.switched(&light, on);
             }
         }
-        if let Some(camera) = path.strip_prefix("/api/camera_proxy/") {
+        let camera = path.strip_prefix("/api/camera_proxy/").and_then(|asked| asked.split('?').next());
+        if let Some(camera) = camera {
             return man.painted(camera);
         }
     }
