@@ -40,6 +40,8 @@ export default (test) => {
     const { stop_url } = await stage.leg(parcel.delivery, sam.courier);
     await phone.page.goto(stop_url);
     await screen(phone.page, 'go');
+    await phone.page.getByText('A camera inside records', { exact: false }).waitFor();
+    await check.screen(phone.page, 'before a front door');
     await scan(phone.page, ...parcel.labels);
 
     const before = await stage.commands(FRONT, 'unlock');

@@ -14,13 +14,15 @@ export function wordsOf(t: Catalogue, s: Pick<State, 'house'> | null): Catalogue
 }
 /** One that hands open and shut: its lock is no drive. */
 function wordsOfFrontDoor(t: Catalogue): Catalogue {
-  const { opening, pull, load, locking } = t.house.door;
+  const { opening, pull, load, locking, come_back, alarm } = t.house.door;
   return {
     ...t,
     opening: { ...t.opening, ...opening },
     pull: { ...t.pull, ...pull },
     load: { ...t.load, ...load },
     locking: { ...t.locking, ...locking },
+    come_back: { ...t.come_back, ...come_back },
+    alarm: { ...t.alarm, ...alarm },
   };
 }
 function wordsOfHouse(t: Catalogue): Catalogue {

@@ -107,6 +107,9 @@ describe('its words', () => {
     }
     expect([door!.opening.asking, door!.opening.slow].join(' ')).toMatch(/(camera|Kamera|cámara).*(light|Licht|luz)/);
     expect([door!.load.shut, door!.locking.heading]).not.toEqual([garage!.load.shut, garage!.locking.heading]);
+    // Whoever goes in reads before that a camera records them.
+    expect(door!.house.door.told).toMatch(/(camera|Kamera|cámara).*(records|zeichnet auf|graba)/);
+    expect([door!.come_back.shut, door!.alarm.shut]).toEqual([door!.load.shut, door!.load.shut]);
     expect(garage!.opening.asking).not.toMatch(/camera|Kamera|cámara/);
   });
 });

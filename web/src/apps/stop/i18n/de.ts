@@ -408,6 +408,7 @@ const de: Catalogue = {
     },
     // Eine Haustür öffnet und schließt die Hand, wenn ihre Kamera gefragt worden ist.
     door: {
+      told: 'Wenn Sie öffnen, erfährt es, wer hier wohnt. Eine Kamera drinnen zeichnet auf, von vor dem Entriegeln bis sie wieder verriegelt ist; nur wer hier wohnt, kann es sehen.',
       opening: {
         asking: 'Die Kamera drinnen wird gefragt, ob sie zeigt, was jetzt dort ist…',
         slow: 'Drinnen kann ein Licht flackern. Es dauert etwa fünfzehn Sekunden.',
@@ -421,6 +422,8 @@ const de: Catalogue = {
         shut_now: 'Ich bin draußen, und die Tür ist zu',
         queued: 'Kein Empfang: Ihr Wort, dass sie zu ist, geht ab, sobald es geht. Die Tür wird ohne dieses Telefon verriegelt.',
       },
+      come_back: { text: 'Die Tür ist nicht verriegelt. Sehen Sie nach, ob sie zu ist.', lock: 'Jetzt verriegeln', shut: 'Ich bin draußen, und die Tür ist zu' },
+      alarm: { lock: 'Jetzt verriegeln', shut: 'Ich bin draußen, und die Tür ist zu' },
     },
   },
   guest: {

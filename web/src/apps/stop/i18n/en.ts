@@ -403,6 +403,7 @@ const en = {
     },
     // A front door is opened and shut by hand, once its camera has been asked.
     door: {
+      told: 'When you open it, the owner is told. A camera inside records from before it is unlocked until it is locked again; only the owner can see it.',
       opening: {
         asking: 'Asking the camera inside whether it shows what is there now…',
         slow: 'A light inside may flicker. It takes about fifteen seconds.',
@@ -416,6 +417,8 @@ const en = {
         shut_now: 'I am out, and the door is shut',
         queued: 'No signal: your word that it is shut is sent as soon as there is. The door locks without this phone.',
       },
+      come_back: { text: 'The door is not locked. Look whether it is shut.', lock: 'Lock it now', shut: 'I am out, and the door is shut' },
+      alarm: { lock: 'Lock it now', shut: 'I am out, and the door is shut' },
     },
   },
   guest: {

@@ -408,6 +408,7 @@ const es: Catalogue = {
     },
     // Una puerta de entrada se abre y se cierra con la mano, cuando ya se ha preguntado a su cámara.
     door: {
+      told: 'Cuando la abra, se avisa a quien vive aquí. Una cámara dentro graba desde antes de abrir hasta que el cerrojo está echado; solo lo ve quien vive aquí.',
       opening: {
         asking: 'Se pregunta a la cámara de dentro si muestra lo que hay ahora…',
         slow: 'Puede parpadear una luz dentro. Tarda unos quince segundos.',
@@ -421,6 +422,8 @@ const es: Catalogue = {
         shut_now: 'Estoy fuera y la puerta está cerrada',
         queued: 'Sin señal: su palabra de que está cerrada se envía en cuanto se pueda. La puerta echa el cerrojo sin este teléfono.',
       },
+      come_back: { text: 'El cerrojo no está echado. Mire si la puerta está cerrada.', lock: 'Echar el cerrojo ahora', shut: 'Estoy fuera y la puerta está cerrada' },
+      alarm: { lock: 'Echar el cerrojo ahora', shut: 'Estoy fuera y la puerta está cerrada' },
     },
   },
   guest: {
