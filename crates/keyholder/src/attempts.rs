@@ -308,7 +308,11 @@ impl Driver {
         let recorded = recorded::is_recorded(&row.value.class);
         let mut driver = Self::new(k, attempt, row, ids, line, prepared);
         if recorded {
-            driver.recorder = Some(k.resume_recording(ids).await?);
+            match k.resume_recording(ids).await {
+                Ok(recorder) => driver.recorder = Some(recorder),
+                // It is locked and proved all the same.
+                Err(failure) => tracing::error!(error = %failure, "alarm: a recording does not go on; look at the door"),
+            }
             // Nobody has looked meanwhile.
             driver.picture = (!driver.attempt().ended()).then(|| k.host.now());
         }
@@ -851,6 +855,9 @@ impl Driver {
         self.picture = pace.map(|ms| asked.plus_millis(ms));
     }
     fn take_picture(&mut self) {
+        if self.recorder.is_none() {
+            return;
+        }
         self.awaited += 1;
         self.picturing = true;
         let (k, line, own, wallet) = (Arc::clone(&self.k), self.line.clone(), self.own.clone(), self.ids.wallet);
