@@ -311,7 +311,9 @@ impl Driver {
             match k.resume_recording(ids).await {
                 Ok(recorder) => driver.recorder = Some(recorder),
                 // It is locked and proved all the same.
-                Err(failure) => tracing::error!(error = %failure, "alarm: a recording does not go on; look at the door"),
+                Err(failure) => {
+                    tracing::error!(error = %failure, "alarm: a recording does not go on; look at the door")
+                }
             }
             // Nobody has looked meanwhile.
             driver.picture = (!driver.attempt().ended()).then(|| k.host.now());
