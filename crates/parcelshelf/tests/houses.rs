@@ -196,6 +196,10 @@ impl Hall {
         let log = std::fs::read_to_string(self.stage.keyholder.log_path()).unwrap();
         log.matches("a camera was asked whether it is live").count()
     }
+    /// How often where the house stands was asked for.
+    async fn house_reads(&self) -> u64 {
+        self.scene.seen_of(&self.owner.hands.vin).await.unwrap()["position_reads"].as_u64().unwrap()
+    }
     async fn camera_is_asked(&self) {
         let begun = until(&self.scene.host, "the camera to be asked", async || {
             Ok((self.scene.seen_of(&self.owner.hands.vin).await.unwrap()["stills"].as_u64() > Some(1)).then_some(()))
@@ -291,6 +295,38 @@ async fn a_keyholder_that_stops_while_nobody_listens_any_more_leaves_no_light_on
     t.stage.gateway.kill().await.unwrap();
     t.stage.keyholder.stop().await.unwrap();
     assert_eq!((t.proofs(), t.light().await.as_str()), (1, "off"));
+    assert_eq!(t.door().await.unlock_commands, 0);
+    t.stage.stop().await.unwrap();
+}
+
+/// A simulated day found it: after its camera had been asked the house was read once more, whatever that had come to, and
+/// although its owner had stopped the delivery meanwhile.
+#[tokio::test]
+async fn what_is_stopped_while_the_camera_is_asked_or_whose_camera_lies_reads_nothing_of_the_house_any_more() {
+    let mut t = Hall::build().await;
+    let mut proofs = 0;
+    for (n, (name, lies)) in [(1, ("Sam Rivera", false)), (2, ("Kim Berg", true))] {
+        let caller = t.caller(name, n).await;
+        let at = t.before_the_door(&caller).await;
+        let labels = [at.scan(&caller.label).unwrap()];
+        if lies {
+            t.act("freeze_camera").await;
+        }
+        let meanwhile = async {
+            let lit = until(&t.scene.host, "the light", async || Ok((t.light().await == "on").then_some(())));
+            lit.await.unwrap();
+            if !lies {
+                t.owner.wallet.block(caller.granted.delivery).await.unwrap();
+            }
+            t.house_reads().await
+        };
+        let asks = at.page.ask_to_open(&caller.courier.device, &at.stop, at.phone, &labels);
+        let (answer, reads) = tokio::join!(asks, meanwhile);
+        proofs += 1;
+        assert_eq!(answer.unwrap_err().code(), Some("conditions_not_met"), "{name}");
+        assert!(reads > 0, "before the light went on");
+        assert_eq!((t.house_reads().await, t.proofs()), (reads, proofs), "{name}");
+    }
     assert_eq!(t.door().await.unlock_commands, 0);
     t.stage.stop().await.unwrap();
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ impl Proxy {
             .build()
             .map_err(std::io::Error::other)?;
         let (swallowed, lit, newest) = (Mutex::default(), Mutex::default(), Mutex::new(Timestamp::EPOCH));
-        let man = Arc::new(Man { target, tampering, http, swallowed, lit, newest });
+        let man = Arc::new(Man { target, tampering, http, swallowed, lit, painted: AtomicU32::new(0), newest });
         let router = Router::new().fallback(forward).with_state(man);
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
@@ -87,6 +88,8 @@ struct Man {
     swallowed: Mutex<BTreeSet<String>>,
     /// Lights that were told to go on, by the name that they share with their cameras.
     lit: Mutex<BTreeSet<String>>,
+    /// Pictures painted so far.
+    painted: AtomicU32,
     /// The newest change that a house has told of any of its doors: a lie about a bolt must be younger than the last opening.
     newest: Mutex<Timestamp>,
 }
@@ -153,7 +156,8 @@ impl Man {
     /// A picture that nobody took.
     fn painted(&self, camera: &str) -> Response {
         let lit = held(&self.lit).contains(camera.trim_start_matches("camera."));
-        let png = crate::homeassistant::front::painted(lit).unwrap_or_default();
+        let nth = self.painted.fetch_add(1, Ordering::Relaxed);
+        let png = crate::homeassistant::front::painted(lit, nth).unwrap_or_default();
         (StatusCode::OK, [(header::CONTENT_TYPE, "image/png")], png).into_response()
     }
     async fn pass(

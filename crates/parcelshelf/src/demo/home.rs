@@ -42,7 +42,8 @@ const LEARNED: [(&str, &str); 7] = [
 /// The world of one household with a front door beside its garage.
 #[must_use]
 pub fn household() -> WorldFile {
-    WorldFile { fronts: vec![FrontFile::demo()], ..WorldFile::demo() }
+    let front = FrontFile { person: Some(LOGIN.to_owned()), ..FrontFile::demo() };
+    WorldFile { fronts: vec![front], ..WorldFile::demo() }
 }
 
 /// Everybody, with that household.
