@@ -49,6 +49,19 @@ enum Attack {
     SecondEntry,
     PowerCut,
 }
+impl Attack {
+    /// What the alarm may be called; none where there must be no alarm.
+    const fn causes(self) -> &'static [&'static str] {
+        match self {
+            Self::FrozenCamera | Self::LoopedStream | Self::PowerCut => &[],
+            Self::JammedBolt => &["lock_failed"],
+            Self::LockOffline | Self::SecondEntry => &["lost_while_open"],
+            // Whichever is missed first.
+            Self::WifiLoss => &["camera_lost", "lost_while_open"],
+            Self::CameraLost => &["camera_lost"],
+        }
+    }
+}
 
 /// # Errors
 /// When the stage cannot be set, or a party does not answer.
@@ -136,8 +149,7 @@ impl Play<'_> {
         at.follow(attempt, |s| s["state"] == "open").await?;
         match attack {
             Attack::FrozenCamera | Attack::LoopedStream => {}
-            Attack::LockOffline => self.lost(&at, attempt, ("lose_lock", "regain_lock"), gain).await?,
-            Attack::WifiLoss => self.lost(&at, attempt, ("lose_network", "regain_network"), gain).await?,
+            Attack::LockOffline | Attack::WifiLoss => self.lost(attack, &at, attempt, gain).await?,
             Attack::CameraLost => self.unseen(&at, attempt, gain).await?,
             Attack::PowerCut => self.in_the_dark(&granted, attempt, stage, gain).await?,
             Attack::JammedBolt => self.jammed(&at, attempt, gain).await?,
@@ -198,16 +210,12 @@ impl Play<'_> {
     }
 
     /// It cannot be reached any more while the door stands open.
-    async fn lost(
-        &self,
-        at: &AtStop<'_>,
-        attempt: AttemptId,
-        (lose, regain): (&str, &str),
-        gain: &mut Gain,
-    ) -> anyhow::Result<()> {
+    async fn lost(&self, attack: Attack, at: &AtStop<'_>, attempt: AttemptId, gain: &mut Gain) -> anyhow::Result<()> {
+        let (lose, regain) =
+            if attack == Attack::WifiLoss { ("lose_network", "regain_network") } else { ("lose_lock", "regain_lock") };
         let began = self.scene.host.now();
         self.act(lose).await?;
-        self.alarmed(at, attempt, "lost_while_open", began, gain).await?;
+        self.alarmed(at, attempt, attack.causes(), began, gain).await?;
         self.act(regain).await
     }
     /// The bolt does not come after the door was shut.
@@ -216,7 +224,7 @@ impl Play<'_> {
         self.act("shut_door").await?;
         let began = self.scene.host.now();
         at.shut(false, None).await?;
-        self.alarmed(at, attempt, "lock_failed", began, gain).await?;
+        self.alarmed(at, attempt, Attack::JammedBolt.causes(), began, gain).await?;
         self.act("mend_bolt").await
     }
     /// The owner has seen that alarm, and believes that the door is at least shut. It is opened again.
@@ -234,14 +242,14 @@ impl Play<'_> {
         self.owner.wallet.acknowledge(granted.delivery).await?;
         let began = self.scene.host.now();
         self.act("open_door").await?;
-        self.alarmed(at, attempt, "lost_while_open", began, gain).await?;
+        self.alarmed(at, attempt, Attack::SecondEntry.causes(), began, gain).await?;
         self.act("mend_bolt").await
     }
     /// The camera alone hangs while somebody is inside.
     async fn unseen(&self, at: &AtStop<'_>, attempt: AttemptId, gain: &mut Gain) -> anyhow::Result<()> {
         let began = self.scene.host.now();
         self.act("freeze_camera").await?;
-        self.alarmed(at, attempt, "camera_lost", began, gain).await?;
+        self.alarmed(at, attempt, Attack::CameraLost.causes(), began, gain).await?;
         self.act("mend_camera").await
     }
     /// Keyholder and front end without a word, as when somebody pulls the plug. What was seen is readable by the owner, up to the
@@ -340,7 +348,7 @@ impl Play<'_> {
         &self,
         at: &AtStop<'_>,
         attempt: AttemptId,
-        cause: &str,
+        causes: &[&str],
         began: Timestamp,
         gain: &mut Gain,
     ) -> anyhow::Result<()> {
@@ -348,20 +356,19 @@ impl Play<'_> {
         let seconds = self.since(began);
         gain.figure("alarm_after_s", seconds);
         gain.must(seconds <= GOAL_S, || format!("the alarm came after {seconds} s"));
-        gain.must(seen["alarm"] == cause, || format!("the alarm is {}", seen["alarm"]));
+        let alarm = seen["alarm"].as_str().unwrap_or_default();
+        gain.must(causes.contains(&alarm), || format!("the alarm is {alarm}"));
         gain.must(seen["released"] == json!(false), || String::from("the courier was let go"));
         gain.must(seen["lock_proof"].is_null(), || String::from("it was called locked"));
         Ok(())
     }
     async fn told_to_the_owner(&self, attack: Attack, granted: &Granted, gain: &mut Gain) -> anyhow::Result<()> {
-        let cause = match attack {
-            Attack::FrozenCamera | Attack::LoopedStream | Attack::PowerCut => return Ok(()),
-            Attack::JammedBolt => "lock_failed",
-            Attack::CameraLost => "camera_lost",
-            Attack::LockOffline | Attack::WifiLoss | Attack::SecondEntry => "lost_while_open",
-        };
-        let told = self.owner.wallet.delivery(granted.delivery).await?;
-        gain.must(told.to_string().contains(cause), || format!("the owner is not told: {told}"));
+        let causes = attack.causes();
+        if causes.is_empty() {
+            return Ok(());
+        }
+        let told = self.owner.wallet.delivery(granted.delivery).await?.to_string();
+        gain.must(causes.iter().any(|cause| told.contains(cause)), || format!("the owner is not told {causes:?}"));
         Ok(())
     }
 
@@ -390,8 +397,7 @@ impl Play<'_> {
         ensure!(verdict.is_some(), "a case that does not verify");
         let kinds = |kind: &str| verdict.map_or(0, |v| v.timeline.iter().filter(|m| m.event.kind() == kind).count());
         let alarms = kinds("alarm");
-        let alarmed = !matches!(attack, Attack::FrozenCamera | Attack::LoopedStream | Attack::PowerCut);
-        gain.must((alarms > 0) == alarmed, || format!("{alarms} alarms in the case"));
+        gain.must((alarms > 0) != attack.causes().is_empty(), || format!("{alarms} alarms in the case"));
         gain.figure("alarms_in_the_case", alarms as u64);
         Ok(())
     }
