@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { openBrowser, within } from './browser.mjs';
 import { neverSent } from './check.mjs';
-import { heapOf, heldBy } from './heap.mjs';
+import { countOf, heapOf, heldBy } from './heap.mjs';
 
 const MAP = /\.geojson|maplibre|tile|glyph|sprite/;
 /** Plate of every played owner's car (crates/parcelshelf/src/desk/play.rs). */
@@ -204,15 +204,10 @@ export async function holdings({ page, context }) {
   try {
     // Before anything is evaluated in the page: what is looked for must not come there by the looking.
     const heap = await heapOf(cdp);
-    const { result: prototype } = await cdp.send('Runtime.evaluate', { expression: 'CryptoKey.prototype' });
-    const { objects } = await cdp.send('Runtime.queryObjects', { prototypeObjectId: prototype.objectId });
-    const { result: count } = await cdp.send('Runtime.callFunctionOn', {
-      objectId: objects.objectId,
-      functionDeclaration: 'function () { return this.length; }',
-      returnByValue: true,
-    });
+    // The snapshot has them, too: `Runtime.queryObjects` does not come back from some pages in newer browsers.
+    const keys = countOf(heap, 'CryptoKey');
     const stored = await page.evaluate(storages);
-    return { keys: count.value + stored.keys, texts: { heap: heap.strings.join('\n'), ...stored.texts }, heldBy: (needle) => heldBy(heap, needle) };
+    return { keys: keys + stored.keys, texts: { heap: heap.strings.join('\n'), ...stored.texts }, heldBy: (needle) => heldBy(heap, needle) };
   } finally {
     await cdp.detach();
   }

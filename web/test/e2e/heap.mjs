@@ -11,6 +11,17 @@ export async function heapOf(cdp) {
   return JSON.parse(chunks.join(''));
 }
 
+/** How many objects of the browser's own there are of this name, as `CryptoKey`. */
+export function countOf({ snapshot, nodes, strings }, name) {
+  const { node_fields: fields, node_types: types } = snapshot.meta;
+  const [typeAt, nameAt] = [fields.indexOf('type'), fields.indexOf('name')];
+  let count = 0;
+  for (let n = 0; n < nodes.length; n += fields.length) {
+    if (types[typeAt][nodes[n + typeAt]] === 'native' && strings[nodes[n + nameAt]] === name) count += 1;
+  }
+  return count;
+}
+
 /** The shortest way from a root to something whose text has `needle`, a line for each step; empty where nothing has. */
 export function heldBy({ snapshot, nodes, edges, strings }, needle) {
   const { node_fields: nf, node_types: nt, edge_fields: ef, edge_types: et } = snapshot.meta;
