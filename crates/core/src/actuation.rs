@@ -47,6 +47,11 @@ impl AccessClass {
             Self::Garage | Self::Gate => Shuts::ByCommand,
         }
     }
+    /// Somebody goes in by it, and a hand shuts it: its camera is proved, and what happens behind it recorded.
+    #[must_use]
+    pub const fn is_front_door(self) -> bool {
+        matches!((self.belongs_to(), self.shuts()), (Place::Home, Shuts::ByHand))
+    }
 }
 
 /// What a class opens a part of. What is asked of a car (parked, unused, nobody inside, where it stands today) is not asked of

@@ -4,6 +4,8 @@
 //! something leaves. A command to open leaves only after the transaction in which the attempt became *sent* has found the
 //! grant unblocked. What comes back from the store after a crash has lost the right to open and is locked and proved.
 
+mod filming;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -310,10 +312,8 @@ impl Driver {
         if recorded {
             match k.resume_recording(ids).await {
                 Ok(recorder) => driver.recorder = Some(recorder),
-                // It is locked and proved all the same.
-                Err(failure) => {
-                    tracing::error!(error = %failure, "alarm: a recording does not go on; look at the door")
-                }
+                // It is locked and proved all the same; whoever would look on hears that nobody does.
+                Err(failure) => tracing::error!(error = %failure, "a recording does not go on"),
             }
             // Nobody has looked meanwhile.
             driver.picture = (!driver.attempt().ended()).then(|| k.host.now());
@@ -371,7 +371,7 @@ impl Driver {
                 }
                 () = host.sleep_until(picture.unwrap_or(Timestamp::EPOCH)), if picture.is_some() => {
                     self.picture = None;
-                    self.take_picture();
+                    self.take_picture().await;
                 }
                 () = host.sleep_until(open.unwrap_or(Timestamp::EPOCH)), if open.is_some() => {
                     self.open.at = None;
@@ -706,7 +706,8 @@ impl Driver {
                         housekeeping::nonce_index(&proof.nonce),
                     );
                     if let (Some(recorder), Some(first)) = (&self.recorder, &self.first) {
-                        self.k.put_picture(change, self.ids, &recorder.to, recorder.state.pictures(), first)?;
+                        let number = recorder.state.pictures();
+                        self.k.put_picture(change, self.of_recording(), &recorder.to, number, first)?;
                     }
                     // By these bytes the opening is found again when its answer was lost: also the second one.
                     row.proof = proof.hash().to_string();
@@ -842,64 +843,6 @@ impl Driver {
             k.step("after:send_lock");
             let _ = own.send(Message::Answered(Which::Lock, number, sent));
         });
-    }
-
-    /// A picture each second as long as anything is or may be open, and one more.
-    fn record_while(&mut self, busy: bool) {
-        let now = self.k.host.now();
-        self.idle_since = if busy { None } else { Some(self.idle_since.unwrap_or(now)) };
-        if busy && !self.picturing && self.picture.is_none() {
-            self.picture_after(now);
-        }
-    }
-    fn picture_after(&mut self, asked: Timestamp) {
-        let pace = self.recorder.as_ref().and_then(|r| r.state.pace_ms(self.k.host.now()));
-        self.picture = pace.map(|ms| asked.plus_millis(ms));
-    }
-    fn take_picture(&mut self) {
-        if self.recorder.is_none() {
-            return;
-        }
-        self.awaited += 1;
-        self.picturing = true;
-        let (k, line, own, wallet) = (Arc::clone(&self.k), self.line.clone(), self.own.clone(), self.ids.wallet);
-        tokio::spawn(async move {
-            let asked = k.host.now();
-            let taken = async {
-                let session = k.session(wallet, line.facts().maker).await.ok()?;
-                line.snapshot(&session).await.ok().and_then(|taken| recorded::kept(taken, asked))
-            };
-            let _ = own.send(Message::Pictured(asked, taken.await));
-        });
-    }
-    /// Sealed and on the disk before the next one is asked for.
-    async fn pictured(&mut self, asked: Timestamp, picture: Option<Picture>) {
-        let Some(recorder) = self.recorder.as_ref().filter(|_| !self.erased) else { return };
-        let (state, now) = (recorder.state, self.k.host.now());
-        let (mut next, mut seen) = state.saw(picture.as_ref().map(recorded::name_of), now);
-        if let (Some(number), Some(picture)) = (seen.keep, &picture)
-            && let Err(failure) = self.keep_picture(number, picture).await
-        {
-            tracing::error!(error = %failure, "a picture of a recording could not be stored");
-            // What is not kept was not seen, and the number is free still.
-            (next, seen) = state.saw(None, now);
-        }
-        if let Some(recorder) = &mut self.recorder {
-            recorder.state = next;
-        }
-        if seen.lost {
-            self.step(Event::CameraLost).await;
-        }
-        if self.idle_since.is_none_or(|since| asked < since) {
-            self.picture_after(asked);
-        }
-    }
-    async fn keep_picture(&self, number: u32, picture: &Picture) -> Result<(), Failure> {
-        let Some(recorder) = &self.recorder else { return Ok(()) };
-        let mut change = Change::new(&self.k.db, &self.k.host);
-        self.k.put_picture(&mut change, self.ids, &recorder.to, number, picture)?;
-        change.commit().await?;
-        Ok(())
     }
 
     fn read_car(&mut self) {

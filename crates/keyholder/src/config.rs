@@ -59,7 +59,7 @@ pub struct Config {
 pub struct Retention {
     /// A delivery with its records, after the end of its grant: long enough for a dispute about a parcel or a scratch.
     pub deliveries_days: u32,
-    /// Pictures of what happened behind a front door, after they were taken.
+    /// Pictures of what happened behind a front door, after the opening that they are of.
     pub recordings_days: u32,
     /// Codes and random ids.
     pub journal_days: u32,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parcelshelf_access::{AccessError, Session, Tokens, VehicleFindings};
-use parcelshelf_core::actuation::{Place, Shuts};
+use parcelshelf_core::actuation::Place;
 use parcelshelf_core::id::{LinkId, VehicleId, WalletId};
 use parcelshelf_core::reason::Obstacle;
 use parcelshelf_core::time::Timestamp;
@@ -302,7 +302,7 @@ impl Keyholder {
     /// Whether what this adapter opens is entered by and shut by hand.
     pub(crate) fn is_front_door(&self, maker: &str) -> bool {
         let class = self.access(maker).and_then(|access| access.facts().classes.first());
-        class.is_some_and(|class| class.belongs_to() == Place::Home && class.shuts() == Shuts::ByHand)
+        class.is_some_and(|class| class.is_front_door())
     }
 
     /// What stands against a car or a door, or should be known about it.

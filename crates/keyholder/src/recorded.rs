@@ -5,6 +5,7 @@
 //! the memory of one step and nowhere else.
 
 use parcelshelf_access::Snapshot;
+use parcelshelf_core::actuation::AccessClass;
 use parcelshelf_core::id::{AttemptId, DeliveryId, WalletId};
 use parcelshelf_core::time::Timestamp;
 use parcelshelf_edge::problem::Problem;
@@ -72,14 +73,16 @@ impl Keyholder {
         to: SealPublicKey,
         first: &Picture,
     ) -> Result<Recorder, Failure> {
-        self.put_picture(change, ids, &to, 0, first)?;
-        Ok(Recorder { to, state: Recording::begin(name_of(first), change.now()) })
+        let now = change.now();
+        self.put_picture(change, (ids, now), &to, 0, first)?;
+        Ok(Recorder { to, state: Recording::begin(name_of(first), now) })
     }
 
+    /// Under the attempt, and when that began: all of its pictures go on one day, so that none is left behind a gap.
     pub(crate) fn put_picture(
         &self,
         change: &mut Change<'_>,
-        ids: Ids,
+        (ids, begun): (Ids, Timestamp),
         to: &SealPublicKey,
         number: u32,
         picture: &Picture,
@@ -89,7 +92,7 @@ impl Keyholder {
             Context { sender: &self.config.aud, recipient: &recipient, delivery: &about, seq: u64::from(number) };
         let (entropy, key) = (&*self.host.entropy, &self.keys.message);
         let envelope = Envelope::seal(entropy, to, Purpose::Recording, &context, &picture.to_bytes(), picture.at, key)?;
-        let until = picture.at.plus_seconds(i64::from(self.config.retention.recordings_days) * 86_400);
+        let until = begun.plus_seconds(i64::from(self.config.retention.recordings_days) * 86_400);
         let row = RecordedRow {
             v: 1,
             delivery: ids.delivery.to_string(),
@@ -185,8 +188,7 @@ impl Keyholder {
 
 /// Whether an attempt at this class is recorded.
 pub(crate) fn is_recorded(class: &str) -> bool {
-    use parcelshelf_core::actuation::{AccessClass, Place, Shuts};
-    AccessClass::parse(class).is_some_and(|class| class.belongs_to() == Place::Home && class.shuts() == Shuts::ByHand)
+    AccessClass::parse(class).is_some_and(AccessClass::is_front_door)
 }
 
 /// Sealed as a whole under the delivery's key: with it everything goes.
